@@ -1,0 +1,153 @@
+"""The store: what recipes made, by the hash of all that went into it.
+
+An entry is a folder ``<root>/<key>/`` with ``manifest.json`` and the files. It appears by one
+rename, so it is there whole or not at all; a lock per key keeps two runs from making it twice;
+every file's sha256 is checked on each use, and an entry that does not match is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock
+
+from harness.errors import HarnessError
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What an artifact is: where it came from, what it holds, what its recipe said."""
+
+    key: str
+    origin: dict[str, Any]
+    files: dict[str, str]
+    """Relative path -> sha256."""
+    sizes: dict[str, int]
+    """Relative path -> bytes."""
+    values: dict[str, Any]
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """Files of one recipe for one model, verified against their hashes."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self.manifest.values
+
+    def file(self, *parts: str) -> str:
+        """Path of a file inside the artifact, as text for the far side."""
+        return str(self.path.joinpath(*parts))
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(origin: Mapping[str, Any]) -> str:
+    """The key of what has this origin: the same origin gives the same key on any machine."""
+    text = msgspec.json.encode(origin, order="deterministic")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+class Store:
+    """Content-addressed artifacts under one folder, shared by all runs of a user.
+
+    Attributes:
+        repairs: sentences about entries that were damaged and made anew.
+        made, reused: how many entries this run made and found.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repairs: list[str] = []
+        self.made = 0
+        self.reused = 0
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=root):
+                pass
+        except OSError as error:
+            raise HarnessError(
+                f"the store {root} cannot be written ({error.strerror}): name another folder with "
+                "--store or HARNESS_STORE"
+            ) from error
+
+    def get_or_make(
+        self, origin: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
+    ) -> Artifact:
+        """The artifact of this origin; ``make(folder)`` fills an empty folder if there is none.
+
+        Raises:
+            HarnessError: the disk is full or the store is read-only; nothing half-made remains.
+            Whatever ``make`` raises, likewise.
+        """
+        key = key_of(origin)
+        entry = self.root / key
+        with self._guard(entry), FileLock(str(self.root / f"{key}.lock")):
+            found = self._load(entry)
+            if found is not None:
+                self.reused += 1
+                return found
+            folder = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root))
+            try:
+                values = dict(make(folder))
+                files = sorted(path for path in folder.rglob("*") if path.is_file())
+                manifest = Manifest(
+                    key=key,
+                    origin=dict(origin),
+                    files={str(p.relative_to(folder)): sha256(p) for p in files},
+                    sizes={str(p.relative_to(folder)): p.stat().st_size for p in files},
+                    values=values,
+                )
+                (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+                os.replace(folder, entry)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self.made += 1
+            return Artifact(entry, manifest)
+
+    def _load(self, entry: Path) -> Artifact | None:
+        if not entry.exists():
+            return None
+        try:
+            manifest = msgspec.json.decode((entry / "manifest.json").read_bytes(), type=Manifest)
+            wrong = [name for name, digest in manifest.files.items() if sha256(entry / name) != digest]
+        except (OSError, msgspec.MsgspecError) as error:
+            wrong, manifest = [str(error)], None
+        if manifest is not None and not wrong:
+            return Artifact(entry, manifest)
+        self.repairs.append(f"store entry {entry.name} was damaged ({', '.join(wrong)}) and made anew")
+        shutil.rmtree(entry)
+        return None
+
+    def _guard(self, entry: Path) -> _DiskErrors:
+        return _DiskErrors(entry)
+
+
+class _DiskErrors:
+    """Turns an operating system's refusal into a sentence that says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError):
+            raise HarnessError(
+                f"the store cannot write {self.path} ({error.strerror}): free some space, or name "
+                "another folder with --store"
+            ) from error

@@ -1,0 +1,203 @@
+"""Error measures: bit for bit, or against a float64 oracle with a measured allowance.
+
+The allowance of a float32 execution is a small multiple of what dynamic-graph float32 is wrong
+by, plus a floor of a few units in the last place of the output's scale. It is applied to the
+root mean square error and to the largest error, since a single wrong element drowns in the mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.types import Comparison
+
+Array = NDArray[Any]
+
+MULTIPLE = 4.0
+"""How many times dygraph's own error another float32 engine may be wrong by. Engines reorder
+sums and fuse operators; a wrong answer is off by orders of magnitude, not by a factor."""
+
+FLOOR_ULPS = 8.0
+"""Units in the last place of the output's largest magnitude that any execution may be off by."""
+
+EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8, "float16": 2.0**-10}
+
+
+def describe(array: Array) -> str:
+    """Shape and dtype, and the values of a small array."""
+    text = f"{array.dtype}{list(array.shape)}"
+    if 0 < array.size <= 4:
+        text += " " + np.array2string(array.reshape(-1), precision=6, separator=", ")
+    return text
+
+
+def _mismatch(got: Array | None, expected: Array) -> str:
+    """Why two arrays cannot be compared at all, or ''."""
+    if got is None:
+        return "the output is missing"
+    if got.shape != expected.shape:
+        return f"shape {list(got.shape)} where {list(expected.shape)} was expected"
+    if expected.size == 0:
+        return "nothing to compare: the expected array is empty"
+    return ""
+
+
+def _refuse(what: str, rule: str, message: str, got: Array | None, expected: Array) -> Comparison:
+    return Comparison(
+        what=what,
+        rule=rule,
+        ok=False,
+        elements=0 if got is None else int(got.size),
+        got="nothing" if got is None else describe(got),
+        expected=describe(expected),
+        message=message,
+    )
+
+
+def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = False) -> Comparison:
+    """Same dtype, shape and bytes. NaNs count as equal only with the same payload.
+
+    ``empty_ok`` admits arrays without elements, whose shape and dtype are then the claim.
+    """
+    mismatch = _mismatch(got, expected)
+    if expected.size == 0 and empty_ok and got is not None and got.shape == expected.shape:
+        mismatch = ""
+    if mismatch or got is None:
+        return _refuse(what, "bitwise", mismatch, got, expected)
+    if got.dtype != expected.dtype:
+        return _refuse(what, "bitwise", f"dtype {got.dtype} where {expected.dtype} was expected", got, expected)
+    width = got.dtype.itemsize
+    a = np.ascontiguousarray(got).reshape(-1).view("uint8").reshape(got.size, width)
+    b = np.ascontiguousarray(expected).reshape(-1).view("uint8").reshape(expected.size, width)
+    different = np.flatnonzero((a != b).any(axis=1))
+    worst = ""
+    if different.size:
+        worst = _at(got, expected, int(different[0]))
+    return Comparison(
+        what=what,
+        rule="bitwise",
+        ok=different.size == 0,
+        elements=int(got.size),
+        got=describe(got),
+        expected=describe(expected),
+        worst=worst,
+        message=f"{different.size} of {got.size} elements differ" if different.size else "",
+    )
+
+
+def exact(what: str, got: Any, expected: Any) -> Comparison:
+    """Equal values of any plain kind (numbers, names, lists of them); counts as one element."""
+    return Comparison(
+        what=what,
+        rule="exact",
+        ok=bool(type(got) is type(expected) and got == expected),
+        elements=1,
+        got=_short(got),
+        expected=_short(expected),
+        message="" if got == expected else "the values differ",
+    )
+
+
+def rmse(a: Array, b: Array) -> float:
+    """Root mean square difference over finite elements, in float64."""
+    difference = a.astype("float64") - b.astype("float64")
+    difference = difference[np.isfinite(difference)]
+    return float(np.sqrt(np.mean(difference**2))) if difference.size else 0.0
+
+
+def largest(a: Array, b: Array) -> float:
+    """Largest absolute difference over finite elements, in float64."""
+    difference = np.abs(a.astype("float64") - b.astype("float64"))
+    difference = difference[np.isfinite(difference)]
+    return float(difference.max()) if difference.size else 0.0
+
+
+class Yardstick:
+    """What an execution may be wrong by: measured on a reference execution over several feeds.
+
+    Args:
+        reference: outputs of the reference execution (dygraph float32, say), pooled over feeds.
+        oracle: the float64 outputs for the same feeds.
+        storage: the type whose last place sets the floor.
+    """
+
+    def __init__(
+        self, reference: list[Array], oracle: list[Array], storage: str = "float32", multiple: float = MULTIPLE
+    ) -> None:
+        a = np.concatenate([array.astype("float64").reshape(-1) for array in reference])
+        b = np.concatenate([array.astype("float64").reshape(-1) for array in oracle])
+        finite = np.abs(b[np.isfinite(b)])
+        floor = FLOOR_ULPS * EPSILON[storage] * (float(finite.max()) if finite.size else 0.0)
+        # bfloat16's own rounding is already in its reference; a floor of whole units of so
+        # coarse a type would admit anything.
+        floor *= 1.0 if storage in ("float32", "float64") else 1 / FLOOR_ULPS
+        self.rmse = multiple * rmse(a, b) + floor
+        self.largest = multiple * largest(a, b) + floor
+
+
+def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> Comparison:
+    """Within the yardstick of the oracle, in the mean and at the worst element.
+
+    Integer and boolean outputs must equal the oracle's. Non-finite values must stand at the
+    same places with the same value.
+    """
+    mismatch = _mismatch(got, oracle)
+    if mismatch or got is None:
+        return _refuse(what, "tolerance", mismatch, got, oracle)
+    if not np.issubdtype(oracle.dtype, np.floating):
+        same = np.array_equal(got, oracle)
+        wrong = np.flatnonzero(got.reshape(-1) != oracle.reshape(-1))
+        return Comparison(
+            what=what, rule="exact", ok=bool(same), elements=int(got.size), got=describe(got),
+            expected=describe(oracle), worst="" if same else _at(got, oracle, int(wrong[0])),
+            message="" if same else f"{wrong.size} of {got.size} elements differ",
+        )  # fmt: skip
+    if not np.issubdtype(got.dtype, np.floating):
+        return _refuse(what, "tolerance", f"dtype {got.dtype} where a floating type was expected", got, oracle)
+    stray = ~((np.isfinite(got) & np.isfinite(oracle)) | (np.isnan(got) & np.isnan(oracle)) | (got == oracle))
+    if stray.any():
+        place = int(np.flatnonzero(stray.reshape(-1))[0])
+        return Comparison(
+            what=what, rule="tolerance", ok=False, elements=int(got.size), got=describe(got),
+            expected=describe(oracle), worst=_at(got, oracle, place),
+            message=f"{int(stray.sum())} non-finite values where the oracle differs "
+            f"({int((~np.isfinite(got)).sum())} here, {int((~np.isfinite(oracle)).sum())} in the oracle)",
+        )  # fmt: skip
+    mean, worst = rmse(got, oracle), largest(got, oracle)
+    ratios = (_ratio(mean, yardstick.rmse), _ratio(worst, yardstick.largest))
+    by_mean = ratios[0] >= ratios[1]
+    headroom = max(ratios)
+    difference = np.abs(got.astype("float64") - oracle.astype("float64"))
+    place = int(np.argmax(np.where(np.isfinite(difference), difference, -1.0)))
+    return Comparison(
+        what=what,
+        rule="tolerance",
+        ok=headroom <= 1.0,
+        elements=int(got.size),
+        got=describe(got),
+        expected=describe(oracle),
+        headroom=headroom,
+        needed=mean if by_mean else worst,
+        allowed=yardstick.rmse if by_mean else yardstick.largest,
+        worst=_at(got, oracle, place),
+        message="" if headroom <= 1.0 else f"{'rms' if by_mean else 'largest'} error is {headroom:.3g} times the allowed one",
+    )
+
+
+def _ratio(error: float, allowed: float) -> float:
+    if error == 0.0:
+        return 0.0
+    return error / allowed if allowed > 0.0 else float("inf")
+
+
+def _at(got: Array, expected: Array, flat: int) -> str:
+    index = [int(i) for i in np.unravel_index(flat, expected.shape)] if expected.ndim else []
+    return f"{index}: got {got.reshape(-1)[flat]!r}, expected {expected.reshape(-1)[flat]!r}"
+
+
+def _short(value: Any, limit: int = 300) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

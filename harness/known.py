@@ -1,0 +1,96 @@
+"""Expected failures: read from TOML, matched strictly."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from harness.errors import HarnessError
+from harness.types import Outcome
+
+
+class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One finding: which cases, on which Paddle releases, end how, and why.
+
+    ``case`` is a case id in which ``*`` stands for anything; ``paddle`` a version specifier
+    such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"`` or empty for both;
+    ``match`` must occur in the failure's message.
+    """
+
+    case: str
+    paddle: str
+    outcome: Outcome
+    match: str
+    reason: str
+    profile: str = ""
+    issue: str = ""
+    tier: str = "quick"
+
+    def applies(self, version: str, profile: str) -> bool:
+        """Whether the entry speaks of this release and profile."""
+        return (not self.profile or self.profile == profile) and SpecifierSet(self.paddle).contains(
+            Version(version), prereleases=True
+        )
+
+    def covers(self, case: str) -> bool:
+        """Whether the entry speaks of this case."""
+        parts = (re.escape(part) for part in self.case.split("*"))
+        return re.fullmatch(".*".join(parts), case, re.DOTALL) is not None
+
+    def surprise(self, outcome: Outcome, message: str) -> str:
+        """How a result departs from the entry, or '' if it is as expected."""
+        if outcome == "pass":
+            return f"expected {self.outcome}, but it passes now: remove or narrow the entry"
+        if outcome != self.outcome:
+            return f"expected {self.outcome}, got {outcome}"
+        if self.match not in message:
+            return f"failed with another message than {self.match!r}"
+        return ""
+
+
+def load(path: Path) -> list[KnownFailure]:
+    """All entries of a known-failures file; none if it does not exist.
+
+    Raises:
+        HarnessError: it is not TOML, or an entry is incomplete or has a wrong version range.
+    """
+    if not path.exists():
+        return []
+    try:
+        content = tomllib.loads(path.read_text())
+        entries = msgspec.convert(content.get("failure", []), list[KnownFailure])
+        for entry in entries:
+            SpecifierSet(entry.paddle)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidSpecifier) as error:
+        raise HarnessError(f"{path}: {error}") from error
+    return entries
+
+
+class KnownFailures:
+    """The entries that apply to this environment, and which of them have matched."""
+
+    def __init__(self, entries: Iterable[KnownFailure], version: str, profile: str, tier: str) -> None:
+        self.entries = [
+            entry
+            for entry in entries
+            if entry.applies(version, profile) and (entry.tier == "quick" or tier == "full")
+        ]
+        self._matched: set[KnownFailure] = set()
+
+    def find(self, case: str) -> KnownFailure | None:
+        """The first entry that covers the case; it then counts as matched."""
+        for entry in self.entries:
+            if entry.covers(case):
+                self._matched.add(entry)
+                return entry
+        return None
+
+    def unmatched(self) -> list[KnownFailure]:
+        """Entries that covered no case of the run."""
+        return [entry for entry in self.entries if entry not in self._matched]

@@ -1,0 +1,325 @@
+"""The pytest plugin: options, fixtures, and the hooks that turn tests into records.
+
+It acts on tests below ``suites/`` only; everything else in the same pytest run is left alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import options as harness_options
+from harness.case import Case, CheckFailed
+from harness.errors import HarnessError
+from harness.lab import Lab
+from harness.outcomes import classify, record_of
+from harness.report import summary, write_report
+from harness.records import read_run
+from harness.session import RunSession
+from harness.session import claims as all_claims
+from harness.workers import WorkerFailure
+
+CASE = pytest.StashKey[Case]()
+SESSION = pytest.StashKey[RunSession]()
+PAGE = pytest.StashKey[Path]()
+
+MARKERS = (
+    "claims(id, ...): the claims a check decides",
+    "models(trained=False, role='conformance'): which reference models a check runs on",
+    "targets(runtime='', names=()): which targets a check runs on",
+    "full: runs in the full tier only",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    harness_options.add_options(parser)
+
+
+def _suites_named(config: pytest.Config) -> bool:
+    suites = config.rootpath / "suites"
+    paths = (Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args)
+    return any(path == suites or suites in path.parents for path in paths)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if not _suites_named(config) or config.getoption("help", False):
+        return
+    try:
+        session = RunSession(harness_options.from_config(config), config.rootpath, config.rootpath / "suites")
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[SESSION] = session
+    if not config.option.xmlpath:
+        config.option.xmlpath = str(session.folder / "junit.xml")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(SESSION, None)
+    if session is not None:
+        session.close()
+        if session.writer is None and not session.options.run_folder:
+            # Nothing ran (--collect-only, or a usage error): leave no empty run behind.
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+
+def _of_suites(item: Any) -> RunSession | None:
+    session: RunSession | None = item.config.stash.get(SESSION, None)
+    if session is not None and session.suites in Path(item.path).parents:
+        return session
+    return None
+
+
+# Collection
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    session = metafunc.config.stash.get(SESSION, None)
+    if session is None or session.suites not in Path(metafunc.module.__file__ or "").parents:
+        return
+    try:
+        given = {
+            name.strip()
+            for mark in metafunc.definition.iter_markers("parametrize")
+            for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
+        }
+        if "model" in metafunc.fixturenames and "model" not in given:
+            marker = metafunc.definition.get_closest_marker("models")
+            metafunc.parametrize("model", session.models(**(marker.kwargs if marker else {})))
+        if "target" in metafunc.fixturenames and "target" not in given:
+            marker = metafunc.definition.get_closest_marker("targets")
+            found = session.targets(**(marker.kwargs if marker else {}))
+            metafunc.parametrize("target", found, ids=[target.name for target in found])
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    session = config.stash.get(SESSION, None)
+    if session is None:
+        return
+    wanted = set(session.options.claims)
+    kept, dropped = [], []
+    for item in items:
+        known = item_claims(item)
+        unknown = [claim for claim in known if claim not in all_claims()]
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
+        full = item.get_closest_marker("full") is not None and session.options.tier != "full"
+        (dropped if full or (wanted and not wanted & set(known)) else kept).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def item_claims(item: Any) -> tuple[str, ...]:
+    """The claims a test decides, each once."""
+    named = (claim for marker in item.iter_markers("claims") for claim in marker.args)
+    return tuple(dict.fromkeys(named))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    run = session.config.stash.get(SESSION, None)
+    if run is None or session.config.option.collectonly:
+        return
+    run.selected = sum(_of_suites(item) is not None for item in session.items)
+    if not run.selected:
+        return
+    try:
+        run.begin(command=" ".join(["pytest", *session.config.invocation_params.args]))
+        # Read now, so that a broken file is a usage error and not a failure of every case.
+        run.known  # noqa: B018
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Lab:
+    """Workers, store, models and targets of this run."""
+    return pytestconfig.stash[SESSION].lab
+
+
+@pytest.fixture(scope="session")
+def run_session(pytestconfig: pytest.Config) -> RunSession:
+    """Options and folder of this run."""
+    return pytestconfig.stash[SESSION]
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    """Collects this check's comparisons; a check without any is an error."""
+    case = Case()
+    request.node.stash[CASE] = case
+    yield case
+
+
+# Execution
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    result = yield
+    if _of_suites(pyfuncitem) is not None:
+        case = pyfuncitem.stash.get(CASE, None)
+        if case is None:
+            raise CheckFailed("the check uses no `case`, so it compared nothing")
+        case.conclude()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    session = _of_suites(item)
+    if session is None or (report.when == "setup" and report.passed):
+        return report
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        return report
+    if isinstance(error, HarnessError):
+        # The harness itself cannot go on (full disk, say): say it once, not once per case.
+        item.session.shouldstop = str(error)
+        return report
+    if report.when == "teardown":
+        if report.failed:
+            session.problems.append(f"{item.nodeid}: teardown failed: {error}")
+        return report
+    outcome = classify(error)
+    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), item_claims(item))
+    known = session.known.find(record.case)
+    if known is not None and outcome != "not-run":
+        surprise = known.surprise(outcome, _message(error))
+        record = _with_known(record, known.reason, known.issue, surprise)
+        if surprise:
+            report.outcome = "failed"
+            report.longrepr = f"known failure: {surprise}\n{record.reason}"
+        else:
+            report.outcome = "skipped"
+            report.wasxfail = known.reason
+    elif isinstance(error, WorkerFailure):
+        report.longrepr = _worker_text(error)
+    elif isinstance(error, CheckFailed):
+        report.longrepr = str(error)
+    try:
+        session.record(record)
+    except HarnessError as full:
+        item.session.shouldstop = str(full)
+    return report
+
+
+def _message(error: BaseException | None) -> str:
+    if isinstance(error, WorkerFailure):
+        return f"{error.failure.type}: {error.failure.message}\n{error.failure.log_tail}"
+    return str(error)
+
+
+def _with_known(record: Any, reason: str, issue: str, surprise: str) -> Any:
+    import msgspec
+
+    return msgspec.structs.replace(record, known=reason, known_issue=issue, surprise=surprise)
+
+
+def _worker_text(error: WorkerFailure) -> str:
+    parts = [str(error), error.failure.traceback]
+    if error.outcome != "error":
+        parts.append("last lines of the worker's log:\n" + error.failure.log_tail)
+    return "\n".join(part for part in parts if part)
+
+
+# The end
+
+
+def _whole(config: pytest.Config, session: RunSession) -> bool:
+    """Whether every check of the tier was asked for, so that an unused known failure is stale."""
+    opts = session.options
+    narrowed = opts.models or opts.targets or opts.claims or config.option.keyword or config.option.markexpr
+    paths = [Path(config.invocation_params.dir, arg).resolve() for arg in config.args]
+    return not narrowed and paths == [session.suites] and not getattr(config.option, "lf", False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+    run = session.config.stash.get(SESSION, None)
+    if run is not None and run.writer is not None:
+        if len(run.recorded) >= run.selected:
+            if _whole(session.config, run):
+                for entry in run.known.unmatched():
+                    run.problems.append(
+                        f"known failure {entry.case!r} matches no case: remove it or mend its pattern"
+                    )
+        elif not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if run.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        try:
+            run.finish(int(session.exitstatus))
+            result = read_run(run.folder)
+            session.config.stash[PAGE] = write_report(result, run.folder / "index.html")
+            status = summary.verdict(result).status
+            if status != "pass" and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        except HarnessError as error:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            sys.stderr.write(f"\n{error}\n")
+    yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    run = config.stash.get(SESSION, None)
+    if run is None or run.writer is None:
+        return
+    given = getattr(config.option, "benchmark_json", None)
+    if given is not None and Path(given.name).is_file():
+        shutil.copy(given.name, run.folder / "benchmark.json")
+    terminalreporter.section("Paddle conformance")
+    if PAGE in config.stash:
+        sentence = summary.verdict(read_run(run.folder)).sentence
+        terminalreporter.write_line(sentence)
+        terminalreporter.write_line(f"page: {config.stash[PAGE]}")
+    for problem in [*run.problems, *run.lab.store.repairs]:
+        terminalreporter.write_line(f"note: {problem}")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    run = config.stash.get(SESSION, None)
+    return [f"harness: tier {run.options.tier}, run folder {run.folder}"] if run is not None else []
+
+
+# pytest-benchmark
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    run = config.stash.get(SESSION, None)
+    if run is not None and run.writer is not None:
+        machine_info["environment_under_test"] = run.lab.environment
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
+    run = config.stash.get(SESSION, None)
+    if run is None or run.writer is None:
+        return
+    result = read_run(run.folder)
+    verdict = summary.verdict(result)
+    output_json["harness"] = {
+        "run": run.run,
+        "folder": str(run.folder),
+        "tier": run.options.tier,
+        "status": verdict.status,
+        "verdict": verdict.sentence,
+        "outcomes": summary.outcome_counts(result),
+    }

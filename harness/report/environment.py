@@ -1,0 +1,105 @@
+"""What the page says about where a run took place: the expected facts first, then all the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from harness.records import Run
+from harness.report.wording import number
+
+# Label, then the keys that lead to it. A missing one is shown as "not recorded": a report
+# without a Paddle commit should look like one.
+_EXPECTED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Paddle", ("paddle", "version")),
+    ("Paddle commit", ("paddle", "commit")),
+    ("Python", ("python",)),
+    ("NumPy", ("numpy",)),
+    ("CPU", ("cpu", "model")),
+    ("Cores", ("cpu", "cores")),
+    ("Threads", ("threads",)),
+    ("Governor", ("cpu", "governor")),
+    ("CPU flags", ("cpu", "flags")),
+    ("Packages", ("packages",)),
+    ("Load at start", ("cpu", "load1")),
+)
+
+MOST_OPEN_ITEMS = 12
+"""A list or table longer than this starts folded."""
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """One line: ``text`` for a value; ``items`` for a list; ``table`` for a mapping."""
+
+    label: str
+    text: str = ""
+    items: tuple[str, ...] = ()
+    table: tuple[tuple[str, str], ...] = ()
+    missing: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.items) + len(self.table)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """``expected`` in a fixed order, then what else the worker, harness and options told."""
+
+    expected: tuple[Fact, ...]
+    groups: tuple[tuple[str, tuple[Fact, ...]], ...]
+
+
+def facts(run: Run) -> Facts:
+    """Every leaf of the header's dictionaries once, whatever their shape."""
+    end = dict(run.footer.load) if run.footer is not None else {}
+    shown = [_expected(label, _at(run.header.environment, keys)) for label, keys in _EXPECTED]
+    shown.append(_expected("Load at end", end.pop("load1", None)))
+    rest = _without(run.header.environment, [keys for _, keys in _EXPECTED])
+    groups = (
+        ("Environment under test", _walk(rest)),
+        ("Harness", _walk(run.header.harness)),
+        ("Options", _walk(run.header.options)),
+        ("At the end of the run", _walk(end)),
+    )
+    return Facts(tuple(shown), tuple((name, rows) for name, rows in groups if rows))
+
+
+def _walk(value: dict[str, Any], prefix: str = "") -> tuple[Fact, ...]:
+    rows: list[Fact] = []
+    for key, item in value.items():
+        label = f"{prefix}{key}"
+        if isinstance(item, dict) and any(isinstance(v, dict | list) for v in item.values()):
+            rows.extend(_walk(item, f"{label}."))
+        elif item not in (None, "", [], {}):
+            rows.append(_fact(label, item))
+    return tuple(rows)
+
+
+def _expected(label: str, value: Any) -> Fact:
+    return Fact(label, missing=True) if value in (None, "", [], {}) else _fact(label, value)
+
+
+def _fact(label: str, value: Any) -> Fact:
+    if isinstance(value, dict):
+        return Fact(label, table=tuple((str(k), number(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return Fact(label, items=tuple(number(item) for item in value))
+    return Fact(label, number(value))
+
+
+def _at(value: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _without(value: dict[str, Any], taken: list[tuple[str, ...]]) -> dict[str, Any]:
+    """A copy of ``value`` without the leaves in ``taken``."""
+    left: dict[str, Any] = {}
+    for key, item in value.items():
+        below = [keys[1:] for keys in taken if keys[0] == key]
+        if () in below:
+            continue
+        left[key] = _without(item, below) if below and isinstance(item, dict) else item
+    return left

@@ -1,0 +1,299 @@
+"""From a run to what can be said about it; pure functions, no text layout and no files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from harness.records import Run
+from harness.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record
+
+Standing = Literal["unexpected", "surprise", "empty", "known", "not-run", "pass"]
+Status = Literal["pass", "fail", "incomplete"]
+ClaimVerdict = Literal["holds", "broken", "not run"]
+
+# A wrong answer ranks above a crash: it is the one that nobody notices.
+SEVERITY: tuple[Outcome, ...] = ("fail", "crash", "timeout", "error", "pass", "not-run")
+
+NOT_COVERED = "no check covers it in this run"
+NOT_REACHED = "no check of it had finished when the run was interrupted"
+
+_PYTEST_INTERRUPTED = 2
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The run in one sentence; ``reasons`` are the clauses that kept it from passing."""
+
+    status: Status
+    sentence: str
+    reasons: tuple[str, ...] = ()
+    known_findings: int = 0
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """Something that contradicts a claim, and how many cases saw it on which targets."""
+
+    text: str
+    outcome: Outcome
+    cases: int
+    known: bool
+    issue: str = ""
+    targets: tuple[str, ...] = ()
+
+
+class ClaimRow(msgspec.Struct, frozen=True):
+    """One claim of the documents against the records that rest on it."""
+
+    id: str
+    sentence: str
+    verdict: ClaimVerdict
+    counts: dict[Outcome, int]
+    observed: tuple[Observation, ...] = ()
+    reasons: tuple[tuple[str, int], ...] = ()
+    """Why cases were not run, each with its number of cases, most frequent first."""
+
+    @property
+    def cases(self) -> int:
+        return sum(self.counts.values())
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """All cases of one model on one target."""
+
+    worst: Outcome
+    cases: int
+    counts: dict[Outcome, int]
+    headroom: float | None
+    """Largest error over allowed error; None where nothing was compared against an allowance."""
+    unexpected: int
+    known: int
+    first_bad: int | None
+    """Index into ``run.records`` of the case that decided ``worst``, if it is a bad one."""
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """Model × target, rows and columns in the order in which the run met them."""
+
+    models: tuple[str, ...]
+    targets: tuple[str, ...]
+    cells: dict[tuple[str, str], Cell]
+    outside: int
+    """Cases that name no model or no target, hence have no cell."""
+
+
+def standing(record: Record) -> Standing:
+    """How a record counts: bad and unexpected, known, a departure from a known failure, …
+
+    A pass that rests on no comparison or no element is ``"empty"``, which is never good.
+    """
+    if record.surprise:
+        return "surprise"
+    if record.outcome in BAD_OUTCOMES:
+        return "known" if record.known else "unexpected"
+    if record.outcome == "not-run":
+        return "not-run"
+    return "pass" if record.comparisons > 0 and record.elements > 0 else "empty"
+
+
+def outcome_counts(run: Run) -> dict[Outcome, int]:
+    """Number of cases for each of the six outcomes, zeros included, in the order of the house."""
+    return _counts(run.records)
+
+
+def standing_counts(run: Run) -> dict[Standing, int]:
+    """Number of cases for each standing, zeros included."""
+    order: tuple[Standing, ...] = ("unexpected", "surprise", "empty", "known", "not-run", "pass")
+    counted = Counter(standing(record) for record in run.records)
+    return {key: counted[key] for key in order}
+
+
+def cause(record: Record) -> str:
+    """The one-sentence cause of a bad record, never empty."""
+    if record.reason:
+        return record.reason
+    if record.failure is not None:
+        end = record.failure
+        head = f"{end.type} ({end.signal})" if end.signal else end.type
+        return f"{head}: {end.message.strip() or 'no message'}"
+    failed = next((item for item in record.details if not item.ok), None)
+    if failed is not None:
+        return failed.message or f"{failed.what} differs"
+    return f"{record.outcome}, no cause recorded"
+
+
+def verdict(run: Run) -> Verdict:
+    """One sentence and a status for the run.
+
+    No footer is always ``incomplete``. With a footer, anything wrong is ``fail``; missing or
+    unreadable records alone are ``incomplete``. A run without cases or comparisons never passes.
+    """
+    standings = standing_counts(run)
+    wrong = _wrong(run, standings)
+    missing = _missing(run)
+    known = standings["known"]
+    tail = [_number(known, "known finding")] if known else []
+    if standings["not-run"]:
+        tail.append(f"{_number(standings['not-run'], 'case')} not run")
+    also = f", with {_listed(tail)}" if tail else ""
+    paddle = run.header.environment.get("paddle")
+    version = paddle.get("version") if isinstance(paddle, dict) else None
+    subject = f"Paddle {version}" if version else "Paddle"
+    compared = sum(record.comparisons for record in run.records)
+    if run.footer is None:
+        so_far = f"; so far {_listed(wrong)}" if wrong else "; nothing unexpected until then"
+        text = f"Incomplete: {_listed(missing)}{so_far}{also}."
+        return Verdict("incomplete", text, (*missing, *wrong), known)
+    if wrong:
+        where = f"{subject} does not pass" if run.records else "The run does not pass"
+        return Verdict("fail", f"{where}: {_listed([*wrong, *missing])}{also}.", (*wrong, *missing), known)
+    if missing:
+        return Verdict("incomplete", f"Incomplete: {_listed(missing)}{also}.", tuple(missing), known)
+    passed = f"{standings['pass']:,} of {_number(len(run.records), 'case')} passed"
+    text = f"{subject} passes: {passed} on {_number(compared, 'comparison')}{also}."
+    return Verdict("pass", text, (), known)
+
+
+def claim_rows(run: Run) -> tuple[ClaimRow, ...]:
+    """A verdict for every claim in the header, then for claims that only records name."""
+    by_claim: dict[str, list[Record]] = {claim: [] for claim in run.header.claims}
+    for record in run.records:
+        for claim in dict.fromkeys(record.claims):
+            by_claim.setdefault(claim, []).append(record)
+    absent = NOT_COVERED if run.complete else NOT_REACHED
+    return tuple(
+        _claim_row(claim, run.header.claims.get(claim, ""), records, absent)
+        for claim, records in by_claim.items()
+    )
+
+
+def claim_counts(rows: Iterable[ClaimRow]) -> dict[ClaimVerdict, int]:
+    """Number of claims for each verdict, zeros included."""
+    counted = Counter(row.verdict for row in rows)
+    return {"broken": counted["broken"], "holds": counted["holds"], "not run": counted["not run"]}
+
+
+def grid(run: Run) -> Grid:
+    """Worst outcome, number of cases and worst headroom for every model on every target."""
+    members: dict[tuple[str, str], list[int]] = {}
+    outside = 0
+    for index, record in enumerate(run.records):
+        if record.model and record.target:
+            members.setdefault((record.model, record.target), []).append(index)
+        else:
+            outside += 1
+    return Grid(
+        tuple(dict.fromkeys(model for model, _ in members)),
+        tuple(dict.fromkeys(target for _, target in members)),
+        {key: _cell(run.records, indexes) for key, indexes in members.items()},
+        outside,
+    )
+
+
+def _counts(records: Iterable[Record]) -> dict[Outcome, int]:
+    counted = Counter(record.outcome for record in records)
+    return {outcome: counted[outcome] for outcome in OUTCOMES}
+
+
+def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
+    def rank(index: int) -> tuple[bool, int]:
+        record = records[index]
+        # What nobody expected decides over a known failure of a graver kind.
+        news = record.outcome in BAD_OUTCOMES and standing(record) != "known"
+        return (not news, SEVERITY.index(record.outcome))
+
+    decisive = min(indexes, key=rank)
+    here = [records[index] for index in indexes]
+    standings = Counter(standing(record) for record in here)
+    headrooms = [record.headroom for record in here if record.headroom is not None]
+    worst = records[decisive].outcome
+    return Cell(
+        worst=worst,
+        cases=len(here),
+        counts=_counts(here),
+        headroom=max(headrooms, default=None),
+        unexpected=standings["unexpected"] + standings["surprise"] + standings["empty"],
+        known=standings["known"],
+        first_bad=decisive if worst in BAD_OUTCOMES else None,
+    )
+
+
+def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) -> ClaimRow:
+    seen: dict[tuple[str, Outcome, bool, str], list[Record]] = {}
+    skipped: Counter[str] = Counter()
+    for record in records:
+        if record.outcome in BAD_OUTCOMES:
+            text = record.known or cause(record)
+            key = (text, record.outcome, bool(record.known), record.known_issue)
+            seen.setdefault(key, []).append(record)
+        elif record.outcome == "not-run":
+            skipped[record.reason or "no reason recorded"] += 1
+        elif standing(record) == "empty":
+            skipped["passed without comparing anything"] += 1
+    held = sum(r.outcome == "pass" and r.comparisons > 0 and r.elements > 0 for r in records)
+    observed = tuple(
+        Observation(
+            text,
+            outcome,
+            len(group),
+            known,
+            issue,
+            tuple(dict.fromkeys(r.target for r in group if r.target)),
+        )
+        for (text, outcome, known, issue), group in seen.items()
+    )
+    result: ClaimVerdict = "broken" if observed else "holds" if held else "not run"
+    reasons = tuple(skipped.most_common()) if records else ((absent, 0),)
+    return ClaimRow(claim, sentence, result, _counts(records), observed, reasons)
+
+
+def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:
+    """Clauses for everything that makes a run fail, the most telling one first."""
+    clauses: list[str] = []
+    unexpected = Counter(r.outcome for r in run.records if standing(r) == "unexpected")
+    if unexpected:
+        split = ", ".join(f"{unexpected[o]} {o}" for o in SEVERITY if unexpected[o])
+        clauses.append(f"{_number(unexpected.total(), 'unexpected result')} ({split})")
+    if standings["surprise"]:
+        clauses.append(f"{_number(standings['surprise'], 'departure')} from known_failures.toml")
+    if standings["empty"]:
+        clauses.append(f"{_number(standings['empty'], 'case')} passed without comparing anything")
+    if not run.records:
+        clauses.append("no case was recorded")
+    elif not any(record.comparisons for record in run.records):
+        clauses.append("nothing was compared")
+    if run.footer is not None:
+        if run.footer.problems:
+            clauses.append(_number(len(run.footer.problems), "fault") + " of the run itself")
+        status = run.footer.exit_status
+        explained = any(record.outcome in BAD_OUTCOMES for record in run.records)
+        if status not in (0, 1, _PYTEST_INTERRUPTED) or (status == 1 and not (explained or clauses)):
+            clauses.append(f"pytest ended with exit status {status}")
+    return clauses
+
+
+def _missing(run: Run) -> list[str]:
+    """Clauses for records that should be there and are not."""
+    clauses: list[str] = []
+    recorded = len(run.records)
+    if run.footer is None:
+        clauses.append(f"the run was interrupted after {_number(recorded, 'case')}")
+    elif run.footer.exit_status == _PYTEST_INTERRUPTED:
+        clauses.append("pytest was interrupted (exit status 2)")
+    distinct = len({record.case for record in run.records})
+    if run.footer is not None and distinct < run.footer.collected:
+        lost = run.footer.collected - distinct
+        clauses.append(f"{lost:,} of {run.footer.collected:,} collected cases left no record")
+    if run.damaged:
+        clauses.append(f"{_number(run.damaged, 'line')} of records.jsonl cannot be read")
+    return clauses
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

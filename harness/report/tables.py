@@ -1,0 +1,284 @@
+"""From a run to the rows of the page's tables; pure functions.
+
+``Record.measures`` is free-form, so every reader here tolerates what it does not expect: a
+malformed ``curves`` or ``latency`` is left to the generic listing instead of raising.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from harness.records import Run
+from harness.report.summary import SEVERITY, Standing, cause, standing
+from harness.report.wording import number
+from harness.types import BAD_OUTCOMES, Comparison, Outcome, Record
+
+SPECIAL_MEASURES = ("curves", "latency", "corruption")
+
+
+class Case(msgspec.Struct, frozen=True):
+    """A record with its place in the run; ``anchor`` is its id on the page."""
+
+    index: int
+    record: Record
+    standing: Standing
+
+    @property
+    def anchor(self) -> str:
+        return f"case-{self.index}"
+
+    @property
+    def is_finding(self) -> bool:
+        return self.standing in ("unexpected", "surprise", "empty", "known")
+
+    @property
+    def cause(self) -> str:
+        if self.standing == "surprise":
+            return self.record.surprise
+        if self.standing == "empty":
+            return "passed without comparing anything"
+        if self.record.outcome in BAD_OUTCOMES:
+            return cause(self.record)
+        return self.record.reason
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """Details, failed ones first, then by headroom."""
+        return tuple(sorted(self.record.details, key=lambda item: (item.ok, -(item.headroom or 0.0))))
+
+
+class KnownFinding(msgspec.Struct, frozen=True):
+    """One entry of known_failures.toml and the cases that behaved as it says."""
+
+    reason: str
+    issue: str
+    cases: tuple[Case, ...]
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(o for o in SEVERITY if any(c.record.outcome == o for c in self.cases))
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c.record.target for c in self.cases if c.record.target))
+
+
+class Area(msgspec.Struct, frozen=True):
+    """All cases of one area, findings first."""
+
+    name: str
+    cases: tuple[Case, ...]
+
+    @property
+    def parts(self) -> tuple[tuple[str, int], ...]:
+        counted = Counter(case.standing for case in self.cases)
+        return tuple(counted.most_common())
+
+
+class Curve(msgspec.Struct, frozen=True):
+    """Loss per step of training without and with an interruption; None where not finite."""
+
+    case: Case
+    uninterrupted: tuple[float | None, ...]
+    resumed: tuple[float | None, ...]
+    interrupted_at: int
+    """Step at which ``resumed`` starts, counted from 0."""
+    largest: float | None
+    """Largest absolute difference after the interruption; None where no step has both."""
+    first_difference: int | None
+    """First step whose two losses are not the same number."""
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """One ``latency`` measure beside its case."""
+
+    case: Case
+    group: str
+    target: str
+    values: dict[str, Any]
+
+
+class Damage(msgspec.Struct, frozen=True):
+    """How one loader took one damaged file."""
+
+    case: Case
+    loader: str
+    damage: str
+    behaviour: str
+    message: str
+
+
+class DamageTable(msgspec.Struct, frozen=True):
+    """Loader × damage; a cell holds every case of the pair."""
+
+    loaders: tuple[str, ...]
+    damages: tuple[str, ...]
+    cells: dict[tuple[str, str], tuple[Damage, ...]]
+    behaviours: tuple[tuple[str, int], ...]
+
+
+def cases(run: Run) -> tuple[Case, ...]:
+    return tuple(Case(i, record, standing(record)) for i, record in enumerate(run.records))
+
+
+def new_findings(found: Iterable[Case]) -> tuple[Case, ...]:
+    """Unexpected results, then departures from known failures, then empty passes."""
+    order: tuple[Standing, ...] = ("unexpected", "surprise", "empty")
+    picked = [case for case in found if case.standing in order]
+    picked.sort(key=lambda c: (order.index(c.standing), SEVERITY.index(c.record.outcome), c.index))
+    return tuple(picked)
+
+
+def unfolded(findings: Iterable[Case], most: int) -> frozenset[int]:
+    """Indexes of the findings to show open: the first of every cause, ``most`` at the most."""
+    first: dict[tuple[str, str], int] = {}
+    for case in findings:
+        first.setdefault((case.record.outcome, case.cause), case.index)
+    return frozenset(list(first.values())[:most])
+
+
+def known_findings(found: Iterable[Case]) -> tuple[KnownFinding, ...]:
+    """Known failures grouped by their entry, the one with most cases first."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for case in found:
+        if case.standing == "known":
+            groups.setdefault((case.record.known, case.record.known_issue), []).append(case)
+    rows = [KnownFinding(reason, issue, tuple(group)) for (reason, issue), group in groups.items()]
+    return tuple(sorted(rows, key=lambda row: -len(row.cases)))
+
+
+def not_run(found: Iterable[Case]) -> tuple[tuple[str, tuple[Case, ...]], ...]:
+    """Reason -> its cases, the reason with most cases first."""
+    groups: dict[str, list[Case]] = {}
+    for case in found:
+        if case.standing == "not-run":
+            groups.setdefault(case.record.reason or "no reason recorded", []).append(case)
+    return tuple((k, tuple(v)) for k, v in sorted(groups.items(), key=lambda item: -len(item[1])))
+
+
+def areas(found: Iterable[Case]) -> tuple[Area, ...]:
+    groups: dict[str, list[Case]] = {}
+    for case in found:
+        groups.setdefault(case.record.area or "(no area)", []).append(case)
+    return tuple(
+        Area(name, tuple(sorted(group, key=lambda c: not c.is_finding))) for name, group in groups.items()
+    )
+
+
+def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
+    """Passing cases with the largest error over allowed error: where drift would show first."""
+    passing = [c for c in found if c.standing == "pass" and c.record.headroom is not None]
+    return tuple(sorted(passing, key=lambda c: -(c.record.headroom or 0.0))[:most])
+
+
+def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
+    """Every well-formed ``curves`` measure, findings first."""
+    rows = [curve for case in found if (curve := _curve(case)) is not None]
+    return tuple(sorted(rows, key=lambda row: (not row.case.is_finding, bool(row.case.record.known))))
+
+
+def latencies(found: Iterable[Case]) -> tuple[Latency, ...]:
+    """Every ``latency`` measure that has a median, sorted by model, batch and threads."""
+    rows: list[Latency] = []
+    for case in found:
+        values = case.record.measures.get("latency")
+        if isinstance(values, dict) and _is_positive(values.get("median_us")):
+            where = f"{case.record.model or 'model not named'}, batch {values.get('batch', '?')}"
+            target = case.record.target or str(values.get("runtime", "target not named"))
+            rows.append(Latency(case, where, target, values))
+    return tuple(sorted(rows, key=lambda r: (r.case.record.model, _order(r.values.get("batch")))))
+
+
+def damages(found: Iterable[Case]) -> DamageTable:
+    cells: dict[tuple[str, str], list[Damage]] = {}
+    behaviours: Counter[str] = Counter()
+    for case in found:
+        values = case.record.measures.get("corruption")
+        if not isinstance(values, dict):
+            continue
+        form = str(values.get("format", ""))
+        loader = str(values.get("loader", "?")) + (f" ({form})" if form else "")
+        damage = str(values.get("damage", "?"))
+        behaviour = str(values.get("behaviour") or "not recorded")
+        row = Damage(case, loader, damage, behaviour, str(values.get("message") or ""))
+        cells.setdefault((loader, damage), []).append(row)
+        behaviours[behaviour] += 1
+    return DamageTable(
+        tuple(dict.fromkeys(loader for loader, _ in cells)),
+        tuple(dict.fromkeys(damage for _, damage in cells)),
+        {key: tuple(rows) for key, rows in cells.items()},
+        tuple(behaviours.most_common()),
+    )
+
+
+def measures(record: Record) -> tuple[tuple[str, str], ...]:
+    """What has no table of its own, flattened to ``key.subkey`` and printable text."""
+    plain = {k: v for k, v in record.measures.items() if not is_special(record, k)}
+    return tuple(_flat(plain, ""))
+
+
+def is_special(record: Record, key: str) -> bool:
+    """Whether this measure is shown by a section of its own (it is well-formed, that is)."""
+    value = record.measures.get(key)
+    if key not in SPECIAL_MEASURES or not isinstance(value, dict):
+        return False
+    if key == "curves":
+        return _series(value.get("uninterrupted")) is not None
+    return key == "corruption" or _is_positive(value.get("median_us"))
+
+
+def rerun(run: Run, case: str) -> str:
+    """The command that runs this case again; quoted for a POSIX shell."""
+    folder = run.folder.resolve().name
+    quoted = shlex.quote(case)
+    return f"harness rerun {shlex.quote(folder)} " + (quoted if quoted[:1] == "'" else f"'{case}'")
+
+
+def _flat(value: dict[Any, Any], prefix: str) -> Iterable[tuple[str, str]]:
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, dict):
+            yield from _flat(item, f"{name}.")
+        elif isinstance(item, list | tuple):
+            short = len(item) <= 8 and not any(isinstance(i, dict | list) for i in item)
+            yield name, ", ".join(map(number, item)) if short else f"{len(item)} values"
+        else:
+            yield name, number(item)
+
+
+def _curve(case: Case) -> Curve | None:
+    value = case.record.measures.get("curves")
+    if not isinstance(value, dict):
+        return None
+    whole, resumed = _series(value.get("uninterrupted")), _series(value.get("resumed"))
+    if whole is None:
+        return None
+    start = value.get("interrupted_at")
+    at = start if isinstance(start, int) and start >= 0 else len(whole) - len(resumed or ())
+    largest: float | None = None
+    first: int | None = None
+    for step, (a, b) in enumerate(zip(whole[at:], resumed or (), strict=False), start=at):
+        if a != b and first is None:
+            first = step
+        if a is not None and b is not None:
+            largest = max(largest or 0.0, abs(a - b))
+    return Curve(case, whole, resumed or (), at, largest, first)
+
+
+def _series(value: Any) -> tuple[float | None, ...] | None:
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    return tuple(float(v) if isinstance(v, int | float) else None for v in value)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and value > 0
+
+
+def _order(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else float("inf")

@@ -1,0 +1,206 @@
+"""One run: its folder, its lab, its records."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+import time
+import tomllib
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import harness
+from harness import known, targets
+from harness.artifacts import Store
+from harness.datasets import locate
+from harness.errors import HarnessError
+from harness.lab import Lab
+from harness.options import Options, choose
+from harness.records import RecordWriter
+from harness.targets import LEGACY_IR
+from harness.types import Record, RunFooter, RunHeader
+from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
+
+CLAIMS_FILE = Path(__file__).with_name("claims.toml")
+NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
+
+
+@functools.cache
+def claims() -> dict[str, str]:
+    """Every claim id and its sentence."""
+    return dict(tomllib.loads(CLAIMS_FILE.read_text())["claims"])
+
+
+def now() -> str:
+    """UTC, to the second, ISO 8601."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class RunSession:
+    """What one pytest run over the suites holds: options, folder, lab, record writer.
+
+    The lab is made on first use, so that ``--help`` and ``--collect-only`` of nothing start no
+    worker. Nothing is written before :meth:`begin`.
+    """
+
+    def __init__(self, options: Options, root: Path, suites: Path) -> None:
+        self.options = options
+        self.root = root
+        self.suites = suites
+        self.started = time.time()
+        self.problems: list[str] = []
+        self.recorded: set[str] = set()
+        self.selected = 0
+        self.writer: RecordWriter | None = None
+        choose("claim", options.claims, list(claims()))
+        self.folder = self._make_folder()
+
+    @property
+    def run(self) -> str:
+        return self.folder.name
+
+    def _make_folder(self) -> Path:
+        if self.options.run_folder:
+            folder = Path(self.options.run_folder).resolve()
+            if (folder / "records.jsonl").exists():
+                raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
+        else:
+            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+            folder = self.root / "reports" / f"{stamp}-{os.getpid()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"the run folder {folder} cannot be made ({error.strerror}): name another with --run-folder"
+            ) from error
+        return folder
+
+    @functools.cached_property
+    def lab(self) -> Lab:
+        """Workers, store and models of this run.
+
+        Raises:
+            HarnessError: no Paddle in the chosen interpreter, an unwritable store, a missing dataset.
+        """
+        store = Store(self.options.store_folder)
+        digits, dataset = locate(self.options.dataset, store)
+        files = (targets.BUILT_IN, *map(Path, self.options.targets_file))
+        pool = WorkerPool(self.folder / "logs", self.options.python, self.options.deadline)
+        if self.options.profile == "legacy-ir":
+            pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
+        try:
+            return Lab(pool, store, targets.load(files), digits, dataset)
+        except WorkerFailure as error:
+            pool.close()
+            raise HarnessError(
+                f"Paddle does not work in {self.options.python} ({error.failure.type}: "
+                f"{error.failure.message.splitlines()[0]}): install the project's paddle extra there, or name "
+                "another interpreter with --python; `harness doctor` tells more"
+            ) from error
+
+    @functools.cached_property
+    def known(self) -> known.KnownFailures:
+        """The expected failures that apply to this release and profile."""
+        entries = known.load(self.suites / "known_failures.toml")
+        return known.KnownFailures(entries, self.lab.paddle, self.lab.profile, self.options.tier)
+
+    def models(self, trained: bool = False, role: str = "conformance") -> list[str]:
+        """Names of the chosen models of this tier with that role."""
+        chosen = choose("reference model", self.options.models, list(self.lab.models))
+        tiers = ("quick", "full") if self.options.tier == "full" or self.options.models else ("quick",)
+        infos = (self.lab.models[name] for name in chosen)
+        return [
+            info.name
+            for info in infos
+            if info.tier in tiers and (info.trained or not trained) and (role == "any" or info.role == role)
+        ]
+
+    def targets(self, runtime: str = "", names: tuple[str, ...] = ()) -> list[targets.Target]:
+        """The chosen targets, of one runtime or by name where a check asks for that."""
+        chosen = choose("target", self.options.targets, list(self.lab.targets))
+        tiers = ("quick", "full") if self.options.tier == "full" or self.options.targets else ("quick",)
+        found = (self.lab.targets[name] for name in chosen)
+        return [
+            target
+            for target in found
+            if target.tier in tiers
+            and (not runtime or target.runtime == runtime)
+            and (not names or target.name in names)
+        ]
+
+    # The record file
+
+    def begin(self, command: str) -> None:
+        """Write the header; from here on every finished case is on disk."""
+        lab = self.lab
+        self.writer = RecordWriter(self.folder / "records.jsonl")
+        self.writer.write(
+            RunHeader(
+                run=self.run,
+                started=now(),
+                tier=self.options.tier,
+                command=command,
+                selected=self.selected,
+                options={
+                    name: list(value) if isinstance(value, tuple) else value
+                    for name, value in ((n, getattr(self.options, n)) for n in Options.__struct_fields__)
+                },
+                environment={**lab.environment, "dataset": lab.dataset},
+                harness={
+                    "version": harness.__version__,
+                    "python": platform.python_version(),
+                    "platform": platform.platform(),
+                    "interpreter": sys.executable,
+                    "packages": {name: metadata.version(name) for name in NEAR_PACKAGES},
+                },
+                claims=claims(),
+            )
+        )
+        self._point_latest()
+
+    def _point_latest(self) -> None:
+        if self.folder.parent != self.root / "reports":
+            return
+        latest = self.folder.parent / "latest"
+        link = self.folder.parent / f".latest-{os.getpid()}"
+        link.symlink_to(self.folder.name)
+        os.replace(link, latest)
+
+    def record(self, record: Record) -> None:
+        """Append one record."""
+        assert self.writer is not None
+        self.writer.write(record)
+        self.recorded.add(record.case)
+
+    def finish(self, exit_status: int) -> None:
+        """Write the footer, unless cases are missing: then the run stays incomplete."""
+        if self.writer is None:
+            return
+        if len(self.recorded) >= self.selected:
+            lab = self.lab
+            self.writer.write(
+                RunFooter(
+                    finished=now(),
+                    duration_s=time.time() - self.started,
+                    exit_status=exit_status,
+                    collected=self.selected,
+                    problems=tuple(self.problems),
+                    load={
+                        "load1": os.getloadavg()[0],
+                        "artifacts made": lab.store.made,
+                        "artifacts reused": lab.store.reused,
+                        "store repairs": list(lab.store.repairs),
+                        "workers replaced": lab.pool.replaced,
+                    },
+                )
+            )
+        self.writer.close()
+
+    def close(self) -> None:
+        """End the workers."""
+        if "lab" in self.__dict__:
+            self.lab.pool.close()

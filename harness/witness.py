@@ -1,0 +1,67 @@
+"""What an engine says it did, read from what it printed: the witness against a silent fallback."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import msgspec
+
+VERBOSE = {"ONEDNN_VERBOSE": "1"}
+"""Makes oneDNN print a line for every primitive it executes; read when the process starts."""
+
+_PRIMITIVE = re.compile(r"^onednn_verbose,(?:v1,primitive,)?exec,cpu,(?P<kind>\w+),(?P<rest>.*)$", re.MULTILINE)
+_THREADS = re.compile(r"^onednn_verbose,.*\bnthr:(?P<threads>\d+)", re.MULTILINE)
+_PASS = re.compile(r"--- Running (?:IR|PIR) pass \[(?P<name>\w+)\]")
+
+COMPUTE = ("convolution", "inner_product", "matmul", "pooling", "rnn", "batch_normalization")
+"""Primitives that do a network's work, as opposed to reordering its data."""
+
+FUSING = re.compile(r"fuse")
+"""Names of passes that fuse operators for speed. The new IR always folds constants and drops dead
+code, optimised or not; fusing is what `switch_ir_optim` decides."""
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """Primitives executed by oneDNN, the passes run, and the threads it was given.
+
+    ``primitives`` counts by kind, ``bfloat16`` those of them that read bfloat16 data;
+    ``threads`` is 0 where oneDNN printed no header (it does once a process).
+    """
+
+    primitives: dict[str, int]
+    bfloat16: dict[str, int]
+    passes: tuple[str, ...]
+    threads: int
+
+    @property
+    def computing(self) -> int:
+        """Executions of primitives that compute."""
+        return sum(count for kind, count in self.primitives.items() if kind in COMPUTE)
+
+    @property
+    def computing_bfloat16(self) -> int:
+        """Executions of primitives that compute on bfloat16 data."""
+        return sum(count for kind, count in self.bfloat16.items() if kind in COMPUTE)
+
+    @property
+    def fusing(self) -> tuple[str, ...]:
+        """The passes that fuse operators."""
+        return tuple(name for name in self.passes if FUSING.search(name))
+
+
+def read(printed: str) -> Witness:
+    """The witness in what a process printed."""
+    primitives: Counter[str] = Counter()
+    bfloat16: Counter[str] = Counter()
+    for match in _PRIMITIVE.finditer(printed):
+        primitives[match["kind"]] += 1
+        if re.search(r"(src|data)[:_]bf16", match["rest"]):
+            bfloat16[match["kind"]] += 1
+    threads = _THREADS.search(printed)
+    return Witness(
+        primitives=dict(primitives),
+        bfloat16=dict(bfloat16),
+        passes=tuple(match["name"] for match in _PASS.finditer(printed)),
+        threads=int(threads["threads"]) if threads else 0,
+    )

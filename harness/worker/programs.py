@@ -1,0 +1,84 @@
+"""Static programs of both intermediate representations: building aids and inspection."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Dict, Iterator, List
+
+import numpy as np
+import paddle
+
+
+@contextlib.contextmanager
+def static_mode() -> Iterator[None]:
+    """Static graph mode with a scope of its own; dygraph again afterwards, whatever happens."""
+    paddle.enable_static()
+    try:
+        with paddle.static.scope_guard(paddle.static.Scope()):
+            yield
+    finally:
+        paddle.disable_static()
+
+
+def is_pir(program: Any) -> bool:
+    """Whether the program is of the new intermediate representation."""
+    return not hasattr(program, "desc")
+
+
+def set_layer_values(net: Any, program: Any, values: Dict[str, Any]) -> None:
+    """Set a static-mode layer's floating parameters and buffers from values by structured name.
+
+    Raises:
+        KeyError: one has no value, or is not in the scope.
+    """
+    scope = paddle.static.global_scope()
+    held = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    for name, variable in held.items():
+        found = scope.find_var(variable.name)
+        if "float" not in str(variable.dtype).lower() and "fp" not in str(variable.dtype).lower():
+            continue  # an LSTM's dropout state: a byte buffer that no file holds and no operator reads
+        if found is None:
+            raise KeyError(f"{name} ({variable.name}) is not in the scope")
+        found.get_tensor().set(np.asarray(values[name]), paddle.CPUPlace())
+
+
+def operators(program: Any) -> List[Dict[str, Any]]:
+    """Every operator of every block in order: name without dialect, and the attributes that show modes."""
+    found: List[Dict[str, Any]] = []
+    if is_pir(program):
+        for op in program.global_block().ops:
+            _walk_pir(op, found)
+    else:
+        for block in program.blocks:
+            for op in block.ops:
+                found.append({"name": op.type, "attributes": _modes({n: op.attr(n) for n in op.attr_names if n in _MODES})})
+    return found
+
+
+_MODES = ("is_test", "use_global_stats", "op_role", "dropout_implementation", "trainable_statistics")
+
+
+def _modes(attributes: Dict[str, Any]) -> Dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name in _MODES and isinstance(value, (bool, int, str))}
+
+
+def _walk_pir(op: Any, found: List[Dict[str, Any]]) -> None:
+    found.append({"name": op.name().split(".", 1)[-1], "attributes": _modes(op.attrs())})
+    for block in op.blocks():
+        for inner in block.ops:
+            _walk_pir(inner, found)
+
+
+def parameters(program: Any) -> List[Dict[str, Any]]:
+    """Name, shape and dtype of every parameter (persistable variable) of a loaded program."""
+    found = []
+    if is_pir(program):
+        for op in program.global_block().ops:
+            if op.name() == "builtin.parameter":
+                value = op.results()[0]
+                found.append({"name": op.attrs()["parameter_name"], "shape": list(value.shape), "dtype": str(value.dtype)})
+    else:
+        for variable in program.list_vars():
+            if variable.persistable and variable.name not in ("feed", "fetch"):
+                found.append({"name": variable.name, "shape": list(variable.shape), "dtype": str(variable.dtype)})
+    return sorted(found, key=lambda item: item["name"])

@@ -1,0 +1,90 @@
+"""Documented ways to make files out of a model, one file per family.
+
+A recipe is a function decorated with :func:`recipe`; any module of this folder is found.
+It writes into ``job.out`` and returns plain values that go into the artifact's manifest.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+from harness.worker import models
+from harness.worker.model import ReferenceModel
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a recipe is given: the model, where to write, what it builds on."""
+
+    model: ReferenceModel
+    out: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    digits: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def path(self, *parts: str) -> str:
+        """A path inside the output folder, its parent made."""
+        path = os.path.join(self.out, *parts)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return path
+
+    def of(self, need: str, *parts: str) -> str:
+        """A path inside the artifact of the recipe ``need``."""
+        return os.path.join(self.inputs[need], *parts)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    summary: str
+    needs: Tuple[str, ...]
+    make: Callable[[Job], Dict[str, Any]]
+    graph: bool = True
+    """Whether it writes a program: what does not is the same under every profile and made once."""
+
+
+_RECIPES: Dict[str, Recipe] = {}
+
+
+def recipe(
+    name: str, needs: Tuple[str, ...] = (), graph: bool = True
+) -> Callable[[Callable[[Job], Any]], Callable[[Job], Any]]:
+    """Register a recipe; ``needs`` names the recipes whose artifacts of the same model it reads."""
+
+    def register(function: Callable[[Job], Dict[str, Any]]) -> Callable[[Job], Dict[str, Any]]:
+        summary = (function.__doc__ or "").strip().splitlines()[0]
+        _RECIPES[name] = Recipe(name, summary, needs, function, graph)
+        return function
+
+    return register
+
+
+def _all() -> Dict[str, Recipe]:
+    for info in pkgutil.iter_modules(__path__):
+        importlib.import_module(__name__ + "." + info.name)
+    return _RECIPES
+
+
+def catalog() -> List[Dict[str, Any]]:
+    """Every recipe in plain values."""
+    return [
+        {"name": recipe.name, "summary": recipe.summary, "needs": list(recipe.needs), "graph": recipe.graph}
+        for recipe in sorted(_all().values(), key=lambda recipe: recipe.name)
+    ]
+
+
+def produce(
+    name: str,
+    model: str,
+    out: str,
+    inputs: Mapping[str, str],
+    digits: str,
+    parameters: Mapping[str, Any],
+) -> Dict[str, Any]:
+    """Run a recipe in ``out`` (an existing empty folder); its manifest values."""
+    job = Job(models.get(model), out, inputs, digits, parameters)
+    return _all()[name].make(job)

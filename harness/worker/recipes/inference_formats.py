@@ -1,0 +1,108 @@
+"""Documents 000 and 002: inference models by `jit.save`, by static graph, and separate parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+from typing import Any, Dict, Iterator, List, Tuple
+
+import paddle
+from paddle.jit.dy2static.convert_call_func import convert_call
+
+from harness.worker import models, programs
+from harness.worker.recipes import Job, recipe
+
+
+def program_file(prefix: str) -> str:
+    """The program beside ``prefix``: ``.json`` of the new IR, or ``.pdmodel``.
+
+    Raises:
+        FileNotFoundError: neither was written.
+    """
+    for ending in (".json", ".pdmodel"):
+        if os.path.exists(prefix + ending):
+            return prefix + ending
+    raise FileNotFoundError(f"neither {prefix}.json nor {prefix}.pdmodel exists")
+
+
+@recipe("jit", needs=("checkpoint",))
+def jit(job: Job) -> Dict[str, Any]:
+    """Load the checkpoint, `to_static` with input specifications, `jit.save`."""
+    net = models.network(job.model)
+    net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
+    # Document 000 exports straight after training; the network stays in train mode on
+    # purpose, so that what is exported shows whether Paddle itself cuts the topology.
+    net.train()
+    static = paddle.jit.to_static(net, input_spec=models.input_specs(job.model))
+    prefix = job.path("inference_model", "model")
+    paddle.jit.save(static, prefix)
+    return {"program": os.path.relpath(program_file(prefix), job.out), "was_training": True}
+
+
+@contextlib.contextmanager
+def built_statically(job: Job) -> Iterator[Tuple[Any, List[Any], List[Any], Any]]:
+    """The network as a static program with the checkpoint's values: program, inputs, outputs, executor."""
+    with programs.static_mode():
+        main, startup = paddle.static.Program(), paddle.static.Program()
+        with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
+            inputs = [
+                paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs
+            ]
+            net = job.model.build(**job.model.arguments)
+            net.eval()
+            forward = convert_call(net.forward) if job.model.converted else net
+            outputs = models.outputs_of(forward(*inputs))
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        executor.run(startup)
+        values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)
+        programs.set_layer_values(net, main, values)
+        yield main, inputs, outputs, executor
+
+
+@recipe("static", needs=("checkpoint",))
+def static(job: Job) -> Dict[str, Any]:
+    """Build the network as a static program and `save_inference_model` it."""
+    prefix = job.path("inference_model", "model")
+    with built_statically(job) as (main, inputs, outputs, executor):
+        paddle.static.save_inference_model(prefix, inputs, outputs, executor, program=main)
+    return {"program": os.path.relpath(program_file(prefix), job.out)}
+
+
+@recipe("serialized", needs=("checkpoint",))
+def serialized(job: Job) -> Dict[str, Any]:
+    """Program and persistables serialized to bytes and saved piece by piece (both normalize first)."""
+    with built_statically(job) as (main, inputs, outputs, executor):
+        program = paddle.static.serialize_program(inputs, outputs, program=main)
+        paddle.static.save_to_file(job.path("inference_model", "model.pdmodel"), program)
+        values = paddle.static.serialize_persistables(inputs, outputs, executor, program=main)
+        paddle.static.save_to_file(job.path("inference_model", "model.pdiparams"), values)
+    return {"program": "inference_model/model.pdmodel"}
+
+
+@recipe("separate", needs=("jit",))
+def separate(job: Job) -> Dict[str, Any]:
+    """Document 002: `load_inference_model` of the combined files, then `save_vars` of the persistables."""
+    folder = job.of("jit", "inference_model")
+    program = os.path.basename(program_file(os.path.join(folder, "model")))
+    with programs.static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        loaded, _, _ = paddle.static.load_inference_model(
+            path_prefix=folder,
+            executor=executor,
+            model_filename=program,
+            params_filename="model.pdiparams",
+        )
+        out = os.path.dirname(job.path("separate_persistables", "x"))
+        paddle.static.save_vars(
+            executor=executor,
+            dirname=out,
+            main_program=loaded,
+            vars=None,
+            predicate=paddle.static.io.is_persistable,
+        )
+    names = sorted(os.path.relpath(path, out) for path in glob.glob(out + "/**", recursive=True) if os.path.isfile(path))
+    # The older layout is one folder with the program beside its parameters.
+    shutil.copy(os.path.join(folder, program), os.path.join(out, "__model__"))
+    return {"parameters": names}

@@ -1,0 +1,23 @@
+"""Documents 000 and 002: training, and ``paddle.save`` of network and optimizer."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import paddle
+
+from harness.worker import models, training
+from harness.worker.recipes import Job, recipe
+
+
+@recipe("checkpoint", graph=False)
+def checkpoint(job: Job) -> Dict[str, Any]:
+    """Train, then `paddle.save` the state of network and optimizer; untrained models keep their seed."""
+    if job.model.training is None:
+        net = models.network(job.model)
+        paddle.save(net.state_dict(), job.path("model.pdparams"))
+        return {"trained": False}
+    net, optimizer, measures = training.train(job.model, job.digits)
+    paddle.save(net.state_dict(), job.path("model.pdparams"))
+    paddle.save(optimizer.state_dict(), job.path("model.pdopt"))
+    return {"trained": True, **measures}

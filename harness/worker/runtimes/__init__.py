@@ -1,0 +1,82 @@
+"""Ways to execute an artifact, one file each.
+
+A runtime module defines ``available(options) -> reason | None`` and a class ``Session`` with
+``__init__(files, model, options)``, ``infer(feed) -> outputs``, ``describe() -> dict`` and
+``close()``; a module of this folder is found by its name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+import time
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+
+from harness.worker import models
+
+
+def _module(runtime: str) -> Any:
+    return importlib.import_module(__name__ + "." + runtime)
+
+
+def catalog() -> List[Dict[str, Any]]:
+    """Every runtime: name, summary, and why it is missing here (None: it is not)."""
+    return [
+        {
+            "name": info.name,
+            "summary": (_module(info.name).__doc__ or "").strip().splitlines()[0],
+            "missing": _module(info.name).available({}),
+        }
+        for info in pkgutil.iter_modules(__path__)
+    ]
+
+
+def available(runtime: str, options: Mapping[str, Any]) -> Optional[str]:
+    """Why the runtime cannot run here with these options, or None."""
+    return _module(runtime).available(options)
+
+
+_sessions: Dict[int, Any] = {}
+_numbers = itertools.count(1)
+
+
+def open_session(runtime: str, files: Mapping[str, str], model: str, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """Load an artifact; the session's number, how long loading took, what it says of itself."""
+    started = time.perf_counter()
+    session = _module(runtime).Session(files, models.get(model), options)
+    seconds = time.perf_counter() - started
+    number = next(_numbers)
+    _sessions[number] = session
+    return {"session": number, "load_ms": seconds * 1e3, "describe": session.describe()}
+
+
+def infer(session: int, feeds: List[List[np.ndarray]]) -> List[List[np.ndarray]]:
+    """Outputs of each feed, one after the other in the same session."""
+    return [_sessions[session].infer(feed) for feed in feeds]
+
+
+def close_session(session: int) -> None:
+    """Forget the session; unknown numbers are fine (its worker may have been replaced)."""
+    found = _sessions.pop(session, None)
+    if found is not None:
+        found.close()
+
+
+def execute(
+    runtime: str, files: Mapping[str, str], model: str, options: Mapping[str, Any], feeds: List[List[np.ndarray]]
+) -> Dict[str, Any]:
+    """Open, run every feed, describe, close: outputs per feed, description, load time."""
+    opened = open_session(runtime, files, model, options)
+    try:
+        outputs = infer(opened["session"], feeds)
+        # Described after running too: some engines decide at their first run.
+        return {
+            "outputs": outputs,
+            "describe": _sessions[opened["session"]].describe(),
+            "load_ms": opened["load_ms"],
+        }
+    finally:
+        close_session(opened["session"])

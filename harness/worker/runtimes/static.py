@@ -1,0 +1,91 @@
+"""`Executor.run` of a program from `load_inference_model`.
+
+Files: ``folder`` and ``program`` (file name), and either ``params`` (file name of the combined
+parameters) or nothing (one file per parameter in the folder). Option ``in_memory`` hands the
+bytes of program and parameters over instead; ``load_vars`` reads separate files with
+`load_vars`.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+import paddle
+
+from harness.worker import programs
+from harness.worker.model import ReferenceModel
+
+
+def available(options: Mapping[str, Any]) -> Optional[str]:
+    """Always: it is Paddle itself."""
+    return None
+
+
+class Session:
+    """Needs ``files["folder"]`` and ``files["program"]``; ``files["params"]`` when combined."""
+
+    def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        self.scope = paddle.static.Scope()
+        paddle.enable_static()
+        try:
+            with paddle.static.scope_guard(self.scope):
+                self.executor = paddle.static.Executor(paddle.CPUPlace())
+                self.program, self.feeds, self.fetches = self._load(files, options)
+        finally:
+            paddle.disable_static()
+
+    def _load(self, files: Mapping[str, str], options: Mapping[str, Any]) -> Any:
+        if options.get("in_memory"):
+            with open(os.path.join(files["folder"], files["program"]), "rb") as program:
+                with open(os.path.join(files["folder"], files["params"]), "rb") as params:
+                    return paddle.static.load_inference_model(
+                        None, self.executor, model_filename=program.read(), params_filename=params.read()
+                    )
+        if options.get("load_vars"):
+            return self._load_vars(files)
+        return paddle.static.load_inference_model(
+            files["folder"],
+            self.executor,
+            model_filename=files["program"],
+            params_filename=files.get("params"),
+        )
+
+    def _load_vars(self, files: Mapping[str, str]) -> Any:
+        """The older way: the program, and its persistables by `load_vars` from their own files."""
+        loaded, feeds, fetches = paddle.static.load_inference_model(
+            files["folder"], self.executor, model_filename=files["program"], params_filename=None
+        )
+        scope = paddle.static.global_scope()
+        for item in programs.parameters(loaded):
+            tensor = scope.find_var(item["name"]).get_tensor()
+            value = np.array(tensor)
+            # Emptied first, so that what is run afterwards can only come from `load_vars`.
+            tensor.set(np.zeros_like(value), paddle.CPUPlace())
+        paddle.static.load_vars(
+            self.executor,
+            dirname=files["folder"],
+            main_program=loaded,
+            predicate=paddle.static.io.is_persistable,
+        )
+        return loaded, feeds, fetches
+
+    def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
+        paddle.enable_static()
+        try:
+            with paddle.static.scope_guard(self.scope):
+                return [
+                    np.asarray(output)
+                    for output in self.executor.run(
+                        self.program, feed=dict(zip(self.feeds, feed)), fetch_list=self.fetches
+                    )
+                ]
+        finally:
+            paddle.disable_static()
+
+    def describe(self) -> Dict[str, Any]:
+        return {"device": "cpu", "inputs": list(self.feeds), "outputs": len(self.fetches)}
+
+    def close(self) -> None:
+        self.executor.close()

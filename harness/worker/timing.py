@@ -1,0 +1,53 @@
+"""Timing inside the worker: blocks of runs of an open session, and what they cost besides time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List
+
+import numpy as np
+
+from harness.worker import runtimes
+
+
+def block(session: int, feed: List[np.ndarray], runs: int) -> Dict[str, Any]:
+    """Time ``runs`` runs of a session with one feed: seconds of each, and the last outputs.
+
+    A run is what a caller pays: handing the inputs over, running, fetching the outputs.
+    """
+    opened = runtimes._sessions[session]
+    seconds = []
+    outputs: List[np.ndarray] = []
+    clock = time.perf_counter
+    for _ in range(runs):
+        start = clock()
+        outputs = opened.infer(feed)
+        seconds.append(clock() - start)
+    return {"seconds": seconds, "outputs": outputs}
+
+
+def reset_peak() -> Dict[str, float]:
+    """Forget the process's peak memory so far (Linux), so that the next one is of what follows."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return memory()
+
+
+def memory() -> Dict[str, float]:
+    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB."""
+    with open("/proc/self/status") as file:
+        lines = dict(line.split(":", 1) for line in file if line.startswith(("VmHWM", "VmRSS")))
+    return {
+        "peak_mib": int(lines["VmHWM"].split()[0]) / 1024,
+        "now_mib": int(lines["VmRSS"].split()[0]) / 1024,
+    }
+
+
+def clock_cost(rounds: int = 1000) -> float:
+    """Seconds that reading the clock twice takes: the median over ``rounds``."""
+    clock = time.perf_counter
+    costs = []
+    for _ in range(rounds):
+        start = clock()
+        costs.append(clock() - start)
+    return float(np.median(costs))

@@ -1,0 +1,269 @@
+"""Near side of the door: worker processes, their calls, deadlines and deaths."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import execnet
+import msgspec
+import psutil
+
+from harness.errors import HarnessError
+from harness.types import Outcome, RemoteFailure
+from harness.worker.wire import pack, unpack
+
+START_DEADLINE_S = 120.0
+LOG_TAIL_LINES = 25
+
+_BOOTSTRAP = """
+import os, sys, types, importlib.util, faulthandler
+root, log = channel.receive()
+handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+os.dup2(handle, 1)
+os.dup2(handle, 2)
+sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+faulthandler.enable(sys.stderr)
+here = os.getcwd()
+sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) not in (here, root)]
+near = types.ModuleType("harness")
+near.__path__ = []
+sys.modules["harness"] = near
+
+def package(name, folder):
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+package("harness.worker", os.path.join(root, "harness", "worker"))
+package("reference_models", os.path.join(root, "reference_models"))
+from harness.worker.server import serve
+serve(channel)
+"""
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class WorkerSpec(msgspec.Struct, frozen=True):
+    """Which interpreter a worker runs in, and with which extra environment variables."""
+
+    python: str
+    env: tuple[tuple[str, str], ...] = ()
+
+    def with_env(self, extra: Mapping[str, str]) -> WorkerSpec:
+        return WorkerSpec(self.python, tuple(sorted({**dict(self.env), **extra}.items())))
+
+
+class WorkerFailure(Exception):
+    """A call that did not return; ``outcome`` tells how it ended."""
+
+    outcome: Outcome = "error"
+
+    def __init__(self, call: str, failure: RemoteFailure) -> None:
+        super().__init__(f"{call}: {failure.type}: {failure.message}")
+        self.call = call
+        self.failure = failure
+
+
+class RemoteError(WorkerFailure):
+    """The far side raised a Python exception; type, message and traceback are kept."""
+
+    outcome = "error"
+
+
+class WorkerCrash(WorkerFailure):
+    """The worker process died during the call; signal and the log's tail are kept."""
+
+    outcome = "crash"
+
+
+class WorkerTimeout(WorkerFailure):
+    """The call passed its deadline; the worker was killed."""
+
+    outcome = "timeout"
+
+
+class Worker:
+    """One process of the environment under test.
+
+    Attributes:
+        spec: interpreter and environment variables.
+        log: file with all the process printed, C++ included.
+    """
+
+    def __init__(self, spec: WorkerSpec, log: Path) -> None:
+        self.spec = spec
+        self.log = log
+        self._mark = 0
+        if not os.access(spec.python, os.X_OK):
+            raise HarnessError(f"{spec.python} is not an interpreter that can be started: name one with --python")
+        # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
+        variables = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **dict(spec.env)}
+        text = f"popen//python={spec.python}//execmodel=main_thread_only"
+        text += "".join(f"//env:{name}={value}" for name, value in variables.items())
+        try:
+            self._gateway = execnet.Group().makegateway(text)
+            self._channel = self._gateway.remote_exec(_BOOTSTRAP)
+            self._channel.send((str(ROOT), str(log)))
+            self.pid: int = self._channel.receive(START_DEADLINE_S)["pid"]
+        except (OSError, EOFError, execnet.RemoteError, execnet.TimeoutError) as error:
+            raise HarnessError(
+                f"a worker could not be started with {spec.python} ({error}); see {log}, or run `harness doctor`"
+            ) from error
+
+    @property
+    def alive(self) -> bool:
+        return not self._channel.isclosed() and psutil.pid_exists(self.pid)
+
+    def call(self, name: str, deadline: float, /, **arguments: Any) -> Any:
+        """``harness.worker.<name>(**arguments)`` on the far side; arrays cross as ``.npy``.
+
+        Raises:
+            RemoteError: it raised. WorkerCrash: the process died.
+            WorkerTimeout: no answer after ``deadline`` seconds; the process was killed.
+        """
+        self._mark = self.log.stat().st_size if self.log.exists() else 0
+        try:
+            self._channel.send(pack({"call": name, "arguments": arguments}))
+            answer = unpack(self._channel.receive(deadline))
+        except self._channel.TimeoutError:
+            self.kill()
+            raise WorkerTimeout(name, self._failure("deadline", f"no answer in {deadline:g} s")) from None
+        except (EOFError, OSError):
+            raise WorkerCrash(name, self._died()) from None
+        if "raised" in answer:
+            raise RemoteError(
+                name, self._failure(answer["raised"], answer["message"], traceback=answer["traceback"])
+            )
+        return answer["ok"]
+
+    def printed(self) -> str:
+        """What the process printed during the last call."""
+        with self.log.open("rb") as file:
+            file.seek(self._mark)
+            return file.read().decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """End the process and its children at once."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            for child in [*process.children(recursive=True), process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        with contextlib.suppress(Exception):
+            self._gateway.exit()
+
+    def close(self) -> None:
+        """Let the process end by itself, and see that it does."""
+        with contextlib.suppress(Exception):
+            self._channel.close()
+            self._gateway.exit()
+        self.kill()
+
+    def _died(self) -> RemoteFailure:
+        try:
+            status = self._gateway._io.popen.wait(timeout=10)
+        except (AttributeError, subprocess.TimeoutExpired):
+            self.kill()
+            return self._failure("lost", "the worker's channel closed while its process lived")
+        if status < 0:
+            name = signal.Signals(-status).name
+            return self._failure(name, f"killed by signal {name}", signal=name)
+        return self._failure("exit", f"the process ended with exit status {status}")
+
+    def _failure(self, kind: str, message: str, **more: str) -> RemoteFailure:
+        tail = "\n".join(self.printed().splitlines()[-LOG_TAIL_LINES:])
+        return RemoteFailure(type=kind, message=message, log_tail=tail, **more)
+
+
+class WorkerPool:
+    """Warm workers by specification, and fresh ones on request.
+
+    A fresh worker is one that has served no call; one is kept started ahead of need, since
+    importing Paddle takes seconds on an otherwise idle core.
+    """
+
+    def __init__(self, logs: Path, python: str, deadline: float) -> None:
+        self.logs = logs
+        self.default = WorkerSpec(python)
+        self.deadline = deadline
+        self.replaced = 0
+        self._warm: dict[WorkerSpec, Worker] = {}
+        self._standby: dict[WorkerSpec, Future[Worker]] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._starter = ThreadPoolExecutor(1, "worker-start")
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def _start(self, spec: WorkerSpec, warm_up: bool = False) -> Worker:
+        with self._lock:
+            number = next(self._numbers)
+        worker = Worker(spec, self.logs / f"worker-{number:03d}.log")
+        if warm_up:
+            with contextlib.suppress(WorkerFailure):  # the first real call will meet it again
+                worker.call("environment.import_paddle", START_DEADLINE_S)
+        return worker
+
+    def call(self, name: str, /, *, spec: WorkerSpec | None = None, deadline: float | None = None, **arguments: Any) -> Any:
+        """Call in the warm worker of ``spec`` (started, or replaced if it died)."""
+        return self.warm(spec).call(name, deadline or self.deadline, **arguments)
+
+    def warm(self, spec: WorkerSpec | None = None) -> Worker:
+        spec = spec or self.default
+        worker = self._warm.get(spec)
+        if worker is None or not worker.alive:
+            self.replaced += worker is not None
+            worker = self._warm[spec] = self._start(spec)
+        return worker
+
+    @contextlib.contextmanager
+    def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
+        """A process that has served no call, ended after the block."""
+        spec = spec or self.default
+        future = self._standby.pop(spec, None)
+        worker = future.result() if future is not None else None
+        if worker is None or not worker.alive:
+            worker = self._start(spec)
+        self._standby[spec] = self._starter.submit(self._start, spec, True)
+        try:
+            yield worker
+        finally:
+            worker.close()
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Wait until no standby is being started, so that nothing of ours disturbs a timing."""
+        for future in list(self._standby.values()):
+            with contextlib.suppress(HarnessError):
+                future.result()
+        yield
+
+    def close(self) -> None:
+        for future in self._standby.values():
+            with contextlib.suppress(HarnessError):
+                future.result(timeout=START_DEADLINE_S).close()
+        for worker in self._warm.values():
+            worker.close()
+        self._starter.shutdown(wait=True)
+
+
+def wait_until(condition: Any, seconds: float) -> bool:
+    """Poll ``condition()`` until true or ``seconds`` have passed; its last value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())

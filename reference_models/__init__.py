@@ -1,0 +1,1 @@
+"""Reference models, one file each; a file states ``MODEL`` or ``MODELS``."""

@@ -1,0 +1,109 @@
+"""Dynamic graph, jit, static executor and predictor give the same numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.case import Case, close_all
+from harness.compare import Yardstick
+from harness.lab import Lab
+from harness.targets import Target
+
+SEQUENCE = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
+"""(batch, seed) of each run in one session: a first run, the same again, other batch sizes with
+other values, and the first once more. A stale buffer or a shape frozen at the first run shows."""
+
+DIGITS = 500
+"""Test rows that accuracy is taken over."""
+
+
+def require(lab: Lab, target: Target) -> None:
+    """Not-run, with the reason, where the target cannot run here."""
+    reason = lab.not_applicable(target)
+    if reason:
+        pytest.skip(reason)
+
+
+def feeds_of(lab: Lab, model: str) -> list[list[np.ndarray]]:
+    return [lab.sample(model, batch, seed) for batch, seed in SEQUENCE]
+
+
+@pytest.mark.claims("002-formats", "002-predictor", "000-batch", "000-export")
+def test_first_and_later_runs(case: Case, lab: Lab, model: str, target: Target) -> None:
+    """Every run of a session, whatever its batch size, is as near the float64 oracle as dygraph is."""
+    require(lab, target)
+    feeds = feeds_of(lab, model)
+    oracle = lab.oracle(model, feeds)
+    yardsticks = lab.yardsticks(model, feeds, target.storage)
+    result = lab.execute(target, model, feeds)
+    case.measures["describe"] = {k: v for k, v in result.describe.items() if k != "summary"}
+    case.exact("number of runs", len(result.outputs), len(feeds))
+    for run, ((batch, seed), outputs) in enumerate(zip(SEQUENCE, result.outputs, strict=True)):
+        close_all(case, f"run {run + 1} (batch {batch}, seed {seed})", outputs, oracle[run], yardsticks)
+    for repeat in (1, len(SEQUENCE) - 1):
+        for index, first in enumerate(result.outputs[0]):
+            case.bitwise(f"run {repeat + 1} repeats run 1: output {index}", result.outputs[repeat][index], first)
+
+
+@pytest.mark.claims("002-formats")
+@pytest.mark.models(trained=True)
+def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) -> None:
+    """On test examples every target reaches the stated accuracy and chooses the oracle's classes."""
+    require(lab, target)
+    examples = lab.pool.call("training.test_examples", model=model, digits=str(lab.digits), limit=DIGITS)
+    labels = examples["labels"]
+    feeds = [[array[i : i + 100] for array in examples["feed"]] for i in range(0, len(labels), 100)]
+    logits = np.concatenate([outputs[0] for outputs in lab.execute(target, model, feeds).outputs])
+    oracle = np.concatenate([outputs[0] for outputs in lab.oracle(model, feeds)])
+    accuracy = float((logits.argmax(axis=1) == labels).mean())
+    case.measures["accuracy"] = accuracy
+    case.measures["accuracy_oracle"] = float((oracle.argmax(axis=1) == labels).mean())
+    stated = lab.models[model].accuracy
+    assert stated is not None
+    case.at_least("accuracy", accuracy, stated)
+    # A class may change only where the oracle itself is nearer to a tie than the allowed error.
+    yardstick = lab.yardsticks(model, feeds, target.storage)[0]
+    top = np.sort(oracle, axis=1)
+    clear = top[:, -1] - top[:, -2] > 2 * yardstick.largest
+    case.at_least("share of rows that are no near-tie", float(clear.mean()), 0.5)
+    case.bitwise("classes chosen", logits.argmax(axis=1)[clear], oracle.argmax(axis=1)[clear])
+
+
+@pytest.mark.claims("002-formats")
+def test_static_program_built_by_hand(case: Case, lab: Lab, model: str) -> None:
+    """A program built in static graph mode and saved there gives what the dynamic graph gives."""
+    feeds = feeds_of(lab, model)[:4]
+    oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
+    for runtime in ("static", "predictor"):
+        result = lab.execute(Target(runtime, runtime), model, feeds, layout="static")
+        for run, outputs in enumerate(result.outputs):
+            close_all(case, f"{runtime}, run {run + 1}", outputs, oracle[run], yardsticks)
+
+
+@pytest.mark.claims("002-predictor")
+def test_clones_and_threads(case: Case, lab: Lab, model: str) -> None:
+    """Clones of a predictor, run one by one and from several threads at once, give its outputs."""
+    feeds = [lab.sample(model, 2, seed) for seed in range(4)]
+    result = lab.pool.call(
+        "concurrency.clones", files=lab.files(Target("p", "predictor"), model), model=model, feeds=feeds, rounds=5
+    )
+    for index, expected in enumerate(result["alone"]):
+        for output, value in enumerate(expected):
+            case.bitwise(f"clone {index}, one by one: output {output}", result["clones"][index][output], value)
+            for number, outputs in enumerate(result["together"][index]):
+                case.bitwise(f"clone {index}, together, round {number}: output {output}", outputs[output], value)
+
+
+@pytest.mark.claims("002-formats")
+def test_oracle_against_numpy(case: Case, lab: Lab) -> None:
+    """The float64 oracle of LeNet equals LeNet written in NumPy and SciPy, which shares no kernel with Paddle."""
+    from suites.support.lenet_numpy import lenet
+
+    parameters = lab.pool.call("roundtrip.load_arrays", path=lab.artifact("checkpoint", "lenet").file("model.pdparams"))
+    for seed in range(3):
+        feed = lab.sample("lenet", 4, seed)
+        expected = lenet({name: value.astype("float64") for name, value in parameters.items()}, feed[0])
+        (oracle,) = lab.oracle("lenet", [feed])
+        # Nothing is measured here: both are float64, so only its last places may differ.
+        case.close(f"seed {seed}", oracle[0], expected, Yardstick([expected], [expected], "float64", multiple=0.0))

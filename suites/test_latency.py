@@ -1,0 +1,86 @@
+"""Latency of each model on each target, by the worker's clock, with the outputs checked while timed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.case import Case, close_all
+from harness.lab import Lab
+from harness.latency import TimedSession, rounds_for, summarize, worker_clock
+from harness.session import RunSession
+from harness.targets import Target
+from suites.test_agreement import require
+
+TARGETS = ("dygraph", "jit", "static", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu")
+BUDGET_S = {"quick": 0.25, "full": 3.0}
+"""Seconds of timed runs a case."""
+
+
+def measure(case: Case, lab: Lab, run: RunSession, benchmark: Any, model: str, target: Target, batch: int) -> None:
+    """Time one session, check its outputs, and put the figures into record and benchmark JSON."""
+    require(lab, target)
+    feed = lab.sample(model, batch)
+    (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed], target.storage)
+    files = lab.files(target, model)
+    budget = BUDGET_S[run.options.tier]
+    worker = lab.pool.warm(lab.spec(target))
+    with lab.pool.quiet():
+        base = worker.call("timing.reset_peak", lab.pool.deadline)
+        opened = worker.call(
+            "runtimes.open_session",
+            lab.pool.deadline,
+            runtime=target.runtime,
+            files=files,
+            model=model,
+            options=target.options,
+        )
+        try:
+            session = TimedSession(worker, opened["session"], feed, lab.pool.deadline)
+            rounds = rounds_for(session.warm_up(budget), budget)
+            benchmark.group = f"{model} batch {batch}"
+            benchmark.pedantic(session.run, rounds=rounds, iterations=1)
+            peak = worker.call("timing.memory", lab.pool.deadline)
+        finally:
+            worker.call("runtimes.close_session", lab.pool.deadline, session=opened["session"])
+    close_all(case, "outputs while timed", session.outputs, oracle, yardsticks)
+    case.exact("every run was timed", len(session.seconds) >= (1 if benchmark.disabled else rounds), True)
+    figures = {
+        "runtime": target.runtime,
+        "batch": batch,
+        "threads": target.options.get("threads", 1),
+        "load_ms": opened["load_ms"],
+        "peak_memory_mib": peak["peak_mib"],
+        "session_memory_mib": max(0.0, peak["peak_mib"] - base["now_mib"]),
+        **summarize(session.seconds, batch),
+    }
+    case.measures["latency"] = figures
+    benchmark.extra_info.update(model=model, target=target.name, environment=lab.paddle, **figures)
+
+
+@pytest.mark.claims("card-latency")
+@pytest.mark.targets(names=TARGETS)
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.benchmark(timer=worker_clock)
+def test_run(case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int) -> None:
+    """A run's latency is measured, and what was timed gave the network's outputs."""
+    measure(case, lab, run_session, benchmark, model, target, batch)
+
+
+@pytest.mark.full
+@pytest.mark.claims("card-latency")
+@pytest.mark.models(role="latency")
+@pytest.mark.targets(names=("dygraph", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu"))
+@pytest.mark.benchmark(timer=worker_clock)
+def test_full_size(case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target) -> None:
+    """The same for networks of the size people deploy, at batch 1."""
+    measure(case, lab, run_session, benchmark, model, target, 1)
+
+
+@pytest.mark.claims("card-latency")
+def test_clock(case: Case, lab: Lab) -> None:
+    """Reading the worker's clock costs little beside the shortest run it times."""
+    cost = lab.pool.call("timing.clock_cost")
+    case.measures["clock_cost_us"] = cost * 1e6
+    case.at_most("seconds a reading of the clock takes", cost, 5e-6)

@@ -1,0 +1,73 @@
+"""Combined, separate and in-memory parameters are the same model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.case import Case, bitwise_all, close_all
+from harness.lab import Lab
+from harness.targets import Target
+
+FEEDS = ((1, 0), (4, 1), (2, 2))
+
+ROUTES = {
+    "static-combined": (Target("static", "static"), "combined"),
+    "static-separate": (Target("static", "static"), "separate"),
+    "static-memory": (Target("static", "static", {"in_memory": True}), "combined"),
+    "predictor-combined": (Target("predictor", "predictor"), "combined"),
+    "predictor-separate": (Target("predictor", "predictor"), "separate"),
+    "predictor-memory": (Target("predictor", "predictor", {"in_memory": True}), "combined"),
+    "static-load_vars": (Target("static", "static", {"load_vars": True}), "separate"),
+    "serialized": (Target("static", "static"), "serialized"),
+}
+"""Every way a release still has of loading each layout; the older separate layout included."""
+
+
+@pytest.mark.claims("002-separate-loads", "002-combined")
+@pytest.mark.parametrize("route", list(ROUTES))
+def test_same_outputs(case: Case, lab: Lab, model: str, route: str) -> None:
+    """Whatever the layout and the way it is loaded, the outputs are those of the combined files."""
+    target, layout = ROUTES[route]
+    feeds = [lab.sample(model, batch, seed) for batch, seed in FEEDS]
+    oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
+    expected = lab.execute(Target(target.runtime, target.runtime), model, feeds)
+    got = lab.execute(target, model, feeds, layout=layout)
+    for run, outputs in enumerate(got.outputs):
+        close_all(case, f"run {run + 1}", outputs, oracle[run], yardsticks)
+        if layout != "serialized":  # that program was built in static mode: equal, but not bit for bit
+            for index, value in enumerate(expected.outputs[run]):
+                case.bitwise(f"run {run + 1}: output {index} as combined", outputs[index], value)
+
+
+@pytest.mark.claims("002-separate")
+def test_separate_files(case: Case, lab: Lab, model: str) -> None:
+    """`save_vars` writes one file per parameter, each holding the combined parameter's bits."""
+    artifact = lab.artifact("separate", model)
+    files = artifact.values["parameters"]
+    combined = lab.pool.call(
+        "layouts.combined_parameters",
+        folder=lab.artifact("jit", model).file("inference_model"),
+        program=lab.files(Target("static", "static"), model)["program"],
+    )
+    case.exact("files", files, sorted(combined))
+    separate = lab.pool.call("layouts.separate_parameters", folder=artifact.file("separate_persistables"), names=files)
+    bitwise_all(case, "parameter", {name: separate.get(name) for name in sorted(combined)}, dict(sorted(combined.items())))
+
+
+@pytest.mark.claims("002-combined")
+def test_one_parameter_file(case: Case, lab: Lab, model: str) -> None:
+    """The default export has one parameter file, which holds the checkpoint's values bit for bit."""
+    artifact = lab.artifact("jit", model)
+    holding = [name for name in artifact.manifest.files if name.endswith(".pdiparams")]
+    case.exact("parameter files", holding, ["inference_model/model.pdiparams"])
+    combined = lab.pool.call(
+        "layouts.combined_parameters",
+        folder=artifact.file("inference_model"),
+        program=lab.files(Target("static", "static"), model)["program"],
+    )
+    state = lab.pool.call("roundtrip.load_arrays", path=lab.artifact("checkpoint", model).file("model.pdparams"))
+    values = {value.tobytes() for value in combined.values()}
+    for name, value in state.items():
+        if np.issubdtype(value.dtype, np.floating):
+            case.exact(f"{name} is in the file", value.tobytes() in values, True)

@@ -1,0 +1,97 @@
+"""A resumed training goes on as if it had never stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.case import Case, bitwise_all
+from harness.lab import Lab
+from harness.session import RunSession
+
+STEPS = 12
+EPOCH = 6
+INTERRUPTIONS = (1, EPOCH, STEPS - 1)
+"""After the first step, at the end of an epoch, before the last step."""
+
+
+def compare_resumed(case: Case, what: str, whole: Any, after: int, resumed: Any) -> None:
+    """Losses, learning rates and final state of a resumed training against the uninterrupted one."""
+    case.bitwise(f"{what}: losses", resumed["losses"], whole["losses"][after:])
+    case.exact(f"{what}: learning rates", resumed["rates"], whole["rates"][after:])
+    bitwise_all(case, f"{what}: final state", resumed["state"], whole["state"])
+    case.measures["curves"] = {
+        "uninterrupted": [float(loss) for loss in whole["losses"]],
+        "resumed": [float(loss) for loss in resumed["losses"]],
+        "interrupted_at": after,
+    }
+
+
+def check(
+    case: Case, lab: Lab, run: RunSession, folder: Path, model: str, config: dict[str, Any], after: tuple[int, ...]
+) -> None:
+    """Train once uninterrupted, then go on from each interruption in a process that did not train.
+
+    The full tier takes a fresh process for each interruption; the quick tier one for all, where
+    only the first is the process's first work.
+    """
+    arguments = {"model": model, "config": config, "digits": str(lab.digits), "steps": STEPS}
+    whole = lab.pool.call("resume.uninterrupted", save_after=after, folder=str(folder), **arguments)
+    case.at_least("loss steps", float(len(whole["losses"])), float(STEPS))
+    groups = [(step,) for step in after] if run.options.tier == "full" else [after]
+    for group in groups:
+        with lab.pool.fresh(lab.spec()) as worker:
+            for step in group:
+                resumed = worker.call("resume.resumed", lab.pool.deadline, folder=str(folder / str(step)), **arguments)
+                compare_resumed(case, f"interrupted after step {step}", whole, step, resumed)
+
+
+@pytest.mark.claims("000-resume")
+@pytest.mark.parametrize("scheduler", ["", "StepDecay", "CosineAnnealingDecay", "LinearWarmup"], ids=lambda s: s or "constant")
+@pytest.mark.parametrize("optimizer", ["SGD", "Momentum", "Adam", "AdamW"])
+def test_optimizers_and_schedulers(
+    case: Case, lab: Lab, run_session: RunSession, optimizer: str, scheduler: str, tmp_path: Path
+) -> None:
+    """Resuming with parameters and optimizer state repeats losses, rates and final state bit for bit."""
+    config = {"optimizer": optimizer, "scheduler": scheduler}
+    check(case, lab, run_session, tmp_path, "lenet", config, INTERRUPTIONS)
+
+
+@pytest.mark.claims("000-resume")
+@pytest.mark.parametrize("after", range(1, STEPS))
+def test_after_any_step(case: Case, lab: Lab, run_session: RunSession, after: int, tmp_path: Path) -> None:
+    """Adam's training can be interrupted after any step."""
+    check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam"}, (after,))
+
+
+@pytest.mark.claims("000-resume")
+@pytest.mark.models(trained=True)
+def test_every_model(case: Case, lab: Lab, run_session: RunSession, model: str, tmp_path: Path) -> None:
+    """Every reference model resumes, with BatchNorm statistics and dropout's random state."""
+    check(case, lab, run_session, tmp_path, model, {"optimizer": "Adam", "scheduler": "StepDecay"}, (4,))
+
+
+@pytest.mark.claims("000-resume")
+@pytest.mark.parametrize("optimizer", ["Momentum", "AdamW"])
+def test_mixed_precision(case: Case, lab: Lab, run_session: RunSession, optimizer: str, tmp_path: Path) -> None:
+    """Under bfloat16 `auto_cast` with a gradient scaler the resumed losses are the same bits."""
+    config = {"optimizer": optimizer, "amp": True, "scheduler": "StepDecay"}
+    check(case, lab, run_session, tmp_path, "lenet", config, (5,))
+
+
+@pytest.mark.claims("000-resume")
+def test_gradient_clipping(case: Case, lab: Lab, run_session: RunSession, tmp_path: Path) -> None:
+    """Clipping by global norm keeps the resumed losses the same bits."""
+    check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam", "clip": True}, (5,))
+
+
+@pytest.mark.claims("000-resume")
+@pytest.mark.parametrize("after", [1, EPOCH])
+def test_parameters_used_now_and_then(
+    case: Case, lab: Lab, run_session: RunSession, after: int, tmp_path: Path
+) -> None:
+    """A network that leaves parameters out at some steps resumes, gradients being dropped rather than zeroed."""
+    config = {"optimizer": "Adam", "drop_gradients": True}
+    check(case, lab, run_session, tmp_path, "control_flow", config, (after,))

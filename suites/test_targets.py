@@ -1,0 +1,61 @@
+"""A target runs as what it says it is: what was asked for, configured, and done are the same."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from harness import witness
+from harness.case import Case
+from harness.lab import Lab
+from harness.targets import Target
+from suites.test_agreement import require
+
+
+@pytest.mark.claims("002-predictor")
+@pytest.mark.targets(runtime="predictor")
+def test_configuration_read_back(case: Case, lab: Lab, target: Target) -> None:
+    """The predictor's `Config` says what was asked of it: device, oneDNN, optimisation, memory, threads."""
+    require(lab, target)
+    told = lab.execute(target, "lenet", [lab.sample("lenet", 2)]).describe
+    options = target.options
+    case.exact("device", told["device"], options.get("device", "cpu"))
+    case.exact("threads", told["threads"], options.get("threads", 1))
+    case.exact("ir_optim", told["ir_optim"], options.get("ir_optim", True))
+    case.exact("memory_optim", told["summary"].get("memory_optim"), str(options.get("memory_optim", False)).lower())
+    if "onednn" in options:
+        case.exact("oneDNN", told["onednn"], options["onednn"])
+    case.measures["configuration"] = told["summary"]
+
+
+@pytest.mark.claims("002-predictor")
+@pytest.mark.targets(runtime="predictor")
+def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None:
+    """The engine's own log shows the primitives, precision and passes that the target stands for."""
+    require(lab, target)
+    logged = msgspec.structs.replace(target, options={**target.options, "log": True})
+    result = lab.execute(logged, model, [lab.sample(model, 2), lab.sample(model, 2)], **witness.VERBOSE)
+    seen = witness.read(result.printed)
+    case.measures["primitives"] = seen.primitives
+    case.measures["passes"] = len(seen.passes)
+    case.exact("oneDNN primitives ran, as the configuration says", seen.computing > 0, result.describe["onednn"])
+    if target.options.get("onednn") is False:
+        case.exact("oneDNN primitives", seen.primitives, {})
+    wanted = bool(target.options.get("bfloat16"))
+    case.exact("primitives computing on bfloat16", seen.computing_bfloat16 > 0, wanted)
+    if target.options.get("ir_optim") is False:
+        case.exact("passes that fuse operators", list(seen.fusing), [])
+    else:
+        case.exact("passes that fuse operators ran", len(seen.fusing) > 0, True)
+
+
+@pytest.mark.claims("002-predictor")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_thread_count(case: Case, lab: Lab, threads: int) -> None:
+    """A predictor asked for 1 or 2 threads gives oneDNN that many."""
+    target = Target("threads", "predictor", {"onednn": True, "threads": threads})
+    feeds = [lab.sample("lenet", 2)]
+    # oneDNN says its thread count once a process, at its first primitive.
+    with lab.pool.fresh(lab.spec(**witness.VERBOSE)) as worker:
+        result = lab.execute(target, "lenet", feeds, worker=worker)
+    case.exact("threads oneDNN was given", witness.read(result.printed).threads, threads)

@@ -1,0 +1,115 @@
+"""Real workers and a real store for the tests; nothing of Paddle is mocked."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import targets
+from harness.artifacts import Store
+from harness.datasets import locate
+from harness.lab import Lab
+from harness.options import default_store
+from harness.workers import ROOT, WorkerPool
+
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """The interpreter under test: the running one, which needs Paddle for these tests."""
+    # find_spec looks, without importing.
+    if importlib.util.find_spec("paddle") is None:
+        pytest.skip(f"{sys.executable} has no Paddle: install the project's paddle extra to run this test")
+    return sys.executable
+
+
+@pytest.fixture(scope="session")
+def pool(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
+    """Workers with Paddle, shared by all tests that leave them healthy."""
+    pool = WorkerPool(tmp_path_factory.mktemp("logs"), python, DEADLINE_S)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def bare_pool(tmp_path: Path) -> Iterator[WorkerPool]:
+    """Workers of one test, which may kill them; they import Paddle only if the test does."""
+    pool = WorkerPool(tmp_path / "logs", sys.executable, DEADLINE_S)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="session")
+def lab(pool: WorkerPool) -> Lab:
+    """A lab on the user's store, so that a second test run finds its artifacts made."""
+    store = Store(Path(default_store()))
+    digits, dataset = locate("packaged", store)
+    return Lab(pool, store, targets.load(), digits, dataset)
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def child_environment() -> dict[str, str]:
+    """Environment in which the harness imports from this checkout, whatever the folder."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path, "HARNESS_STORE": default_store(), "COLUMNS": "200"}
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Run ``python -m module arguments`` in a folder, to its end."""
+
+    def run(folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=folder,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S * 2,
+            check=False,
+        )
+
+    return run
+
+
+CONFTEST = """
+import pathlib
+import sys
+
+pytest_plugins = ["harness.plugin"]
+
+
+def pytest_unconfigure(config):
+    found = [name for name in sys.modules if name.split(".")[0] == "paddle"]
+    (pathlib.Path(__file__).parent / "paddle_modules.txt").write_text(repr(found))
+"""
+
+
+@pytest.fixture(scope="session")
+def project(python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, str]], Path]:
+    """Make a small project with suites: ``{"suites/test_x.py": source}``; its folder."""
+
+    def make(files: dict[str, str]) -> Path:
+        folder = tmp_path_factory.mktemp("project")
+        marks = "[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:hypothesispytest\n"
+        for name, text in {
+            "conftest.py": CONFTEST,
+            "pytest.ini": marks,
+            "suites/__init__.py": "",
+            **files,
+        }.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return folder
+
+    return make

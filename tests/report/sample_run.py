@@ -1,0 +1,183 @@
+"""About 400 records as a full run on one Paddle release would write them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from builders import crashed, curves, latency, record, wrong_answer
+
+from harness.types import Comparison, Outcome, Record, RemoteFailure
+
+MODELS = (
+    "lenet",
+    "mobilenet_v1_x0_25",
+    "resnet_vd_small",
+    "conv_bn",
+    "transformer",
+    "lstm",
+    "two_inputs",
+    "control_flow",
+)
+TARGETS = (
+    "dygraph",
+    "jit",
+    "static",
+    "predictor",
+    "predictor-onednn",
+    "predictor-bf16",
+    "predictor-no-ir",
+    "predictor-threads2",
+    "predictor-gpu",
+)
+FORGOTTEN = "Model.load before prepare drops the optimizer state"
+
+
+def sample() -> Iterator[Record]:
+    """Every area, with two unexpected findings, one departure and three known ones."""
+    draw = random.Random(7)
+    yield wrong_answer()
+    yield crashed()
+    yield record(
+        "layout/fit_files[lenet]",
+        "pass",
+        model="lenet",
+        claims=("003-fit-files",),
+        known="fit also writes .pdopt",
+        known_issue="https://github.com/PaddlePaddle/Paddle/issues/1",
+        surprise="expected fail, but it passed",
+    )
+    for model in MODELS:
+        for target in TARGETS:
+            yield from _on_target(draw, model, target)
+        for optimizer in ("sgd", "momentum", "adam", "adamw", "lamb"):
+            yield _resumed(model, optimizer)
+        for check in ("pdparams", "pdopt", "combined", "separate", "inference"):
+            yield record(
+                f"roundtrip/{check}[{model}]",
+                model=model,
+                target="dygraph",
+                elements=61706,
+                comparisons=10,
+                claims=("000-save",),
+                measures={"size_bytes": draw.randint(9_000, 9_000_000)},
+                title="What was saved comes back bit for bit.",
+            )
+        yield record(
+            f"topology/no_training_operators[{model}]",
+            model=model,
+            claims=("000-prune-topology",),
+            measures={"operators": {"training": 212, "inference": 41}},
+        )
+    yield from _damaged()
+
+
+def _on_target(draw: random.Random, model: str, target: str) -> Iterator[Record]:
+    place: dict[str, Any] = {"model": model, "target": target}
+    if target == "predictor-gpu":
+        reason = "this Paddle is compiled without CUDA"
+        for check in ("outputs", "batch"):
+            yield record(f"agreement/{check}[{model}-{target}]", "not-run", reason=reason, **place)
+        yield record(
+            f"latency/batch1[{model}-{target}]", "not-run", reason=reason, claims=("card-latency",), **place
+        )
+        return
+    for check, claim in (
+        ("outputs", "002-formats"),
+        ("batch", "000-batch"),
+        ("second_run", "002-formats"),
+    ):
+        case = f"agreement/{check}[{model}-{target}]"
+        if case in (wrong_answer().case, crashed().case):
+            continue
+        if model == "lstm" and target == "predictor-bf16":
+            yield record(
+                case,
+                "error",
+                known="bf16 LSTM kernel is not registered",
+                known_issue="PaddlePaddle/Paddle#65012",
+                claims=(claim,),
+                failure=RemoteFailure(
+                    "NotFoundError",
+                    "The kernel `lstm` (bfloat16) is not registered",
+                    "Traceback (most recent call last):\n  …",
+                ),
+                **place,
+            )
+            continue
+        used = draw.uniform(0.02, 0.7)
+        yield record(case, claims=(claim,), headroom=used, elements=2560, title="Outputs agree.", **place)
+    if target.startswith("predictor"):
+        for batch in (1, 16):
+            base = 90 * (1 + MODELS.index(model)) ** 1.7 * batch**0.6
+            factor = 1 + 0.4 * TARGETS.index(target) * draw.random()
+            yield record(
+                f"latency/batch{batch}[{model}-{target}]",
+                claims=("card-latency",),
+                measures={"latency": latency(base * factor, batch)},
+                duration_s=2.6,
+                **place,
+            )
+
+
+def _resumed(model: str, optimizer: str) -> Record:
+    case = f"resume/fresh_process[{model}-{optimizer}]"
+    place: dict[str, Any] = {"model": model, "target": "dygraph"}
+    seed = len(model) * 7 + len(optimizer)
+    if optimizer == "lamb":
+        return record(
+            case,
+            "fail",
+            claims=("003-resume-example",),
+            known=FORGOTTEN,
+            measures={"curves": curves(120, 60, 0.25, seed)},
+            details=(
+                Comparison(
+                    "loss curve", "bitwise", False, 60, worst="step 61", message="differs from step 61"
+                ),
+            ),
+            **place,
+        )
+    return record(case, claims=("000-resume",), measures={"curves": curves(120, 60, 0.0, seed)}, **place)
+
+
+def _damaged() -> Iterator[Record]:
+    loaders = (
+        ("paddle.load", "pdparams"),
+        ("jit.load", "json"),
+        ("create_predictor", "json"),
+        ("create_predictor", "pdmodel"),
+    )
+    for loader, form in loaders:
+        for damage in (
+            "empty",
+            "cut in half",
+            "one byte flipped",
+            "another model's",
+            "text file",
+            "missing",
+        ):
+            behaviour = "error"
+            outcome: Outcome = "pass"
+            if loader == "create_predictor" and damage == "cut in half":
+                behaviour, outcome = "crash", "crash"
+            elif damage == "one byte flipped":
+                behaviour, outcome = "silent wrong answer", "fail"
+            known = "" if outcome == "pass" else "Paddle does not check the integrity of its files"
+            yield record(
+                f"robustness/damaged[{loader}-{form}-{damage}]",
+                outcome,
+                known=known,
+                model="lenet",
+                reason="" if outcome == "pass" else f"{loader} took it: {behaviour}",
+                measures={
+                    "corruption": {
+                        "loader": loader,
+                        "format": form,
+                        "damage": damage,
+                        "behaviour": behaviour,
+                        "message": "(InvalidArgument) Deserialize failed",
+                    }
+                },
+            )

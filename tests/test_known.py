@@ -1,0 +1,148 @@
+"""Expected failures are strict: a pass, another kind and another message all show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.known import KnownFailure, KnownFailures, load
+from harness.types import Outcome
+
+
+def entry(**fields: Any) -> KnownFailure:
+    return KnownFailure(
+        **{
+            "case": "area/check[*]",
+            "paddle": ">=3.0",
+            "outcome": "error",
+            "match": "bad shape",
+            "reason": "why",
+            **fields,
+        }
+    )
+
+
+def known(
+    *entries: KnownFailure, version: str = "3.3.1", profile: str = "pir", tier: str = "quick"
+) -> KnownFailures:
+    return KnownFailures(entries, version, profile, tier)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "message", "words"),
+    [
+        ("error", "ValueError: bad shape here", ""),
+        ("pass", "", "passes now"),
+        ("pass", "bad shape", "passes now"),
+        ("error", "another", "another message than 'bad shape'"),
+        ("error", "", "another message"),
+        ("fail", "bad shape", "expected error, got fail"),
+        ("crash", "bad shape", "expected error, got crash"),
+        ("timeout", "bad shape", "expected error, got timeout"),
+    ],
+)
+def test_strictness(outcome: Outcome, message: str, words: str) -> None:
+    surprise = entry().surprise(outcome, message)
+    assert words in surprise
+    assert bool(surprise) is bool(words)
+
+
+@pytest.mark.parametrize(
+    ("specifier", "version", "applies"),
+    [
+        (">=3.0", "3.3.1", True),
+        (">=3.0", "3.0.0", True),
+        (">=3.0", "2.6.2", False),
+        (">=3.0,<3.4", "3.3.1", True),
+        (">=3.0,<3.3", "3.3.1", False),
+        ("==2.6.*", "2.6.2", True),
+        ("==3.3.1", "3.3.1", True),
+        (">=3.0", "3.4.0.dev20260101", True),
+        (">=3.0", "3.0.0b1", False),
+        ("", "2.6.2", True),
+    ],
+)
+def test_version_ranges(specifier: str, version: str, applies: bool) -> None:
+    found = known(entry(paddle=specifier), version=version).find("area/check[a]")
+    assert (found is not None) is applies
+
+
+@pytest.mark.parametrize(
+    ("wanted", "running", "applies"),
+    [("", "pir", True), ("", "legacy-ir", True), ("pir", "pir", True), ("pir", "legacy-ir", False)],
+)
+def test_profiles(wanted: str, running: str, applies: bool) -> None:
+    found = known(entry(profile=wanted), profile=running).find("area/check[a]")
+    assert (found is not None) is applies
+
+
+@pytest.mark.parametrize(
+    ("pattern", "case", "covers"),
+    [
+        ("area/check[a]", "area/check[a]", True),
+        ("area/check[a]", "area/checka", False),
+        ("area/check[*]", "area/check[lenet-jit]", True),
+        ("area/check[*-jit]", "area/check[lenet-jit]", True),
+        ("area/check[*-jit]", "area/check[lenet-jit-legacy-ir]", False),
+        ("area/check", "area/check[a]", False),
+        ("*", "anything", True),
+        ("area/*", "other/area/check", False),
+        ("area/ch.ck", "area/check", False),
+    ],
+)
+def test_patterns(pattern: str, case: str, covers: bool) -> None:
+    assert entry(case=pattern).covers(case) is covers
+
+
+def test_entries_that_matched_nothing_are_named_once() -> None:
+    used, idle, elsewhere, later = (
+        entry(),
+        entry(case="area/gone"),
+        entry(case="area/old", paddle="<3"),
+        entry(case="area/slow", tier="full"),
+    )
+    found = known(used, idle, elsewhere, later)
+    assert found.find("area/check[a]") is used
+    assert found.unmatched() == [idle]
+    assert known(later, tier="full").unmatched() == [later]
+
+
+def test_first_covering_entry_wins() -> None:
+    narrow, wide = entry(case="area/check[a]", reason="narrow"), entry(reason="wide")
+    found = known(narrow, wide)
+    assert found.find("area/check[a]") is narrow
+    assert found.find("area/check[b]") is wide
+    assert found.find("area/other") is None
+
+
+GOOD = 'case="a"\npaddle=">=3"\noutcome="fail"\nmatch="m"\nreason="r"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[failure]\n", "Expected"),
+        ("[[failure]]\ncase='a'\n", "missing required field"),
+        (f"[[failure]]\n{GOOD}colour='red'\n", "unknown field"),
+        (f"[[failure]]\n{GOOD}".replace('"fail"', '"flaky"'), "Invalid enum value 'flaky'"),
+        (f"[[failure]]\n{GOOD}".replace('">=3"', '"three"'), "three"),
+        (f"[[failures]]\n{GOOD}", "failures"),
+    ],
+    ids=["not TOML", "incomplete", "extra key", "outcome", "version", "misspelt table"],
+)
+def test_broken_files_are_refused_with_their_name(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "known_failures.toml"
+    path.write_text(text)
+    with pytest.raises(HarnessError, match=words) as refusal:
+        load(path)
+    assert str(path) in str(refusal.value)
+
+
+def test_good_file_and_no_file(tmp_path: Path) -> None:
+    assert load(tmp_path / "absent.toml") == []
+    path = tmp_path / "known_failures.toml"
+    path.write_text(f"[[failure]]\n{GOOD}[[failure]]\n{GOOD}profile='pir'\n")
+    assert [item.profile for item in load(path)] == ["", "pir"]
