@@ -83,9 +83,7 @@ class Store:
                 "--store or HARNESS_STORE"
             ) from error
 
-    def get_or_make(
-        self, origin: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]
-    ) -> Artifact:
+    def get_or_make(self, origin: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]) -> Artifact:
         """The artifact of this origin; ``make(folder)`` fills an empty folder if there is none.
 
         Raises:

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,7 @@ EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 POLL_S = 0.2
 PLAIN_EVERY_S = 20.0
 """How often a run says where it is when its output goes to a file."""
+OUTCOME_WORD = re.compile(r" (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
 ENDING_S = 20.0
 """How long an interrupted pytest may take to close its records."""
 
@@ -216,8 +218,10 @@ class Follower:
                 last = file.read().decode("utf-8", "replace").rpartition("\n")[2]
         except OSError:
             return ""
-        # "suites/test_area.py::test_check[a-b] ", and nothing behind it yet.
-        return last.split("/")[-1].strip() if "::" in last else ""
+        # "suites/test_area.py::test_check[a-b] ", and no outcome behind it yet.
+        if "::" not in last or OUTCOME_WORD.search(last):
+            return ""
+        return last.partition("::")[0].rpartition("/")[2] + "::" + last.partition("::")[2].strip()
 
 
 def _run(root: Path, folder: Path, arguments: list[str]) -> int:
@@ -337,10 +341,8 @@ def _conclude(folder: Path, follower: Follower, status: int, interrupted: bool) 
         print(text, file=sys.stderr)
         return status if status > 0 else 1
     if interrupted:
-        print(
-            f"interrupted after {follower.done} of {follower.selected} cases; see them with: harness report {folder}",
-            file=sys.stderr,
-        )
+        so_far = f"interrupted after {follower.done} of {follower.selected} cases"
+        print(f"{so_far}; see them with: harness report {folder}", file=sys.stderr)
         return 128 + signal.SIGINT if status <= 0 else status
     if status < 0:
         name = signal.Signals(-status).name
@@ -505,7 +507,7 @@ def report(
     run: RunName,
     output: Annotated[str, typer.Option(metavar="FILE", help="Default: index.html in the run.")] = "",
 ) -> None:
-    """Write the page again from the records, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
+    """Write the page again, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
     found = again.open_run(run, _root_or_here())
     page = write_report(found, Path(output) if output else found.folder / "index.html")
     verdict = summary.verdict(found)

@@ -68,7 +68,9 @@ def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = Fals
     if mismatch or got is None:
         return _refuse(what, "bitwise", mismatch, got, expected)
     if got.dtype != expected.dtype:
-        return _refuse(what, "bitwise", f"dtype {got.dtype} where {expected.dtype} was expected", got, expected)
+        return _refuse(
+            what, "bitwise", f"dtype {got.dtype} where {expected.dtype} was expected", got, expected
+        )
     width = got.dtype.itemsize
     a = np.ascontiguousarray(got).reshape(-1).view("uint8").reshape(got.size, width)
     b = np.ascontiguousarray(expected).reshape(-1).view("uint8").reshape(expected.size, width)
@@ -125,7 +127,11 @@ class Yardstick:
     """
 
     def __init__(
-        self, reference: list[Array], oracle: list[Array], storage: str = "float32", multiple: float = MULTIPLE
+        self,
+        reference: list[Array],
+        oracle: list[Array],
+        storage: str = "float32",
+        multiple: float = MULTIPLE,
     ) -> None:
         a = np.concatenate([array.astype("float64").reshape(-1) for array in reference])
         b = np.concatenate([array.astype("float64").reshape(-1) for array in oracle])
@@ -156,7 +162,9 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
             message="" if same else f"{wrong.size} of {got.size} elements differ",
         )  # fmt: skip
     if not np.issubdtype(got.dtype, np.floating):
-        return _refuse(what, "tolerance", f"dtype {got.dtype} where a floating type was expected", got, oracle)
+        return _refuse(
+            what, "tolerance", f"dtype {got.dtype} where a floating type was expected", got, oracle
+        )
     stray = ~((np.isfinite(got) & np.isfinite(oracle)) | (np.isnan(got) & np.isnan(oracle)) | (got == oracle))
     if stray.any():
         place = int(np.flatnonzero(stray.reshape(-1))[0])
@@ -183,7 +191,9 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
         needed=mean if by_mean else worst,
         allowed=yardstick.rmse if by_mean else yardstick.largest,
         worst=_at(got, oracle, place),
-        message="" if headroom <= 1.0 else f"{'rms' if by_mean else 'largest'} error is {headroom:.3g} times the allowed one",
+        message=""
+        if headroom <= 1.0
+        else f"{'rms' if by_mean else 'largest'} error is {headroom:.3g} times the allowed one",
     )
 
 

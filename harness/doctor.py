@@ -61,7 +61,8 @@ if spec is not None:
 print("\\n" + "PROBE" + json.dumps(found))
 """
 NAMES = (
-    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "numpy", "setuptools",
+    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "numpy",
+    "setuptools",
 )  # fmt: skip
 SLIM_NEEDS = ("six", "requests", "decorator")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import compare
 from harness.artifacts import Artifact, Store
 from harness.targets import LEGACY_IR, Target
 from harness.workers import ROOT, Worker, WorkerPool, WorkerSpec
 
-Feed = list[np.ndarray]
+Feed = list[NDArray[Any]]
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ class Execution(msgspec.Struct, frozen=True):
     ``printed`` what the process printed meanwhile.
     """
 
-    outputs: list[list[np.ndarray]]
+    outputs: list[Feed]
     describe: dict[str, Any]
     load_ms: float
     printed: str = ""
@@ -79,9 +80,7 @@ class Lab:
         self.digits = digits
         self.dataset = dict(dataset)
         self.environment: dict[str, Any] = pool.call("environment.describe")
-        self.models = {
-            info["name"]: msgspec.convert(info, ModelInfo) for info in pool.call("models.catalog")
-        }
+        self.models = {info["name"]: msgspec.convert(info, ModelInfo) for info in pool.call("models.catalog")}
         self.recipes = {
             info["name"]: msgspec.convert(info, RecipeInfo) for info in pool.call("recipes.catalog")
         }
@@ -212,7 +211,7 @@ class Lab:
         feed: Feed = self.pool.call("models.sample", name=model, batch=batch, seed=seed)
         return feed
 
-    def reference(self, model: str, feeds: Sequence[Feed], **options: Any) -> list[list[np.ndarray]]:
+    def reference(self, model: str, feeds: Sequence[Feed], **options: Any) -> list[Feed]:
         """Outputs of the dynamic graph with these options (``dtype="float64"``: the oracle)."""
         key = hashlib.sha256(repr((model, sorted(options.items()))).encode())
         for feed in feeds:
@@ -226,14 +225,16 @@ class Lab:
         return self._references[name]
 
     @functools.cached_property
-    def _references(self) -> dict[str, list[list[np.ndarray]]]:
+    def _references(self) -> dict[str, list[Feed]]:
         return {}
 
-    def oracle(self, model: str, feeds: Sequence[Feed]) -> list[list[np.ndarray]]:
+    def oracle(self, model: str, feeds: Sequence[Feed]) -> list[Feed]:
         """The float64 outputs: what every execution is held against."""
         return self.reference(model, feeds, dtype="float64")
 
-    def yardsticks(self, model: str, feeds: Sequence[Feed], storage: str = "float32") -> list[compare.Yardstick]:
+    def yardsticks(
+        self, model: str, feeds: Sequence[Feed], storage: str = "float32"
+    ) -> list[compare.Yardstick]:
         """For each output, what an execution may be wrong by, pooled over the feeds."""
         oracle = self.oracle(model, feeds)
         options = {} if storage == "float32" else {"storage": storage}
@@ -248,7 +249,8 @@ class Lab:
 def source_digest(model_file: str) -> str:
     """Hash of the sources an artifact depends on: recipes, what they share, the model's file."""
     worker = ROOT / "harness" / "worker"
-    files = sorted([*worker.glob("*.py"), *(worker / "recipes").glob("*.py")])
+    shared = ("digits", "model", "models", "programs", "server", "training")
+    files = [*(worker / f"{name}.py" for name in shared), *sorted((worker / "recipes").glob("*.py"))]
     digest = hashlib.sha256()
     for file in [*files, ROOT / "reference_models" / model_file]:
         digest.update(file.name.encode())

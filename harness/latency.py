@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from harness import statistics
+from harness.lab import Feed
 from harness.workers import Worker
 
 BLOCK = 25
@@ -39,13 +40,13 @@ class TimedSession:
         feed: the inputs of every run.
     """
 
-    def __init__(self, worker: Worker, session: int, feed: list[np.ndarray], deadline: float) -> None:
+    def __init__(self, worker: Worker, session: int, feed: Feed, deadline: float) -> None:
         self.worker = worker
         self.session = session
         self.feed = feed
         self.deadline = deadline
         self.seconds: list[float] = []
-        self.outputs: list[np.ndarray] = []
+        self.outputs: Feed = []
         self._waiting: Iterator[float] = iter(())
 
     def warm_up(self, budget_s: float) -> float:

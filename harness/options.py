@@ -49,15 +49,19 @@ def add_options(parser: pytest.Parser) -> None:
     """All options under one heading of ``pytest --help``."""
     group = parser.getgroup("harness", GROUP)
     names = "NAME[,NAME…]"
-    group.addoption("--models", default="", metavar=names, help="only these reference models (default: all of the tier)")
+    group.addoption(
+        "--models", default="", metavar=names, help="only these reference models (default: all of the tier)"
+    )
     group.addoption("--targets", default="", metavar=names, help="only these targets (default: all)")
-    group.addoption("--claims", default="", metavar="ID[,ID…]", help="only checks of these claims (default: all)")
+    group.addoption(
+        "--claims", default="", metavar="ID[,ID…]", help="only checks of these claims (default: all)"
+    )
     group.addoption(
         "--dataset",
         default="auto",
         metavar="auto|packaged|paddle|FOLDER",
-        help="the digits: packaged (5,000, no download), Paddle's cached full MNIST, or a folder with the four "
-        "idx-gz files; auto takes the cached set where it exists",
+        help="the digits: packaged (5,000, no download), Paddle's cached full MNIST, or a folder with "
+        "the four idx-gz files; auto takes the cached set where it exists",
     )
     group.addoption(
         "--python",
@@ -71,13 +75,24 @@ def add_options(parser: pytest.Parser) -> None:
         choices=["default", "legacy-ir"],
         help="legacy-ir starts Paddle 3.x without its new intermediate representation",
     )
-    group.addoption("--tier", default="quick", choices=["quick", "full"], help="how much to run (default: quick)")
-    group.addoption("--run-folder", default="", metavar="PATH", help="where to write (default: a new folder in reports/)")
     group.addoption(
-        "--store", default="", metavar="PATH", help="where artifacts are kept (default: $HARNESS_STORE or the user's cache)"
+        "--tier", default="quick", choices=["quick", "full"], help="how much to run (default: quick)"
     )
     group.addoption(
-        "--targets-file", action="append", default=[], metavar="TOML", help="more targets (may be given again)"
+        "--run-folder", default="", metavar="PATH", help="where to write (default: a new folder in reports/)"
+    )
+    group.addoption(
+        "--store",
+        default="",
+        metavar="PATH",
+        help="where artifacts are kept (default: $HARNESS_STORE or the user's cache)",
+    )
+    group.addoption(
+        "--targets-file",
+        action="append",
+        default=[],
+        metavar="TOML",
+        help="more targets (may be given again)",
     )
     group.addoption(
         "--deadline", type=float, default=120.0, metavar="SECONDS", help="per call into Paddle (default: 120)"

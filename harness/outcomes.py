@@ -53,7 +53,7 @@ def record_of(
         title=title[0] if title else "",
         claims=claims,
         model=str(parameters.get("model", "")),
-        target=target.name if hasattr(target, "name") else str(target or ""),
+        target=str(getattr(target, "name", target or "")),
         outcome=outcome,
         reason=_reason(error),
         comparisons=len(case.comparisons),

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness import options as harness_options
@@ -18,8 +19,8 @@ from harness.case import Case, CheckFailed
 from harness.errors import HarnessError
 from harness.lab import Lab
 from harness.outcomes import classify, record_of
-from harness.report import summary, write_report
 from harness.records import read_run
+from harness.report import summary, write_report
 from harness.session import RunSession
 from harness.session import claims as all_claims
 from harness.workers import WorkerFailure
@@ -106,7 +107,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if session is None:
         return
     wanted = set(session.options.claims)
-    kept, dropped = [], []
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
     for item in items:
         known = item_claims(item)
         unknown = [claim for claim in known if claim not in all_claims()]
@@ -156,11 +158,11 @@ def run_session(pytestconfig: pytest.Config) -> RunSession:
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest) -> Case:
     """Collects this check's comparisons; a check without any is an error."""
     case = Case()
     request.node.stash[CASE] = case
-    yield case
+    return case
 
 
 # Execution
@@ -226,8 +228,6 @@ def _message(error: BaseException | None) -> str:
 
 
 def _with_known(record: Any, reason: str, issue: str, surprise: str) -> Any:
-    import msgspec
-
     return msgspec.structs.replace(record, known=reason, known_issue=issue, surprise=surprise)
 
 

@@ -127,8 +127,8 @@ def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]
     options = msgspec.structs.replace(options_of(run), run_folder=str(folder))
     command = [sys.executable, "-m", "pytest", record.nodeid, "-q", "-p", "no:cacheprovider", "--color=no"]
     done = subprocess.run(
-        [*command, *arguments(options)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False,
+        [*command, *arguments(options)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=False,
     )  # fmt: skip
     if not (folder / "records.jsonl").exists():
         shutil.rmtree(folder, ignore_errors=True)

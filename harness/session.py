@@ -11,7 +11,6 @@ import tomllib
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import harness
 from harness import known, targets
@@ -98,8 +97,8 @@ class RunSession:
             pool.close()
             raise HarnessError(
                 f"Paddle does not work in {self.options.python} ({error.failure.type}: "
-                f"{error.failure.message.splitlines()[0]}): install the project's paddle extra there, or name "
-                "another interpreter with --python; `harness doctor` tells more"
+                f"{error.failure.message.splitlines()[0]}): install the project's paddle extra there, or "
+                "name another interpreter with --python; `harness doctor` tells more"
             ) from error
 
     @functools.cached_property

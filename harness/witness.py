@@ -10,7 +10,9 @@ import msgspec
 VERBOSE = {"ONEDNN_VERBOSE": "1"}
 """Makes oneDNN print a line for every primitive it executes; read when the process starts."""
 
-_PRIMITIVE = re.compile(r"^onednn_verbose,(?:v1,primitive,)?exec,cpu,(?P<kind>\w+),(?P<rest>.*)$", re.MULTILINE)
+_PRIMITIVE = re.compile(
+    r"^onednn_verbose,(?:v1,primitive,)?exec,cpu,(?P<kind>\w+),(?P<rest>.*)$", re.MULTILINE
+)
 _THREADS = re.compile(r"^onednn_verbose,.*\bnthr:(?P<threads>\d+)", re.MULTILINE)
 _PASS = re.compile(r"--- Running (?:IR|PIR) pass \[(?P<name>\w+)\]")
 

@@ -108,7 +108,9 @@ class Worker:
         self.log = log
         self._mark = 0
         if not os.access(spec.python, os.X_OK):
-            raise HarnessError(f"{spec.python} is not an interpreter that can be started: name one with --python")
+            raise HarnessError(
+                f"{spec.python} is not an interpreter that can be started: name one with --python"
+            )
         # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
         variables = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **dict(spec.env)}
         text = f"popen//python={spec.python}//execmodel=main_thread_only"
@@ -120,7 +122,8 @@ class Worker:
             self.pid: int = self._channel.receive(START_DEADLINE_S)["pid"]
         except (OSError, EOFError, execnet.RemoteError, execnet.TimeoutError) as error:
             raise HarnessError(
-                f"a worker could not be started with {spec.python} ({error}); see {log}, or run `harness doctor`"
+                f"a worker could not be started with {spec.python} ({error}); see {log}, or run "
+                "`harness doctor`"
             ) from error
 
     @property
@@ -216,7 +219,9 @@ class WorkerPool:
                 worker.call("environment.import_paddle", START_DEADLINE_S)
         return worker
 
-    def call(self, name: str, /, *, spec: WorkerSpec | None = None, deadline: float | None = None, **arguments: Any) -> Any:
+    def call(
+        self, name: str, /, *, spec: WorkerSpec | None = None, deadline: float | None = None, **arguments: Any
+    ) -> Any:
         """Call in the warm worker of ``spec`` (started, or replaced if it died)."""
         return self.warm(spec).call(name, deadline or self.deadline, **arguments)
 

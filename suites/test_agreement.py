@@ -43,7 +43,9 @@ def test_first_and_later_runs(case: Case, lab: Lab, model: str, target: Target) 
         close_all(case, f"run {run + 1} (batch {batch}, seed {seed})", outputs, oracle[run], yardsticks)
     for repeat in (1, len(SEQUENCE) - 1):
         for index, first in enumerate(result.outputs[0]):
-            case.bitwise(f"run {repeat + 1} repeats run 1: output {index}", result.outputs[repeat][index], first)
+            case.bitwise(
+                f"run {repeat + 1} repeats run 1: output {index}", result.outputs[repeat][index], first
+            )
 
 
 @pytest.mark.claims("002-formats")
@@ -66,7 +68,8 @@ def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) 
     yardstick = lab.yardsticks(model, feeds, target.storage)[0]
     top = np.sort(oracle, axis=1)
     clear = top[:, -1] - top[:, -2] > 2 * yardstick.largest
-    case.at_least("share of rows that are no near-tie", float(clear.mean()), 0.5)
+    least = 0.9 if target.storage == "float32" else 0.1
+    case.at_least("share of rows that are no near-tie", float(clear.mean()), least)
     case.bitwise("classes chosen", logits.argmax(axis=1)[clear], oracle.argmax(axis=1)[clear])
 
 
@@ -86,24 +89,36 @@ def test_clones_and_threads(case: Case, lab: Lab, model: str) -> None:
     """Clones of a predictor, run one by one and from several threads at once, give its outputs."""
     feeds = [lab.sample(model, 2, seed) for seed in range(4)]
     result = lab.pool.call(
-        "concurrency.clones", files=lab.files(Target("p", "predictor"), model), model=model, feeds=feeds, rounds=5
+        "concurrency.clones",
+        files=lab.files(Target("p", "predictor"), model),
+        model=model,
+        feeds=feeds,
+        rounds=5,
     )
     for index, expected in enumerate(result["alone"]):
         for output, value in enumerate(expected):
-            case.bitwise(f"clone {index}, one by one: output {output}", result["clones"][index][output], value)
+            case.bitwise(
+                f"clone {index}, one by one: output {output}", result["clones"][index][output], value
+            )
             for number, outputs in enumerate(result["together"][index]):
-                case.bitwise(f"clone {index}, together, round {number}: output {output}", outputs[output], value)
+                case.bitwise(
+                    f"clone {index}, together, round {number}: output {output}", outputs[output], value
+                )
 
 
 @pytest.mark.claims("002-formats")
 def test_oracle_against_numpy(case: Case, lab: Lab) -> None:
-    """The float64 oracle of LeNet equals LeNet written in NumPy and SciPy, which shares no kernel with Paddle."""
+    """The float64 oracle equals a LeNet in NumPy and SciPy, which shares no kernel with Paddle."""
     from suites.support.lenet_numpy import lenet
 
-    parameters = lab.pool.call("roundtrip.load_arrays", path=lab.artifact("checkpoint", "lenet").file("model.pdparams"))
+    parameters = lab.pool.call(
+        "roundtrip.load_arrays", path=lab.artifact("checkpoint", "lenet").file("model.pdparams")
+    )
     for seed in range(3):
         feed = lab.sample("lenet", 4, seed)
         expected = lenet({name: value.astype("float64") for name, value in parameters.items()}, feed[0])
         (oracle,) = lab.oracle("lenet", [feed])
         # Nothing is measured here: both are float64, so only its last places may differ.
-        case.close(f"seed {seed}", oracle[0], expected, Yardstick([expected], [expected], "float64", multiple=0.0))
+        case.close(
+            f"seed {seed}", oracle[0], expected, Yardstick([expected], [expected], "float64", multiple=0.0)
+        )

@@ -21,21 +21,29 @@ def test_000_training(case: Case, lab: Lab) -> None:
     losses = values["losses"]
     steps = -(-lab.dataset["train"] // 64)
     case.exact("updates", len(losses), 2 * steps)
-    case.at_most("mean loss of the second epoch", float(np.mean(losses[steps:])), 0.5 * float(np.mean(losses[:steps])))
-    case.at_most("mean loss of the last ten updates", float(np.mean(losses[-10:])), 0.5 * float(np.mean(losses[:10])))
+    case.at_most(
+        "mean loss of the second epoch", float(np.mean(losses[steps:])), 0.5 * float(np.mean(losses[:steps]))
+    )
+    case.at_most(
+        "mean loss of the last ten updates", float(np.mean(losses[-10:])), 0.5 * float(np.mean(losses[:10]))
+    )
     first, second = values["train_accuracy"]
     case.at_least("rise of training accuracy", second - first, 0.02)
     case.at_least("test accuracy", values["test_accuracy"], 0.88)
-    case.measures.update(train_accuracy=[first, second], test_accuracy=values["test_accuracy"], loss_curve=losses)
+    case.measures.update(
+        train_accuracy=[first, second], test_accuracy=values["test_accuracy"], loss_curve=losses
+    )
 
 
 @pytest.mark.claims("000-save", "000-export")
 def test_000_files(case: Case, lab: Lab) -> None:
-    """The flow writes `lenet.pdparams`, `lenet.pdopt`, and program and parameters of `inference_model/lenet`."""
+    """The flow writes `lenet.pdparams`, `lenet.pdopt`, and the two files of `inference_model/lenet`."""
     files = lab.artifact("document_000", "lenet").values["files"]
     for name in ("lenet.pdparams", "lenet.pdopt", "inference_model/lenet.pdiparams"):
         case.exact(f"{name} written", name in files, True)
-    programs = [name for name in files if name in ("inference_model/lenet.json", "inference_model/lenet.pdmodel")]
+    programs = [
+        name for name in files if name in ("inference_model/lenet.json", "inference_model/lenet.pdmodel")
+    ]
     case.exact("programs written", len(programs), 1)
 
 
@@ -51,7 +59,9 @@ def test_002_program_name(case: Case, lab: Lab) -> None:
 def test_002_predictor(case: Case, lab: Lab) -> None:
     """The exported LeNet, run through the predictor's five steps on a random image, equals the network."""
     artifact = lab.artifact("document_000", "lenet")
-    feeds = [[np.random.default_rng(seed).standard_normal((1, 1, 28, 28)).astype("float32")] for seed in range(3)]
+    feeds = [
+        [np.random.default_rng(seed).standard_normal((1, 1, 28, 28)).astype("float32")] for seed in range(3)
+    ]
     program = next(n for n in artifact.values["files"] if n.endswith((".json", ".pdmodel")))
     files = {"model": artifact.file(program), "params": artifact.file("inference_model/lenet.pdiparams")}
     weights = {"params": artifact.file("lenet.pdparams")}
@@ -85,7 +95,9 @@ def test_003_evaluate_and_predict(case: Case, lab: Lab) -> None:
     """`evaluate` after `fit` repeats its last figure, and `predict`'s classes have that accuracy."""
     values = lab.artifact("document_003", "lenet").values
     case.exact("evaluate", values["accuracy"], values["evaluations"][-1])
-    case.at_most("distance of predict's accuracy", abs(values["predicted_accuracy"] - values["accuracy"]), 1e-6)
+    case.at_most(
+        "distance of predict's accuracy", abs(values["predicted_accuracy"] - values["accuracy"]), 1e-6
+    )
 
 
 @pytest.mark.claims("003-fit-files")
@@ -116,7 +128,9 @@ def test_003_save_for_inference(case: Case, lab: Lab, runtime: str) -> None:
     """`Model.save(path, training=False)` writes an inference model that gives the network's outputs."""
     artifact = lab.artifact("document_003", "lenet")
     program = next(
-        n for n in artifact.values["files"] if n.startswith("inference/") and n.endswith((".json", ".pdmodel"))
+        n
+        for n in artifact.values["files"]
+        if n.startswith("inference/") and n.endswith((".json", ".pdmodel"))
     )
     params = "lenet.pdiparams" if runtime == "static" else artifact.file("inference", "lenet.pdiparams")
     files = {
@@ -142,14 +156,16 @@ def test_003_accuracy(case: Case, lab: Lab) -> None:
     """Three epochs on the full MNIST reach about 0.977, 0.984 and 0.988 on the test images."""
     if lab.dataset["train"] < FULL_MNIST:
         pytest.skip(
-            f"the document's figures are of {FULL_MNIST} training images, this run has {lab.dataset['train']}: "
-            "give --dataset a folder with the full MNIST"
+            f"the document's figures are of {FULL_MNIST} training images, this run has "
+            f"{lab.dataset['train']}: give --dataset a folder with the full MNIST"
         )
     got = lab.artifact("document_003", "lenet").values["evaluations"]
     for epoch, (value, stated) in enumerate(zip(got, (0.9775, 0.9836, 0.9875), strict=True)):
         # Three standard deviations of a proportion over 10,000 images, twice: theirs and ours.
         spread = 3 * (2 * stated * (1 - stated) / 10_000) ** 0.5 + 0.003
-        case.at_most(f"distance from the stated accuracy after epoch {epoch + 1}", abs(value - stated), spread)
+        case.at_most(
+            f"distance from the stated accuracy after epoch {epoch + 1}", abs(value - stated), spread
+        )
 
 
 @pytest.mark.claims("003-three-systems")
@@ -159,7 +175,9 @@ def test_003_three_systems(case: Case, lab: Lab, model: str, tmp_path: Path) -> 
         pytest.skip("its Python control flow can't be built by a plain call in static graph mode")
     feed = lab.sample(model, 3, 0)
     weights = lab.artifact("checkpoint", model).file("model.pdparams")
-    found = lab.pool.call("high_level.three_systems", model=model, weights=weights, folder=str(tmp_path), feed=feed)
+    found = lab.pool.call(
+        "high_level.three_systems", model=model, weights=weights, folder=str(tmp_path), feed=feed
+    )
     expected = found.pop("network")
     (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed])
     for control in ("untouched", "static emptied"):
@@ -212,7 +230,10 @@ def test_003_load(case: Case, lab: Lab, reset: bool) -> None:
 @pytest.mark.claims("003-load")
 @pytest.mark.parametrize(
     ("network", "other"),
-    [("control_flow", {"hidden": 32}), ("mobilenet_v1_x0_125", {"scale": 0.125, "repeats": 1, "num_classes": 7})],
+    [
+        ("control_flow", {"hidden": 32}),
+        ("mobilenet_v1_x0_125", {"scale": 0.125, "repeats": 1, "num_classes": 7}),
+    ],
     ids=["first-parameter", "last-parameter"],
 )
 def test_003_skip_mismatch(case: Case, lab: Lab, network: str, other: dict[str, int]) -> None:
@@ -262,7 +283,7 @@ def resumed_epochs(case: Case, lab: Lab, load_first: bool, epoch: int) -> None:
 
 @pytest.mark.claims("003-resume")
 def test_003_resume(case: Case, lab: Lab) -> None:
-    """Resuming from epoch 0, optimizer loaded and data order continued, repeats the later losses bit for bit."""
+    """Resuming from epoch 0, optimizer loaded and data order continued, repeats the losses bit for bit."""
     resumed_epochs(case, lab, load_first=False, epoch=1)
 
 
@@ -273,5 +294,5 @@ def test_003_resume(case: Case, lab: Lab) -> None:
     ids=["as-written", "with-data-order", "with-load-after-prepare"],
 )
 def test_003_resume_example(case: Case, lab: Lab, load_first: bool, epoch: int) -> None:
-    """The document's listing (`load` before `prepare`, `fit` of the dataset) repeats the later losses bit for bit."""
+    """The document's listing (`load` before `prepare`, `fit` of the dataset) repeats the later losses."""
     resumed_epochs(case, lab, load_first, epoch)

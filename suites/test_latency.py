@@ -13,12 +13,22 @@ from harness.session import RunSession
 from harness.targets import Target
 from suites.test_agreement import require
 
-TARGETS = ("dygraph", "jit", "static", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu")
+TARGETS = (
+    "dygraph",
+    "jit",
+    "static",
+    "predictor",
+    "predictor-no-onednn",
+    "predictor-threads2",
+    "predictor-gpu",
+)
 BUDGET_S = {"quick": 0.25, "full": 3.0}
 """Seconds of timed runs a case."""
 
 
-def measure(case: Case, lab: Lab, run: RunSession, benchmark: Any, model: str, target: Target, batch: int) -> None:
+def measure(
+    case: Case, lab: Lab, run: RunSession, benchmark: Any, model: str, target: Target, batch: int
+) -> None:
     """Time one session, check its outputs, and put the figures into record and benchmark JSON."""
     require(lab, target)
     feed = lab.sample(model, batch)
@@ -63,7 +73,9 @@ def measure(case: Case, lab: Lab, run: RunSession, benchmark: Any, model: str, t
 @pytest.mark.targets(names=TARGETS)
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
-def test_run(case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int) -> None:
+def test_run(
+    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
+) -> None:
     """A run's latency is measured, and what was timed gave the network's outputs."""
     measure(case, lab, run_session, benchmark, model, target, batch)
 
@@ -71,9 +83,13 @@ def test_run(case: Case, lab: Lab, run_session: RunSession, benchmark: Any, mode
 @pytest.mark.full
 @pytest.mark.claims("card-latency")
 @pytest.mark.models(role="latency")
-@pytest.mark.targets(names=("dygraph", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu"))
+@pytest.mark.targets(
+    names=("dygraph", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu")
+)
 @pytest.mark.benchmark(timer=worker_clock)
-def test_full_size(case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target) -> None:
+def test_full_size(
+    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target
+) -> None:
     """The same for networks of the size people deploy, at batch 1."""
     measure(case, lab, run_session, benchmark, model, target, 1)
 

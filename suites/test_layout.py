@@ -51,8 +51,15 @@ def test_separate_files(case: Case, lab: Lab, model: str) -> None:
         program=lab.files(Target("static", "static"), model)["program"],
     )
     case.exact("files", files, sorted(combined))
-    separate = lab.pool.call("layouts.separate_parameters", folder=artifact.file("separate_persistables"), names=files)
-    bitwise_all(case, "parameter", {name: separate.get(name) for name in sorted(combined)}, dict(sorted(combined.items())))
+    separate = lab.pool.call(
+        "layouts.separate_parameters", folder=artifact.file("separate_persistables"), names=files
+    )
+    bitwise_all(
+        case,
+        "parameter",
+        {name: separate.get(name) for name in sorted(combined)},
+        dict(sorted(combined.items())),
+    )
 
 
 @pytest.mark.claims("002-combined")
@@ -66,7 +73,9 @@ def test_one_parameter_file(case: Case, lab: Lab, model: str) -> None:
         folder=artifact.file("inference_model"),
         program=lab.files(Target("static", "static"), model)["program"],
     )
-    state = lab.pool.call("roundtrip.load_arrays", path=lab.artifact("checkpoint", model).file("model.pdparams"))
+    state = lab.pool.call(
+        "roundtrip.load_arrays", path=lab.artifact("checkpoint", model).file("model.pdparams")
+    )
     values = {value.tobytes() for value in combined.values()}
     for name, value in state.items():
         if np.issubdtype(value.dtype, np.floating):

@@ -29,7 +29,9 @@ def test_network_state(case: Case, lab: Lab, model: str, tmp_path: Path) -> None
     weights = lab.artifact("checkpoint", model).file("model.pdparams")
     paths = {protocol: str(tmp_path / f"model-{protocol}.pdparams") for protocol in PROTOCOLS}
     saved = {
-        protocol: lab.pool.call("roundtrip.save_network", model=model, weights=weights, out=path, protocol=protocol)
+        protocol: lab.pool.call(
+            "roundtrip.save_network", model=model, weights=weights, out=path, protocol=protocol
+        )
         for protocol, path in paths.items()
     }
     with lab.pool.fresh(lab.spec()) as worker:
@@ -68,7 +70,7 @@ def test_stop_gradient_of_loaded_tensors(case: Case, lab: Lab, tmp_path: Path) -
 @pytest.mark.claims("000-save")
 @pytest.mark.models(trained=True)
 def test_optimizer_state(case: Case, lab: Lab, model: str) -> None:
-    """`lenet.pdparams` and `lenet.pdopt` (and every other model's) load bit-equal twice, as tensors and as arrays."""
+    """The files of network and optimizer load bit-equal twice, as tensors and as arrays."""
     artifact = lab.artifact("checkpoint", model)
     case.exact("files written", sorted(artifact.manifest.files), ["model.pdopt", "model.pdparams"])
     for file in artifact.manifest.files:
@@ -117,7 +119,9 @@ def objects() -> st.SearchStrategy[Any]:
         return st.one_of(
             st.tuples(st.just("list"), st.lists(inner, max_size=3)),
             st.tuples(st.just("tuple"), st.lists(inner, max_size=3)).filter(not_a_named_array),
-            st.tuples(st.just("dict"), st.dictionaries(keys, inner, max_size=4).map(lambda d: list(d.items()))),
+            st.tuples(
+                st.just("dict"), st.dictionaries(keys, inner, max_size=4).map(lambda d: list(d.items()))
+            ),
         )
 
     top = st.dictionaries(keys, st.recursive(leaves, nest, max_leaves=8), min_size=1, max_size=5)
@@ -156,7 +160,7 @@ def compare_objects(case: Case, what: str, got: Any, expected: Any) -> None:
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("form", FORMS)
 def test_nested_objects(case: Case, lab: Lab, form: str, protocol: int, tmp_path: Path) -> None:
-    """Generated nested dicts of tensors, arrays and plain values come back the same, to a file or a buffer."""
+    """Generated nested dicts of tensors, arrays and plain values come back the same, by file or buffer."""
     examples: list[Any] = []
 
     # One call for all examples: Hypothesis generates, the worker saves and loads in a batch. Without
@@ -222,7 +226,11 @@ def test_protocol_out_of_range(case: Case, lab: Lab, protocol: int, tmp_path: Pa
     raised = "nothing"
     try:
         lab.pool.call(
-            "roundtrip.save_object", description=["dict", []], out=str(path), protocol=protocol, in_memory=False
+            "roundtrip.save_object",
+            description=["dict", []],
+            out=str(path),
+            protocol=protocol,
+            in_memory=False,
         )
     except RemoteError as error:
         raised = error.failure.type

@@ -22,7 +22,9 @@ def test_configuration_read_back(case: Case, lab: Lab, target: Target) -> None:
     case.exact("device", told["device"], options.get("device", "cpu"))
     case.exact("threads", told["threads"], options.get("threads", 1))
     case.exact("ir_optim", told["ir_optim"], options.get("ir_optim", True))
-    case.exact("memory_optim", told["summary"].get("memory_optim"), str(options.get("memory_optim", False)).lower())
+    case.exact(
+        "memory_optim", told["summary"].get("memory_optim"), str(options.get("memory_optim", False)).lower()
+    )
     if "onednn" in options:
         case.exact("oneDNN", told["onednn"], options["onednn"])
     case.measures["configuration"] = told["summary"]
@@ -38,15 +40,20 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
     seen = witness.read(result.printed)
     case.measures["primitives"] = seen.primitives
     case.measures["passes"] = len(seen.passes)
-    case.exact("oneDNN primitives ran, as the configuration says", seen.computing > 0, result.describe["onednn"])
+    case.exact(
+        "oneDNN primitives ran, as the configuration says", seen.computing > 0, result.describe["onednn"]
+    )
     if target.options.get("onednn") is False:
         case.exact("oneDNN primitives", seen.primitives, {})
     wanted = bool(target.options.get("bfloat16"))
     case.exact("primitives computing on bfloat16", seen.computing_bfloat16 > 0, wanted)
     if target.options.get("ir_optim") is False:
         case.exact("passes that fuse operators", list(seen.fusing), [])
-    else:
+    elif result.describe["onednn"]:
         case.exact("passes that fuse operators ran", len(seen.fusing) > 0, True)
+    else:
+        # The new IR has no fusing passes for a plain CPU: there, optimisation is constant folding.
+        case.exact("passes ran", len(seen.passes) > 0, True)
 
 
 @pytest.mark.claims("002-predictor")

@@ -32,18 +32,21 @@ def train_mode(operators: list[dict[str, Any]]) -> list[str]:
     return [
         op["name"]
         for op in operators
-        if ("dropout" in op["name"] or "batch_norm" in op["name"]) and not op["attributes"].get("is_test", False)
+        if ("dropout" in op["name"] or "batch_norm" in op["name"])
+        and not op["attributes"].get("is_test", False)
     ]
 
 
 def inspect(lab: Lab, model: str, layout: str = "combined") -> Any:
     files = lab.files(Target("static", "static"), model, layout)
-    return lab.pool.call("topology.inspect", folder=files["folder"], program=files["program"], params=files["params"])
+    return lab.pool.call(
+        "topology.inspect", folder=files["folder"], program=files["program"], params=files["params"]
+    )
 
 
 @pytest.mark.claims("000-prune-topology", "000-export")
 def test_no_training_operators(case: Case, lab: Lab, model: str) -> None:
-    """A network exported straight after training has no loss, backward, optimizer, nor layers in train mode."""
+    """A network exported straight after training has no training operator and no layer in train mode."""
     found = inspect(lab, model)
     names = [op["name"] for op in found["operators"]]
     case.measures["operators"] = len(names)
@@ -58,7 +61,9 @@ def test_no_training_operators(case: Case, lab: Lab, model: str) -> None:
 def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None:
     """The training program has the operators the inference program lacks, and is larger."""
     if model == "control_flow":
-        pytest.skip("a training program of tensor-valued control flow can't be built by a plain call in static mode")
+        pytest.skip(
+            "a training program of tensor-valued control flow can't be built by a plain call in static mode"
+        )
     training = [op["name"] for op in lab.pool.call("topology.training_program", model=model)["operators"]]
     inference = [op["name"] for op in inspect(lab, model)["operators"]]
     cut = training_operators(training)
@@ -71,7 +76,9 @@ def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None
 def test_normalized_program(case: Case, lab: Lab, model: str) -> None:
     """`normalize_program` cuts a training program down to prediction."""
     if model == "control_flow":
-        pytest.skip("a training program of tensor-valued control flow can't be built by a plain call in static mode")
+        pytest.skip(
+            "a training program of tensor-valued control flow can't be built by a plain call in static mode"
+        )
     names = [op["name"] for op in lab.pool.call("topology.normalized", model=model)["operators"]]
     case.at_least("operators left", float(len(names)), 3.0)
     case.exact("operators of loss, backward or optimizer", training_operators(names), [])

@@ -27,7 +27,7 @@ def clones(
     copies = []
     for _ in feeds:
         copy = object.__new__(Session)
-        copy.config, copy.inputs = original.config, original.inputs
+        copy.config, copy.inputs, copy.in_memory = original.config, original.inputs, original.in_memory
         copy.predictor = original.predictor.clone()
         copies.append(copy)
     one_by_one = [copy.infer(feed) for copy, feed in zip(copies, feeds)]

@@ -17,6 +17,7 @@ def dtypes() -> List[str]:
 
 def flatten(value: Any, prefix: str = "") -> Dict[str, np.ndarray]:
     """Every tensor, array and number of a nested state by its path."""
+    items: Any
     if isinstance(value, dict):
         items = value.items()
     elif isinstance(value, (list, tuple)):

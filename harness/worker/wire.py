@@ -23,6 +23,7 @@ def encode(value: Any) -> Any:
     """
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
         # bool, int, float and str subclasses (np.float64 is one) become their plain selves.
+        plain: Any
         for plain in (bool, int, float, str, bytes):
             if isinstance(value, plain):
                 return plain(value)

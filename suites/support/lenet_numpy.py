@@ -23,7 +23,12 @@ def _convolve(x: Any, weight: Any, bias: Any, padding: int) -> Any:
     x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
     return np.stack(
         [
-            np.stack([correlate(image, kernel, mode="valid")[0] + b for kernel, b in zip(weight, bias, strict=True)])
+            np.stack(
+                [
+                    correlate(image, kernel, mode="valid")[0] + b
+                    for kernel, b in zip(weight, bias, strict=True)
+                ]
+            )
             for image in x
         ]
     )

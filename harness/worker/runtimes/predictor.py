@@ -65,6 +65,7 @@ class Session:
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.config = configure(files, options)
+        self.in_memory = bool(options.get("in_memory"))
         self.predictor = create_predictor(self.config)
         self.inputs = [spec.name for spec in model.inputs]
 
@@ -94,7 +95,8 @@ class Session:
             "onednn": bool(config.mkldnn_enabled()),
             "ir_optim": bool(config.ir_optim()),
             "threads": int(config.cpu_math_library_num_threads()),
-            "summary": _summary(config),
+            # The summary of a model from memory prints its bytes, which are no text.
+            "summary": {} if self.in_memory else _summary(config),
             "inputs": list(self.predictor.get_input_names()),
             "outputs": len(self.predictor.get_output_names()),
         }
