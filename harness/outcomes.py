@@ -40,6 +40,7 @@ def record_of(
     outcome: Outcome,
     case: Case | None,
     claims: tuple[str, ...],
+    beyond: bool = False,
 ) -> Record:
     """The record of a finished test."""
     case = case or Case()
@@ -54,6 +55,7 @@ def record_of(
         claims=claims,
         model=str(parameters.get("model", "")),
         target=str(getattr(target, "name", target or "")),
+        beyond=beyond,
         outcome=outcome,
         reason=_reason(error),
         comparisons=len(case.comparisons),

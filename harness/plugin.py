@@ -199,7 +199,9 @@ def pytest_runtest_makereport(
             session.problems.append(f"{item.nodeid}: teardown failed: {error}")
         return report
     outcome = classify(error)
-    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), item_claims(item))
+    claims = item_claims(item)
+    beyond = _beyond(session, item, claims)
+    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond)
     known = session.known.find(record.case)
     if known is not None and outcome != "not-run":
         surprise = known.surprise(outcome, _message(error))
@@ -219,6 +221,18 @@ def pytest_runtest_makereport(
     except HarnessError as full:
         item.session.shouldstop = str(full)
     return report
+
+
+def _beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
+    """Whether the test is of a network or a target that its claims' documents do not describe."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    target, model = parameters.get("target"), parameters.get("model")
+    if getattr(target, "options", None) or getattr(target, "profile", ""):
+        return True
+    documents = {claim.split("-")[0] for claim in claims} - {"card"}
+    if model is None or not documents:
+        return False
+    return not documents & set(session.lab.models[model].document.split())
 
 
 def _message(error: BaseException | None) -> str:

@@ -70,6 +70,9 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     claims: tuple[str, ...] = ()
     model: str = ""
     target: str = ""
+    beyond: bool = False
+    """Whether the case is of a network or target that the claims' documents do not describe: it
+    shows where a claim ends, and does not decide by itself whether the claim holds."""
     outcome: Outcome
     reason: str = ""
     """Why it was not run, or the one-sentence cause of a failure."""
@@ -117,6 +120,7 @@ class RunFooter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     duration_s: float
     exit_status: int
     collected: int
+    """Cases that must each have left a record."""
     problems: tuple[str, ...] = ()
     """Faults of the run itself: stale known failures, nothing compared, store repairs."""
     load: dict[str, Any] = {}

@@ -16,9 +16,7 @@ class TokenEncoder(paddle.nn.Layer):
         super().__init__()
         self.token = paddle.nn.Embedding(VOCABULARY, width)
         self.position = paddle.nn.Embedding(max_length, width)
-        layer = paddle.nn.TransformerEncoderLayer(
-            width, heads, 4 * width, dropout=0.1, activation="gelu"
-        )
+        layer = paddle.nn.TransformerEncoderLayer(width, heads, 4 * width, dropout=0.1, activation="gelu")
         self.encoder = paddle.nn.TransformerEncoder(layer, layers)
         self.norm = paddle.nn.LayerNorm(width)
         self.classifier = paddle.nn.Linear(width, CLASSES)

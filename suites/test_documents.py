@@ -47,7 +47,6 @@ def test_000_files(case: Case, lab: Lab) -> None:
     case.exact("programs written", len(programs), 1)
 
 
-@pytest.mark.claims("002-combined", "002-separate", "002-predictor", "002-cpp")
 def test_002_program_name(case: Case, lab: Lab) -> None:
     """The program is `lenet.pdmodel`, which is the name document 002's Python and C++ listings load."""
     files = lab.artifact("document_000", "lenet").values["files"]

@@ -101,7 +101,6 @@ def test_gradient_clipping(case: Case, lab: Lab, run_session: RunSession, tmp_pa
     check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam", "clip": True}, (5,))
 
 
-@pytest.mark.claims("000-resume")
 @pytest.mark.parametrize("after", [1, EPOCH])
 def test_parameters_used_now_and_then(
     case: Case, lab: Lab, run_session: RunSession, after: int, tmp_path: Path

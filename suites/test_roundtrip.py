@@ -56,7 +56,6 @@ def compare_states(case: Case, what: str, saved: Any, loaded: Any, restored: Any
     case.exact(f"{what}: parameters not matched", restored["missing"] + restored["unexpected"], [])
 
 
-@pytest.mark.claims("000-save")
 def test_stop_gradient_of_loaded_tensors(case: Case, lab: Lab, tmp_path: Path) -> None:
     """`paddle.load` gives each tensor the `stop_gradient` it was saved with."""
     path = str(tmp_path / "model.pdparams")
@@ -80,7 +79,6 @@ def test_optimizer_state(case: Case, lab: Lab, model: str) -> None:
         bitwise_all(case, file, again, first)
 
 
-@pytest.mark.claims("000-save")
 @pytest.mark.parametrize("return_numpy", [False, True], ids=["tensor", "numpy"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtype(case: Case, lab: Lab, dtype: str, return_numpy: bool, tmp_path: Path) -> None:
@@ -156,7 +154,6 @@ def compare_objects(case: Case, what: str, got: Any, expected: Any) -> None:
         case.exact(what, got[1], content)
 
 
-@pytest.mark.claims("000-save")
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("form", FORMS)
 def test_nested_objects(case: Case, lab: Lab, form: str, protocol: int, tmp_path: Path) -> None:
@@ -202,7 +199,6 @@ AMBIGUOUS = {
 }
 
 
-@pytest.mark.claims("000-save")
 @pytest.mark.parametrize("what", list(AMBIGUOUS))
 def test_ambiguous_objects(case: Case, lab: Lab, what: str, tmp_path: Path) -> None:
     """NumPy arrays come back as arrays whatever surrounds them."""
@@ -216,7 +212,6 @@ def test_ambiguous_objects(case: Case, lab: Lab, what: str, tmp_path: Path) -> N
     compare_objects(case, what, got, AMBIGUOUS[what])
 
 
-@pytest.mark.claims("000-save")
 @pytest.mark.parametrize("protocol", [1, 5])
 def test_protocol_out_of_range(case: Case, lab: Lab, protocol: int, tmp_path: Path) -> None:
     """A pickle protocol `paddle.save` does not offer is refused with a ValueError, and nothing is written."""

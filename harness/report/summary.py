@@ -42,6 +42,8 @@ class Observation(msgspec.Struct, frozen=True):
     known: bool
     issue: str = ""
     targets: tuple[str, ...] = ()
+    beyond: bool = False
+    """Seen only beyond what the claim's document describes."""
 
 
 class ClaimRow(msgspec.Struct, frozen=True):
@@ -221,9 +223,11 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
 
 
 def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) -> ClaimRow:
+    """What the document describes decides; where no case is of that, all cases do."""
+    deciding = [record for record in records if not record.beyond] or records
     seen: dict[tuple[str, Outcome, bool, str], list[Record]] = {}
     skipped: Counter[str] = Counter()
-    for record in records:
+    for record in sorted(records, key=lambda record: record.beyond):
         if record.outcome in BAD_OUTCOMES:
             text = record.known or cause(record)
             key = (text, record.outcome, bool(record.known), record.known_issue)
@@ -232,7 +236,8 @@ def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) ->
             skipped[record.reason or "no reason recorded"] += 1
         elif standing(record) == "empty":
             skipped["passed without comparing anything"] += 1
-    held = sum(r.outcome == "pass" and r.comparisons > 0 and r.elements > 0 for r in records)
+    held = sum(r.outcome == "pass" and r.comparisons > 0 and r.elements > 0 for r in deciding)
+    broken = any(r.outcome in BAD_OUTCOMES for r in deciding)
     observed = tuple(
         Observation(
             text,
@@ -241,10 +246,11 @@ def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) ->
             known,
             issue,
             tuple(dict.fromkeys(r.target for r in group if r.target)),
+            all(r not in deciding for r in group),
         )
         for (text, outcome, known, issue), group in seen.items()
     )
-    result: ClaimVerdict = "broken" if observed else "holds" if held else "not run"
+    result: ClaimVerdict = "broken" if broken else "holds" if held else "not run"
     reasons = tuple(skipped.most_common()) if records else ((absent, 0),)
     return ClaimRow(claim, sentence, result, _counts(records), observed, reasons)
 

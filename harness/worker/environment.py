@@ -29,7 +29,11 @@ def describe() -> Dict[str, Any]:
     import numpy
     import paddle
 
-    pir = bool(paddle.get_flags(["FLAGS_enable_pir_api"])["FLAGS_enable_pir_api"]) if _has_pir(paddle) else False
+    pir = (
+        bool(paddle.get_flags(["FLAGS_enable_pir_api"])["FLAGS_enable_pir_api"])
+        if _has_pir(paddle)
+        else False
+    )
     cuda = bool(paddle.is_compiled_with_cuda())
     return {
         "paddle": {
@@ -89,7 +93,9 @@ def cpu() -> Dict[str, Any]:
 
 
 def _cpuinfo() -> Dict[str, str]:
-    pairs = (line.split(":", 1) for line in _read("/proc/cpuinfo").split("\n\n")[0].splitlines() if ":" in line)
+    pairs = (
+        line.split(":", 1) for line in _read("/proc/cpuinfo").split("\n\n")[0].splitlines() if ":" in line
+    )
     return {key.strip(): value.strip() for key, value in pairs}
 
 

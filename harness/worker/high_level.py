@@ -17,7 +17,9 @@ from harness.worker.roundtrip import bits
 from harness.worker.states import flatten
 
 
-def resume(model: str, digits: str, checkpoint: str, epoch: int, load_first: bool, epochs: int) -> Dict[str, Any]:
+def resume(
+    model: str, digits: str, checkpoint: str, epoch: int, load_first: bool, epochs: int
+) -> Dict[str, Any]:
     """Load ``checkpoint`` (a prefix) and fit ``epochs`` more; the losses of every batch.
 
     `fit` shuffles by the number of epochs its own sampler has served, which no checkpoint keeps:
@@ -42,7 +44,9 @@ def resume(model: str, digits: str, checkpoint: str, epoch: int, load_first: boo
     return {"losses": np.asarray(watch.losses, "float32")}
 
 
-def load(model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **arguments: Any) -> Dict[str, Any]:
+def load(
+    model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **arguments: Any
+) -> Dict[str, Any]:
     """`Model.load` into a new, prepared network; parameters before and after, optimizer state after.
 
     ``other`` are arguments that build the network with other shapes.
@@ -50,7 +54,9 @@ def load(model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **
     reference = models.get(model)
     paddle.seed(99)  # other initial values than the checkpoint's, so that loading shows
     net = reference.build(**{**reference.arguments, **(other or {})})
-    wrapped = paddle.Model(net, models.input_specs(reference), [paddle.static.InputSpec([None, 1], "int64", "label")])
+    wrapped = paddle.Model(
+        net, models.input_specs(reference), [paddle.static.InputSpec([None, 1], "int64", "label")]
+    )
     optim = paddle.optimizer.Adam(learning_rate=0.001, parameters=wrapped.parameters())
     wrapped.prepare(optim, paddle.nn.CrossEntropyLoss())
     before = {name: bits(value).copy() for name, value in net.state_dict().items()}
@@ -118,14 +124,20 @@ def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray])
         executor.run(startup)
         programs.set_layer_values(layer, main, values)
         paddle.static.save(main, os.path.join(folder, "static"))
-        paddle.static.save_inference_model(os.path.join(folder, "inference"), inputs, fetches, executor, program=main)
+        paddle.static.save_inference_model(
+            os.path.join(folder, "inference"), inputs, fetches, executor, program=main
+        )
         programs.set_layer_values(layer, main, {n: np.zeros_like(v) for n, v in values.items()})
         found["static emptied"] = [np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)]
         paddle.static.load(main, os.path.join(folder, "static"), executor)
-        found["static.save/load"] = [np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)]
+        found["static.save/load"] = [
+            np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)
+        ]
     with programs.static_mode():
         executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, names, targets = paddle.static.load_inference_model(os.path.join(folder, "inference"), executor)
+        loaded, names, targets = paddle.static.load_inference_model(
+            os.path.join(folder, "inference"), executor
+        )
         found["static.save_inference_model"] = [
             np.asarray(o) for o in executor.run(loaded, feed=dict(zip(names, feed)), fetch_list=targets)
         ]

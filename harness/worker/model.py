@@ -46,7 +46,7 @@ class Training:
     entropy of the first output.
     """
 
-    examples: Callable[["Digits", str], Tuple[List[np.ndarray], np.ndarray]]
+    examples: Callable[[Digits, str], Tuple[List[np.ndarray], np.ndarray]]
     accuracy: float
     optimizer: str = "Adam"
     learning_rate: float = 0.001

@@ -51,7 +51,12 @@ def operators(program: Any) -> List[Dict[str, Any]]:
     else:
         for block in program.blocks:
             for op in block.ops:
-                found.append({"name": op.type, "attributes": _modes({n: op.attr(n) for n in op.attr_names if n in _MODES})})
+                found.append(
+                    {
+                        "name": op.type,
+                        "attributes": _modes({n: op.attr(n) for n in op.attr_names if n in _MODES}),
+                    }
+                )
     return found
 
 
@@ -59,7 +64,11 @@ _MODES = ("is_test", "use_global_stats", "op_role", "dropout_implementation", "t
 
 
 def _modes(attributes: Dict[str, Any]) -> Dict[str, Any]:
-    return {name: value for name, value in attributes.items() if name in _MODES and isinstance(value, (bool, int, str))}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name in _MODES and isinstance(value, (bool, int, str))
+    }
 
 
 def _walk_pir(op: Any, found: List[Dict[str, Any]]) -> None:
@@ -76,9 +85,17 @@ def parameters(program: Any) -> List[Dict[str, Any]]:
         for op in program.global_block().ops:
             if op.name() == "builtin.parameter":
                 value = op.results()[0]
-                found.append({"name": op.attrs()["parameter_name"], "shape": list(value.shape), "dtype": str(value.dtype)})
+                found.append(
+                    {
+                        "name": op.attrs()["parameter_name"],
+                        "shape": list(value.shape),
+                        "dtype": str(value.dtype),
+                    }
+                )
     else:
         for variable in program.list_vars():
             if variable.persistable and variable.name not in ("feed", "fetch"):
-                found.append({"name": variable.name, "shape": list(variable.shape), "dtype": str(variable.dtype)})
+                found.append(
+                    {"name": variable.name, "shape": list(variable.shape), "dtype": str(variable.dtype)}
+                )
     return sorted(found, key=lambda item: item["name"])

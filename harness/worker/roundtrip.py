@@ -84,7 +84,9 @@ def save_dtype(dtype: str, out: str) -> Dict[str, Any]:
         values = rng.normal(0, 3, shape) if dtype != "bool" else rng.integers(0, 2, shape)
         if dtype.startswith("complex"):
             values = values + 1j * rng.normal(0, 3, shape)
-        state[name] = paddle.to_tensor(np.asarray(values).astype("complex64" if "complex" in dtype else "float32")).astype(dtype)
+        state[name] = paddle.to_tensor(
+            np.asarray(values).astype("complex64" if "complex" in dtype else "float32")
+        ).astype(dtype)
     if dtype.startswith(("float", "bfloat")) and "float8" not in dtype:
         special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 65504.0], "float32")
         state["special"] = paddle.to_tensor(special).astype(dtype)
@@ -95,7 +97,10 @@ def save_dtype(dtype: str, out: str) -> Dict[str, Any]:
 def load_dtype(path: str, return_numpy: bool = False) -> Dict[str, Any]:
     """The saved dict again, as tensors or as arrays."""
     state = paddle.load(path, return_numpy=return_numpy)
-    return {"arrays": {name: bits(value) for name, value in state.items()}, "facts": {} if return_numpy else facts(state)}
+    return {
+        "arrays": {name: bits(value) for name, value in state.items()},
+        "facts": {} if return_numpy else facts(state),
+    }
 
 
 # Nested objects: described by plain values, so that both sides can build and compare them.
@@ -152,7 +157,7 @@ def save_load_objects(descriptions: List[Any], folder: str, protocol: int, in_me
     """Save and load each description; what came back. For many small examples in one call."""
     came_back = []
     for index, description in enumerate(descriptions):
-        path = os.path.join(folder, "object-%d.pdparams" % index)
+        path = os.path.join(folder, f"object-{index}.pdparams")
         save_object(description, path, protocol, in_memory)
         came_back.append(load_object(path, in_memory))
         os.remove(path)

@@ -20,7 +20,7 @@ from harness.worker.recipes import Job, recipe
 
 @recipe("document_000")
 def document_000(job: Job) -> Dict[str, Any]:
-    """Document 000: two epochs of Adam over the MNIST loader, `paddle.save`, load, `to_static`, `jit.save`."""
+    """Document 000: two epochs of Adam over the digits, `paddle.save`, load, `to_static`, `jit.save`."""
     data = Digits(job.digits)
     loader = paddle.io.DataLoader(data.dataset("train", ToTensor()), batch_size=64, shuffle=True)
     model = models.network(job.model)

@@ -102,7 +102,9 @@ def separate(job: Job) -> Dict[str, Any]:
             vars=None,
             predicate=paddle.static.io.is_persistable,
         )
-    names = sorted(os.path.relpath(path, out) for path in glob.glob(out + "/**", recursive=True) if os.path.isfile(path))
+    names = sorted(
+        os.path.relpath(path, out) for path in glob.glob(out + "/**", recursive=True) if os.path.isfile(path)
+    )
     # The older layout is one folder with the program beside its parameters.
     shutil.copy(os.path.join(folder, program), os.path.join(out, "__model__"))
     return {"parameters": names}

@@ -43,7 +43,9 @@ _sessions: Dict[int, Any] = {}
 _numbers = itertools.count(1)
 
 
-def open_session(runtime: str, files: Mapping[str, str], model: str, options: Mapping[str, Any]) -> Dict[str, Any]:
+def open_session(
+    runtime: str, files: Mapping[str, str], model: str, options: Mapping[str, Any]
+) -> Dict[str, Any]:
     """Load an artifact; the session's number, how long loading took, what it says of itself."""
     started = time.perf_counter()
     session = _module(runtime).Session(files, models.get(model), options)
@@ -66,7 +68,11 @@ def close_session(session: int) -> None:
 
 
 def execute(
-    runtime: str, files: Mapping[str, str], model: str, options: Mapping[str, Any], feeds: List[List[np.ndarray]]
+    runtime: str,
+    files: Mapping[str, str],
+    model: str,
+    options: Mapping[str, Any],
+    feeds: List[List[np.ndarray]],
 ) -> Dict[str, Any]:
     """Open, run every feed, describe, close: outputs per feed, description, load time."""
     opened = open_session(runtime, files, model, options)

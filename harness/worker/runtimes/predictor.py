@@ -20,7 +20,7 @@ def available(options: Mapping[str, Any]) -> Optional[str]:
     """GPU needs a CUDA build and a device; bfloat16 needs a processor that has it."""
     if options.get("device") == "gpu":
         if not paddle.is_compiled_with_cuda():
-            return f"paddlepaddle {paddle.__version__} here is a CPU build: install paddlepaddle-gpu to run this target"
+            return f"Paddle {paddle.__version__} here is a CPU build: this target needs paddlepaddle-gpu"
         if paddle.device.cuda.device_count() < 1:
             return "this build of Paddle sees no GPU"
     if options.get("bfloat16"):

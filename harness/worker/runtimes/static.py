@@ -8,7 +8,7 @@ bytes of program and parameters over instead; ``load_vars`` reads separate files
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
@@ -38,11 +38,11 @@ class Session:
 
     def _load(self, files: Mapping[str, str], options: Mapping[str, Any]) -> Any:
         if options.get("in_memory"):
-            with open(os.path.join(files["folder"], files["program"]), "rb") as program:
-                with open(os.path.join(files["folder"], files["params"]), "rb") as params:
-                    return paddle.static.load_inference_model(
-                        None, self.executor, model_filename=program.read(), params_filename=params.read()
-                    )
+            names = (files["program"], files["params"])
+            program, params = (Path(files["folder"], name).read_bytes() for name in names)
+            return paddle.static.load_inference_model(
+                None, self.executor, model_filename=program, params_filename=params
+            )
         if options.get("load_vars"):
             return self._load_vars(files)
         return paddle.static.load_inference_model(
