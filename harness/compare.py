@@ -92,27 +92,32 @@ def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = Fals
 
 def exact(what: str, got: Any, expected: Any) -> Comparison:
     """Equal values of any plain kind (numbers, names, lists of them); counts as one element."""
+    message = "" if got == expected else "the values differ"
+    if type(got) is not type(expected):
+        message = f"{type(got).__name__} where {type(expected).__name__} was expected"
     return Comparison(
         what=what,
         rule="exact",
-        ok=bool(type(got) is type(expected) and got == expected),
+        ok=not message,
         elements=1,
         got=_short(got),
         expected=_short(expected),
-        message="" if got == expected else "the values differ",
+        message=message,
     )
 
 
 def rmse(a: Array, b: Array) -> float:
     """Root mean square difference over finite elements, in float64."""
-    difference = a.astype("float64") - b.astype("float64")
+    with np.errstate(invalid="ignore"):  # infinity minus itself
+        difference = a.astype("float64") - b.astype("float64")
     difference = difference[np.isfinite(difference)]
     return float(np.sqrt(np.mean(difference**2))) if difference.size else 0.0
 
 
 def largest(a: Array, b: Array) -> float:
     """Largest absolute difference over finite elements, in float64."""
-    difference = np.abs(a.astype("float64") - b.astype("float64"))
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(a.astype("float64") - b.astype("float64"))
     difference = difference[np.isfinite(difference)]
     return float(difference.max()) if difference.size else 0.0
 
@@ -154,6 +159,8 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
     if mismatch or got is None:
         return _refuse(what, "tolerance", mismatch, got, oracle)
     if not np.issubdtype(oracle.dtype, np.floating):
+        if got.dtype.kind != oracle.dtype.kind:
+            return _refuse(what, "exact", f"dtype {got.dtype} where {oracle.dtype} was expected", got, oracle)
         same = np.array_equal(got, oracle)
         wrong = np.flatnonzero(got.reshape(-1) != oracle.reshape(-1))
         return Comparison(
@@ -178,7 +185,8 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
     ratios = (_ratio(mean, yardstick.rmse), _ratio(worst, yardstick.largest))
     by_mean = ratios[0] >= ratios[1]
     headroom = max(ratios)
-    difference = np.abs(got.astype("float64") - oracle.astype("float64"))
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(got.astype("float64") - oracle.astype("float64"))
     place = int(np.argmax(np.where(np.isfinite(difference), difference, -1.0)))
     return Comparison(
         what=what,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.artifacts import Store
+from harness.artifacts import Store, key_of, sha256
 from harness.errors import HarnessError
 
 FILES = (
@@ -52,7 +52,7 @@ def locate(choice: str, store: Store) -> tuple[Path, dict[str, Any]]:
     sizes = {name: _count(folder / name) for name in FILES}
     return folder, {
         "name": str(folder),
-        "digest": "-".join(str((folder / name).stat().st_size) for name in FILES),
+        "digest": key_of({name: sha256(folder / name) for name in FILES}),
         "train": sizes[FILES[1]],
         "test": sizes[FILES[3]],
     }

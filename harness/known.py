@@ -64,10 +64,13 @@ def load(path: Path) -> list[KnownFailure]:
         return []
     try:
         content = tomllib.loads(path.read_text())
+        strange = ", ".join(sorted(set(content) - {"failure"}))
+        if strange:
+            raise HarnessError(f"{path}: unknown section {strange}; entries are headed [[failure]]")
         entries = msgspec.convert(content.get("failure", []), list[KnownFailure])
         for entry in entries:
             SpecifierSet(entry.paddle)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidSpecifier) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidSpecifier) as error:
         raise HarnessError(f"{path}: {error}") from error
     return entries
 

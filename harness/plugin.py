@@ -81,6 +81,23 @@ def _of_suites(item: Any) -> RunSession | None:
 # Collection
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Ask for everything the options name before any file is collected.
+
+    What fails here is one sentence; in pytest_generate_tests it would be an error of every file.
+    """
+    run = session.config.stash.get(SESSION, None)
+    if run is None:
+        return
+    try:
+        run.models()
+        run.targets()
+        run.known  # noqa: B018
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash.get(SESSION, None)
     if session is None or session.suites not in Path(metafunc.module.__file__ or "").parents:
@@ -136,8 +153,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     try:
         run.begin(command=" ".join(["pytest", *session.config.invocation_params.args]))
-        # Read now, so that a broken file is a usage error and not a failure of every case.
-        run.known  # noqa: B018
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,7 +28,12 @@ class RecordWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[bytes] = path.open("ab")
+        try:
+            self._file: IO[bytes] = path.open("ab")
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {path}: {error.strerror}; name another folder with --run-folder"
+            ) from error
         self._encoder = msgspec.json.Encoder()
 
     def write(self, line: Line) -> None:
@@ -49,7 +55,9 @@ class RecordWriter:
             ) from error
 
     def close(self) -> None:
-        self._file.close()
+        # What could not be written is tried once more here; write() has told of it already.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -42,7 +42,7 @@ def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:
             sections = tomllib.loads(file.read_text())
         except OSError as error:
             raise HarnessError(f"cannot read the targets file {file}: {error.strerror}") from error
-        except tomllib.TOMLDecodeError as error:
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise HarnessError(f"{file} is not valid TOML: {error}") from error
         for name, section in sections.items():
             try:

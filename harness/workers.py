@@ -23,7 +23,8 @@ from harness.types import Outcome, RemoteFailure
 from harness.worker.wire import pack, unpack
 
 START_DEADLINE_S = 120.0
-LOG_TAIL_LINES = 25
+LOG_TAIL_LINES = 60
+"""Python's own stacks of a crash take thirty lines; what was printed before them must be there too."""
 
 _BOOTSTRAP = """
 import os, sys, types, importlib.util, faulthandler
@@ -107,6 +108,7 @@ class Worker:
         self.spec = spec
         self.log = log
         self._mark = 0
+        self._ended = False
         if not os.access(spec.python, os.X_OK):
             raise HarnessError(
                 f"{spec.python} is not an interpreter that can be started: name one with --python"
@@ -120,7 +122,8 @@ class Worker:
             self._channel = self._gateway.remote_exec(_BOOTSTRAP)
             self._channel.send((str(ROOT), str(log)))
             self.pid: int = self._channel.receive(START_DEADLINE_S)["pid"]
-        except (OSError, EOFError, execnet.RemoteError, execnet.TimeoutError) as error:
+        # execnet asserts that what it started speaks its language.
+        except (OSError, EOFError, AssertionError, execnet.RemoteError, execnet.TimeoutError) as error:
             raise HarnessError(
                 f"a worker could not be started with {spec.python} ({error}); see {log}, or run "
                 "`harness doctor`"
@@ -128,7 +131,7 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        return not self._channel.isclosed() and psutil.pid_exists(self.pid)
+        return not self._ended and not self._channel.isclosed() and psutil.pid_exists(self.pid)
 
     def call(self, name: str, deadline: float, /, **arguments: Any) -> Any:
         """``harness.worker.<name>(**arguments)`` on the far side; arrays cross as ``.npy``.
@@ -160,6 +163,8 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and its children at once."""
+        # The channel notices later: a call in between would be told of a crash that is none of its own.
+        self._ended = True
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
             for child in [*process.children(recursive=True), process]:

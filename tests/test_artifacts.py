@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import json
 import os
 import resource
 import subprocess
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import child_environment
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import child_environment
 from harness.artifacts import Store, key_of
 from harness.errors import HarnessError
 
@@ -137,7 +136,7 @@ def test_full_disk_in_a_recipe_is_a_sentence_and_leaves_nothing(tmp_path: Path) 
         Path("/dev/full").write_text("x")
         return {}
 
-    with pytest.raises(HarnessError, match="No space left on device.*free some space"):
+    with pytest.raises(HarnessError, match=r"No space left on device.*free some space"):
         Store(tmp_path).get_or_make(ORIGIN, make)
     assert entries(tmp_path) == []
 
@@ -164,7 +163,7 @@ def test_store_that_cannot_be_written_is_a_sentence(tmp_path: Path, where: str) 
     """Permissions stop no root user, so these are places where nobody can make a folder."""
     (tmp_path / "file").write_text("")
     root = tmp_path / "file" / "store" if where == "below a file" else Path(where)
-    with pytest.raises(HarnessError, match="cannot be written.*HARNESS_STORE"):
+    with pytest.raises(HarnessError, match=r"cannot be written.*HARNESS_STORE"):
         Store(root)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import child_environment
 
+from conftest import child_environment
 from harness.workers import ROOT
 
 FAR = ROOT / "harness" / "worker"
@@ -109,18 +109,6 @@ def test_importing_the_whole_near_side_imports_no_paddle() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-
-
-def other_python(version: str) -> str | None:
-    """A Python of that version on PATH, or one that pyenv keeps."""
-    kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python{version}"))
-    for candidate in (shutil.which(f"python{version}"), *map(str, kept)):
-        if (
-            candidate
-            and not subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode
-        ):
-            return candidate
-    return None
 
 
 def other_python(version: str) -> str | None:

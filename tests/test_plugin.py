@@ -9,13 +9,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from conftest import Command, child_environment
 
+from conftest import Command, child_environment
+from harness.errors import HarnessError
+from harness.options import Options, default_store
 from harness.records import Run, read_run
 from harness.report import summary
+from harness.session import RunSession
 from harness.types import Record
 
 Project = Callable[[dict[str, str]], Path]
@@ -48,9 +52,8 @@ def test_fails_an_assertion(case):
 
 
 def test_raises_there(case, lab):
-    lab.pool.call(
-        "selftest.fail", kind="ValueError", message="C++ stack\\nError Message Summary:\\n------\\nInvalidArgument: bad"
-    )
+    text = "C++ stack\\nError Message Summary:\\n------\\nInvalidArgument: bad"
+    lab.pool.call("selftest.fail", kind="ValueError", message=text)
 
 
 def test_raises_here(case):
@@ -340,11 +343,11 @@ def test_tests_outside_the_suites_are_left_alone(folder: Path, command: Command)
 
 
 def test_without_suites_the_plugin_does_nothing(folder: Path, command: Command) -> None:
-    before = sorted((folder / "reports").iterdir())
+    before = sorted((folder / "reports").glob("*"))
     done = command(folder, "pytest", "tests", "-q")
     assert done.returncode == 0
     assert "conformance" not in done.stdout
-    assert sorted((folder / "reports").iterdir()) == before
+    assert sorted((folder / "reports").glob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -352,12 +355,8 @@ def test_without_suites_the_plugin_does_nothing(folder: Path, command: Command) 
     [
         ("--claims=no-such", "no claim named no-such: choose from 000-train"),
         ("--models=lenett", "no reference model named lenett: choose from "),
-        ("--targets=jit,jot", "no target named jot: choose from dygraph"),
+        pytest.param("--targets=jit,jot", "no target named jot: choose from dygraph", marks=pytest.mark.slow),
         ("--deadline=0", "--deadline takes a number of seconds above 0"),
-        ("--python=/no/such/python", "/no/such/python is not an interpreter"),
-        ("--dataset=/no/such/folder", "the dataset folder /no/such/folder lacks train-images"),
-        ("--targets-file=/no/such.toml", "cannot read the targets file /no/such.toml"),
-        ("--store=/proc/store", "the store /proc/store cannot be written"),
         ("--run-folder=both", "already holds a run: name another folder"),
     ],
 )
@@ -365,7 +364,7 @@ def test_wrong_options_are_one_sentence(folder: Path, command: Command, option: 
     if option.startswith("--run-folder"):
         (folder / "both").mkdir(exist_ok=True)
         (folder / "both" / "records.jsonl").touch()
-    before = sorted((folder / "reports").iterdir())
+    before = sorted((folder / "reports").glob("*"))
     done = command(folder, "pytest", "suites", "-q", option)
     assert done.returncode == 4, done.stdout + done.stderr
     text = done.stdout + done.stderr
@@ -373,9 +372,32 @@ def test_wrong_options_are_one_sentence(folder: Path, command: Command, option: 
     assert len(errors) == 1
     assert words in errors[0]
     assert "Traceback" not in text
-    assert sorted((folder / "reports").iterdir()) == before, "no empty run is left behind"
+    assert sorted((folder / "reports").glob("*")) == before, "no empty run is left behind"
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"python": "/no/such/python"}, "/no/such/python is not an interpreter"),
+        ({"dataset": "/no/such/folder"}, "the dataset folder /no/such/folder lacks train-images"),
+        ({"targets_file": ("/no/such.toml",)}, "cannot read the targets file /no/such.toml"),
+        ({"store": "/proc/store"}, "the store /proc/store cannot be written"),
+    ],
+)
+def test_what_a_lab_cannot_be_made_of_is_one_sentence(
+    tmp_path: Path, options: dict[str, Any], words: str
+) -> None:
+    """The plugin prints these as it prints the ones above."""
+    choice = Options(**{"store": default_store(), "run_folder": str(tmp_path / "run"), **options})
+    session = RunSession(choice, tmp_path, tmp_path / "suites")
+    with pytest.raises(HarnessError) as refusal:
+        session.lab  # noqa: B018
+    session.close()
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.slow
 def test_unknown_claim_of_a_check_is_one_sentence(project: Project, command: Command) -> None:
     source = "import pytest\n@pytest.mark.claims('9-x')\ndef test_a(case):\n    case.exact('a', 1, 1)\n"
     done = command(project({"suites/test_a.py": source}), "pytest", "suites")
