@@ -1,25 +1,23 @@
 """What in an environment will not work, and what to install: the rows of `harness doctor`.
 
-Paddle is looked at from outside, by a short script that the interpreter under test runs: a
-broken installation then costs a row of the table and not the command.
+What the interpreter under test says of itself comes from :mod:`harness.probe`; here it is judged,
+with what can be seen of the machine.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from packaging.version import InvalidVersion, Version
 
 from harness.artifacts import Store
 from harness.errors import HarnessError
+from harness.probe import SLIM_NEEDS, Facts, NoAnswer, ask
 
 Status = Literal["ok", "warn", "missing"]
 
@@ -27,44 +25,6 @@ OLDEST, NEWEST = (3, 9), (3, 13)
 SLOW_IMPORT_S = 4.0
 """Paddle takes 1.8 s to import when byte-compiled and about 5 s when it isn't."""
 LEAST_FREE_GIB = 2.0
-PROBE_DEADLINE_S = 120.0
-
-# Runs in any Python 3: an interpreter too old for the harness must still be able to say so.
-PROBE = """
-import json, os, sys, time
-found = {"version": list(sys.version_info[:3]), "executable": sys.executable,
-         "no_bytecode": bool(sys.dont_write_bytecode), "packages": {}, "modules": {}}
-try:
-    from importlib import metadata, util
-    for name in NAMES:
-        try:
-            found["packages"][name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-    for name in MODULES:
-        found["modules"][name] = util.find_spec(name) is not None
-    spec = util.find_spec("paddle")
-except ImportError:
-    spec = None
-if spec is not None:
-    folder = os.path.dirname(spec.origin or "")
-    found["bytecode"] = os.path.isdir(os.path.join(folder, "__pycache__"))
-    started = time.time()
-    try:
-        import paddle
-        found["paddle"] = str(paddle.__version__)
-        found["cuda"] = bool(paddle.is_compiled_with_cuda())
-        found["gpus"] = paddle.device.cuda.device_count() if found["cuda"] else 0
-    except BaseException as error:
-        found["paddle_error"] = "{}: {}".format(type(error).__name__, error)
-    found["import_s"] = time.time() - started
-print("\\n" + "PROBE" + json.dumps(found))
-"""
-NAMES = (
-    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "numpy",
-    "setuptools",
-)  # fmt: skip
-SLIM_NEEDS = ("six", "requests", "decorator")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -111,33 +71,13 @@ def can_run(rows: list[Row]) -> bool:
     return not any(row.required and row.status == "missing" for row in rows)
 
 
-def probe(python: str) -> tuple[dict[str, Any] | None, Row]:
+def probe(python: str) -> tuple[Facts | None, Row]:
     """What the interpreter says about itself (None if it cannot be run), and its row."""
-    what = "interpreter"
-    if not os.access(python, os.X_OK) or os.path.isdir(python):
-        do = "name the interpreter of the environment under test with --python"
-        return None, Row(what, "missing", f"{python} cannot be started", do, required=True)
-    # Its own folder as working directory: a `paddle` folder here must not shadow the installed one.
-    script = f"NAMES = {NAMES!r}\nMODULES = {(*SLIM_NEEDS, 'pkg_resources')!r}\n{PROBE}"
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            done = subprocess.run(
-                [python, "-c", script], cwd=folder, capture_output=True, text=True, errors="replace",
-                timeout=PROBE_DEADLINE_S, check=False,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            do = "try the interpreter by hand: `import paddle` in it"
-            return None, Row(what, "missing", f"{python}: {error}", do, required=True)
-    answers = [line for line in done.stdout.splitlines() if line.startswith("PROBE")]
-    if not answers:
-        last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
-        found = f"{python} ended with status {done.returncode}: {last}"
-        return None, Row(what, "missing", found, "name a Python interpreter with --python", required=True)
-    facts: dict[str, Any] = json.loads(answers[-1].removeprefix("PROBE"))
-    return facts, Row(what, "ok", str(facts["executable"]), required=True)
-
-
-Facts = dict[str, Any]
+    try:
+        facts = ask(python)
+    except NoAnswer as none:
+        return None, Row("interpreter", "missing", none.found, none.do, required=True)
+    return facts, Row("interpreter", "ok", str(facts["executable"]), required=True)
 
 
 def _python(facts: Facts) -> Iterator[Row]:

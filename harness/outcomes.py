@@ -78,7 +78,9 @@ def _reason(error: BaseException | None) -> str:
         lines = [line.strip() for line in error.failure.message.splitlines() if line.strip()]
         summary = [i for i, line in enumerate(lines) if "Error Message Summary" in line]
         rest = [line for line in lines[summary[-1] + 1 :] if set(line) - {"-"}] if summary else lines
-        return f"{error.failure.type}: {(rest or lines or ['(no message)'])[0]}"
+        told = rest or lines or ["(no message)"]
+        # dy2static's messages quote the converted code first and end with the error.
+        return f"{error.failure.type}: {told[-1] if told[0] == 'In transformed code:' else told[0]}"
     if isinstance(error, pytest.skip.Exception):
         return str(error.msg)
     text = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"

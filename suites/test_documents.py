@@ -168,6 +168,7 @@ def test_003_accuracy(case: Case, lab: Lab) -> None:
 
 
 @pytest.mark.claims("003-three-systems")
+@pytest.mark.models(trained=True)
 def test_003_three_systems(case: Case, lab: Lab, model: str, tmp_path: Path) -> None:
     """High-level API, dynamic graph and static graph each save and load the same parameters."""
     if model == "control_flow":

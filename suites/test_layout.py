@@ -51,6 +51,7 @@ def test_same_outputs(case: Case, lab: Lab, model: str, route: str) -> None:
 
 
 @pytest.mark.claims("002-separate")
+@pytest.mark.models(trained=True)
 def test_separate_files(case: Case, lab: Lab, model: str) -> None:
     """`save_vars` writes one file per parameter, each holding the combined parameter's bits."""
     artifact = lab.artifact("separate", model)
@@ -73,6 +74,7 @@ def test_separate_files(case: Case, lab: Lab, model: str) -> None:
 
 
 @pytest.mark.claims("002-combined")
+@pytest.mark.models(trained=True)
 def test_one_parameter_file(case: Case, lab: Lab, model: str) -> None:
     """The default export has one parameter file, which holds the checkpoint's values bit for bit."""
     artifact = lab.artifact("jit", model)

@@ -24,6 +24,7 @@ PROTOCOLS = (2, 3, 4)
 
 
 @pytest.mark.claims("000-save")
+@pytest.mark.models(trained=True)
 def test_network_state(case: Case, lab: Lab, model: str, tmp_path: Path) -> None:
     """A network's state dict, buffers included, loads bit-equal in a fresh process, names in order."""
     weights = lab.artifact("checkpoint", model).file("model.pdparams")

@@ -17,7 +17,8 @@ import pytest
 
 import harness
 from conftest import Command, child_environment
-from harness.cli import Follower, main
+from harness.cli import main
+from harness.progress import Follower
 from harness.records import read_run
 
 Project = Callable[[dict[str, str]], Path]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import rerun
+from harness import plain_calls, rerun
 from harness.errors import HarnessError
 from harness.options import Options
 from harness.records import RecordWriter, Run, read_run
+from harness.script import standalone_model
 from harness.types import Record, RunHeader
 from harness.workers import ROOT
 
@@ -106,7 +107,7 @@ def test_every_model_file_stands_alone(python: str, tmp_path: Path) -> None:
     names = []
     for file in sorted((ROOT / "reference_models").glob("*.py")):
         if file.stem != "__init__":
-            (tmp_path / file.name).write_text(rerun.standalone_model(file))
+            (tmp_path / file.name).write_text(standalone_model(file))
             names.append(file.stem)
     script = (
         f"import importlib\nfor name in {names!r}:\n    module = importlib.import_module(name)\n"
@@ -122,7 +123,7 @@ def test_model_that_needs_more_of_the_project_is_refused(tmp_path: Path) -> None
     file = tmp_path / "mine.py"
     file.write_text("from harness.worker.digits import Digits\n")
     with pytest.raises(HarnessError, match="without --script"):
-        rerun.standalone_model(file)
+        standalone_model(file)
 
 
 def test_config_calls_cover_every_option_the_worker_knows() -> None:
@@ -130,7 +131,7 @@ def test_config_calls_cover_every_option_the_worker_knows() -> None:
     known = {"device", "onednn", "bfloat16", "ir_optim", "memory_optim", "threads"}
     assert all(f'"{name}"' in source for name in known)
     calls = list(
-        rerun._config(
+        plain_calls._config(
             {"model": "m", "params": "p"},
             {"onednn": False, "ir_optim": False, "memory_optim": True, "threads": 3, "bfloat16": True},
         )
@@ -145,7 +146,7 @@ def test_config_calls_cover_every_option_the_worker_knows() -> None:
         "config.set_cpu_math_library_num_threads(3)",
     ]
     with pytest.raises(HarnessError, match="the option in_memory has no plain call"):
-        list(rerun._config({"folder": "f"}, {"in_memory": True}))
+        list(plain_calls._config({"folder": "f"}, {"in_memory": True}))
 
 
 def test_nothing_of_paddle_is_imported_here() -> None:
