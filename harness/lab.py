@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import compare
-from harness.artifacts import Artifact, Store
+from harness.artifacts import Artifact, Store, key_of
 from harness.targets import LEGACY_IR, Target
-from harness.workers import ROOT, Worker, WorkerPool, WorkerSpec
+from harness.workers import ROOT, Worker, WorkerFailure, WorkerPool, WorkerSpec
 
 Feed = list[NDArray[Any]]
 
@@ -132,6 +132,9 @@ class Lab:
         }
         env = LEGACY_IR if profile == "legacy-ir" else {}
         spec = self.pool.default.with_env(env)
+        key = key_of(origin)
+        if key in self._failed:
+            raise self._failed[key]
 
         def make(folder: Path) -> Mapping[str, Any]:
             values: dict[str, Any] = self.pool.call(
@@ -146,7 +149,19 @@ class Lab:
             )
             return values
 
-        return self.store.get_or_make(origin, make)
+        try:
+            return self.store.get_or_make(origin, make)
+        except WorkerFailure as failure:
+            # A recipe that stopped half-way can leave its process changed: after a failed export in
+            # legacy-IR mode the next network's export met the first one's parameters.
+            self.pool.discard(spec)
+            # Every consumer would meet the same end again, each at the cost of a new process.
+            self._failed[key] = failure
+            raise
+
+    @functools.cached_property
+    def _failed(self) -> dict[str, WorkerFailure]:
+        return {}
 
     def files(self, target: Target, model: str, layout: str = "combined") -> dict[str, str]:
         """The files a target's runtime reads, made if need be.

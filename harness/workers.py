@@ -238,6 +238,12 @@ class WorkerPool:
             worker = self._warm[spec] = self._start(spec)
         return worker
 
+    def discard(self, spec: WorkerSpec | None = None) -> None:
+        """End the warm worker: the next call starts another."""
+        worker = self._warm.pop(spec or self.default, None)
+        if worker is not None:
+            worker.close()
+
     @contextlib.contextmanager
     def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
         """A process that has served no call, ended after the block."""

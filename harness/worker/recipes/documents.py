@@ -44,11 +44,12 @@ def document_000(job: Job) -> Dict[str, Any]:
     paddle.save(optim.state_dict(), state)
     model.set_state_dict(paddle.load(params))
     optim.set_state_dict(paddle.load(state))
-    net = to_static(model, input_spec=[InputSpec(shape=[None, 1, 28, 28], name="x")])
-    paddle.jit.save(net, job.path("inference_model", "lenet"))
     model.eval()
     images, labels = data.arrays("test")
     logits = model(paddle.to_tensor(images)).numpy()
+    model.train()  # as the document leaves it
+    net = to_static(model, input_spec=[InputSpec(shape=[None, 1, 28, 28], name="x")])
+    paddle.jit.save(net, job.path("inference_model", "lenet"))
     return {
         "losses": losses,
         "train_accuracy": train_accuracy,
