@@ -9,43 +9,14 @@ import json
 import os
 import subprocess
 import tempfile
+from pathlib import Path
 from typing import Any
 
 Facts = dict[str, Any]
 
 PROBE_DEADLINE_S = 120.0
 
-# Runs in any Python 3: an interpreter too old for the harness must still be able to say so.
-PROBE = """
-import json, os, sys, time
-found = {"version": list(sys.version_info[:3]), "executable": sys.executable,
-         "no_bytecode": bool(sys.dont_write_bytecode), "packages": {}, "modules": {}}
-try:
-    from importlib import metadata, util
-    for name in NAMES:
-        try:
-            found["packages"][name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-    for name in MODULES:
-        found["modules"][name] = util.find_spec(name) is not None
-    spec = util.find_spec("paddle")
-except ImportError:
-    spec = None
-if spec is not None:
-    folder = os.path.dirname(spec.origin or "")
-    found["bytecode"] = os.path.isdir(os.path.join(folder, "__pycache__"))
-    started = time.time()
-    try:
-        import paddle
-        found["paddle"] = str(paddle.__version__)
-        found["cuda"] = bool(paddle.is_compiled_with_cuda())
-        found["gpus"] = paddle.device.cuda.device_count() if found["cuda"] else 0
-    except BaseException as error:
-        found["paddle_error"] = "{}: {}".format(type(error).__name__, error)
-    found["import_s"] = time.time() - started
-print("\\n" + "PROBE" + json.dumps(found))
-"""
+PROBE = Path(__file__).parent / "worker" / "probe.py"
 NAMES = (
     "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "numpy",
     "setuptools",
@@ -72,13 +43,18 @@ def ask(python: str) -> Facts:
         do = "name the interpreter of the environment under test with --python"
         raise NoAnswer(f"{python} cannot be started", do)
     # Its own folder as working directory: a `paddle` folder here must not shadow the installed one.
-    script = f"NAMES = {NAMES!r}\nMODULES = {(*SLIM_NEEDS, 'pkg_resources')!r}\n{PROBE}"
+    arguments = [",".join(NAMES), ",".join((*SLIM_NEEDS, "pkg_resources"))]
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(
-                [python, "-c", script], cwd=folder, capture_output=True, text=True, errors="replace",
-                timeout=PROBE_DEADLINE_S, check=False,
-            )  # fmt: skip
+                [python, "-c", PROBE.read_text(), *arguments],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=PROBE_DEADLINE_S,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             do = "try the interpreter by hand: `import paddle` in it"
             raise NoAnswer(f"{python}: {error}", do) from error

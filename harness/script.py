@@ -18,7 +18,7 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.lab import Lab
-from harness.plain_calls import LOAD, text_of
+from harness.plain_calls import RUNTIMES, text_of
 from harness.records import Run
 from harness.rerun import options_of
 from harness.session import RunSession
@@ -49,7 +49,7 @@ def write_script(run: Run, record: Record, root: Path, out: Path | None = None) 
         try:
             lab = session.lab
             target = lab.targets.get(record.target)
-            if target is None or record.model not in lab.models or target.runtime not in LOAD:
+            if target is None or record.model not in lab.models or target.runtime not in RUNTIMES:
                 raise HarnessError(refusal)
             reason = lab.not_applicable(target)
             if reason:
