@@ -138,3 +138,18 @@ def close_all(
     for index, expected in enumerate(oracle):
         value = outputs[index] if index < len(outputs) else None
         case.close(f"{what}: output {index}", value, expected, yardsticks[index])
+
+
+def close_runs(
+    case: Case,
+    what: str,
+    got: Iterable[Iterable[Any]],
+    oracle: list[list[Any]],
+    yardsticks: list[compare.Yardstick],
+) -> None:
+    """Every run of a session against the oracle's, and their number: a run that is missing is no pass."""
+    runs = list(got)
+    case.exact(f"{what}number of runs", len(runs), len(oracle))
+    for run, expected in enumerate(oracle):
+        outputs = runs[run] if run < len(runs) else []
+        close_all(case, f"{what}run {run + 1}", outputs, expected, yardsticks)

@@ -185,7 +185,17 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    result = yield
+    try:
+        result = yield
+    except Exception as error:
+        # Whatever the check itself stumbles over after a comparison failed comes of the same fault:
+        # that comparison is the verdict, and "fail" the outcome.
+        failed = _of_suites(pyfuncitem) is not None and any(
+            not comparison.ok for comparison in pyfuncitem.stash.get(CASE, Case()).comparisons
+        )
+        if failed and not isinstance(error, WorkerFailure | HarnessError | AssertionError):
+            pyfuncitem.stash[CASE].conclude()
+        raise
     if _of_suites(pyfuncitem) is not None:
         case = pyfuncitem.stash.get(CASE, None)
         if case is None:

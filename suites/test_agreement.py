@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.case import Case, close_all
+from harness.case import Case, close_all, close_runs
 from harness.compare import Yardstick
 from harness.lab import Lab
 from harness.targets import Target
@@ -16,6 +16,9 @@ other values, and the first once more. A stale buffer or a shape frozen at the f
 
 DIGITS = 500
 """Test rows that accuracy is taken over."""
+
+ROUNDS = 5
+"""Runs of each clone while the others run."""
 
 
 def require(lab: Lab, target: Target) -> None:
@@ -80,8 +83,7 @@ def test_static_program_built_by_hand(case: Case, lab: Lab, model: str) -> None:
     oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
     for runtime in ("static", "predictor"):
         result = lab.execute(Target(runtime, runtime), model, feeds, layout="static")
-        for run, outputs in enumerate(result.outputs):
-            close_all(case, f"{runtime}, run {run + 1}", outputs, oracle[run], yardsticks)
+        close_runs(case, f"{runtime}, ", result.outputs, oracle, yardsticks)
 
 
 @pytest.mark.claims("002-predictor")
@@ -93,8 +95,11 @@ def test_clones_and_threads(case: Case, lab: Lab, model: str) -> None:
         files=lab.files(Target("p", "predictor"), model),
         model=model,
         feeds=feeds,
-        rounds=5,
+        rounds=ROUNDS,
     )
+    made = [len(result[kind]) for kind in ("alone", "clones", "together")]
+    case.exact("feeds run alone, by clones, and together", made, [len(feeds)] * 3)
+    case.exact("rounds together", [len(outputs) for outputs in result["together"]], [ROUNDS] * len(feeds))
     for index, expected in enumerate(result["alone"]):
         for output, value in enumerate(expected):
             case.bitwise(

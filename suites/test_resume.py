@@ -91,6 +91,10 @@ def test_mixed_precision(
     case: Case, lab: Lab, run_session: RunSession, optimizer: str, tmp_path: Path
 ) -> None:
     """Under bfloat16 `auto_cast` with a gradient scaler the resumed losses are the same bits."""
+    if not lab.pool.call("resume.casts"):
+        pytest.skip(
+            "Paddle ignores `auto_cast` and `GradScaler` on this device, a CPU: nothing runs in bfloat16"
+        )
     config = {"optimizer": optimizer, "amp": True, "scheduler": "StepDecay"}
     check(case, lab, run_session, tmp_path, "lenet", config, (5,))
 

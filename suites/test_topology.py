@@ -21,8 +21,8 @@ def training_operators(names: list[str]) -> list[str]:
     """Those of the operators that belong to loss, backward or optimizer."""
     found = []
     for name in names:
-        words = name.strip("_").split("_")
-        if any(part in words or name.strip("_") == part for part in TRAINING_ONLY):
+        # Whole words only, in a row: `cross_entropy_with_softmax` is one, `gradual` is none.
+        if any(f"_{part}_" in f"_{name.strip('_')}_" for part in TRAINING_ONLY):
             found.append(name)
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.case import KEPT_DETAILS, Case, CheckFailed, bitwise_all, close_all
+from harness.case import KEPT_DETAILS, Case, CheckFailed, bitwise_all, close_all, close_runs
 from harness.compare import Yardstick
 from harness.types import Comparison
 
@@ -143,3 +143,15 @@ def test_close_all_finds_swapped_outputs() -> None:
     close_all(case, "run 1", list(reversed(truth)), truth, yard)
     with pytest.raises(CheckFailed, match="2 of 3"):
         case.conclude()
+
+
+def test_a_missing_run_is_no_pass() -> None:
+    """`close_runs` counts the runs before it compares them."""
+    oracle = [[np.ones(3)], [np.ones(3)]]
+    yardsticks = [Yardstick([np.ones(3, "float32")], [np.ones(3)])]
+    whole, short = Case(), Case()
+    close_runs(whole, "", oracle, oracle, yardsticks)
+    whole.conclude()
+    close_runs(short, "", oracle[:1], oracle, yardsticks)
+    with pytest.raises(CheckFailed, match="number of runs"):
+        short.conclude()

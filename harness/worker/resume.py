@@ -121,9 +121,19 @@ class Loop:
             paddle.set_rng_state(state["random_state"])
 
     def state(self) -> Dict[str, np.ndarray]:
-        """Parameters, buffers and optimizer state as arrays, by name."""
-        flat = flatten({"network": self.net.state_dict(), "optimizer": self.optimizer.state_dict()})
+        """Parameters, buffers, optimizer and scaler state as arrays, by name."""
+        states = {"network": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
+        if self.scaler is not None:
+            # Its scale changes too late to reach the losses of a short training; its counters do not.
+            states["scaler"] = self.scaler.state_dict()
+        flat = flatten(states)
         return {name: np.asarray(value) for name, value in flat.items()}
+
+
+def casts() -> bool:
+    """Whether bfloat16 `auto_cast` does anything on this device: on a CPU, Paddle warns and ignores it."""
+    with paddle.amp.auto_cast(level="O1", dtype="bfloat16"):
+        return "bfloat16" in str(paddle.nn.Linear(2, 2)(paddle.ones([1, 2])).dtype)
 
 
 def uninterrupted(

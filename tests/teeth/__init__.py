@@ -1,0 +1,1 @@
+"""Every check has a mutant that it must catch."""

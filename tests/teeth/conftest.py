@@ -1,0 +1,50 @@
+"""One lab for all mutants, and the kill rate in the terminal summary."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import targets
+from harness.artifacts import Store
+from harness.datasets import locate
+from harness.lab import Lab
+from harness.options import default_store
+from teeth.machinery import Teeth, ThriftyPool
+
+DEADLINE_S = 60.0
+TEETH = pytest.StashKey[Teeth]()
+LAST = "test_every_assertion_is_killed"
+
+
+@pytest.fixture(scope="session")
+def teeth(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teeth]:
+    """Workers and a lab of the mutants' own: no other test meets what they disturbed."""
+    if importlib.util.find_spec("paddle") is None:
+        pytest.skip(
+            f"{sys.executable} has no Paddle: mutants are of real executions, so install the paddle extra"
+        )
+    pool = ThriftyPool(tmp_path_factory.mktemp("logs"), sys.executable, DEADLINE_S)
+    store = Store(Path(default_store()))
+    lab = Lab(pool, store, targets.load(), *locate("packaged", store))
+    teeth = pytestconfig.stash[TEETH] = Teeth(lab, lambda: tmp_path_factory.mktemp("mutant"))
+    yield teeth
+    pool.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # It looks at what all the others did.
+    items.sort(key=lambda item: item.name == LAST)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    teeth = config.stash.get(TEETH, None)
+    if teeth is not None:
+        terminalreporter.section("teeth")
+        for line in teeth.summary():
+            terminalreporter.write_line(line)

@@ -1,0 +1,49 @@
+"""Every check has a mutant, and every comparison a mutant that it alone has to notice."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from teeth.inventory import assertions, checks
+from teeth.machinery import Mutant, Teeth
+
+
+def mutants() -> list[Mutant]:
+    """All mutants of this folder."""
+    modules = [
+        importlib.import_module(f"teeth.{file.stem}")
+        for file in sorted(Path(__file__).parent.glob("test_*.py"))
+    ]
+    return [mutant for module in modules for mutant in getattr(module, "MUTANTS", ())]
+
+
+@pytest.mark.parametrize(("file", "check"), [pytest.param(*both, id="/".join(both)) for both in checks()])
+def test_every_check_has_a_mutant(file: str, check: str) -> None:
+    mutated = [
+        m for m in mutants() if (f"{m.check.__module__.split('.')[-1]}.py", m.check.__name__) == (file, check)
+    ]
+    assert mutated, (
+        f"no mutant in tests/teeth is of {check}: add one to test_teeth_{file.removeprefix('test_')}"
+    )
+
+
+def test_names_are_unique() -> None:
+    names = [mutant.id + repr(mutant.given) for mutant in mutants()]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_every_assertion_is_killed(teeth: Teeth) -> None:
+    """Each comparison in the suites came out wrong for at least one mutant: none of them is dead."""
+    if len(teeth.killed) + len(teeth.not_run) < len(mutants()):
+        pytest.skip(
+            f"{len(teeth.killed)} of {len(mutants())} mutants were killed in this run: all are needed"
+        )
+    dead = [
+        f"suites/{file}:{first}: {text}"
+        for (file, first, last), text in assertions().items()
+        if not any(file == place and first <= line <= last for place, line in teeth.places)
+    ]
+    assert not dead, "no mutant makes these comparisons fail:\n" + "\n".join(dead)
