@@ -29,6 +29,9 @@ CASE = pytest.StashKey[Case]()
 SESSION = pytest.StashKey[RunSession]()
 PAGE = pytest.StashKey[Path]()
 
+NONE_CHOSEN = "none chosen"
+"""Parameter of a check whose models or targets the options leave out; it is deselected."""
+
 MARKERS = (
     "claims(id, ...): the claims a check decides",
     "models(trained=False, role='conformance'): which reference models a check runs on",
@@ -110,11 +113,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         }
         if "model" in metafunc.fixturenames and "model" not in given:
             marker = metafunc.definition.get_closest_marker("models")
-            metafunc.parametrize("model", session.models(**(marker.kwargs if marker else {})))
+            models = session.models(**(marker.kwargs if marker else {}))
+            metafunc.parametrize("model", models or [NONE_CHOSEN])
         if "target" in metafunc.fixturenames and "target" not in given:
             marker = metafunc.definition.get_closest_marker("targets")
             found = session.targets(**(marker.kwargs if marker else {}))
-            metafunc.parametrize("target", found, ids=[target.name for target in found])
+            ids = [target.name for target in found]
+            metafunc.parametrize("target", found or [NONE_CHOSEN], ids=ids or [NONE_CHOSEN])
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -132,7 +137,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
-        (dropped if full or (wanted and not wanted & set(known)) else kept).append(item)
+        unasked = bool(wanted) and not wanted & set(known)
+        nothing = hasattr(item, "callspec") and NONE_CHOSEN in item.callspec.params.values()
+        (dropped if full or unasked or nothing else kept).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept

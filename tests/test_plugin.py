@@ -98,7 +98,7 @@ def test_compares_no_element(case):
 
 
 def test_uses_no_case():
-    assert True
+    return
 
 
 def test_known_failure(case):
@@ -173,7 +173,7 @@ def folder(project: Project) -> Path:
         {
             "suites/test_area.py": SUITE,
             "suites/known_failures.toml": KNOWN,
-            "tests/test_outside.py": "def test_outside():\n    assert True\n",
+            "tests/test_outside.py": "def test_outside():\n    assert [1] == [1]\n",
         }
     )
 
@@ -403,6 +403,29 @@ def test_unknown_claim_of_a_check_is_one_sentence(project: Project, command: Com
     done = command(project({"suites/test_a.py": source}), "pytest", "suites")
     assert done.returncode == 4
     assert "suites/test_a.py::test_a names unknown claims 9-x" in done.stdout + done.stderr
+
+
+NARROW = """
+import pytest
+
+
+@pytest.mark.targets(runtime="predictor")
+def test_on_predictors(case, target):
+    case.exact("runtime", target.runtime, "predictor")
+
+
+@pytest.mark.models(trained=True)
+def test_on_trained_models(case, model):
+    case.exact("name", model, "lenet")
+"""
+
+
+def test_checks_without_a_chosen_model_or_target_are_deselected(project: Project, command: Command) -> None:
+    """A check for predictors has nothing to do when only `jit` is asked for; it is not run, and no error."""
+    folder = project({"suites/test_narrow.py": NARROW})
+    done = command(folder, "pytest", "suites", "-q", "--targets=jit", "--models=lenet", "--run-folder=run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [record.case for record in read_run(folder / "run").records] == ["narrow/on_trained_models[lenet]"]
 
 
 # Interrupted
