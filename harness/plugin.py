@@ -262,9 +262,11 @@ def _beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
     if getattr(target, "options", None) or getattr(target, "profile", ""):
         return True
     documents = {claim.split("-")[0] for claim in claims} - {"card"}
-    if model is None or not documents:
+    if model is None:
         return False
-    return not documents & set(session.lab.models[model].document.split())
+    described = set(session.lab.models[model].document.split())
+    # A claim of this project's own is about the documents' networks, whichever document.
+    return not (documents & described if documents else described)
 
 
 def _message(error: BaseException | None) -> str:
