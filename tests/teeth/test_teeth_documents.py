@@ -257,6 +257,14 @@ FIT = (
         says="after epoch 2",
     ),
     Mutant(
+        "an epoch without evaluation",
+        suite.test_003_accuracy,
+        (of_003(lambda v: v["evaluations"].pop()),),
+        repair=(of_003(stated),),
+        lab=full_mnist,
+        says="epochs evaluated",
+    ),
+    Mutant(
         "Paddle on few digits",
         suite.test_003_accuracy,
         repair=(of_003(stated),),
