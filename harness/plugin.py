@@ -5,6 +5,7 @@ It acts on tests below ``suites/`` only; everything else in the same pytest run 
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Generator
@@ -330,8 +331,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if run is None or run.writer is None:
         return
     given = getattr(config.option, "benchmark_json", None)
-    if given is not None and Path(given.name).is_file():
-        shutil.copy(given.name, run.folder / "benchmark.json")
+    if given is not None:
+        # A path in pytest-benchmark 5.3, an open file before.
+        path = Path(given if isinstance(given, str | os.PathLike) else given.name)
+        if path.is_file():
+            shutil.copy(path, run.folder / "benchmark.json")
     terminalreporter.section("Paddle conformance")
     if PAGE in config.stash:
         sentence = summary.verdict(read_run(run.folder)).sentence

@@ -180,7 +180,7 @@ def folder(project: Project) -> Path:
 
 @pytest.fixture(scope="module")
 def done(folder: Path, command: Command) -> subprocess.CompletedProcess[str]:
-    return command(folder, "pytest", "suites", "-q", "--benchmark-json=bench.json")
+    return command(folder, "pytest", "suites", "-q", "--benchmark-json=reports/bench.json")
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +296,7 @@ def test_files_of_a_run(folder: Path, run: Run) -> None:
 
 
 def test_benchmark_json_tells_the_environment_under_test(folder: Path, run: Run) -> None:
-    data = json.loads((folder / "bench.json").read_text())
+    data = json.loads((folder / "reports" / "bench.json").read_text())
     assert [entry["name"] for entry in data["benchmarks"]] == ["test_timed"]
     assert data["machine_info"]["environment_under_test"]["paddle"] == run.header.environment["paddle"]
     assert data["harness"]["run"] == run.header.run
