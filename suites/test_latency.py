@@ -21,7 +21,6 @@ TARGETS = (
     "predictor",
     "predictor-no-onednn",
     "predictor-threads2",
-    "predictor-gpu",
 )
 BUDGET_S = {"quick": 0.25, "full": 2.0}
 """Seconds of timed runs a case."""
@@ -70,7 +69,6 @@ def measure(
     benchmark.extra_info.update(model=model, target=target.name, environment=lab.paddle, **figures)
 
 
-@pytest.mark.claims("card-latency")
 @pytest.mark.models(trained=True)
 @pytest.mark.targets(names=TARGETS)
 @pytest.mark.parametrize("batch", [1, 8])
@@ -82,8 +80,19 @@ def test_run(
     measure(case, lab, run_session, benchmark, model, target, batch)
 
 
-@pytest.mark.full
 @pytest.mark.claims("card-latency")
+@pytest.mark.models(trained=True)
+@pytest.mark.targets(names=("predictor-gpu",))
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.benchmark(timer=worker_clock)
+def test_run_on_gpu(
+    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
+) -> None:
+    """The same on a GPU, which the claim of latency on CPU and on GPU stands or falls with."""
+    measure(case, lab, run_session, benchmark, model, target, batch)
+
+
+@pytest.mark.full
 @pytest.mark.models(role="latency")
 @pytest.mark.targets(
     names=("dygraph", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu")
@@ -96,7 +105,6 @@ def test_full_size(
     measure(case, lab, run_session, benchmark, model, target, 1)
 
 
-@pytest.mark.claims("card-latency")
 def test_clock(case: Case, lab: Lab) -> None:
     """Reading the worker's clock costs little beside the shortest run it times: LeNet at batch 1."""
     target = Target("predictor", "predictor")

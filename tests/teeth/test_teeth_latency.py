@@ -22,6 +22,14 @@ MUTANTS = (
         "outputs while timed: output 0",
     ),
     Mutant(
+        "weight's exponent bit flipped",
+        suite.test_run_on_gpu,
+        (Files(OPEN, FLIP),),
+        {**RUN, "target": "predictor-gpu"},
+        "outputs while timed: output 0",
+        needs="a GPU",
+    ),
+    Mutant(
         "silently bfloat16",
         suite.test_run,
         (option(OPEN, onednn=True, bfloat16=True),),
