@@ -24,11 +24,15 @@ def compare_resumed(case: Case, what: str, whole: Any, after: int, resumed: Any)
     # By name: the optimizer lists its state in the order in which parameters were first used.
     got, expected = (dict(sorted(run["state"].items())) for run in (resumed, whole))
     bitwise_all(case, f"{what}: final state", got, expected)
-    case.measures["curves"] = {
-        "uninterrupted": [float(loss) for loss in whole["losses"]],
-        "resumed": [float(loss) for loss in resumed["losses"]],
-        "interrupted_at": after,
-    }
+    # Of several interruptions the first is drawn: the one with the most to show.
+    case.measures.setdefault(
+        "curves",
+        {
+            "uninterrupted": [float(loss) for loss in whole["losses"]],
+            "resumed": [float(loss) for loss in resumed["losses"]],
+            "interrupted_at": after,
+        },
+    )
 
 
 def check(
