@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -273,13 +272,3 @@ class WorkerPool:
         for worker in self._warm.values():
             worker.close()
         self._starter.shutdown(wait=True)
-
-
-def wait_until(condition: Any, seconds: float) -> bool:
-    """Poll ``condition()`` until true or ``seconds`` have passed; its last value."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,17 @@ from harness.workers import (
     WorkerPool,
     WorkerSpec,
     WorkerTimeout,
-    wait_until,
 )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Poll ``condition()`` until true or ``seconds`` have passed; its last value."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return condition()
 
 
 def gone(pid: int) -> bool:
