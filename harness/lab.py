@@ -31,6 +31,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     inputs: list[tuple[str, list[int | None], str]]
     outputs: list[str]
     trained: bool
+    converted: bool
     accuracy: float | None
     file: str
 

@@ -52,6 +52,7 @@ def catalog() -> List[Dict[str, Any]]:
             "inputs": [[spec.name, list(spec.shape), spec.dtype] for spec in model.inputs],
             "outputs": list(model.outputs),
             "trained": model.training is not None,
+            "converted": model.converted,
             "accuracy": model.training.accuracy if model.training else None,
             "file": os.path.basename(importlib.import_module(model.build.__module__).__file__ or ""),
         }
