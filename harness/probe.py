@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ class NoAnswer(Exception):
         self.do = do
 
 
-def ask(python: str) -> Facts:
-    """What the interpreter says about itself.
+def ask(python: str, env: Mapping[str, str] | None = None) -> Facts:
+    """What the interpreter says about itself, started with ``env`` (default: this process's variables).
 
     Raises:
         NoAnswer: it cannot be run, or is no Python.
@@ -49,6 +50,7 @@ def ask(python: str) -> Facts:
             done = subprocess.run(
                 [python, "-c", PROBE.read_text(), *arguments],
                 cwd=folder,
+                env=env,
                 capture_output=True,
                 text=True,
                 errors="replace",

@@ -1,0 +1,215 @@
+"""Environments that are made: each a folder that appears whole, is reused while intact, and made anew if not.
+
+One lock a folder keeps two processes from making it twice. Reading takes none, so that a folder made
+once can be used from a disk that cannot be written.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+
+from harness.environments import index, installed, uv
+from harness.environments.manifest import MANIFEST, Manifest, read, site_packages
+from harness.environments.plan import Plan
+from harness.errors import HarnessError
+from harness.probe import NoAnswer
+from harness.probe import ask as ask_python
+
+PART, GONE = ".part-", ".gone-"
+COMPILED = ("paddle", "numpy", "paddleslim")
+"""Compiled at once: a worker that may not write bytecode would otherwise start three times as slowly.
+What `import paddle` takes from elsewhere is compiled by the check that imports it."""
+
+Say = Callable[[str], None]
+
+
+class Made(msgspec.Struct, frozen=True):
+    """One environment, found or made."""
+
+    path: Path
+    new: bool = False
+    seconds: float = 0.0
+    note: str = ""
+
+    @property
+    def python(self) -> str:
+        return str(self.path / "bin" / "python")
+
+
+def fault(path: Path, deep: bool = False) -> str:
+    """What is wrong with the environment in ``path``, or ''.
+
+    Looks at the manifest, the interpreter, and the packages with the size of each of their files,
+    which takes a fraction of a second. ``deep`` takes every file's hash too and imports Paddle.
+    """
+    manifest = read(path)
+    if manifest is None:
+        return f"{MANIFEST} is missing or damaged"
+    python = path / "bin" / "python"
+    if not os.access(python, os.X_OK):
+        return f"its interpreter {os.path.realpath(python)} is gone"
+    wrong = installed.fault(site_packages(path, manifest.recipe.minor), manifest.packages, deep)
+    return wrong or (import_fault(str(python)) if deep else "")
+
+
+def import_fault(python: str) -> str:
+    """Why Paddle cannot be imported in an interpreter, or ''."""
+    try:
+        facts = ask_python(python, env=uv.environment())
+    except NoAnswer as none:
+        return none.found
+    if "paddle_error" in facts:
+        return f"paddle does not import: {facts['paddle_error'].strip().splitlines()[-1]}"
+    return "" if "paddle" in facts else "paddle is not installed"
+
+
+def get_or_make(root: Path, plan: Plan, check: bool = False, say: Say | None = None) -> Made:
+    """The environment of this plan: the one in ``root`` if it is intact, else a new one.
+
+    Args:
+        check: look deeply at one that is there.
+        say: told a line before one is made.
+
+    Raises:
+        HarnessError: it cannot be made: no network and nothing cached, a full disk, an unwritable
+            folder, or Paddle does not import in it. Nothing half-made remains.
+    """
+    path = root / plan.recipe.folder
+    there = path.exists() or path.is_symlink()
+    wrong = fault(path, check) if there else ""
+    if there and not wrong:
+        return Made(path)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with _lock(root, path.name):
+            # Another process may have made it while this one waited.
+            there = path.exists() or path.is_symlink()
+            wrong = fault(path, check) if there else ""
+            if there and not wrong:
+                return Made(path)
+            if say is not None:
+                say(f"making {plan.recipe.label}" + (f" anew: {wrong}" if wrong else ""))
+            return _make(path, plan, wrong)
+    except OSError as error:
+        raise HarnessError(
+            f"the environments folder {root} cannot be written ({error.strerror}): name another with "
+            "--folder or HARNESS_ENVIRONMENTS, or free some space"
+        ) from error
+    except HarnessError as error:
+        if not wrong:
+            raise
+        raise HarnessError(f"{path} is broken ({wrong}) and cannot be made anew: {error}") from error
+
+
+def _lock(root: Path, folder: str, timeout: float = -1) -> FileLock:
+    return FileLock(str(root / f".{folder}.lock"), timeout=timeout)
+
+
+def _make(path: Path, plan: Plan, wrong: str) -> Made:
+    started = time.monotonic()
+    for left in path.parent.glob(f"{PART}{path.name}-*"):  # of a process that was killed: the lock is ours
+        shutil.rmtree(left, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{PART}{path.name}-", dir=path.parent))
+    try:
+        offline = _fill(part, plan)
+        site = site_packages(part, plan.recipe.minor)
+        packages = installed.packages(site)
+        # Files are shared with uv's cache where the disk allows it: what damaged them here may have there.
+        bad = installed.fault(site, packages, deep=True) if wrong else ""
+        if bad:
+            raise HarnessError(f"uv's cache is damaged ({bad}): empty it with `uv cache clean` and try again")
+        manifest = Manifest(
+            recipe=plan.recipe,
+            packages=packages,
+            size=_size(part),
+            made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            seconds=round(time.monotonic() - started, 1),
+        )
+        (part / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+        if path.exists() or path.is_symlink():
+            _discard(path)
+        os.rename(part, path)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    notes = [f"was broken ({wrong}) and made anew"] if wrong else []
+    notes += ["made from what uv had cached: the package index cannot be reached"] if offline else []
+    return Made(path, True, time.monotonic() - started, "; ".join(notes))
+
+
+def _fill(part: Path, plan: Plan) -> bool:
+    """Install everything into the folder; whether that was without reaching the index."""
+    recipe = plan.recipe
+    what = f"{recipe.label} for Python {recipe.minor}"
+    options = ("--relocatable", "--no-project", "--prompt", recipe.label, "--python", plan.base.path)
+    uv.run("venv", *options, str(part), cwd=part, what=what)
+    python = str(part / "bin" / "python")
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "pyproject.toml"
+        project.write_text(index.project_text(recipe.requirements, recipe.package, plan.url))
+        answer = uv.run(
+            "pip", "install", "--python", python, "--only-binary", ":all:", "-r", str(project),
+            cwd=part, what=what,
+        )  # fmt: skip
+    site = site_packages(part, recipe.minor)
+    folders = [str(site / name) for name in COMPILED if (site / name).is_dir()]
+    # A file that does not compile is no fault: packages carry templates and other releases' syntax.
+    subprocess.run(
+        [python, "-m", "compileall", "-q", "-j", "2", *folders],
+        env=uv.environment(), capture_output=True, check=False,
+    )  # fmt: skip
+    wrong = import_fault(python)
+    if wrong:
+        raise HarnessError(f"{what} was installed, but {wrong}: it cannot be used on this machine")
+    return answer.offline
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below it; a link counts as itself."""
+    return sum(
+        os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(folder) for name in names
+    )
+
+
+def remove(path: Path) -> None:
+    """Remove one environment, which must be one of :func:`~harness.environments.manifest.entries`.
+
+    Raises:
+        HarnessError: it cannot be removed.
+    """
+    try:
+        with _lock(path.parent, path.name):
+            _discard(path)
+    except OSError as error:
+        raise HarnessError(f"{path} cannot be removed ({error.strerror}): remove it by hand") from error
+
+
+def sweep(root: Path) -> None:
+    """Remove what killed processes left half-made or half-removed, where no other is at work on it."""
+    for left in [*root.glob(f"{PART}*"), *root.glob(f"{GONE}*")]:
+        folder = left.name.removeprefix(PART).removeprefix(GONE).rpartition("-")[0]
+        try:
+            with _lock(root, folder, timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError:  # filelock's Timeout is one: it is being made right now
+            continue
+
+
+def _discard(path: Path) -> None:
+    """Out of sight by one rename, then deleted; a link is removed, never followed."""
+    if path.is_symlink():
+        path.unlink()
+        return
+    gone = path.parent / f"{GONE}{path.name}-{os.getpid()}"
+    os.rename(path, gone)
+    shutil.rmtree(gone)

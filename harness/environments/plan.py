@@ -1,0 +1,108 @@
+"""From what was asked for to a recipe: which packages, which interpreter, which build of an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+
+from harness.artifacts import sha256
+from harness.environments import index, uv
+from harness.environments.manifest import Recipe, entries
+from harness.environments.releases import release_like
+from harness.environments.specs import Spec
+from harness.environments.uv import Interpreter
+from harness.errors import HarnessError
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A recipe, and what only its making needs."""
+
+    recipe: Recipe
+    base: Interpreter
+    url: str = ""
+    """Index of Paddle's builds, with the password it may carry: the recipe has it without."""
+    note: str = ""
+
+
+def plan(spec: Spec, root: Path) -> Plan:
+    """How to make a managed environment; ``root`` is the folder of those that are made.
+
+    Raises:
+        HarnessError: no interpreter fits; or the index offers nothing, or is out of reach and
+            nothing has been made from it yet.
+    """
+    base = uv.find_python(_python(spec), Path.home())
+    if spec.kind == "index":
+        return _of_index(spec, base, root)
+    needs = release_like(spec.version)
+    if spec.kind == "release":
+        lines = needs.lines(f"paddlepaddle=={spec.version}")
+        return Plan(Recipe(spec.version, spec.kind, spec.version, lines, base.version), base)
+    digest = sha256(Path(spec.path))
+    recipe = Recipe(
+        label=f"wheel-{spec.version}-{digest[:6]}",
+        kind=spec.kind,
+        version=spec.version,
+        requirements=needs.lines(f"{spec.requirement} @ {Path(spec.path).as_uri()}"),
+        python=base.version,
+        package=spec.requirement,
+        sha256=digest,
+    )
+    return Plan(recipe, base)
+
+
+def _python(spec: Spec) -> str:
+    """Specifier of the interpreters it can be made with; a wheel may fit one Python only."""
+    allowed = release_like(spec.version).python
+    if spec.kind != "wheel":
+        return allowed
+    tags = parse_wheel_filename(Path(spec.path).name)[3]
+    names = {
+        tag.interpreter for tag in tags if tag.abi == tag.interpreter and tag.interpreter.startswith("cp")
+    }
+    minors = {f"{name[2]}.{name[3:]}" for name in names}
+    if len(minors) != 1:
+        return allowed
+    (minor,) = minors
+    if not any(SpecifierSet(allowed).contains(f"{minor}.{patch}") for patch in range(40)):
+        raise HarnessError(
+            f"{spec.path} is for Python {minor}, and the packages that go with it for {allowed}: give the "
+            "wheel for one of those"
+        )
+    return f"{allowed},=={minor}.*"
+
+
+def _of_index(spec: Spec, base: Interpreter, root: Path) -> Plan:
+    package = Requirement(spec.requirement).name
+    shown = index.without_password(spec.url)
+    version, note = spec.version, ""
+    if not version:
+        try:
+            build = index.newest(spec.url, spec.requirement, base)
+        except uv.Unreachable:
+            made = _newest_made(root, package, shown, base.version)
+            if made is None:
+                raise
+            note = "the index cannot be reached: this is the newest build that was made from it"
+            return Plan(made, base, spec.url, note)
+        version = build.version
+        if build.offline:
+            note = "the index cannot be reached: this is the newest build that uv remembers of it"
+    lines = release_like(version).lines(f"{package}=={version}")
+    recipe = Recipe(f"nightly-{version}", spec.kind, version, lines, base.version, package, shown)
+    return Plan(recipe, base, spec.url, note)
+
+
+def _newest_made(root: Path, package: str, url: str, python: str) -> Recipe | None:
+    recipes = [manifest.recipe for _, manifest in entries(root) if manifest is not None]
+    found = [
+        recipe
+        for recipe in recipes
+        if (recipe.package, recipe.index, recipe.python) == (package, url, python)
+    ]
+    return max(found, key=lambda recipe: Version(recipe.version), default=None)

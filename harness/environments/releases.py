@@ -1,0 +1,65 @@
+"""The known releases and what each needs, read from ``releases.toml``."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from packaging.version import Version
+
+FILE = Path(__file__).parents[1] / "releases.toml"
+UNVERSIONED = Version("0.0.0")
+"""What a build from the develop branch calls itself."""
+
+
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One section of ``releases.toml``, with the defaults filled in."""
+
+    version: str
+    python: str
+    """PEP 440 specifier of the interpreters it can be installed in."""
+    profiles: tuple[str, ...]
+    requirements: dict[str, str]
+    """Package -> version specifier, Paddle's own left out."""
+
+    @property
+    def only_legacy(self) -> bool:
+        """Whether it has no new intermediate representation, so that the profile changes nothing."""
+        return "pir" not in self.profiles
+
+    def lines(self, paddle: str) -> tuple[str, ...]:
+        """Requirement lines, with ``paddle`` as the one for Paddle."""
+        return (paddle, *(name + version for name, version in self.requirements.items()))
+
+
+@functools.cache
+def releases() -> dict[Version, Release]:
+    """Every known release, oldest first."""
+    content: dict[str, Any] = tomllib.loads(FILE.read_text())
+    defaults = content.pop("defaults")
+    found = {}
+    for version, own in content.items():
+        needs = {**defaults["requirements"], **own.get("requirements", {})}
+        section = {"version": version, **defaults, **own, "requirements": needs}
+        found[Version(version)] = msgspec.convert(section, Release)
+    return dict(sorted(found.items()))
+
+
+def known_releases() -> list[str]:
+    """Versions of the known releases, oldest first."""
+    return [release.version for release in releases().values()]
+
+
+def release_like(version: str) -> Release:
+    """The release whose needs a build of this version has: the newest that is not above it.
+
+    A build before the first known release has that one's, one without a version the newest's.
+    """
+    wanted = Version(Version(version).base_version) if version else UNVERSIONED
+    known = list(releases())
+    if wanted == UNVERSIONED:
+        return releases()[known[-1]]
+    return releases()[next((each for each in reversed(known) if each <= wanted), known[0])]

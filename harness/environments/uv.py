@@ -1,0 +1,174 @@
+"""uv as a child process: what it is asked, and what its refusals mean to the user."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import uv
+from packaging.specifiers import SpecifierSet
+
+from harness.errors import HarnessError
+
+LEFT_OUT = (
+    "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "UV_PYTHON",
+    "UV_SYSTEM_PYTHON", "UV_MANAGED_PYTHON", "UV_PROJECT_ENVIRONMENT",
+)  # fmt: skip
+"""Variables of the caller that would speak of another environment than the one being made."""
+UNREACHABLE = re.compile(
+    r"error sending request|Failed to fetch|Failed to download|Request failed|network (was|is) disabled"
+    r"|Network connectivity is disabled|not found in the cache|dns error",
+    re.IGNORECASE,
+)
+WITHOUT_USE = re.compile(
+    r"^Because (.+?) and environment depends on \S+, we can conclude that your requirements are unsatisfiable"
+)
+"""uv's account of one missing package: the rest of the sentence is about how it concludes."""
+FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
+REFUSED = re.compile(r"Permission denied|Read-only file system|Operation not permitted", re.IGNORECASE)
+
+
+class Unreachable(HarnessError):
+    """What is wanted is neither cached nor can it be fetched."""
+
+
+class Interpreter(NamedTuple):
+    path: str
+    version: str
+
+
+class Answer(NamedTuple):
+    text: str
+    offline: bool
+    """The index could not be reached; what uv had cached was enough."""
+
+
+def environment() -> dict[str, str]:
+    """The caller's variables, without those that would mislead uv or the interpreter it makes."""
+    kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+    return {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+
+
+@functools.cache
+def binary() -> str:
+    """The uv that comes with its Python package.
+
+    Raises:
+        HarnessError: it is not there.
+    """
+    try:
+        return str(uv.find_uv_bin())
+    except FileNotFoundError as error:
+        raise HarnessError("uv's program is missing: install the package uv again") from error
+
+
+def ask(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run uv to its end, whatever it says. ``cwd`` keeps it from a project's configuration."""
+    return subprocess.run(
+        [binary(), *arguments], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
+    )
+
+
+def run(*arguments: str, cwd: Path, what: str) -> Answer:
+    """Run uv; once more from its cache alone when the package index cannot be reached.
+
+    Args:
+        what: what is being done, for the sentence: ``3.2.2 for Python 3.11``.
+
+    Raises:
+        Unreachable: neither the index nor the cache has it.
+        HarnessError: no such version, a full disk, an unwritable folder; uv's own words.
+    """
+    done = ask(*arguments, cwd=cwd)
+    if done.returncode == 0:
+        return Answer(done.stdout, offline=False)
+    if _of_the_disk(done) or not UNREACHABLE.search(done.stderr):
+        raise HarnessError(_sentence(done, what))
+    again = ask(*arguments, "--offline", cwd=cwd)
+    if again.returncode == 0:
+        return Answer(again.stdout, offline=True)
+    if _of_the_disk(again):
+        raise HarnessError(_sentence(again, what))
+    raise Unreachable(
+        f"cannot reach the package index: {_unreachable(done)}; {what} needs more than uv has cached, so "
+        "connect, or name an index in reach (UV_DEFAULT_INDEX names the usual one)"
+    )
+
+
+def _of_the_disk(done: subprocess.CompletedProcess[str]) -> bool:
+    return bool(FULL.search(done.stderr) or REFUSED.search(done.stderr))
+
+
+def _unreachable(done: subprocess.CompletedProcess[str]) -> str:
+    causes = _causes(done.stderr)
+    fetch = [cause for cause in causes if cause.startswith(("Failed to fetch", "Failed to download"))]
+    return f"{fetch[0]} ({causes[-1]})" if fetch else "the network is disabled"
+
+
+def _causes(stderr: str) -> list[str]:
+    """uv's account from the general to the particular, without its arrows."""
+    lines = [line.strip(" \t│╰─▶×▲├") for line in stderr.splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("Using Python", "hint:", "warning:"))]
+    stripped = [re.sub(r"^(error|cause|Caused by): ?", "", line) for line in kept]
+    return [line for line in stripped if line] or ["uv said nothing"]
+
+
+def _sentence(done: subprocess.CompletedProcess[str], what: str) -> str:
+    causes = _causes(done.stderr)
+    if done.returncode < 0:
+        return f"{what} was interrupted: nothing is left of it"
+    if FULL.search(done.stderr):
+        return (
+            f"{what} does not fit on the disk ({causes[-1]}): free some space, or name another folder with "
+            "HARNESS_ENVIRONMENTS (and UV_CACHE_DIR for uv's cache)"
+        )
+    if REFUSED.search(done.stderr):
+        return (
+            f"{what} cannot be written ({causes[-1]}): name a writable folder with HARNESS_ENVIRONMENTS (and "
+            "UV_CACHE_DIR for uv's cache)"
+        )
+    why = WITHOUT_USE.sub(r"\1", " ".join(causes[1:] or causes))
+    return f"{what} cannot be installed: {why.rstrip('.')}"
+
+
+def find_python(wanted: str, cwd: Path) -> Interpreter:
+    """The running interpreter if ``wanted`` (a specifier) allows it, else the newest uv finds.
+
+    Raises:
+        HarnessError: there is none; uv is not asked to download one.
+    """
+    allowed = SpecifierSet(wanted)
+    running = platform.python_version()
+    if allowed.contains(running, prereleases=True) and sys.implementation.name == "cpython":
+        return Interpreter(sys.executable, running)
+    found = _newest(allowed, cwd)
+    if found is None:
+        names = ", ".join(f"python{minor}" for minor in _minors(allowed)) or "an interpreter"
+        raise HarnessError(
+            f"Python {wanted} is needed and this one is {running}: put one of {names} on PATH and try again"
+        )
+    return found
+
+
+def _minors(allowed: SpecifierSet) -> list[str]:
+    names = (f"3.{minor}" for minor in range(20, 7, -1))
+    return [name for name in names if any(allowed.contains(f"{name}.{patch}") for patch in range(40))]
+
+
+def _newest(allowed: SpecifierSet, cwd: Path) -> Interpreter | None:
+    # One by one: uv gives up at the first name on PATH that is there and does not start.
+    for minor in _minors(allowed):
+        found = ask("python", "find", "--no-project", f"cpython@{minor}", cwd=cwd)
+        path = found.stdout.strip()
+        if found.returncode == 0 and path:
+            shown = ask("python", "find", "--no-project", "--show-version", path, cwd=cwd)
+            version = shown.stdout.strip()
+            if shown.returncode == 0 and allowed.contains(version):
+                return Interpreter(path, version)
+    return None
