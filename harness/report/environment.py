@@ -57,20 +57,20 @@ def facts(run: Run) -> Facts:
     shown.append(_expected("Load at end", end.pop("load1", None)))
     rest = _without(run.header.environment, [keys for _, keys in _EXPECTED])
     groups = (
-        ("Environment under test", _walk(rest)),
-        ("Harness", _walk(run.header.harness)),
-        ("Options", _walk(run.header.options)),
-        ("At the end of the run", _walk(end)),
+        ("Environment under test", walk(rest)),
+        ("Harness", walk(run.header.harness)),
+        ("Options", walk(run.header.options)),
+        ("At the end of the run", walk(end)),
     )
     return Facts(tuple(shown), tuple((name, rows) for name, rows in groups if rows))
 
 
-def _walk(value: dict[str, Any], prefix: str = "") -> tuple[Fact, ...]:
+def walk(value: dict[str, Any], prefix: str = "") -> tuple[Fact, ...]:
     rows: list[Fact] = []
     for key, item in value.items():
         label = f"{prefix}{key}"
         if isinstance(item, dict) and any(isinstance(v, dict | list) for v in item.values()):
-            rows.extend(_walk(item, f"{label}."))
+            rows.extend(walk(item, f"{label}."))
         elif item not in (None, "", [], {}):
             rows.append(_fact(label, item))
     return tuple(rows)

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-from harness.errors import HarnessError
 from harness.records import Run
-from harness.report import environment, summary, tables, wording
+from harness.report import environment, summary, tables
+from harness.report.layout import templates, write_page
 
 MOST_DRAWN_CURVES = 9
 """Loss curves drawn, a third of them passes; the table below them has all."""
 MOST_OPEN_FINDINGS = 12
 """Findings shown unfolded, the first of every cause; the others start folded."""
-
-OUTCOME_MARKS = {
-    "pass": "✓",
-    "fail": "✕",
-    "error": "▲",
-    "crash": "■",
-    "timeout": "◆",
-    "not-run": "○",
-}
 
 
 def render(run: Run) -> str:
@@ -48,10 +32,11 @@ def render(run: Run) -> str:
     for row in latencies:
         groups.setdefault(row.group, []).append(row)
     return (
-        _environment()
+        templates(whole="records.jsonl")
         .get_template("report.html.j2")
         .render(
             run=run,
+            version=run.header.harness.get("version", ""),
             header=run.header,
             footer=run.footer,
             verdict=summary.verdict(run),
@@ -83,58 +68,9 @@ def render(run: Run) -> str:
 
 
 def write_report(run: Run, path: Path) -> Path:
-    """Write the page to ``path`` in one step, so that a reader never sees half of it.
-
-    Returns:
-        ``path``.
+    """Write the page to ``path`` in one step; ``path``.
 
     Raises:
         HarnessError: the folder is missing or unwritable, or the disk is full.
     """
-    # A lone surrogate, should one get this far, must not cost the whole page.
-    data = render(run).encode("utf-8", errors="replace")
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp makes private files; a report is for everyone the folder is for.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise HarnessError(
-            f"cannot write the report {path}: {error.strerror}; free some space or name another file"
-        ) from error
-    return path
-
-
-@cache
-def _environment() -> Environment:
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_tame,
-    )
-    env.filters.update(
-        number=wording.number,
-        ratio=wording.ratio,
-        seconds=wording.seconds,
-        clip=wording.clip,
-        moment=wording.moment,
-        prose=wording.prose,
-        mark=lambda outcome: OUTCOME_MARKS.get(outcome, "·"),
-        measures=tables.measures,
-        slug=lambda text: "".join(c if c.isalnum() else "-" for c in text.lower()),
-        link=lambda text: text if text.startswith(("https://", "http://")) else "",
-    )
-    return env
-
-
-def _tame(value: Any) -> Any:
-    """Applied to every value the template prints, before it is escaped."""
-    return wording.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return write_page(render(run), path)

@@ -19,14 +19,14 @@ def clean(text: str) -> str:
     return _CONTROL.sub("\ufffd", _ANSI.sub("", text.replace("\r\n", "\n")))
 
 
-def clip(text: str, most: int, *, keep: str = "start") -> str:
-    """At most ``most`` characters of ``text``, saying how many are left out.
+def clip(text: str, most: int, *, keep: str = "start", whole: str = "records.jsonl") -> str:
+    """At most ``most`` characters of ``text``, saying how many are left out, and where they are.
 
     ``keep="end"`` keeps the tail, which is where a traceback or a log tells its story.
     """
     if len(text) <= most:
         return text
-    left_out = f"[{len(text) - most:,} characters left out; the whole is in records.jsonl]"
+    left_out = f"[{len(text) - most:,} characters left out; the whole is in {whole}]"
     return f"{left_out}\n…{text[-most:]}" if keep == "end" else f"{text[:most]}…\n{left_out}"
 
 

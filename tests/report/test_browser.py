@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import chromium, needs_chromium, sizes
 from builders import write_run
 from matplotlib.image import imread
 from sample_run import sample
@@ -17,35 +15,6 @@ from sample_run import sample
 from harness.report import render, write_report
 
 CSS = Path(__file__).parents[2] / "harness" / "report" / "templates" / "report.css"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not on PATH")
-
-
-def chromium(profile: Path, page: Path, *options: str) -> str:
-    """Standard output of one headless run with a fresh profile."""
-    assert CHROMIUM is not None
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--hide-scrollbars",
-            f"--user-data-dir={profile}",
-            *options,
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -82,27 +51,14 @@ def test_verdict_is_in_the_document_without_scripts(page: Path, tmp_path: Path) 
 
 
 @needs_chromium
-@pytest.mark.parametrize("width", [1280, 400])
-def test_page_does_not_overflow(page: Path, tmp_path: Path, width: int) -> None:
-    """Measured in a frame, as headless Chromium has no window narrower than 500 pixels."""
-    # Unfolded, so that what a reader may open is measured too.
-    inner = page.read_text(encoding="utf-8").replace("<details", "<details open")
-    outer = tmp_path / "outer.html"
-    outer.write_text(
-        f'<body style="margin:0"><iframe width="{width}" height="900" style="border:0" '
-        f'srcdoc="{html.escape(inner)}"></iframe><script>addEventListener("load", () => {{'
-        "const e = frames[0].document.documentElement;"
-        "document.body.textContent = `${e.scrollWidth} of ${e.clientWidth}, ${e.scrollHeight} high`"
-        "})</script>",
-        encoding="utf-8",
-    )
-    dom = chromium(tmp_path / "profile", outer, "--window-size=1400,1000", "--dump-dom")
-    found = re.search(r"(\d+) of (\d+), (\d+) high", dom)
-    assert found, dom[:500]
-    scroll, client, high = map(int, found.groups())
-    assert client == width
-    assert scroll <= width
-    assert high > 3000
+def test_page_does_not_overflow(page: Path, tmp_path: Path) -> None:
+    """Unfolded, so that what a reader may open is measured too."""
+    widths = (1280, 400)
+    found = sizes(tmp_path, page.read_text(encoding="utf-8"), *widths)
+    for width, (scroll, client, high) in zip(widths, found, strict=True):
+        assert client == width
+        assert scroll <= width
+        assert high > 3000
 
 
 @needs_chromium
@@ -153,8 +109,9 @@ def test_contrast_is_aa(scheme: str) -> None:
     colours = _palettes()[scheme]
     text = [(ink, under) for ink in ("ink", "soft", "link") for under in ("paper", "card", "sunk")]
     text += [(name, f"{name}-bg") for name in ("good", "bad", "warn", "calm")]
-    text += [("fig-ink", "card")]
+    text += [("fig-ink", "card"), *(("card", stamp) for stamp in ("good", "bad", "warn"))]
+    text += [(ink, f"{cell}-bg") for ink in ("ink", "link") for cell in ("good", "bad")]
     for ink, under in text:
         assert _contrast(colours[ink], colours[under]) >= 4.5, (ink, under)
-    for line in ("fig-first", "fig-second", "fig-bad", "fig-soft", "focus"):
+    for line in ("fig-first", "fig-second", "fig-third", "fig-fourth", "fig-bad", "fig-soft", "focus"):
         assert _contrast(colours[line], colours["card"]) >= 3, line

@@ -1,0 +1,85 @@
+"""Producer × consumer: the cells of a gate or a matrix as tables; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from harness.gate.causes import alike
+from harness.gate.result import GridCell
+from harness.report.summary import SEVERITY
+
+Pair = tuple[str, str]
+"""Producer, consumer."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """Why cells of one route did not pass, and what to do instead; cells refer to ``number``."""
+
+    number: int
+    reason: str
+    instead: str
+    pairs: tuple[Pair, ...]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One way of loading, over all pairs of releases."""
+
+    name: str
+    cells: dict[Pair, tuple[GridCell, ...]]
+    """Usually one a pair; the gravest first."""
+    notes: tuple[Note, ...]
+    numbers: dict[Pair, int]
+    """Pair -> number of its note."""
+
+
+def routes(cells: Iterable[GridCell]) -> tuple[Route, ...]:
+    """The cells by route, in the order in which routes first appear."""
+    by_route: dict[str, list[GridCell]] = {}
+    for cell in cells:
+        by_route.setdefault(cell.route, []).append(cell)
+    return tuple(_route(name, group) for name, group in by_route.items())
+
+
+def pairs(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[Pair, ...]:
+    """Every pair that has a cell, by ``order`` of producer and consumer; unnamed ones last."""
+    found = dict.fromkeys((cell.producer, cell.consumer) for cell in cells)
+    rank = {name: place for place, name in enumerate(order)}
+
+    def key(pair: Pair) -> tuple[int, int]:
+        return rank.get(pair[0], len(rank)), rank.get(pair[1], len(rank))
+
+    return tuple(sorted(found, key=key))
+
+
+def releases(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[str, ...]:
+    """``order``, then what only the cells name."""
+    return tuple(dict.fromkeys([*order, *(name for c in cells for name in (c.producer, c.consumer))]))
+
+
+def _route(name: str, group: list[GridCell]) -> Route:
+    cells: dict[Pair, list[GridCell]] = {}
+    told: dict[tuple[str, str], list[GridCell]] = {}
+    for cell in group:
+        cells.setdefault((cell.producer, cell.consumer), []).append(cell)
+        if cell.reason or cell.instead:
+            told.setdefault((alike(cell.reason), cell.instead), []).append(cell)
+    notes = tuple(
+        Note(
+            number,
+            same[0].reason,
+            same[0].instead,
+            tuple(dict.fromkeys((cell.producer, cell.consumer) for cell in same)),
+        )
+        for number, same in enumerate(told.values(), start=1)
+    )
+    return Route(
+        name,
+        {
+            pair: tuple(sorted(here, key=lambda cell: SEVERITY.index(cell.outcome)))
+            for pair, here in cells.items()
+        },
+        notes,
+        {pair: note.number for note in reversed(notes) for pair in note.pairs},
+    )

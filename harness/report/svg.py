@@ -1,0 +1,144 @@
+"""Inline SVG whose colours are the page's own CSS variables.
+
+Matplotlib draws with sentinel colours, which are then replaced by ``var(--fig-…)``: one drawing
+reads on light, on dark and on paper. Text stays text (``svg.fonttype: none``), ids carry the
+figure's name so that many drawings share a page, and the same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import matplotlib
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from harness.report.wording import clean
+
+# Sentinel -> CSS variable of report.css. Any other colour in the SVG would be a bug.
+INK, SOFT, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
+FIRST, SECOND, THIRD, FOURTH, BAD = "#0a0b04", "#0a0b05", "#0a0b07", "#0a0b08", "#0a0b06"
+_VARIABLES = {
+    INK: "--fig-ink",
+    SOFT: "--fig-soft",
+    GRID: "--fig-grid",
+    FIRST: "--fig-first",
+    SECOND: "--fig-second",
+    THIRD: "--fig-third",
+    FOURTH: "--fig-fourth",
+    BAD: "--fig-bad",
+}
+_STYLE = {
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 8.5,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.7,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+_MOST_LABEL = 30
+
+
+def style(name: str) -> AbstractContextManager[None]:
+    """In which to draw the figure ``name``, unique on its page; it prefixes the drawing's ids."""
+    return matplotlib.rc_context({**_STYLE, "svg.hashsalt": name})
+
+
+def axes(figure: Figure, *, left: float, bottom: float) -> Axes:
+    """Axes with margins in inches: ten times quicker than having matplotlib measure the text."""
+    width, height = figure.get_size_inches()
+    right, top = 0.12, 0.08
+    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
+    return figure.add_axes(box)
+
+
+def margin(labels: Sequence[str]) -> float:
+    """Inches that the longest label takes; 0.076 inches is a wide average letter at this size."""
+    return 0.15 + 0.076 * max(map(len, labels))
+
+
+def short(text: str) -> str:
+    """``text`` as a label of a drawing: 30 characters at most."""
+    text = clean(text)
+    return text if len(text) <= _MOST_LABEL else text[: _MOST_LABEL - 1] + "…"
+
+
+def plottable(values: Sequence[float | None]) -> list[float]:
+    """Gaps where there is no number."""
+    return [math.nan if value is None else value for value in values]
+
+
+def interval(axes: Axes, y: float, low: float, median: float, high: float, colour: str) -> None:
+    """A median as a dot on the bar of its interval."""
+    axes.plot([low, high], [y, y], color=colour, lw=5, alpha=0.45, solid_capstyle="butt")
+    axes.plot([median], [y], "o", color=colour, ms=4.5)
+
+
+def time_axis(axes: Axes) -> None:
+    """A logarithmic axis of microseconds with two to four labelled ticks at round times."""
+    low, high = axes.get_xlim()
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks: list[float] = []
+    for steps in (
+        (1,),
+        (1, 3),
+        (1, 2, 5),
+        (1, 1.5, 2, 3, 4, 5, 7),
+        [i / 10 for i in range(10, 100)],
+    ):
+        fitting = [m * 10.0**d for d in decades for m in steps if low <= m * 10.0**d <= high]
+        # A label needs about a quarter of the axis.
+        apart, ticks = (high / low) ** 0.25, []
+        for tick in sorted(set(fitting)):
+            if not ticks or tick >= ticks[-1] * apart:
+                ticks.append(tick)
+        if len(ticks) >= 2:
+            break
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: time(value)))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def time(microseconds: float) -> str:
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if microseconds >= size:
+            return f"{microseconds / size:.3g} {unit}"
+    return f"{microseconds:.3g} µs"
+
+
+def markup(figure: Figure, name: str, description: str) -> Markup:
+    """The drawing as one ``<svg>`` element; ``description`` is what is read aloud in its place."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # Metadata, comments and namespaces carry addresses and nothing a reader sees.
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = text.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
+    # The page's own font; matplotlib names its bundled one.
+    text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
+    text = re.sub(r"font-family: [^;\"]*;?", "", text)
+    # Coordinates to a hundredth of a point; the numbers that are read stay as they are.
+    text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(-?\d+\.\d{2})\d+", r"\1", tag[0]), text)
+    text = re.sub(r">\s+<", "><", text)
+    for sentinel, variable in _VARIABLES.items():
+        text = text.replace(sentinel, f"var({variable})")
+    label = escape(clean(description))
+    return Markup(text.strip().replace("<svg", f'<svg role="img" aria-label="{label}"', 1))
