@@ -73,6 +73,7 @@ class Store:
         self.repairs: list[str] = []
         self.made = 0
         self.reused = 0
+        self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
         try:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
@@ -116,12 +117,20 @@ class Store:
             self.made += 1
             return Artifact(entry, manifest)
 
+    def _sha256(self, path: Path) -> str:
+        """A file's digest, read again only if the file was touched since this run read it last."""
+        stat = path.stat()
+        seen = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        if self._digests.get(path, (None, ""))[0] != seen:
+            self._digests[path] = (seen, sha256(path))
+        return self._digests[path][1]
+
     def _load(self, entry: Path) -> Artifact | None:
         if not entry.exists():
             return None
         try:
             manifest = msgspec.json.decode((entry / "manifest.json").read_bytes(), type=Manifest)
-            wrong = [name for name, digest in manifest.files.items() if sha256(entry / name) != digest]
+            wrong = [name for name, digest in manifest.files.items() if self._sha256(entry / name) != digest]
         except (OSError, msgspec.MsgspecError) as error:
             wrong, manifest = [str(error)], None
         if manifest is not None and not wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,8 @@ class Case:
         self.comparisons: list[Comparison] = []
         self.measures: dict[str, Any] = {}
         self.notes: list[str] = []
+        self._hash = hashlib.sha256()
+        self._hashed = False
 
     def add(self, comparison: Comparison) -> Comparison:
         self.comparisons.append(comparison)
@@ -36,11 +39,24 @@ class Case:
 
     def bitwise(self, what: str, got: Any, expected: Any, empty_ok: bool = False) -> None:
         """Same dtype, shape and bytes."""
+        self._saw(got)
         self.add(compare.bitwise(what, _array(got), np.asarray(expected), empty_ok))
 
     def close(self, what: str, got: Any, oracle: Any, yardstick: compare.Yardstick) -> None:
         """Within the yardstick of the float64 oracle."""
+        self._saw(got)
         self.add(compare.close(what, _array(got), np.asarray(oracle), yardstick))
+
+    def _saw(self, got: Any) -> None:
+        array = np.asarray(got)
+        self._hashed = True
+        self._hash.update(f"{array.dtype}{array.shape}".encode())
+        self._hash.update(repr(got).encode() if array.dtype.hasobject else array.tobytes())
+
+    @property
+    def digest(self) -> str:
+        """Hash of the arrays that were compared, in order; '' if there were none."""
+        return self._hash.hexdigest()[:16] if self._hashed else ""
 
     def exact(self, what: str, got: Any, expected: Any) -> None:
         """Equal plain values."""
@@ -97,6 +113,12 @@ class Case:
         """The largest share of an allowance that was used, over all comparisons with one."""
         values = [c.headroom for c in self.comparisons if c.headroom is not None]
         return max(values) if values else None
+
+    @property
+    def tolerance(self) -> float | None:
+        """The largest share of an allowed numerical error; a bound on a count or an accuracy is none."""
+        found = [c.headroom for c in self.comparisons if c.rule == "tolerance" and c.headroom is not None]
+        return max(found, default=None)
 
     def details(self) -> tuple[Comparison, ...]:
         """The failed comparisons and those with the least headroom, worst first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,9 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``case`` is a case id in which ``*`` stands for anything; ``paddle`` a version specifier
     such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"`` or empty for both;
-    ``match`` must occur in the failure's message.
+    ``match`` must occur in the failure's message. ``lacks`` is a flag of the processor, such as
+    ``avx512_bf16``: the entry speaks only of machines without it. ``instead`` is what a user can
+    do about it.
     """
 
     case: str
@@ -30,12 +32,16 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
     profile: str = ""
     issue: str = ""
+    instead: str = ""
+    lacks: str = ""
     tier: str = "quick"
 
-    def applies(self, version: str, profile: str) -> bool:
-        """Whether the entry speaks of this release and profile."""
-        return (not self.profile or self.profile == profile) and SpecifierSet(self.paddle).contains(
-            Version(version), prereleases=True
+    def applies(self, version: str, profile: str, flags: Collection[str] = ()) -> bool:
+        """Whether the entry speaks of this release, profile and processor."""
+        return (
+            (not self.profile or self.profile == profile)
+            and (not self.lacks or self.lacks not in flags)
+            and SpecifierSet(self.paddle).contains(Version(version), prereleases=True)
         )
 
     def covers(self, case: str) -> bool:
@@ -78,11 +84,18 @@ def load(path: Path) -> list[KnownFailure]:
 class KnownFailures:
     """The entries that apply to this environment, and which of them have matched."""
 
-    def __init__(self, entries: Iterable[KnownFailure], version: str, profile: str, tier: str) -> None:
+    def __init__(
+        self,
+        entries: Iterable[KnownFailure],
+        version: str,
+        profile: str,
+        tier: str,
+        flags: Collection[str] = (),
+    ) -> None:
         self.entries = [
             entry
             for entry in entries
-            if entry.applies(version, profile) and (entry.tier == "quick" or tier == "full")
+            if entry.applies(version, profile, flags) and (entry.tier == "quick" or tier == "full")
         ]
         self._matched: set[KnownFailure] = set()
 
@@ -95,5 +108,13 @@ class KnownFailures:
         return None
 
     def unmatched(self) -> list[KnownFailure]:
-        """Entries that covered no case of the run."""
-        return [entry for entry in self.entries if entry not in self._matched]
+        """Entries that covered no case of the run.
+
+        Not those of the area ``upgrade``: which of its cases exist depends on the releases whose files
+        a run is given.
+        """
+        return [
+            entry
+            for entry in self.entries
+            if entry not in self._matched and not entry.case.startswith("upgrade/")
+        ]

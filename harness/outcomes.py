@@ -41,6 +41,7 @@ def record_of(
     case: Case | None,
     claims: tuple[str, ...],
     beyond: bool = False,
+    warnings: tuple[str, ...] = (),
 ) -> Record:
     """The record of a finished test."""
     case = case or Case()
@@ -55,12 +56,16 @@ def record_of(
         claims=claims,
         model=str(parameters.get("model", "")),
         target=str(getattr(target, "name", target or "")),
+        producer=str(getattr(parameters.get("producer"), "name", "")),
         beyond=beyond,
         outcome=outcome,
         reason=_reason(error),
         comparisons=len(case.comparisons),
         elements=case.elements,
         headroom=case.headroom,
+        tolerance=case.tolerance,
+        digest=case.digest,
+        warnings=warnings,
         details=case.details(),
         failure=_failure(error),
         measures=case.measures,
@@ -74,13 +79,7 @@ def _reason(error: BaseException | None) -> str:
     if error is None:
         return ""
     if isinstance(error, WorkerFailure):
-        # Paddle's messages start with a C++ stack; its own summary is the part that says what.
-        lines = [line.strip() for line in error.failure.message.splitlines() if line.strip()]
-        summary = [i for i, line in enumerate(lines) if "Error Message Summary" in line]
-        rest = [line for line in lines[summary[-1] + 1 :] if set(line) - {"-"}] if summary else lines
-        told = rest or lines or ["(no message)"]
-        # dy2static's messages quote the converted code first and end with the error.
-        return f"{error.failure.type}: {told[-1] if told[0] == 'In transformed code:' else told[0]}"
+        return error.sentence
     if isinstance(error, pytest.skip.Exception):
         return str(error.msg)
     text = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"

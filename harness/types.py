@@ -13,6 +13,9 @@ Outcome = Literal["pass", "fail", "error", "crash", "timeout", "not-run"]
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "error", "crash", "timeout", "not-run")
 BAD_OUTCOMES: tuple[Outcome, ...] = ("fail", "error", "crash", "timeout")
 
+REFUSED = "refused by Paddle "
+"""How the reason of a case begins that is not run because its model cannot be used there at all."""
+
 SCHEMA_VERSION = 1
 """Version of the record format; raised whenever a reader of the old form would misread the new."""
 
@@ -70,6 +73,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     claims: tuple[str, ...] = ()
     model: str = ""
     target: str = ""
+    producer: str = ""
+    """Which environment wrote the files that the case loads; empty: the environment under test."""
     beyond: bool = False
     """Whether the case is of a network or target that the claims' documents do not describe: it
     shows where a claim ends, and does not decide by itself whether the claim holds."""
@@ -78,10 +83,18 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Why it was not run, or the one-sentence cause of a failure."""
     known: str = ""
     known_issue: str = ""
+    known_instead: str = ""
+    """What to do instead, where the entry says so."""
     surprise: str = ""
     comparisons: int = 0
     elements: int = 0
     headroom: float | None = None
+    tolerance: float | None = None
+    """The same over numerical errors alone: bounds on counts and accuracies have a headroom too."""
+    digest: str = ""
+    """Hash of every array that was compared, in order: two runs with the same one saw the same bits."""
+    warnings: tuple[str, ...] = ()
+    """Python warnings raised in the environment under test meanwhile, each once."""
     details: tuple[Comparison, ...] = ()
     failure: RemoteFailure | None = None
     measures: dict[str, Any] = {}

@@ -155,3 +155,36 @@ def test_a_missing_run_is_no_pass() -> None:
     close_runs(short, "", oracle[:1], oracle, yardsticks)
     with pytest.raises(CheckFailed, match="number of runs"):
         short.conclude()
+
+
+def test_digest_is_of_what_was_compared_and_in_order() -> None:
+    def digest(*arrays: Any) -> str:
+        case = Case()
+        for array in arrays:
+            case.bitwise("x", array, np.zeros(2, "float32"))
+        return case.digest
+
+    one, two = np.ones(2, "float32"), np.full(2, 2, "float32")
+    assert digest(one, two) == digest(one.copy(), two.copy())
+    others = [
+        digest(two, one),
+        digest(one),
+        digest(one.astype("float64"), two),
+        digest(None, two),
+        digest(one[:1], two),
+    ]
+    assert digest(one, two) not in others
+    assert len(set(others)) == len(others)
+    case = Case()
+    case.exact("n", 1, 1)
+    assert case.digest == ""
+
+
+def test_tolerance_is_of_numerical_errors_alone() -> None:
+    case = Case()
+    case.at_most("share", 0.9, 1.0)
+    assert case.headroom == 0.9
+    assert case.tolerance is None
+    oracle = np.arange(4.0)
+    case.close("out", oracle.astype("float32"), oracle, Yardstick([oracle + 1e-3], [oracle]))
+    assert case.tolerance == 0.0

@@ -146,3 +146,17 @@ def test_good_file_and_no_file(tmp_path: Path) -> None:
     path = tmp_path / "known_failures.toml"
     path.write_text(f"[[failure]]\n{GOOD}[[failure]]\n{GOOD}profile='pir'\n")
     assert [item.profile for item in load(path)] == ["", "pir"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "applies"), [((), True), (("avx2",), True), (("avx512_bf16", "avx2"), False)]
+)
+def test_an_entry_may_be_of_processors_that_lack_something(flags: tuple[str, ...], applies: bool) -> None:
+    entries = [entry(lacks="avx512_bf16")]
+    found = KnownFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
+    assert (found is not None) is applies
+
+
+def test_entries_of_crossings_are_not_stale_without_them() -> None:
+    entries = (entry(case="upgrade/outputs[*-from-2.*-jit-jit.load]"), entry(case="area/gone"))
+    assert [stale.case for stale in known(*entries).unmatched()] == ["area/gone"]

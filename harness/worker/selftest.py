@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import time
+import warnings
 from typing import Any, Dict, List, Optional
 
 
@@ -87,3 +88,11 @@ def can_import(name: str) -> Optional[str]:
 def modules() -> List[str]:
     """Names of all imported modules."""
     return sorted(sys.modules)
+
+
+def warn(text: str, times: int, raising: bool = False) -> None:
+    """Warn so many times from one place; ``{}`` in the text is the number of the warning."""
+    for number in range(times):
+        warnings.warn(text.format(number), stacklevel=1)
+    if raising:
+        raise ValueError(text)

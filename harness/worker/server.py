@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import random
+import re
 import sys
 import traceback
-from typing import Any
+import warnings
+from typing import Any, Dict, Iterator
 
 from harness.worker.wire import pack, unpack
+
+PLACE = re.compile(r"(?:/[\w.@+-]+)+/([\w.@+-]+)(?::\d+)?")
+"""A path with its line: of it only the file's name is the same on another machine and release."""
+MOST_WARNINGS = 50
+"""Warnings kept of one call: beyond that a message with changing numbers is at work."""
 
 
 def serve(channel: Any) -> None:
     """Answer calls ``{"call": "module.function", "arguments": {...}}`` under ``harness.worker``.
 
-    Answers ``{"ok": result}``, or ``{"raised": type, "message", "traceback"}``, packed.
+    A request may bring news: ``models`` of the user's, and the ``memory`` this process may take.
+    Answers ``{"ok": result}``, or ``{"raised": type, "message", "traceback"}``, packed; in both
+    ``warnings`` are the Python warnings of the call.
     """
     channel.send({"pid": os.getpid()})
     for message in channel:
         request = unpack(message)
+        heard: Dict[str, None] = {}
         try:
-            message = pack({"ok": _call(request["call"], request["arguments"])})
+            with _listening(heard):
+                _hear_news(request)
+                result = _call(request["call"], request["arguments"])
+            message = pack({"ok": result, "warnings": list(heard)})
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # whatever Paddle raised is the answer
@@ -30,11 +44,47 @@ def serve(channel: Any) -> None:
                     "raised": type(error).__name__,
                     "message": str(error).strip() or repr(error),
                     "traceback": traceback.format_exc(),
+                    "warnings": list(heard),
                 }
             )
         sys.stdout.flush()
         sys.stderr.flush()
         channel.send(message)
+
+
+def _hear_news(request: Dict[str, Any]) -> None:
+    if "models" in request:
+        from harness.worker import user_models
+
+        user_models.declare(request["models"])
+    if "memory" in request:
+        import resource
+
+        # Of all limits the one that counts what is allocated, and not what is mapped: Paddle then
+        # raises where the machine would run out of memory.
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (request["memory"], hard))
+
+
+@contextlib.contextmanager
+def _listening(heard: Dict[str, None]) -> Iterator[None]:
+    """Keep every Python warning once, whether or not the process has shown it before.
+
+    Python shows a warning once per place and process, so what a warm worker shows of a call depends
+    on the calls before it; what a release warns of must not.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        show = warnings.showwarning
+
+        def keep(message: Any, category: Any, *place: Any, **more: Any) -> None:
+            text = category.__name__ + ": " + PLACE.sub(r"\1", " ".join(str(message).split()))[:300]
+            if text not in heard and len(heard) < MOST_WARNINGS:
+                heard[text] = None
+                show(message, category, *place, **more)
+
+        warnings.showwarning = keep
+        yield
 
 
 def _call(name: str, arguments: dict) -> Any:

@@ -89,7 +89,8 @@ MUTANTS = (
         "silently bfloat16",
         suite.test_first_and_later_runs,
         (option(EXECUTE, onednn=True, bfloat16=True),),
-        LENET,
+        # Not LeNet: behind a pooling, bfloat16 fails on processors that only emulate it.
+        {**LENET, "model": "two_inputs"},
         "run 4 ",
     ),
     Mutant(
