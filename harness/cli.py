@@ -20,15 +20,17 @@ from rich.markup import escape
 from rich.table import Table
 
 import harness
+from harness import bisect_cli, env_cli, listing, user_models
 from harness import doctor as doctor_module
-from harness import listing
 from harness import rerun as again
 from harness.errors import HarnessError
+from harness.gate import commands as gate_commands
 from harness.listing import Kind
-from harness.options import default_store
+from harness.options import Tier, default_store
 from harness.progress import run_pytest
 from harness.report import summary, write_report
 from harness.script import write_script
+from harness.usable import Limits
 
 EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
@@ -40,11 +42,6 @@ app = typer.Typer(
     add_completion=False,
 )
 out = Console(highlight=False, soft_wrap=True)
-
-
-class Tier(StrEnum):
-    quick = "quick"
-    full = "full"
 
 
 class Profile(StrEnum):
@@ -84,7 +81,19 @@ def run(
         list[str] | None, typer.Argument(metavar="[-- PYTEST ARGUMENTS]", show_default=False)
     ] = None,
     tier: Annotated[Tier, typer.Option(help="How much to run.")] = Tier.quick,
-    models: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these reference models.")] = "",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="A model of your own (again for more): docs/your-own-models.md."),
+    ] = None,
+    models: Annotated[
+        str, typer.Option(metavar="NAME[,…]", help="Only these models; none: only your own.")
+    ] = "",
+    model_timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Per first run of a model of your own.")
+    ] = Limits().seconds,
+    model_memory: Annotated[
+        float, typer.Option(min=0.001, metavar="GIB", help="Memory that a model of your own may take.")
+    ] = Limits().gib,
     targets: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these targets.")] = "",
     claims: Annotated[str, typer.Option(metavar="ID[,…]", help="Only checks of these claims.")] = "",
     dataset: Annotated[str, typer.Option(metavar="auto|packaged|paddle|FOLDER", help="The digits.")] = "auto",
@@ -112,6 +121,8 @@ def run(
     options = {
         "tier": tier.value,
         "models": models,
+        "model-timeout": f"{model_timeout:g}",
+        "model-memory": f"{model_memory:g}",
         "targets": targets,
         "claims": claims,
         "dataset": dataset if dataset in ("auto", "packaged", "paddle") else str(Path(dataset).absolute()),
@@ -124,6 +135,7 @@ def run(
     }
     arguments = [f"--{name}={value}" for name, value in options.items() if value]
     arguments += [f"--targets-file={Path(file).absolute()}" for file in targets_file or ()]
+    arguments += [f"--model={user_models.absolute(text)}" for text in model or ()]
     raise typer.Exit(run_pytest(root, folder, [*_paths(extra or [], root), *arguments]))
 
 
@@ -253,13 +265,19 @@ def doctor(python: Python = "", store: Annotated[str, typer.Option(metavar="PATH
     raise typer.Exit(0 if good else 1)
 
 
+app.add_typer(env_cli.app)
+app.command()(bisect_cli.bisect)
+app.command()(gate_commands.gate)
+app.command()(gate_commands.matrix)
+
+
 def main() -> None:
     """Entry point of the ``harness`` command."""
     try:
         app()
     except HarnessError as error:
         print(error, file=sys.stderr)
-        sys.exit(1)
+        sys.exit(error.exit_status)
 
 
 if __name__ == "__main__":

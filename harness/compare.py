@@ -20,6 +20,14 @@ MULTIPLE = 4.0
 """How many times dygraph's own error another float32 engine may be wrong by. Engines reorder
 sums and fuse operators; a wrong answer is off by orders of magnitude, not by a factor."""
 
+DRAWS = 4
+MOVED_MULTIPLE = MULTIPLE + 1.0
+"""Where no float64 run exists, the yardstick is what the reference's outputs move by when its inputs
+and parameters are moved by up to one epsilon. Measured on eight networks from LeNet to DenseNet-121,
+that is 0.5 to 1.6 times what dynamic-graph float32 is wrong by (0.9 to 2.3 times for bfloat16), and
+four draws tell it within a few per cent. One multiple more than usual, since the reference that
+stands for the oracle is itself wrong by as much."""
+
 FLOOR_ULPS = 8.0
 """Units in the last place of the output's largest magnitude that any execution may be off by."""
 
@@ -122,6 +130,13 @@ def largest(a: Array, b: Array) -> float:
     return float(difference.max()) if difference.size else 0.0
 
 
+def parts(array: Array) -> Array:
+    """A complex array's real and imaginary parts in a row; another array as it is."""
+    if not np.iscomplexobj(array):
+        return array
+    return np.ascontiguousarray(array).reshape(-1).view(array.real.dtype)
+
+
 class Yardstick:
     """What an execution may be wrong by: measured on a reference execution over several feeds.
 
@@ -138,8 +153,8 @@ class Yardstick:
         storage: str = "float32",
         multiple: float = MULTIPLE,
     ) -> None:
-        a = np.concatenate([array.astype("float64").reshape(-1) for array in reference])
-        b = np.concatenate([array.astype("float64").reshape(-1) for array in oracle])
+        a = np.concatenate([parts(array).astype("float64").reshape(-1) for array in reference])
+        b = np.concatenate([parts(array).astype("float64").reshape(-1) for array in oracle])
         finite = np.abs(b[np.isfinite(b)])
         floor = FLOOR_ULPS * EPSILON[storage] * (float(finite.max()) if finite.size else 0.0)
         # bfloat16's own rounding is already in its reference; a floor of whole units of so
@@ -147,22 +162,29 @@ class Yardstick:
         floor *= 1.0 if storage in ("float32", "float64") else 1 / FLOOR_ULPS
         self.rmse = multiple * rmse(a, b) + floor
         self.largest = multiple * largest(a, b) + floor
+        whole = a.size > 0 and not any(np.issubdtype(array.dtype, np.inexact) for array in oracle)
+        self.changed = multiple * float(np.mean(a != b)) if whole else 0.0
+        """Share of an integer output's values that may differ: where the reference itself decides
+        otherwise in coarser arithmetic, an argmax is a near-tie."""
 
 
 def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> Comparison:
     """Within the yardstick of the oracle, in the mean and at the worst element.
 
-    Integer and boolean outputs must equal the oracle's. Non-finite values must stand at the
+    Integer and boolean outputs must equal the oracle's, but for the share that its yardstick has seen
+    change. Non-finite values must stand at the
     same places with the same value.
     """
     mismatch = _mismatch(got, oracle)
     if mismatch or got is None:
         return _refuse(what, "tolerance", mismatch, got, oracle)
+    if np.iscomplexobj(oracle) and np.iscomplexobj(got):
+        got, oracle = parts(got), parts(oracle)
     if not np.issubdtype(oracle.dtype, np.floating):
         if got.dtype.kind != oracle.dtype.kind:
             return _refuse(what, "exact", f"dtype {got.dtype} where {oracle.dtype} was expected", got, oracle)
-        same = np.array_equal(got, oracle)
         wrong = np.flatnonzero(got.reshape(-1) != oracle.reshape(-1))
+        same = wrong.size <= yardstick.changed * got.size
         return Comparison(
             what=what, rule="exact", ok=bool(same), elements=int(got.size), got=describe(got),
             expected=describe(oracle), worst="" if same else _at(got, oracle, int(wrong[0])),

@@ -14,35 +14,18 @@ from numpy.typing import NDArray
 
 from harness import compare
 from harness.artifacts import Artifact, Store, key_of
+from harness.errors import NotApplicable
+from harness.model_files import UserModel, copy_deployed
+from harness.models import ModelInfo, RecipeInfo, source_digest, user_info
 from harness.targets import LEGACY_IR, Target
-from harness.workers import ROOT, Worker, WorkerFailure, WorkerPool, WorkerSpec
+from harness.usable import FirstRuns, Limits, Usable
+from harness.user_models import unique
+from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
 
 Feed = list[NDArray[Any]]
 
-
-class ModelInfo(msgspec.Struct, frozen=True):
-    """A reference model as its worker describes it."""
-
-    name: str
-    summary: str
-    document: str
-    tier: str
-    role: str
-    inputs: list[tuple[str, list[int | None], str]]
-    outputs: list[str]
-    trained: bool
-    converted: bool
-    accuracy: float | None
-    file: str
-
-
-class RecipeInfo(msgspec.Struct, frozen=True):
-    """A recipe as its worker describes it."""
-
-    name: str
-    summary: str
-    needs: list[str]
-    graph: bool
+CODE = ("checkpoint", "static", "serialized", "document_000", "document_003")
+"""Recipes that build a network: a deployed model has none."""
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -65,6 +48,10 @@ class Lab:
         pool: workers of the environment under test.
         profile_env: environment variables of the chosen profile for the whole run.
         digits: folder with the four idx-gz files; ``dataset`` says what they are.
+        user_models: models of the user's own, and the limits they are held to.
+
+    Raises:
+        HarnessError: one of them has the name of another.
     """
 
     def __init__(
@@ -74,6 +61,8 @@ class Lab:
         targets: Mapping[str, Target],
         digits: Path,
         dataset: Mapping[str, Any],
+        user_models: Sequence[UserModel] = (),
+        limits: Limits | None = None,
     ) -> None:
         self.pool = pool
         self.store = store
@@ -85,6 +74,8 @@ class Lab:
         self.recipes = {
             info["name"]: msgspec.convert(info, RecipeInfo) for info in pool.call("recipes.catalog")
         }
+        self.first_runs = FirstRuns(pool, unique(user_models, self.models), limits or Limits())
+        self.models.update({model.name: user_info(model) for model in user_models})
 
     @property
     def paddle(self) -> str:
@@ -106,6 +97,19 @@ class Lab:
         reason = self.pool.call("runtimes.available", runtime=target.runtime, options=target.options)
         return None if reason is None else str(reason)
 
+    def usable(self, model: str) -> Usable:
+        """What the first run of a model of the user's found; the model is run now if it was not before."""
+        found = self.first_runs.of(model)
+        inputs = [(name, list(shape), dtype) for name, shape, dtype in found.inputs]
+        self.models[model] = msgspec.structs.replace(
+            self.models[model], inputs=inputs, outputs=list(found.outputs)
+        )
+        return found
+
+    def refusal(self, model: str) -> str:
+        """Why a model of the user's is refused here; '' for one that is usable, and for reference models."""
+        return self.usable(model).refusal if self.models[model].form else ""
+
     # Artifacts
 
     def artifact(self, recipe: str, model: str, profile: str = "", **parameters: Any) -> Artifact:
@@ -114,7 +118,10 @@ class Lab:
         Raises:
             WorkerFailure: the recipe (or one it needs) raised, crashed or hung.
             HarnessError: the store cannot be written.
+            NotApplicable: it needs Python code, and the model is a deployed one.
         """
+        if self.models[model].form == "deployed" and recipe in ("jit", *CODE):
+            return self._as_it_is(recipe, model)
         if not self.recipes[recipe].graph:
             profile = ""
         needs = {need: self.artifact(need, model, profile) for need in self.recipes[recipe].needs}
@@ -123,7 +130,7 @@ class Lab:
             "model": model,
             "parameters": parameters,
             "needs": {name: artifact.manifest.key for name, artifact in needs.items()},
-            "sources": source_digest(self.models[model].file),
+            "sources": self._sources(model),
             "paddle": {name: self.environment["paddle"][name] for name in ("version", "commit", "cuda")},
             "python": self.environment["python"],
             "numpy": self.environment["numpy"],
@@ -164,12 +171,35 @@ class Lab:
     def _failed(self) -> dict[str, WorkerFailure]:
         return {}
 
+    def _sources(self, model: str) -> str:
+        own = self.models[model].form
+        digest = source_digest(self.models[model].file, users=bool(own))
+        return f"{digest}+{self.first_runs.digest(model)}" if own else digest
+
+    def _as_it_is(self, recipe: str, model: str) -> Artifact:
+        """A deployed model's files, copied: no environment made them, so they are the same for all."""
+        if recipe != "jit":
+            raise NotApplicable(
+                f"{model} is deployed: it has no Python code that the recipe {recipe} could run"
+            )
+        user = self.first_runs.models[model]
+        origin = {"recipe": "as it is", "model": model, "sources": self.first_runs.digest(model)}
+        return self.store.get_or_make(origin, functools.partial(copy_deployed, user))
+
     def files(self, target: Target, model: str, layout: str = "combined") -> dict[str, str]:
         """The files a target's runtime reads, made if need be.
 
         ``layout``: ``"combined"`` or ``"separate"`` (document 002), or the recipe of another
-        program in static graph mode (``"static"``, ``"normalized"``).
+        program in static graph mode (``"static"``, ``"normalized"``). A deployed model has the
+        layout it has.
+
+        Raises:
+            NotApplicable: the model has no such files.
         """
+        if self.models[model].form == "deployed":
+            as_it_is = self._deployed_files(target, model, layout)
+            if as_it_is:
+                return as_it_is
         if target.runtime == "dygraph":
             return {"params": self.artifact("checkpoint", model, target.profile).file("model.pdparams")}
         if layout == "separate":
@@ -178,6 +208,11 @@ class Lab:
         recipe = "jit" if layout == "combined" else layout
         artifact = self.artifact(recipe, model, target.profile)
         program = Path(artifact.values["program"])
+        if (
+            target.options.get("in_memory")
+            and "inference_model/model.pdiparams" not in artifact.manifest.files
+        ):
+            raise NotApplicable(f"{model} has no parameters, and so no file of them to be read from memory")
         return {
             "prefix": artifact.file("inference_model", "model"),
             "folder": artifact.file("inference_model"),
@@ -187,6 +222,20 @@ class Lab:
             else artifact.file("inference_model", "model.pdiparams"),
             "model": artifact.file(str(program)),
         }
+
+    def _deployed_files(self, target: Target, model: str, layout: str) -> dict[str, str]:
+        """The files of a deployed model with a file per parameter; {} for one with combined parameters."""
+        user = self.first_runs.models[model]
+        if target.runtime == "dygraph":
+            raise NotApplicable(f"{model} is deployed: it has no network for the dynamic graph")
+        if user.path.endswith(".json") and target.profile == "legacy-ir":
+            raise NotApplicable(f"{model} is a .json program, which legacy IR does not read")
+        if user.parameter_file:
+            return {}
+        if layout not in ("combined", "separate") or target.options.get("in_memory"):
+            raise NotApplicable(f"{model} has a file for each parameter, and no combined ones")
+        program = Path(user.path).name
+        return {"folder": self.artifact("jit", model).file("separate_persistables"), "program": program}
 
     # Executions
 
@@ -228,7 +277,11 @@ class Lab:
         return feed
 
     def reference(self, model: str, feeds: Sequence[Feed], **options: Any) -> list[Feed]:
-        """Outputs of the dynamic graph with these options (``dtype="float64"``: the oracle)."""
+        """Outputs of the plainest execution there is, with these options of its runtime.
+
+        The network in dynamic graph (``dtype="float64"``: in that type); of a deployed model, which has
+        no code, the static executor's run of its program.
+        """
         key = hashlib.sha256(repr((model, sorted(options.items()))).encode())
         for feed in feeds:
             for array in feed:
@@ -237,6 +290,9 @@ class Lab:
         name = key.hexdigest()
         if name not in self._references:
             target = Target("reference", "dygraph", options)
+            if self.models[model].form == "deployed":
+                profile = self.usable(model).profile
+                target = Target("reference", "static", options, profile=profile)
             self._references[name] = self.execute(target, model, feeds).outputs
         return self._references[name]
 
@@ -245,30 +301,37 @@ class Lab:
         return {}
 
     def oracle(self, model: str, feeds: Sequence[Feed]) -> list[Feed]:
-        """The float64 outputs: what every execution is held against."""
-        return self.reference(model, feeds, dtype="float64")
+        """What every execution is held against: the float64 outputs, or the reference where none exist."""
+        return self.reference(model, feeds, **({"dtype": "float64"} if self._exact(model) else {}))
+
+    def _exact(self, model: str) -> bool:
+        return not self.models[model].form or self.usable(model).exact
 
     def yardsticks(
         self, model: str, feeds: Sequence[Feed], storage: str = "float32"
     ) -> list[compare.Yardstick]:
-        """For each output, what an execution may be wrong by, pooled over the feeds."""
-        oracle = self.oracle(model, feeds)
-        options = {} if storage == "float32" else {"storage": storage}
-        measured = self.reference(model, feeds, **options)
+        """For each output, what an execution may be wrong by, pooled over the feeds.
+
+        Measured on the dynamic graph against its float64 run. Without one, and for a coarser storage
+        of networks whose code need not be made of layers that could round their outputs, measured on
+        runs of the reference with inputs and parameters moved by a rounding.
+        """
+        if self._exact(model) and (storage == "float32" or not self.models[model].form):
+            truth, multiple = self.oracle(model, feeds), compare.MULTIPLE
+            measured = self.reference(model, feeds, **({} if storage == "float32" else {"storage": storage}))
+        else:
+            size, draws = compare.EPSILON[storage], range(compare.DRAWS)
+            moved = [self.reference(model, feeds, perturb=size, draw=draw) for draw in draws]
+            measured, multiple = [run for runs in moved for run in runs], compare.MOVED_MULTIPLE
+            truth = self.reference(model, feeds) * len(moved)
         return [
-            compare.Yardstick([o[i] for o in measured], [o[i] for o in oracle], storage)
-            for i in range(len(oracle[0]))
+            compare.Yardstick([o[i] for o in measured], [o[i] for o in truth], storage, multiple)
+            for i in range(len(truth[0]))
         ]
 
 
-@functools.cache
-def source_digest(model_file: str) -> str:
-    """Hash of the sources an artifact depends on: recipes, what they share, the model's file."""
-    worker = ROOT / "harness" / "worker"
-    shared = ("digits", "model", "models", "programs", "server", "training")
-    files = [*(worker / f"{name}.py" for name in shared), *sorted((worker / "recipes").glob("*.py"))]
-    digest = hashlib.sha256()
-    for file in [*files, ROOT / "reference_models" / model_file]:
-        digest.update(file.name.encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+class Producer(msgspec.Struct, frozen=True):
+    """An environment whose files another one loads: its short name, and its lab."""
+
+    name: str
+    lab: Lab

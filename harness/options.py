@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +12,20 @@ import msgspec
 import platformdirs
 import pytest
 
+from harness import user_models
 from harness.errors import HarnessError
+from harness.usable import Limits
 
 Profile = Literal["default", "legacy-ir"]
 
 GROUP = "Paddle conformance harness"
+
+
+class Tier(StrEnum):
+    """How much to run."""
+
+    quick = "quick"
+    full = "full"
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -31,7 +41,15 @@ class Options(msgspec.Struct, frozen=True):
     run_folder: str = ""
     store: str = ""
     targets_file: tuple[str, ...] = ()
+    producers: tuple[str, ...] = ()
+    """``NAME=PYTHON[@legacy-ir]`` each: environments whose files are loaded in this one."""
+    model: tuple[str, ...] = ()
+    """Specifications of the user's own models (``harness/user_models.py``), paths absolute."""
+    model_timeout: float = Limits().seconds
+    model_memory: float = Limits().gib
     deadline: float = 120.0
+    latency_budget: float = 0.0
+    """Seconds of timed runs a latency case; 0: as the tier has it."""
 
     @property
     def store_folder(self) -> Path:
@@ -50,7 +68,34 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("harness", GROUP)
     names = "NAME[,NAME…]"
     group.addoption(
-        "--models", default="", metavar=names, help="only these reference models (default: all of the tier)"
+        "--models",
+        default="",
+        metavar=names,
+        help="only these models, reference models or your own (default: all of the tier and your own); "
+        "none: only your own",
+    )
+    group.addoption(
+        "--model",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="a model of your own (may be given again): net.py:build, a deployed model's program, prefix or "
+        "folder, or a folder of captured graphs, with ,name=… ,params=… ,inputs=… ,spec=NAME:DTYPE:SHAPE "
+        "behind it as needed",
+    )
+    group.addoption(
+        "--model-timeout",
+        type=float,
+        default=Limits().seconds,
+        metavar="SECONDS",
+        help="per first run of a model of your own (default: 60)",
+    )
+    group.addoption(
+        "--model-memory",
+        type=float,
+        default=Limits().gib,
+        metavar="GIB",
+        help="memory that a model of your own may take (default: 60 %% of this machine's)",
     )
     group.addoption("--targets", default="", metavar=names, help="only these targets (default: all)")
     group.addoption(
@@ -95,7 +140,23 @@ def add_options(parser: pytest.Parser) -> None:
         help="more targets (may be given again)",
     )
     group.addoption(
+        "--from",
+        dest="producers",
+        action="append",
+        default=[],
+        metavar="NAME=PYTHON",
+        help="an environment whose files are loaded in the one under test (may be given again): a short "
+        "name and its interpreter, with @legacy-ir behind it for that profile, or a release",
+    )
+    group.addoption(
         "--deadline", type=float, default=120.0, metavar="SECONDS", help="per call into Paddle (default: 120)"
+    )
+    group.addoption(
+        "--latency-budget",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="timed runs of a latency case (default: 0, as the tier has it: 0.25 or 2)",
     )
 
 
@@ -112,6 +173,11 @@ def from_config(config: pytest.Config) -> Options:
     deadline = config.getoption("--deadline")
     if not deadline > 0:
         raise HarnessError("--deadline takes a number of seconds above 0")
+    for option in ("--model-timeout", "--model-memory"):
+        if not config.getoption(option) > 0:
+            raise HarnessError(f"{option} takes a number above 0")
+    if not config.getoption("--latency-budget") >= 0:
+        raise HarnessError("--latency-budget takes a number of seconds, 0 for the tier's own")
     return Options(
         tier=config.getoption("--tier"),
         models=_names(config.getoption("--models")),
@@ -123,7 +189,12 @@ def from_config(config: pytest.Config) -> Options:
         run_folder=config.getoption("--run-folder"),
         store=config.getoption("--store"),
         targets_file=tuple(config.getoption("--targets-file")),
+        producers=tuple(config.getoption("producers")),
+        model=tuple(user_models.absolute(text) for text in config.getoption("--model")),
+        model_timeout=config.getoption("--model-timeout"),
+        model_memory=config.getoption("--model-memory"),
         deadline=deadline,
+        latency_budget=config.getoption("--latency-budget"),
     )
 
 

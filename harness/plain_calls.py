@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.compare import Yardstick
 from harness.errors import HarnessError
-from harness.lab import ModelInfo
+from harness.models import ModelInfo
 from harness.targets import Target
 from harness.types import Record
 

@@ -16,14 +16,18 @@ import msgspec
 import pytest
 
 from harness import options as harness_options
+from harness import own_models
 from harness.case import Case, CheckFailed
-from harness.errors import HarnessError
+from harness.errors import HarnessError, NotApplicable
+from harness.known import KnownFailure
 from harness.lab import Lab
 from harness.outcomes import classify, record_of
 from harness.records import read_run
 from harness.report import summary, write_report
 from harness.session import RunSession
 from harness.session import claims as all_claims
+from harness.types import Record
+from harness.usable import total
 from harness.workers import WorkerFailure
 
 CASE = pytest.StashKey[Case]()
@@ -35,7 +39,8 @@ NONE_CHOSEN = "none chosen"
 
 MARKERS = (
     "claims(id, ...): the claims a check decides",
-    "models(trained=False, role='conformance'): which reference models a check runs on",
+    "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
+    "runs on, and which forms of the user's own",
     "targets(runtime='', names=()): which targets a check runs on",
     "full: runs in the full tier only",
 )
@@ -62,6 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
+    if config.option.tbstyle == "auto":
+        # Python's own: pytest's takes a tenth of a second each, and a record has the far side's.
+        config.option.tbstyle = "native"
     if not config.option.xmlpath:
         config.option.xmlpath = str(session.folder / "junit.xml")
 
@@ -98,6 +106,7 @@ def pytest_collection(session: pytest.Session) -> None:
         run.models()
         run.targets()
         run.known  # noqa: B018
+        run.producers  # noqa: B018
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -121,6 +130,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             found = session.targets(**(marker.kwargs if marker else {}))
             ids = [target.name for target in found]
             metafunc.parametrize("target", found or [NONE_CHOSEN], ids=ids or [NONE_CHOSEN])
+        if "producer" in metafunc.fixturenames and "producer" not in given:
+            ids = [f"from-{producer.name}" for producer in session.producers]
+            metafunc.parametrize("producer", session.producers or [NONE_CHOSEN], ids=ids or [NONE_CHOSEN])
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -139,8 +151,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
         unasked = bool(wanted) and not wanted & set(known)
-        nothing = hasattr(item, "callspec") and NONE_CHOSEN in item.callspec.params.values()
-        (dropped if full or unasked or nothing else kept).append(item)
+        nothing = any(value is NONE_CHOSEN for value in own_models.parameters(item).values())
+        unfit = full or unasked or nothing or own_models.senseless(session, item)
+        (dropped if unfit else kept).append(item)
+    # What cannot run here at all is told first, and known before anything else asks for it.
+    kept.sort(key=lambda item: not own_models.is_first_run(item))
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -194,7 +209,11 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
     try:
+        if refusal := own_models.refusal(_of_suites(pyfuncitem), pyfuncitem):
+            pytest.skip(refusal)
         result = yield
+    except NotApplicable as reason:
+        pytest.skip(str(reason))
     except Exception as error:
         # Whatever the check itself stumbles over after a comparison failed comes of the same fault:
         # that comparison is the verdict, and "fail" the outcome.
@@ -234,11 +253,14 @@ def pytest_runtest_makereport(
     outcome = classify(error)
     claims = item_claims(item)
     beyond = _beyond(session, item, claims)
-    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond)
+    warned = session.lab.pool.warned()
+    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond, warned)
     known = session.known.find(record.case)
+    if known is not None and own_models.model_of(session, item) and known.surprise(outcome, _message(error)):
+        known = None  # what is known of reference models may hold for a model of the user's, or not
     if known is not None and outcome != "not-run":
         surprise = known.surprise(outcome, _message(error))
-        record = _with_known(record, known.reason, known.issue, surprise)
+        record = _with_known(record, known, surprise)
         if surprise:
             report.outcome = "failed"
             report.longrepr = f"known failure: {surprise}\n{record.reason}"
@@ -276,8 +298,10 @@ def _message(error: BaseException | None) -> str:
     return str(error)
 
 
-def _with_known(record: Any, reason: str, issue: str, surprise: str) -> Any:
-    return msgspec.structs.replace(record, known=reason, known_issue=issue, surprise=surprise)
+def _with_known(record: Record, known: KnownFailure, surprise: str) -> Record:
+    return msgspec.structs.replace(
+        record, known=known.reason, known_issue=known.issue, known_instead=known.instead, surprise=surprise
+    )
 
 
 def _worker_text(error: WorkerFailure) -> str:
@@ -341,6 +365,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         sentence = summary.verdict(read_run(run.folder)).sentence
         terminalreporter.write_line(sentence)
         terminalreporter.write_line(f"page: {config.stash[PAGE]}")
+    if run.lab.first_runs.done:
+        terminalreporter.write_line(total(run.lab.first_runs.done))
     for problem in [*run.problems, *run.lab.store.repairs]:
         terminalreporter.write_line(f"note: {problem}")
 

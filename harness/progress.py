@@ -29,6 +29,7 @@ from harness.records import read_run
 from harness.report import summary
 from harness.rerun import last_error
 from harness.types import BAD_OUTCOMES, OUTCOMES
+from harness.usable import OWN_TOTAL
 
 POLL_S = 0.2
 PLAIN_EVERY_S = 20.0
@@ -90,8 +91,12 @@ class Follower:
         return last.partition("::")[0].rpartition("/")[2] + "::" + last.partition("::")[2].strip()
 
 
-def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
-    """pytest as a child, followed to its end; its exit status."""
+def start_pytest(root: Path, folder: Path, arguments: list[str]) -> tuple[subprocess.Popen[bytes], Follower]:
+    """pytest as a child that writes its log into the run's folder, and who follows it.
+
+    Raises:
+        HarnessError: the folder cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         log = (folder / "pytest.log").open("wb")
@@ -99,7 +104,6 @@ def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
         raise HarnessError(
             f"the run folder {folder} cannot be made ({error.strerror}): name another with --run-folder"
         ) from error
-    follower = Follower(folder)
     # -v writes a case's name before it runs, which is how the live line knows the current one.
     command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--color=no", *arguments]
     # A session of its own: Ctrl-C then reaches this process alone, which passes it on to pytest
@@ -108,15 +112,21 @@ def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
         child = subprocess.Popen(
             command, cwd=root, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
+    return child, Follower(folder)
+
+
+def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
+    """pytest as a child, followed to its end; its exit status."""
+    child, follower = start_pytest(root, folder, arguments)
     interrupted = False
-    with _signals_interrupt():
+    with signals_interrupt():
         try:
             _follow(child, follower)
         except KeyboardInterrupt:
             interrupted = True
-            _end(child)
+            end_pytest(child)
         except BaseException:
-            _end(child)
+            end_pytest(child)
             raise
     for _ in follower.news():
         pass
@@ -124,7 +134,7 @@ def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def _signals_interrupt() -> Iterator[None]:
+def signals_interrupt() -> Iterator[None]:
     """SIGTERM and SIGHUP end the child too, the way Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -180,7 +190,7 @@ def _line(record: dict[str, Any]) -> str:
     return f"{record['outcome']:>8}  {record['case']}: {record.get('surprise') or record.get('reason', '')}"
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end_pytest(child: subprocess.Popen[bytes]) -> None:
     """Ask pytest to end; kill it and its workers if it takes long or the user asks again."""
     try:
         child.send_signal(signal.SIGINT)
@@ -217,6 +227,9 @@ def _conclude(folder: Path, follower: Follower, status: int, interrupted: bool) 
         )
         return 128 - status
     page = folder / "index.html"
-    out.print(escape(summary.verdict(read_run(folder)).sentence))
+    run = read_run(folder)
+    out.print(escape(summary.verdict(run).sentence))
+    if run.footer is not None and OWN_TOTAL in run.footer.load:
+        out.print(escape(run.footer.load[OWN_TOTAL]))
     out.print(escape(f"page: {page}" if page.exists() else f"log: {follower.log}"))
     return status

@@ -19,6 +19,10 @@ from harness.workers import ROOT
 
 RUNS = "reports"
 MOST_CANDIDATES = 8
+FLAGS = {"producers": "--from"}
+"""Options whose flag is not their field's name."""
+REPEATED = ("targets_file", "producers", "model")
+"""Options given once for each value."""
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -96,8 +100,8 @@ def arguments(options: Options) -> list[str]:
         value = getattr(options, name)
         if value == getattr(default, name):
             continue
-        flag = "--" + name.replace("_", "-")
-        if name == "targets_file":
+        flag = FLAGS.get(name) or "--" + name.replace("_", "-")
+        if name in REPEATED:
             found += [f"{flag}={file}" for file in value]
         else:
             found.append(f"{flag}={','.join(value) if isinstance(value, tuple) else value}")
@@ -112,16 +116,30 @@ def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]
     """
     folder = new_folder(root, "reruns")
     options = msgspec.structs.replace(options_of(run), run_folder=str(folder))
-    command = [sys.executable, "-m", "pytest", record.nodeid, "-q", "-p", "no:cacheprovider", "--color=no"]
+    return run_alone(record.nodeid, record.case, arguments(options), folder, root)
+
+
+def run_alone(
+    nodeid: str, case: str, options: list[str], folder: Path, root: Path
+) -> tuple[int, Record | None]:
+    """Run one check in a pytest of its own: its exit status, and the record of ``case``.
+
+    Args:
+        options: pytest arguments; ``--run-folder=folder`` is one of them.
+
+    Raises:
+        HarnessError: pytest left no records; its own words.
+    """
+    command = [sys.executable, "-m", "pytest", nodeid, "-q", "-p", "no:cacheprovider", "--color=no"]
     done = subprocess.run(
-        [*command, *arguments(options)], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False,
+        [*command, *options], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False,
     )  # fmt: skip
     if not (folder / "records.jsonl").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        raise HarnessError(f"{record.case} could not be run again: {last_error(done.stdout)}")
+        raise HarnessError(f"{case} could not be run: {last_error(done.stdout)}")
     records = {found.case: found for found in read_run(folder).records}
-    return done.returncode, records.get(record.case)
+    return done.returncode, records.get(case)
 
 
 def last_error(text: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, NotApplicable
 from harness.lab import Lab
 from harness.plain_calls import RUNTIMES, text_of
 from harness.records import Run
@@ -62,9 +62,17 @@ def write_script(run: Run, record: Record, root: Path, out: Path | None = None) 
 
 
 def _write(lab: Lab, record: Record, target: Target, folder: Path) -> Path:
+    reason = lab.refusal(record.model)
+    if reason:
+        raise HarnessError(f"{record.model} is refused here: {reason}")
     model = lab.models[record.model]
     layout = "separate" if "separate" in record.case else "combined"
-    files = lab.files(target, model.name, layout)
+    try:
+        files = lab.files(target, model.name, layout)
+    except NotApplicable as error:
+        raise HarnessError(f"{record.case} cannot be told as plain Paddle calls: {error}") from error
+    if model.form and (target.runtime == "dygraph" or (target.runtime == "jit" and "prefix" not in files)):
+        raise HarnessError(f"{record.case} runs your own files: use `harness rerun` without --script")
     feeds = [lab.sample(model.name, batch, seed) for batch, seed in FEEDS]
     oracle = lab.oracle(model.name, feeds)
     yardsticks = lab.yardsticks(model.name, feeds, target.storage)

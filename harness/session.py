@@ -8,23 +8,29 @@ import platform
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import harness
 from harness import known, targets
 from harness.artifacts import Store
 from harness.datasets import locate
 from harness.errors import HarnessError
-from harness.lab import Lab
+from harness.lab import Lab, Producer
 from harness.options import Options, choose
 from harness.records import RecordWriter
 from harness.targets import LEGACY_IR
 from harness.types import Record, RunFooter, RunHeader
+from harness.usable import OWN_TOTAL, Limits, total
+from harness.user_models import FORMS, UserModel, parse, unique
 from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
 
 CLAIMS_FILE = Path(__file__).with_name("claims.toml")
+ONLY_OWN = "none"
+"""What ``--models`` takes for: no reference model, all of the user's own."""
 NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
 
 
@@ -85,37 +91,96 @@ class RunSession:
         Raises:
             HarnessError: no Paddle in the chosen interpreter, an unwritable store, a missing dataset.
         """
+        return self._open(self.options.python, self.options.profile, "logs")
+
+    def _open(self, python: str, profile: str, logs: str) -> Lab:
         store = Store(self.options.store_folder)
         digits, dataset = locate(self.options.dataset, store)
         files = (targets.BUILT_IN, *map(Path, self.options.targets_file))
-        pool = WorkerPool(self.folder / "logs", self.options.python, self.options.deadline)
-        if self.options.profile == "legacy-ir":
+        limits = Limits(self.options.model_timeout, self.options.model_memory)
+        pool = WorkerPool(self.folder / logs, python, self.options.deadline)
+        if profile == "legacy-ir":
             pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
         try:
-            return Lab(pool, store, targets.load(files), digits, dataset)
+            return Lab(pool, store, targets.load(files), digits, dataset, self.user_models, limits)
+        except HarnessError:
+            pool.close()
+            raise
         except WorkerFailure as error:
             pool.close()
             raise HarnessError(
-                f"Paddle does not work in {self.options.python} ({error.failure.type}: "
+                f"Paddle does not work in {python} ({error.failure.type}: "
                 f"{error.failure.message.splitlines()[0]}): install the project's paddle extra there, or "
                 "name another interpreter with --python; `harness doctor` tells more"
             ) from error
 
     @functools.cached_property
+    def producers(self) -> tuple[Producer, ...]:
+        """The environments whose files are loaded here, in the order in which they were named.
+
+        One that is the environment under test shares its lab.
+
+        Raises:
+            HarnessError: two have one name, an interpreter is missing, or Paddle does not work there.
+        """
+        found: dict[str, Producer] = {}
+        for text in self.options.producers:
+            name, python, profile = _producer(text)
+            if name in found:
+                raise HarnessError(f"--from names {name} twice: give each environment a name of its own")
+            own = (python, profile) == (self.options.python, self.options.profile)
+            lab = self.lab if own else self._open(python, profile, f"logs/from-{name}")
+            found[name] = Producer(name, lab)
+        return tuple(found.values())
+
+    @functools.cached_property
     def known(self) -> known.KnownFailures:
         """The expected failures that apply to this release and profile."""
         entries = known.load(self.suites / "known_failures.toml")
-        return known.KnownFailures(entries, self.lab.paddle, self.lab.profile, self.options.tier)
+        lab = self.lab
+        return known.KnownFailures(
+            entries, lab.paddle, lab.profile, self.options.tier, lab.environment["cpu"]["flags"]
+        )
 
-    def models(self, trained: bool = False, role: str = "conformance") -> list[str]:
-        """Names of the chosen models of this tier with that role."""
-        chosen = choose("reference model", self.options.models, list(self.lab.models))
+    @functools.cached_property
+    def user_models(self) -> tuple[UserModel, ...]:
+        """The models that ``--model`` names.
+
+        Raises:
+            HarnessError: a file is missing, or two models have one name.
+        """
+        found = [model for text in self.options.model for model in parse(text)]
+        return tuple(unique(found))
+
+    @property
+    def only_users(self) -> bool:
+        """Whether ``--models`` asks for models of the user's own and for no reference model."""
+        own = {ONLY_OWN, *(model.name for model in self.user_models)}
+        return bool(self.options.models) and own.issuperset(self.options.models)
+
+    def models(
+        self, trained: bool = False, role: str = "conformance", forms: Sequence[str] = FORMS
+    ) -> list[str]:
+        """Names of the chosen models of this tier with that role.
+
+        ``role``: ``"user"`` for the user's own, ``"any"``, or a reference model's; with
+        ``"conformance"`` the user's own of these ``forms`` are among them.
+        """
+        wanted = self.options.models
+        if ONLY_OWN in wanted:
+            if not self.user_models:
+                raise HarnessError(f"--models {ONLY_OWN} leaves no model: name your own with --model")
+            wanted = (*(n for n in wanted if n != ONLY_OWN), *(model.name for model in self.user_models))
+        chosen = choose("model", wanted, list(self.lab.models))
         tiers = ("quick", "full") if self.options.tier == "full" or self.options.models else ("quick",)
         infos = (self.lab.models[name] for name in chosen)
         return [
             info.name
             for info in infos
-            if info.tier in tiers and (info.trained or not trained) and (role == "any" or info.role == role)
+            if info.tier in tiers
+            and (info.trained or not trained)
+            and (role in ("any", info.role) or (role == "user" and info.form))
+            and (not info.form or info.form in forms)
         ]
 
     def targets(self, runtime: str = "", names: tuple[str, ...] = ()) -> list[targets.Target]:
@@ -148,7 +213,7 @@ class RunSession:
                     name: list(value) if isinstance(value, tuple) else value
                     for name, value in ((n, getattr(self.options, n)) for n in Options.__struct_fields__)
                 },
-                environment={**lab.environment, "dataset": lab.dataset},
+                environment={**lab.environment, "dataset": lab.dataset, **self._own()},
                 harness={
                     "version": harness.__version__,
                     "python": platform.python_version(),
@@ -160,6 +225,10 @@ class RunSession:
             )
         )
         self._point_latest()
+
+    def _own(self) -> dict[str, Any]:
+        own = {model.name: model.form for model in self.user_models}
+        return {"user_models": own} if own else {}
 
     def _point_latest(self) -> None:
         if self.folder.parent != self.root / "reports":
@@ -194,6 +263,7 @@ class RunSession:
                         "artifacts reused": lab.store.reused,
                         "store repairs": list(lab.store.repairs),
                         "workers replaced": lab.pool.replaced,
+                        **({OWN_TOTAL: total(lab.first_runs.done)} if lab.first_runs.done else {}),
                     },
                 )
             )
@@ -201,5 +271,25 @@ class RunSession:
 
     def close(self) -> None:
         """End the workers."""
-        if "lab" in self.__dict__:
-            self.lab.pool.close()
+        labs = [self.lab] if "lab" in self.__dict__ else []
+        labs += [producer.lab for producer in self.__dict__.get("producers", ())]
+        for lab in dict.fromkeys(labs):
+            lab.pool.close()
+
+
+def _producer(text: str) -> tuple[str, str, str]:
+    """Name, interpreter and profile of ``NAME=PYTHON[@PROFILE]``, or of a release.
+
+    Raises:
+        HarnessError: it is neither.
+    """
+    name, given, rest = text.partition("=")
+    if not given:
+        from harness.environments import resolve_one
+
+        environment = resolve_one(text)
+        return environment.name, environment.python, environment.profile
+    python, _, profile = rest.partition("@")
+    if not name or not python or profile not in ("", "default", "legacy-ir"):
+        raise HarnessError(f"--from {text} is not NAME=PYTHON, NAME=PYTHON@legacy-ir, or a release")
+    return name, python, profile or "default"

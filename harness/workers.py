@@ -76,6 +76,19 @@ class WorkerFailure(Exception):
         self.call = call
         self.failure = failure
 
+    @property
+    def sentence(self) -> str:
+        """What happened, in a line: Paddle's messages start with a C++ stack."""
+        lines = [line.strip() for line in self.failure.message.splitlines() if line.strip()]
+        summary = [i for i, line in enumerate(lines) if "Error Message Summary" in line]
+        rest = [line for line in lines[summary[-1] + 1 :] if set(line) - {"-"}] if summary else lines
+        told = rest or lines or ["(no message)"]
+        # dy2static's messages quote the converted code first and end with the error.
+        text = f"{self.failure.type}: {told[-1] if told[0] == 'In transformed code:' else told[0]}"
+        # A C++ exception that nobody caught says in the log only what it was.
+        thrown = [line.strip() for line in self.failure.log_tail.splitlines() if "what():" in line]
+        return f"{text}; {thrown[-1]}" if thrown and self.outcome == "crash" else text
+
 
 class RemoteError(WorkerFailure):
     """The far side raised a Python exception; type, message and traceback are kept."""
@@ -101,11 +114,18 @@ class Worker:
     Attributes:
         spec: interpreter and environment variables.
         log: file with all the process printed, C++ included.
+        heard: Python warnings that its calls raised; a pool's workers share one set.
+        guests: what a worker is told before its first call, and again where it has changed.
     """
 
-    def __init__(self, spec: WorkerSpec, log: Path) -> None:
+    def __init__(
+        self, spec: WorkerSpec, log: Path, heard: set[str] | None = None, guests: Guests | None = None
+    ) -> None:
         self.spec = spec
         self.log = log
+        self.heard = set() if heard is None else heard
+        self.guests = guests or Guests()
+        self._told: dict[str, Any] = {}
         self._mark = 0
         self._ended = False
         if not os.access(spec.python, os.X_OK):
@@ -140,14 +160,16 @@ class Worker:
             WorkerTimeout: no answer after ``deadline`` seconds; the process was killed.
         """
         self._mark = self.log.stat().st_size if self.log.exists() else 0
+        request = {"call": name, "arguments": arguments, **self.guests.news(self._told)}
         try:
-            self._channel.send(pack({"call": name, "arguments": arguments}))
+            self._channel.send(pack(request))
             answer = unpack(self._channel.receive(deadline))
         except self._channel.TimeoutError:
             self.kill()
             raise WorkerTimeout(name, self._failure("deadline", f"no answer in {deadline:g} s")) from None
         except (EOFError, OSError):
             raise WorkerCrash(name, self._died()) from None
+        self.heard.update(answer.get("warnings", ()))
         if "raised" in answer:
             raise RemoteError(
                 name, self._failure(answer["raised"], answer["message"], traceback=answer["traceback"])
@@ -195,6 +217,30 @@ class Worker:
         return RemoteFailure(type=kind, message=message, log_tail=tail, **more)
 
 
+class Guests:
+    """The user's models as their workers know them, and the memory a worker may take.
+
+    Attributes:
+        models: declarations in plain values by name; a changed one is a new dict.
+        memory: bytes that a process may allocate, its own quarter of a GiB included; 0: no limit.
+    """
+
+    def __init__(self) -> None:
+        self.models: dict[str, dict[str, Any]] = {}
+        self.memory = 0
+
+    def news(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What a worker that has been told ``told`` does not know yet; it then counts as told."""
+        found: dict[str, Any] = {}
+        models = [given for name, given in list(self.models.items()) if told.get(name) is not given]
+        if models:
+            found["models"] = models
+            told.update({given["name"]: given for given in models})
+        if self.memory and "" not in told:
+            found["memory"] = told[""] = self.memory
+        return found
+
+
 class WorkerPool:
     """Warm workers by specification, and fresh ones on request.
 
@@ -207,6 +253,8 @@ class WorkerPool:
         self.default = WorkerSpec(python)
         self.deadline = deadline
         self.replaced = 0
+        self.heard: set[str] = set()
+        self.guests = Guests()
         self._warm: dict[WorkerSpec, Worker] = {}
         self._standby: dict[WorkerSpec, Future[Worker]] = {}
         self._numbers = itertools.count(1)
@@ -217,7 +265,7 @@ class WorkerPool:
     def _start(self, spec: WorkerSpec, warm_up: bool = False) -> Worker:
         with self._lock:
             number = next(self._numbers)
-        worker = Worker(spec, self.logs / f"worker-{number:03d}.log")
+        worker = Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, self.guests)
         if warm_up:
             with contextlib.suppress(WorkerFailure):  # the first real call will meet it again
                 worker.call("environment.import_paddle", START_DEADLINE_S)
@@ -236,6 +284,26 @@ class WorkerPool:
             self.replaced += worker is not None
             worker = self._warm[spec] = self._start(spec)
         return worker
+
+    @contextlib.contextmanager
+    def elsewhere(self, new: bool, spec: WorkerSpec | None = None) -> Iterator[Worker]:
+        """Another process than the rest of the run has: a :meth:`fresh` one if ``new``.
+
+        Else the one that the last such block had, which saves the seconds of a start where being
+        another process is what matters, and not being new.
+        """
+        spec = spec or self.default
+        if new:
+            with self.fresh(spec) as worker:
+                yield worker
+        else:
+            yield self.warm(spec.with_env({"HARNESS_PROCESS": "elsewhere"}))
+
+    def warned(self) -> tuple[str, ...]:
+        """Python warnings of the calls since this was last asked."""
+        found = tuple(sorted(self.heard))
+        self.heard.clear()
+        return found
 
     def discard(self, spec: WorkerSpec | None = None) -> None:
         """End the warm worker: the next call starts another."""

@@ -77,6 +77,7 @@ def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) 
 
 
 @pytest.mark.claims("002-formats")
+@pytest.mark.models(forms=("layer", "graph"))
 def test_static_program_built_by_hand(case: Case, lab: Lab, model: str) -> None:
     """A program built in static graph mode and saved there gives what the dynamic graph gives."""
     feeds = feeds_of(lab, model)[:4]

@@ -34,7 +34,7 @@ def measure(
     feed = lab.sample(model, batch)
     (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed], target.storage)
     files = lab.files(target, model)
-    budget = BUDGET_S[run.options.tier]
+    budget = run.options.latency_budget or BUDGET_S[run.options.tier]
     worker = lab.pool.warm(lab.spec(target))
     with lab.pool.quiet():
         base = worker.call("timing.reset_peak", lab.pool.deadline)

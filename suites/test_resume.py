@@ -43,18 +43,21 @@ def check(
     model: str,
     config: dict[str, Any],
     after: tuple[int, ...],
+    new: bool = True,
 ) -> None:
     """Train once uninterrupted, then go on from each interruption in a process that did not train.
 
     The full tier takes a fresh process for each interruption; the quick tier one for all, where
-    only the first is the process's first work.
+    only the first is the process's first work. Where that is not ``new`` either, it is the process
+    that resumed the case before: another one than trained, without the seconds of a start.
     """
     arguments = {"model": model, "config": config, "digits": str(lab.digits), "steps": STEPS}
     whole = lab.pool.call("resume.uninterrupted", save_after=after, folder=str(folder), **arguments)
     case.at_least("loss steps", float(len(whole["losses"])), float(STEPS))
-    groups = [(step,) for step in after] if run.options.tier == "full" else [after]
+    full = run.options.tier == "full"
+    groups = [(step,) for step in after] if full else [after]
     for group in groups:
-        with lab.pool.fresh(lab.spec()) as worker:
+        with lab.pool.elsewhere(new or full, lab.spec()) as worker:
             for step in group:
                 resumed = worker.call(
                     "resume.resumed", lab.pool.deadline, folder=str(folder / str(step)), **arguments
@@ -72,14 +75,14 @@ def test_optimizers_and_schedulers(
 ) -> None:
     """Resuming with parameters and optimizer state repeats losses, rates and final state bit for bit."""
     config = {"optimizer": optimizer, "scheduler": scheduler}
-    check(case, lab, run_session, tmp_path, "lenet", config, INTERRUPTIONS)
+    check(case, lab, run_session, tmp_path, "lenet", config, INTERRUPTIONS, new=False)
 
 
 @pytest.mark.claims("000-resume")
 @pytest.mark.parametrize("after", range(1, STEPS))
 def test_after_any_step(case: Case, lab: Lab, run_session: RunSession, after: int, tmp_path: Path) -> None:
     """Adam's training can be interrupted after any step."""
-    check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam"}, (after,))
+    check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam"}, (after,), new=False)
 
 
 @pytest.mark.claims("000-resume")

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from harness.case import Case, bitwise_all
 from harness.lab import Lab
+from harness.session import RunSession
 
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int8", "uint8",
@@ -25,8 +26,8 @@ PROTOCOLS = (2, 3, 4)
 
 @pytest.mark.claims("000-save")
 @pytest.mark.models(trained=True)
-def test_network_state(case: Case, lab: Lab, model: str, tmp_path: Path) -> None:
-    """A network's state dict, buffers included, loads bit-equal in a fresh process, names in order."""
+def test_network_state(case: Case, lab: Lab, run_session: RunSession, model: str, tmp_path: Path) -> None:
+    """A network's state dict, buffers included, loads bit-equal in another process, names in order."""
     weights = lab.artifact("checkpoint", model).file("model.pdparams")
     paths = {protocol: str(tmp_path / f"model-{protocol}.pdparams") for protocol in PROTOCOLS}
     saved = {
@@ -35,7 +36,7 @@ def test_network_state(case: Case, lab: Lab, model: str, tmp_path: Path) -> None
         )
         for protocol, path in paths.items()
     }
-    with lab.pool.fresh(lab.spec()) as worker:
+    with lab.pool.elsewhere(run_session.options.tier == "full", lab.spec()) as worker:
         for protocol, path in paths.items():
             loaded = worker.call("roundtrip.state_of", lab.pool.deadline, path=path)
             restored = worker.call("roundtrip.set_and_read", lab.pool.deadline, model=model, path=path)

@@ -31,6 +31,7 @@ def test_configuration_read_back(case: Case, lab: Lab, target: Target) -> None:
 
 
 @pytest.mark.claims("002-predictor")
+@pytest.mark.models(forms=())
 @pytest.mark.targets(runtime="predictor")
 def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None:
     """The engine's own log shows the primitives, precision and passes that the target stands for."""

@@ -45,11 +45,14 @@ def inspect(lab: Lab, model: str, layout: str = "combined") -> Any:
 
 
 @pytest.mark.claims("000-prune-topology", "000-export")
+@pytest.mark.models(forms=("layer",))
 def test_no_training_operators(case: Case, lab: Lab, model: str) -> None:
     """A network exported straight after training has no training operator and no layer in train mode."""
     found = inspect(lab, model)
     names = [op["name"] for op in found["operators"]]
     case.measures["operators"] = len(names)
+    case.measures["operators_by_name"] = {name: names.count(name) for name in sorted(set(names))}
+    case.measures["sizes"] = found["sizes"]
     case.at_least("operators in the inference program", float(len(names)), 3.0)
     case.exact("operators of loss, backward or optimizer", training_operators(names), [])
     case.exact("dropout and normalisation in train mode", train_mode(found["operators"]), [])
@@ -58,6 +61,7 @@ def test_no_training_operators(case: Case, lab: Lab, model: str) -> None:
 
 
 @pytest.mark.claims("000-prune-topology")
+@pytest.mark.models(forms=())
 def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None:
     """The training program has the operators the inference program lacks, and is larger."""
     if lab.models[model].converted:
@@ -73,6 +77,7 @@ def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None
 
 
 @pytest.mark.claims("000-prune-topology")
+@pytest.mark.models(forms=())
 def test_normalized_program(case: Case, lab: Lab, model: str) -> None:
     """`normalize_program` cuts a training program down to prediction."""
     if lab.models[model].converted:
@@ -85,6 +90,7 @@ def test_normalized_program(case: Case, lab: Lab, model: str) -> None:
 
 
 @pytest.mark.claims("002-combined", "000-export")
+@pytest.mark.models(forms=("layer",))
 def test_parameters(case: Case, lab: Lab, model: str) -> None:
     """The combined file holds every parameter once, in float32, and little besides."""
     found = inspect(lab, model)

@@ -263,3 +263,26 @@ def test_one_stray_value_anywhere_fails(array: np.ndarray, data: st.DataObject) 
 def test_bfloat16_yardstick_uses_one_unit_of_bfloat16() -> None:
     coarse = Yardstick([TRUTH], [TRUTH], "bfloat16")
     assert coarse.rmse == pytest.approx(2.0**-8 * np.abs(TRUTH).max())
+
+
+def test_integer_outputs_may_change_as_often_as_the_reference_saw() -> None:
+    """An argmax is a near-tie where coarser arithmetic decides otherwise."""
+    oracle = np.arange(100)
+    seen = np.where(oracle < 2, -1, oracle)
+    yardstick = Yardstick([seen], [oracle], multiple=4.0)
+    assert yardstick.changed == pytest.approx(0.08)
+    for wrong, ok in ((8, True), (9, False)):
+        assert close("label", np.where(oracle < wrong, -1, oracle), oracle, yardstick).ok is ok
+
+
+def test_complex_outputs_are_compared_in_both_parts() -> None:
+    rng = np.random.default_rng(1)
+    oracle = rng.normal(size=(4, 5)) + 1j * rng.normal(size=(4, 5))
+    reference = oracle.astype("complex64")
+    yardstick = Yardstick([reference], [oracle])
+    assert close("spectrum", reference, oracle, yardstick).ok
+    for part in (1.0, 1j):
+        found = close("spectrum", reference + np.complex64(1e-4 * part), oracle, yardstick)
+        assert not found.ok
+        assert found.headroom is not None
+        assert found.headroom > 1

@@ -354,7 +354,7 @@ def test_without_suites_the_plugin_does_nothing(folder: Path, command: Command) 
     ("option", "words"),
     [
         ("--claims=no-such", "no claim named no-such: choose from 000-train"),
-        ("--models=lenett", "no reference model named lenett: choose from "),
+        ("--models=lenett", "no model named lenett: choose from "),
         pytest.param("--targets=jit,jot", "no target named jot: choose from dygraph", marks=pytest.mark.slow),
         ("--deadline=0", "--deadline takes a number of seconds above 0"),
         ("--run-folder=both", "already holds a run: name another folder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -290,3 +291,29 @@ def test_failures_share_one_base() -> None:
         "timeout",
     }
     assert all(issubclass(kind, WorkerFailure) for kind in (RemoteError, WorkerCrash, WorkerTimeout))
+
+
+def test_warnings_are_heard_on_every_call(bare_pool: WorkerPool) -> None:
+    """Python shows a warning once a process: a record must not depend on the cases before it."""
+    for _ in range(2):
+        bare_pool.call("selftest.warn", text="old at /some/folder/file.py:12", times=3)
+        assert bare_pool.warned() == ("UserWarning: old at file.py",)
+    with pytest.raises(RemoteError):
+        bare_pool.call("selftest.warn", text="then", times=1, raising=True)
+    assert bare_pool.warned() == ("UserWarning: then",)
+    bare_pool.call("selftest.echo", value=1)
+    assert bare_pool.warned() == ()
+
+
+def test_warnings_with_changing_numbers_do_not_fill_the_record(bare_pool: WorkerPool) -> None:
+    bare_pool.call("selftest.warn", text="step {}", times=500)
+    assert 10 < len(bare_pool.warned()) < 100
+
+
+def test_elsewhere_is_another_process_and_a_new_one_if_asked(bare_pool: WorkerPool) -> None:
+    pids = []
+    for new in (False, False, True):
+        with bare_pool.elsewhere(new) as worker:
+            pids.append(worker.pid)
+    assert pids[0] == pids[1] != pids[2]
+    assert bare_pool.warm().pid not in (*pids, os.getpid())

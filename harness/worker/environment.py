@@ -48,6 +48,7 @@ def describe() -> Dict[str, Any]:
         "interpreter": sys.executable,
         "numpy": numpy.__version__,
         "packages": packages(),
+        "installed": installed(),
         "cpu": cpu(),
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
         "platform": platform.platform(),
@@ -72,6 +73,15 @@ def packages() -> Dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def installed() -> Dict[str, str]:
+    """Every installed distribution and its version: what a gate looks for unintended differences in."""
+    found = {
+        (dist.metadata["Name"] or "?").lower().replace("_", "-"): dist.version
+        for dist in metadata.distributions()
+    }
+    return dict(sorted(found.items()))
 
 
 def cpu() -> Dict[str, Any]:

@@ -16,7 +16,8 @@ class Input:
     """One input of a network.
 
     ``shape`` has ``None`` where a dimension is dynamic; axis 0 is the batch.
-    Sampled values are uniform in ``[low, high)``; integers for integer dtypes.
+    Sampled values are uniform in ``[low, high)``; integers for integer dtypes, either of both for
+    booleans. Dynamic dimensions behind the batch take ``dynamic``.
     """
 
     name: str
@@ -24,13 +25,20 @@ class Input:
     dtype: str = "float32"
     low: float = 0.0
     high: float = 1.0
+    dynamic: int = 8
 
-    def sample(self, batch: int, rng: np.random.Generator, dynamic: int = 8) -> np.ndarray:
-        """Random values of ``batch`` rows; other dynamic dimensions take ``dynamic``."""
-        shape = tuple(
-            (batch if axis == 0 else dynamic) if size is None else size
+    def size(self, batch: int) -> Tuple[int, ...]:
+        """The shape with ``batch`` rows; a fixed axis 0 stays as it is."""
+        return tuple(
+            (batch if axis == 0 else self.dynamic) if size is None else size
             for axis, size in enumerate(self.shape)
         )
+
+    def sample(self, batch: int, rng: np.random.Generator) -> np.ndarray:
+        """Random values of ``batch`` rows."""
+        shape = self.size(batch)
+        if self.dtype == "bool":
+            return rng.integers(0, 2, size=shape).astype("bool")
         if np.issubdtype(np.dtype(self.dtype), np.integer):
             return rng.integers(int(self.low), int(self.high), size=shape).astype(self.dtype)
         return rng.uniform(self.low, self.high, size=shape).astype(self.dtype)

@@ -11,7 +11,11 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 import paddle
 
+from harness.worker import user_models
 from harness.worker.model import ReferenceModel
+
+NARROW = (np.float32, np.float16)
+"""What the oracle widens to float64."""
 
 
 @lru_cache(maxsize=1)
@@ -30,11 +34,15 @@ def _all() -> Dict[str, ReferenceModel]:
 
 
 def get(name: str) -> ReferenceModel:
-    """The reference model of that name.
+    """The reference model of that name, or the user's.
 
     Raises:
         KeyError: there is none; the message lists those there are.
+        Whatever loading a model of the user's raises.
     """
+    if user_models.declared(name):
+        found: ReferenceModel = user_models.get(name)
+        return found
     if name not in _all():
         raise KeyError(f"no reference model {name!r}; there are {', '.join(_all())}")
     return _all()[name]
@@ -83,7 +91,7 @@ def network(model: ReferenceModel, weights: Optional[str] = None, dtype: str = "
         state = paddle.load(weights, return_numpy=True)
         missing, unexpected = net.set_state_dict(
             {
-                name: value.astype(dtype) if value.dtype == np.float32 else value
+                name: value.astype(dtype) if dtype != "float32" and value.dtype in NARROW else value
                 for name, value in ((k, np.asarray(v)) for k, v in state.items())
             }
         )
@@ -93,10 +101,15 @@ def network(model: ReferenceModel, weights: Optional[str] = None, dtype: str = "
 
 
 def outputs_of(result: Any) -> List[Any]:
-    """A network's result as a list of tensors, whichever way it nests them."""
+    """A network's result as a list of tensors, whichever way it nests them.
+
+    Dicts by their sorted keys, as Paddle's export flattens them; what is no tensor is left out.
+    """
+    if isinstance(result, dict):
+        return [tensor for key in sorted(result) for tensor in outputs_of(result[key])]
     if isinstance(result, (list, tuple)):
         return [tensor for item in result for tensor in outputs_of(item)]
-    return [result]
+    return [] if result is None or isinstance(result, (bool, int, float, str)) else [result]
 
 
 def input_specs(model: ReferenceModel) -> List[Any]:
@@ -108,8 +121,9 @@ def input_specs(model: ReferenceModel) -> List[Any]:
 
 
 def tensors(feed: Sequence[np.ndarray], dtype: str = "float32") -> List[Any]:
-    """A feed as tensors; floating inputs in ``dtype``."""
+    """A feed as tensors: as it is, or its floating inputs in another ``dtype`` than float32."""
+    wider = dtype != "float32"
     return [
-        paddle.to_tensor(array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array)
+        paddle.to_tensor(array.astype(dtype) if wider and np.issubdtype(array.dtype, np.floating) else array)
         for array in feed
     ]

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import pytest
 
 from harness.case import Case
-from harness.lab import Lab
+from harness.lab import Lab, Producer
 from harness.options import Options
 from harness.types import Comparison
 from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
@@ -268,6 +268,8 @@ class Teeth:
                 fixtures[name] = case
             elif name == "lab":
                 fixtures[name] = lab
+            elif name == "producer":
+                fixtures[name] = Producer("itself", lab)
             elif name == "run_session":
                 fixtures[name] = Run()
             elif name == "benchmark":

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 import paddle
 from paddle.jit.dy2static.convert_call_func import convert_call
 
-from harness.worker import models, programs
+from harness.worker import models, programs, user_models
 from harness.worker.recipes import Job, recipe
 
 
@@ -33,12 +33,14 @@ def jit(job: Job) -> Dict[str, Any]:
     net = models.network(job.model)
     net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
     # Document 000 exports straight after training; the network stays in train mode on
-    # purpose, so that what is exported shows whether Paddle itself cuts the topology.
-    net.train()
+    # purpose, so that what is exported shows whether Paddle itself cuts the topology. The user's
+    # own code may do other things in train mode, and is exported as it is deployed.
+    own = user_models.declared(job.model.name)
+    (net.eval if own else net.train)()
     static = paddle.jit.to_static(net, input_spec=models.input_specs(job.model))
     prefix = job.path("inference_model", "model")
     paddle.jit.save(static, prefix)
-    return {"program": os.path.relpath(program_file(prefix), job.out), "was_training": True}
+    return {"program": os.path.relpath(program_file(prefix), job.out), "was_training": not own}
 
 
 @contextlib.contextmanager

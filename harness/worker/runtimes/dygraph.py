@@ -2,7 +2,8 @@
 
 Options: ``dtype`` (``"float64"`` makes it the oracle) and ``storage`` (``"bfloat16"`` rounds
 parameters, inputs and every sublayer's output to that type, in float64 arithmetic: what
-storing in bfloat16 costs, with exact arithmetic in between).
+storing in bfloat16 costs, with exact arithmetic in between). ``perturb`` moves parameters and
+inputs by that relative size (``draw``: which time).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
-from harness.worker import models
+from harness.worker import models, perturbation
 from harness.worker.model import ReferenceModel
 
 
@@ -29,6 +30,10 @@ class Session:
         self.dtype = options.get("dtype", "float64" if self.storage else "float32")
         self.net = models.network(model, files["params"], self.dtype)
         self.net.eval()
+        self.perturb = float(options.get("perturb", 0.0))
+        self.rng = np.random.default_rng(int(options.get("draw", 0)))
+        if self.perturb:
+            perturbation.move_network(self.net, self.perturb, self.rng)
         if self.storage:
             for parameter in self.net.parameters():
                 parameter.set_value(round_to_bfloat16(parameter.numpy()))
@@ -38,10 +43,17 @@ class Session:
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
         """Outputs in eval mode, without gradients."""
+        if self.perturb:
+            feed = perturbation.move_feed(feed, self.perturb, self.rng)
         if self.storage:
             feed = [round_to_bfloat16(a) if np.issubdtype(a.dtype, np.floating) else a for a in feed]
-        with paddle.no_grad():
-            return [t.numpy() for t in models.outputs_of(self.net(*models.tensors(feed, self.dtype)))]
+        # What a network makes in its forward (zeros, say) is of the default type.
+        paddle.set_default_dtype(self.dtype)
+        try:
+            with paddle.no_grad():
+                return [t.numpy() for t in models.outputs_of(self.net(*models.tensors(feed, self.dtype)))]
+        finally:
+            paddle.set_default_dtype("float32")
 
     def describe(self) -> Dict[str, Any]:
         return {

@@ -1,6 +1,7 @@
 """`paddle.jit.load`: the exported program as a layer.
 
-Files: ``prefix`` (path without ending, as `jit.save` was given it).
+Files: ``prefix`` (path without ending, as `jit.save` was given it), or ``folder`` and ``program`` (the
+older layout, one file per parameter).
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ def available(options: Mapping[str, Any]) -> Optional[str]:
 
 
 class Session:
-    """Needs ``files["prefix"]``."""
+    """Needs ``files["prefix"]``, or ``files["folder"]`` and ``files["program"]``."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
-        self.layer = paddle.jit.load(files["prefix"])
+        if "prefix" in files:
+            self.layer = paddle.jit.load(files["prefix"])
+        else:
+            self.layer = paddle.jit.load(files["folder"], model_filename=files["program"])
         self.layer.eval()
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:

@@ -3,7 +3,7 @@
 Files: ``folder`` and ``program`` (file name), and either ``params`` (file name of the combined
 parameters) or nothing (one file per parameter in the folder). Option ``in_memory`` hands the
 bytes of program and parameters over instead; ``load_vars`` reads separate files with
-`load_vars`.
+`load_vars`. ``perturb`` moves parameters and inputs by that relative size (``draw``: which time).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
-from harness.worker import programs
+from harness.worker import perturbation, programs
 from harness.worker.model import ReferenceModel
 
 
@@ -28,11 +28,15 @@ class Session:
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.scope = paddle.static.Scope()
+        self.perturb = float(options.get("perturb", 0.0))
+        self.rng = np.random.default_rng(int(options.get("draw", 0)))
         paddle.enable_static()
         try:
             with paddle.static.scope_guard(self.scope):
                 self.executor = paddle.static.Executor(paddle.CPUPlace())
                 self.program, self.feeds, self.fetches = self._load(files, options)
+                if self.perturb:
+                    perturbation.move_scope(self.program, self.perturb, self.rng)
         finally:
             paddle.disable_static()
 
@@ -72,6 +76,8 @@ class Session:
         return loaded, feeds, fetches
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
+        if self.perturb:
+            feed = perturbation.move_feed(feed, self.perturb, self.rng)
         paddle.enable_static()
         try:
             with paddle.static.scope_guard(self.scope):

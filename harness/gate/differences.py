@@ -1,0 +1,89 @@
+"""What differs between two environments besides what was asked about, and what it could explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from harness.gate.result import Change, Difference
+from harness.types import RunHeader
+
+NUMERIC = ("numerically worse", "numerically better")
+SPEED = ("slower", "faster")
+ANY = ("broken", "missing", "new", "fixed", *NUMERIC, *SPEED)
+
+_FACTS: tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...] = (
+    # What, where it stands in the environment, whether it is the change asked about, what it explains.
+    ("Paddle", ("paddle", "version"), True, ()),
+    ("Paddle commit", ("paddle", "commit"), True, ()),
+    ("CUDA build", ("paddle", "cuda"), False, ANY),
+    ("GPUs", ("paddle", "devices"), False, ANY),
+    ("intermediate representation", ("profile",), True, ()),
+    ("Python", ("python",), False, ("broken", "fixed", *SPEED)),
+    ("NumPy", ("numpy",), False, ("broken", "fixed", *NUMERIC, *SPEED)),
+    ("processor", ("cpu", "model"), False, (*NUMERIC, *SPEED)),
+    ("processor flags", ("cpu", "flags"), False, ("broken", "fixed", *NUMERIC, *SPEED)),
+    ("cores", ("cpu", "cores"), False, SPEED),
+    ("governor", ("cpu", "governor"), False, SPEED),
+    ("memory", ("cpu", "memory_gib"), False, SPEED),
+    ("threads", ("threads",), False, (*NUMERIC, *SPEED)),
+    ("platform", ("platform",), False, SPEED),
+    ("digits", ("dataset", "digest"), False, ANY),
+)
+_CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("tier", ("missing", "new")),
+    ("models", ("missing", "new")),
+    ("model", ("missing", "new")),
+    ("targets", ("missing", "new")),
+    ("claims", ("missing", "new")),
+    ("targets_file", ("missing", "new")),
+    ("deadline", ("broken", "fixed")),
+)
+PADDLES = ("paddlepaddle", "paddlepaddle-gpu")
+BRAND = "numpy"
+
+
+def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
+    """Every difference of the two headers that a reader should know of."""
+    old, new = baseline.environment, candidate.environment
+    for what, keys, intended, explains in _FACTS:
+        a, b = _at(old, keys), _at(new, keys)
+        if a != b:
+            yield Difference(what, _text(a, b), _text(b, a), intended, () if intended else explains)
+    kind = "installed" if "installed" in old and "installed" in new else "packages"
+    yield from _packages(old.get(kind) or {}, new.get(kind) or {})
+    for what, explains in _CHOICES:
+        a, b = baseline.options.get(what), candidate.options.get(what)
+        if (a or None) != (b or None):
+            yield Difference(f"option --{what.replace('_', '-')}", _text(a, b), _text(b, a), False, explains)
+    a, b = baseline.harness.get("version"), candidate.harness.get("version")
+    if a != b:
+        yield Difference("harness", str(a), str(b), False, ANY)
+
+
+def _packages(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
+    for name in sorted(old.keys() | new.keys()):
+        if name == BRAND or old.get(name) == new.get(name):
+            continue  # NumPy has a line of its own
+        intended = name in PADDLES
+        # The flows that use these packages are the only ones they could explain; no suite does yet.
+        yield Difference(name, old.get(name, "not installed"), new.get(name, "not installed"), intended)
+
+
+def _at(value: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _text(value: Any, other: Any) -> str:
+    """Of two long lists, what only this one has."""
+    if isinstance(value, list) and isinstance(other, list):
+        only = [str(item) for item in value if item not in other]
+        return ", ".join(only) or "nothing more"
+    return "not recorded" if value is None else str(value)
+
+
+def explaining(change: Change, differences: tuple[Difference, ...]) -> tuple[str, ...]:
+    """The unintended differences that could explain a change."""
+    return tuple(d.what for d in differences if not d.intended and change.verdict in d.explains)

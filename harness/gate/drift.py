@@ -1,0 +1,145 @@
+"""What moved between two records of one case although its verdict did not have to."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from harness.gate.result import CurvePair, Drift, Speed
+from harness.types import BAD_OUTCOMES, Record
+
+TOLERANCE_RATIO = 1.5
+TOLERANCE_FLOOR = 0.05
+"""A share of the allowance below which a change of it is not worth a line."""
+
+
+def drifts(before: Record, after: Record) -> Iterator[Drift]:
+    """Everything that is worth a line, most telling first."""
+    yield from _messages(before, after)
+    yield from _numbers("accuracy", _accuracies(before), _accuracies(after))
+    yield from _curves(before, after)
+    yield from _tolerance(before, after)
+    yield from _operators(before, after)
+    yield from _files(before, after)
+
+
+def _messages(before: Record, after: Record) -> Iterator[Drift]:
+    if before.outcome in BAD_OUTCOMES and after.outcome in BAD_OUTCOMES:
+        old, new = tame(before.reason), tame(after.reason)
+        if (before.outcome, old) != (after.outcome, new):
+            yield Drift("message", before.case, f"{before.outcome}: {old}", f"{after.outcome}: {new}")
+
+
+def tame(reason: str) -> str:
+    """A reason without what differs from run to run: values, folders, addresses and byte offsets."""
+    text = re.split(r"; (?:worst at|got) ", reason, maxsplit=1)[0]
+    text = re.sub(r"\b\d+ of (\d+) (comparisons|elements)", r"some of \1 \2", text)
+    text = re.sub(r"(/[\w.@+-]+)+/", "…/", text)
+    text = re.sub(r"0x[0-9a-f]+", "0x…", text)
+    return re.sub(r"\bposition \d+: \w[\w ]*", "position …", text)
+
+
+def _accuracies(record: Record) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in record.measures.items():
+        if "accuracy" not in name:
+            continue
+        for index, item in enumerate(value if isinstance(value, list) else [value]):
+            if isinstance(item, int | float):
+                found[f"{name}[{index}]" if isinstance(value, list) else name] = float(item)
+    return found
+
+
+def _numbers(kind: Any, before: dict[str, float], after: dict[str, float]) -> Iterator[Drift]:
+    for name in before.keys() & after.keys():
+        if before[name] != after[name]:
+            ratio = after[name] / before[name] if before[name] else None
+            yield Drift(kind, name, f"{before[name]:.6g}", f"{after[name]:.6g}", ratio)
+
+
+def _curves(before: Record, after: Record) -> Iterator[Drift]:
+    for pair in curve_pairs(before, after):
+        if pair.first_difference is not None:
+            largest = "not comparable" if pair.largest is None else f"by up to {pair.largest:.3g}"
+            yield Drift("loss curve", pair.name, "", f"differs from step {pair.first_difference}, {largest}")
+
+
+def curve_pairs(before: Record, after: Record) -> Iterator[CurvePair]:
+    """The loss curves that both records hold."""
+    old, new = _curves_of(before), _curves_of(after)
+    for name in old:
+        if name not in new:
+            continue
+        a, b = old[name], new[name]
+        differ = [i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y]
+        first = differ[0] if differ else None if len(a) == len(b) else min(len(a), len(b))
+        both = [abs(x - y) for x, y in zip(a, b, strict=False) if x is not None and y is not None]
+        yield CurvePair(after.case, name, a, b, first, max(both, default=None))
+
+
+def _curves_of(record: Record) -> dict[str, tuple[float | None, ...]]:
+    curves = record.measures.get("curves")
+    found = {"uninterrupted": curves.get("uninterrupted")} if isinstance(curves, dict) else {}
+    found["loss"] = record.measures.get("loss_curve")
+    return {
+        name: tuple(x if isinstance(x, float) and math.isfinite(x) else None for x in values)
+        for name, values in found.items()
+        if isinstance(values, list) and values
+    }
+
+
+def _tolerance(before: Record, after: Record) -> Iterator[Drift]:
+    old, new = before.tolerance, after.tolerance
+    if old is None or new is None or max(old, new) < TOLERANCE_FLOOR:
+        return
+    low, high = sorted((old, new))
+    if high > TOLERANCE_RATIO * low:
+        yield Drift("tolerance", "share of the allowed error", f"{old:.3g}", f"{new:.3g}",
+                    new / old if old else None)  # fmt: skip
+
+
+def _operators(before: Record, after: Record) -> Iterator[Drift]:
+    old, new = before.measures.get("operators_by_name"), after.measures.get("operators_by_name")
+    if not isinstance(old, dict) or not isinstance(new, dict) or old == new:
+        return
+    gone = [f"{name} ×{count}" for name, count in old.items() if new.get(name, 0) < count]
+    come = [f"{name} ×{count}" for name, count in new.items() if old.get(name, 0) < count]
+    yield Drift("operators", "operators of the exported program", ", ".join(gone), ", ".join(come))
+
+
+def _files(before: Record, after: Record) -> Iterator[Drift]:
+    old, new = before.measures.get("sizes"), after.measures.get("sizes")
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return
+    if sorted(old) != sorted(new):
+        yield Drift("files", "names", ", ".join(sorted(old)), ", ".join(sorted(new)))
+    for name in sorted(old.keys() & new.keys()):
+        if old[name] != new[name]:
+            yield Drift("file size", name, f"{old[name]} bytes", f"{new[name]} bytes",
+                        new[name] / old[name] if old[name] else None)  # fmt: skip
+
+
+def speed(before: Record, after: Record) -> Speed | None:
+    """Both latencies of a case that measured one under both, or None."""
+    old, new = before.measures.get("latency"), after.measures.get("latency")
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return None
+    keys = ("median_us", "median_low_us", "median_high_us")
+    if not all(isinstance(side.get(key), int | float) for side in (old, new) for key in keys):
+        return None
+    return Speed(
+        case=after.case,
+        model=after.model,
+        target=after.target,
+        batch=int(new.get("batch", 0)),
+        before_us=old["median_us"],
+        before_low_us=old["median_low_us"],
+        before_high_us=old["median_high_us"],
+        after_us=new["median_us"],
+        after_low_us=new["median_low_us"],
+        after_high_us=new["median_high_us"],
+        load_before_ms=old.get("load_ms"),
+        load_after_ms=new.get("load_ms"),
+    )

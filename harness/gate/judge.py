@@ -1,0 +1,286 @@
+"""From two runs and a policy to a :class:`GateResult`; pure but for today's date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import msgspec
+
+import harness
+from harness.gate import differences, policy
+from harness.gate.drift import curve_pairs, speed
+from harness.gate.policy import UNDECIDED, Policy
+from harness.gate.result import (
+    EXIT_OF,
+    VERDICTS,
+    Change,
+    CurvePair,
+    Difference,
+    GateResult,
+    GridCell,
+    ModelTotal,
+    Numerics,
+    Speed,
+    Status,
+    Subject,
+)
+from harness.gate.runs import faults
+from harness.gate.verdicts import Pair, base_case, judge, pairs, ran
+from harness.records import Run
+from harness.report.summary import SEVERITY
+from harness.types import Record
+
+FIRST_RUN = "models/usable["
+"""The case that says whether one of the user's models runs at all."""
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """How the gate was asked: what only its caller knows."""
+
+    baseline: str
+    candidate: str
+    command: str
+    started: str
+    duration_s: float = 0.0
+    reused: tuple[bool, bool] = (False, False)
+    """Whether each side's records are of an earlier run."""
+    whole: bool = True
+    """Whether every case of the tier was asked for."""
+    folder: str = ""
+    """Where the gate is written: runs inside it are named relative to it."""
+    flaky: tuple[str, ...] = ()
+    """Cases that were run once more in the candidate, alone, and did not end as before."""
+
+
+def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today: date) -> GateResult:
+    """Every verdict, what the policy makes of them, and the gate's status."""
+    found = tuple(differences.between(baseline.header, candidate.header))
+    paired = tuple(pairs(baseline, candidate, (asked.baseline, asked.candidate)))
+    complete = (baseline.complete, candidate.complete)
+    judged = (judge(pair, rules.numerics, complete) for pair in paired)
+    places = {
+        label: {record.case: index for index, record in enumerate(run.records)}
+        for label, run in (("baseline", baseline), ("candidate", candidate))
+    }
+    changes = [
+        _placed(_settled(change, found, asked.flaky), places) for change in judged if change is not None
+    ]
+    versions = (_paddle(baseline), _paddle(candidate))
+    decided, faults = policy.apply(rules, changes, *versions, today, asked.whole)
+    both = [p for p in paired if ran(p.before) and ran(p.after)]
+    measured = [p for p in both if p.before and p.after and p.before.comparisons and p.after.comparisons]
+    problems = (*_problems(baseline, candidate, asked, len(measured)), *faults)
+    status, sentence = _status(decided, problems, faults, len(measured), versions)
+    crossed = [change for change in decided if change.direction == "old files" and _both_pass(change)]
+    return GateResult(
+        status=status,
+        exit_status=EXIT_OF[status],
+        sentence=sentence,
+        rules=tuple(dict.fromkeys(change.rule for change in _by_gravity(decided) if change.blocks)),
+        started=asked.started,
+        duration_s=asked.duration_s,
+        command=asked.command,
+        harness=harness.__version__,
+        baseline=_subject(baseline, asked.baseline, asked.reused[0], asked.folder),
+        candidate=_subject(candidate, asked.candidate, asked.reused[1], asked.folder),
+        counts={verdict: sum(change.verdict == verdict for change in decided) for verdict in VERDICTS},
+        comparable=len(measured),
+        identical=sum(change.identical for change in crossed),
+        identical_of=len(crossed),
+        changes=_by_gravity(decided),
+        grid=tuple(grid((baseline, candidate), (asked.baseline, asked.candidate))),
+        numerics=tuple(_numerics(decided)),
+        curves=_curves(both),
+        speed=_speeds(both),
+        warnings=_warnings(baseline, candidate),
+        differences=found,
+        models=tuple(_models(decided, candidate)),
+        problems=problems,
+        policy=msgspec.to_builtins(rules),
+    )
+
+
+def _settled(change: Change, found: tuple[Difference, ...], flaky: tuple[str, ...]) -> Change:
+    """A change that an unintended difference could explain, or that did not repeat, is no verdict."""
+    if change.after is not None and change.after.case in flaky and change.verdict != "same":
+        text = f"{change.verdict} at first, but not when the case was run once more; {change.text}"
+        return msgspec.structs.replace(change, verdict="inconclusive", text=text)
+    explained = differences.explaining(change, found)
+    if not explained or change.verdict in ("same", "new", "fixed", "numerically better", "faster"):
+        return msgspec.structs.replace(change, explained_by=explained) if explained else change
+    text = f"{change.verdict}, which another {', '.join(explained)} could explain; {change.text}"
+    return msgspec.structs.replace(change, verdict="not comparable", text=text, explained_by=explained)
+
+
+def _placed(change: Change, places: dict[str, dict[str, int]]) -> Change:
+    """Both sides with their place in their run, for the page's links."""
+    before, after = (
+        msgspec.structs.replace(side, place=places[side.run].get(side.case)) if side is not None else None
+        for side in (change.before, change.after)
+    )
+    return msgspec.structs.replace(change, before=before, after=after)
+
+
+def _by_gravity(changes: Sequence[Change]) -> tuple[Change, ...]:
+    def rank(change: Change) -> tuple[bool, int, int]:
+        outcome = SEVERITY.index(change.after.outcome) if change.after is not None else len(SEVERITY)
+        return (not change.blocks, VERDICTS.index(change.verdict), outcome)
+
+    return tuple(sorted(changes, key=rank))
+
+
+def _status(
+    changes: Sequence[Change],
+    problems: tuple[str, ...],
+    faults: tuple[str, ...],
+    measured: int,
+    versions: tuple[str, str],
+) -> tuple[Status, str]:
+    """Status and sentence. What blocks decides over what is undecided."""
+    way = f"Paddle {versions[0]} to {versions[1]}"
+    blocking = [change for change in changes if change.blocks]
+    if blocking:
+        kinds = Counter(change.verdict for change in blocking)
+        told = ", ".join(f"{kinds[verdict]} {verdict}" for verdict in VERDICTS if kinds[verdict])
+        return "blocked", f"{way} is blocked by {_cases(len(blocking))}: {told}."
+    if faults:
+        return "blocked", f"{way} is blocked by the policy itself: {faults[0]}."
+    if not measured:
+        return "inconclusive", f"{way}: nothing was measured under both, which is no pass."
+    if problems:
+        return "inconclusive", f"{way} is undecided: {problems[0]}."
+    undecided = [
+        c for c in changes if c.verdict in UNDECIDED and not c.acknowledged and c.direction != "rollback"
+    ]
+    if undecided:
+        kinds = Counter(change.verdict for change in undecided)
+        told = " and ".join(f"{count} {verdict}" for verdict, count in kinds.items())
+        return "inconclusive", f"{way} is undecided: {told}."
+    differ = [change for change in changes if change.verdict != "same"]
+    also = f"; {_cases(len(differ))} changed, none of which blocks" if differ else ", and nothing changed"
+    return "pass", f"{way} passes: {_cases(measured)} measured under both{also}."
+
+
+def _cases(count: int) -> str:
+    return "1 case" if count == 1 else f"{count:,} cases"
+
+
+def _problems(baseline: Run, candidate: Run, asked: Asked, measured: int) -> Iterator[str]:
+    yield from faults(baseline, asked.baseline)
+    yield from faults(candidate, asked.candidate)
+    if not measured:
+        yield "no case compared anything under both releases"
+
+
+def _subject(run: Run, name: str, reused: bool, folder: str) -> Subject:
+    environment = run.header.environment
+    inside = bool(folder) and run.folder.is_relative_to(folder)
+    return Subject(
+        name=name,
+        paddle=_paddle(run),
+        profile=str(environment.get("profile", "")),
+        python=str(environment.get("python", "")),
+        interpreter=str(environment.get("interpreter", "")),
+        run=str(run.folder.relative_to(folder) if inside else run.folder),
+        cases=len(run.records),
+        comparisons=sum(record.comparisons for record in run.records),
+        duration_s=run.footer.duration_s if run.footer is not None else 0.0,
+        reused=reused,
+    )
+
+
+def _paddle(run: Run) -> str:
+    paddle = run.header.environment.get("paddle")
+    return str(paddle.get("version", "")) if isinstance(paddle, dict) else ""
+
+
+def _both_pass(change: Change) -> bool:
+    sides = (change.before, change.after)
+    return all(side is not None and side.outcome == "pass" for side in sides)
+
+
+def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
+    """What each release wrote in each format, loaded by each: all models of a route in one cell."""
+    own: dict[tuple[str, str], str] = {}
+    cells: dict[tuple[str, str, str], list[Record]] = {}
+    for run, consumer in zip(runs, names, strict=True):
+        for record in run.records:
+            if record.producer:
+                cells.setdefault((route_of(record), record.producer, consumer), []).append(record)
+                if record.producer == consumer:
+                    own[base_case(record), consumer] = record.digest
+    for (route, producer, consumer), records in cells.items():
+        worst = min(records, key=lambda record: SEVERITY.index(record.outcome))
+        headrooms = [record.tolerance for record in records if record.tolerance is not None]
+        yield GridCell(
+            route=route,
+            producer=producer,
+            consumer=consumer,
+            outcome=worst.outcome,
+            cases=len(records),
+            passed=sum(record.outcome == "pass" for record in records),
+            identical=sum(
+                record.outcome == "pass" and record.digest == own.get((base_case(record), producer))
+                for record in records
+            ),
+            headroom=max(headrooms, default=None),
+            reason="" if worst.outcome == "pass" else worst.known or worst.reason,
+            instead=next((record.known_instead for record in records if record.known_instead), ""),
+        )
+
+
+def route_of(record: Record) -> str:
+    """Format and loader of a crossing: its case without the model."""
+    head, _, rest = base_case(record).removeprefix(f"{record.area}/").partition("[")
+    parts = rest.removesuffix("]").removeprefix(record.model).strip("-")
+    return parts.replace("-", " → ", 1) if parts else head.replace("_", " ")
+
+
+def _numerics(changes: Sequence[Change]) -> Iterator[Numerics]:
+    for change in changes:
+        old, new = change.before, change.after
+        if old is None or new is None or old.headroom is None or new.headroom is None:
+            continue
+        if change.direction in ("", "old files", "new files") and _both_pass(change):
+            yield Numerics(
+                change.case, change.direction, change.model, change.target, old.headroom, new.headroom
+            )
+
+
+def _curves(both: Sequence[Pair]) -> tuple[CurvePair, ...]:
+    return tuple(
+        curve
+        for pair in both
+        if pair.before and pair.after and pair.direction != "rollback"
+        for curve in curve_pairs(pair.before, pair.after)
+    )
+
+
+def _speeds(both: Sequence[Pair]) -> tuple[Speed, ...]:
+    found = (speed(pair.before, pair.after) for pair in both if pair.before and pair.after)
+    return tuple(item for item in found if item is not None)
+
+
+def _warnings(baseline: Run, candidate: Run) -> dict[str, tuple[str, ...]]:
+    old, new = ({text for record in run.records for text in record.warnings} for run in (baseline, candidate))
+    return {"new": tuple(sorted(new - old)), "gone": tuple(sorted(old - new))}
+
+
+def _models(changes: Sequence[Change], candidate: Run) -> Iterator[ModelTotal]:
+    forms = candidate.header.environment.get("user_models") or {}
+    for model in dict.fromkeys(change.model for change in changes if change.model):
+        mine = [change for change in changes if change.model == model]
+        counted = Counter(change.verdict for change in mine)
+        usable = next(
+            (c for c in mine if c.case.startswith(FIRST_RUN) and c.after and c.after.outcome != "pass"), None
+        )
+        yield ModelTotal(
+            model=model,
+            user=model in forms,
+            form=str(forms.get(model, "")),
+            verdicts={str(verdict): count for verdict, count in counted.items()},
+            blocking=sum(change.blocks for change in mine),
+            refused=usable.after.reason if usable is not None and usable.after is not None else "",
+        )

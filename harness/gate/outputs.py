@@ -1,0 +1,286 @@
+"""What a gate leaves for pipelines: ``gate.json``, ``junit.xml``, a Markdown summary.
+
+``docs/gate-json.md`` documents the first. All are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+from xml.etree import ElementTree
+
+import msgspec
+
+from harness.errors import HarnessError
+from harness.files import write_whole
+from harness.gate.causes import Cause, causes, happened
+from harness.gate.result import GATE_SCHEMA, VERDICTS, Change, GateResult, MatrixResult, Side
+from harness.report.wording import clean, clip, seconds
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Variable that names the file a GitHub Actions step appends its summary to."""
+MOST_LINES = 20
+"""Causes that the summary lists; the page has all."""
+_MOST_TEXT = 300
+_MOST_MESSAGE = 4000
+_SAYS = {"pass": "PASS", "blocked": "BLOCKED", "inconclusive": "INCONCLUSIVE"}
+_MARKS = {"pass": "✅", "blocked": "❌", "inconclusive": "⚠️"}
+
+Result = TypeVar("Result", GateResult, MatrixResult)
+
+
+class _Head(msgspec.Struct):
+    kind: str = ""
+    schema: int = 0
+
+
+# gate.json, matrix.json
+
+
+def write_gate_json(result: GateResult, path: Path) -> Path:
+    """Write ``gate.json``; the same result gives the same bytes.
+
+    Raises:
+        HarnessError: the folder is missing or unwritable, or the disk is full.
+    """
+    return write_whole(path, _json(result), "the verdict")
+
+
+def read_gate_json(path: Path) -> GateResult:
+    """A gate's result as it was written; ``path`` is the file, or the folder it is in.
+
+    Raises:
+        HarnessError: there is none, it is not a gate's, or a newer harness wrote it.
+    """
+    return _read(path / "gate.json" if path.is_dir() else path, GateResult, "gate")
+
+
+def write_matrix_json(result: MatrixResult, path: Path) -> Path:
+    """Write ``matrix.json``; as :func:`write_gate_json`."""
+    return write_whole(path, _json(result), "the matrix")
+
+
+def read_matrix_json(path: Path) -> MatrixResult:
+    """As :func:`read_gate_json`, of a matrix."""
+    return _read(path / "matrix.json" if path.is_dir() else path, MatrixResult, "matrix")
+
+
+def _json(result: GateResult | MatrixResult) -> bytes:
+    data = msgspec.json.encode(result, order="deterministic")
+    return msgspec.json.format(data, indent=2) + b"\n"
+
+
+def _read(path: Path, type_: type[Result], kind: str) -> Result:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise HarnessError(
+            f"cannot read {path}: {error.strerror}; give a file that harness {kind} wrote"
+        ) from error
+    try:
+        head = msgspec.json.decode(data, type=_Head)
+        if head.kind == kind and head.schema > GATE_SCHEMA:
+            raise HarnessError(
+                f"{path} has schema {head.schema}, this harness reads up to {GATE_SCHEMA}: update the harness"
+            )
+        if head.kind != kind:
+            raise HarnessError(f"{path} is not the result of a {kind}: give a file that harness {kind} wrote")
+        return msgspec.json.decode(data, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise HarnessError(f"{path} cannot be read ({error}): run harness {kind} again") from error
+
+
+# junit.xml
+
+
+def write_junit(result: GateResult, path: Path) -> Path:
+    """Write :func:`junit_xml` to ``path``.
+
+    Raises:
+        HarnessError: the folder is missing or unwritable, or the disk is full.
+    """
+    return write_whole(path, junit_xml(result), "the JUnit file")
+
+
+def junit_xml(result: GateResult) -> bytes:
+    """The gate as JUnit XML for the dashboards of continuous integration.
+
+    One test case for every case that ran on some side, one for every model that was refused, and
+    one called ``verdict`` for the gate itself, so that a gate which measured nothing is not green.
+
+    - what blocks is a ``failure``, with the verdict as its type;
+    - what is inconclusive, not comparable or acknowledged without blocking is ``skipped`` with its
+      reason, and so is a refused model: dashboards show those without failing;
+    - all else passes; what changed without blocking is told in its ``system-out``;
+    - the gate's own case is a ``failure`` when blocked, an ``error`` when inconclusive.
+    """
+    suite = ElementTree.Element("testsuite")
+    _testcase(suite, "gate", "verdict", *_gate_end(result))
+    for change in result.changes:
+        if _ran(change.before) or _ran(change.after):
+            name = f"{change.case} ({change.direction})" if change.direction else change.case
+            _testcase(suite, f"gate.{change.area or 'case'}", name, *_change_end(change))
+    for model in result.models:
+        if model.refused:
+            _testcase(suite, "gate.models", model.model, "skipped", "refused", model.refused)
+    counts = {
+        "tests": len(suite),
+        "failures": len(suite.findall("testcase/failure")),
+        "errors": len(suite.findall("testcase/error")),
+        "skipped": len(suite.findall("testcase/skipped")),
+    }
+    duration = f"{result.duration_s:.3f}"
+    name = _text(f"Paddle {_way(result)}")
+    for key, value in {"name": name, **counts, "time": duration, "timestamp": result.started}.items():
+        suite.set(key, _text(str(value)))
+    suites = ElementTree.Element("testsuites", {"name": "harness gate"})
+    for key, number in counts.items():
+        if key != "skipped":  # the schema's root element has no such attribute
+            suites.set(key, str(number))
+    suites.set("time", duration)
+    suites.append(suite)
+    ElementTree.indent(suites)
+    data: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    return data + b"\n"
+
+
+def _gate_end(result: GateResult) -> tuple[str, str, str]:
+    tag = {"pass": "system-out", "blocked": "failure", "inconclusive": "error"}[result.status]
+    return tag, result.status, "\n".join([result.sentence, *result.problems])
+
+
+def _change_end(change: Change) -> tuple[str, str, str]:
+    """Element, type and text of what a test case says of itself; no element for a plain pass."""
+    text = happened(change)
+    if change.blocks:
+        parts = [text, f"rule: {change.rule}"] + ([f"instead: {change.instead}"] if change.instead else [])
+        return "failure", change.verdict, "\n".join(parts)
+    if change.acknowledged:
+        until = f" (until {change.until})" if change.until else ""
+        said = f"{change.verdict}, acknowledged{until}: {change.acknowledged}"
+        return "skipped", "acknowledged", f"{said}\n{text}"
+    if change.verdict in ("inconclusive", "not comparable"):
+        return "skipped", change.verdict, f"{change.verdict}: {text}"
+    if change.verdict == "same":
+        return "", "", ""
+    return "system-out", change.verdict, f"{change.verdict}, does not block: {text}"
+
+
+def _testcase(suite: ElementTree.Element, group: str, name: str, tag: str, type_: str, text: str) -> None:
+    case = ElementTree.SubElement(suite, "testcase", {"classname": _text(group), "name": _text(name)})
+    # Neither a pair of runs nor a verdict has a duration; some readers insist on one.
+    case.set("time", "0")
+    if not tag:
+        return
+    end = ElementTree.SubElement(case, tag)
+    if tag != "system-out":
+        end.set("type", type_)
+        end.set("message", _text(text.partition("\n")[0][:_MOST_TEXT]))
+    end.text = _text(clip(text, _MOST_MESSAGE, whole="gate.json"))
+
+
+def _ran(side: Side | None) -> bool:
+    return side is not None and side.outcome != "not-run"
+
+
+def _text(text: str) -> str:
+    """What XML 1.0 can hold."""
+    return clean(text).replace("\r", " ")
+
+
+# Markdown
+
+
+def write_summary(result: GateResult, path: Path) -> Path:
+    """Write :func:`summary_markdown` to ``path``.
+
+    Raises:
+        HarnessError: the folder is missing or unwritable, or the disk is full.
+    """
+    return write_whole(path, summary_markdown(result).encode("utf-8", errors="replace"), "the summary")
+
+
+def summary_markdown(result: GateResult) -> str:
+    """The gate on one screen, in GitHub's Markdown: status, counts, what blocks and why."""
+    told = [", ".join(f"{result.counts[v]:,} {v}" for v in VERDICTS if result.counts.get(v)) or "No case"]
+    if result.identical_of:
+        told.append(f"{result.identical:,} of {result.identical_of:,} bit-identical")
+    lines = [
+        f"## {_MARKS[result.status]} {_SAYS[result.status]}: Paddle {_plain(_way(result))}",
+        "",
+        _plain(result.sentence),
+        "",
+        f"{'; '.join(told)}. Took {seconds(result.duration_s)}.",
+    ]
+    if result.problems:
+        lines += ["", "**Faults of the gate itself**", ""]
+        lines += [f"- {_plain(problem)}" for problem in result.problems[:MOST_LINES]]
+    blocking = causes(result.blocking)
+    if blocking:
+        lines += ["", "| blocks | verdict | what happened | rule | instead |", "|---|---|---|---|---|"]
+        lines += [_row(cause) for cause in blocking[:MOST_LINES]]
+    left = sum(len(cause.changes) for cause in blocking[MOST_LINES:])
+    if left:
+        lines += ["", f"And {left:,} more of {len(blocking) - MOST_LINES:,} other causes."]
+    lines += ["", "Everything is on the page `gate.html`, and in `gate.json`, among the run's artifacts."]
+    return "\n".join(lines) + "\n"
+
+
+def append_step_summary(result: GateResult, environment: Mapping[str, str] = os.environ) -> str:
+    """Append the summary to the file that ``$GITHUB_STEP_SUMMARY`` names.
+
+    It never fails the gate.
+
+    Returns:
+        '', or a note of why it could not be appended.
+    """
+    name = environment.get(STEP_SUMMARY, "")
+    if not name:
+        return ""
+    try:
+        with open(name, "ab") as file:
+            file.write(b"\n" + summary_markdown(result).encode("utf-8", errors="replace"))
+    except OSError as error:
+        return f"the summary was not appended to {name}: {error.strerror}"
+    return ""
+
+
+def _row(cause: Cause) -> str:
+    first, more = cause.first, len(cause.changes) - 1
+    kind = f"{cause.verdict}, {cause.direction}" if cause.direction else cause.verdict
+    cells = (
+        f"{_code(first.case)}{f' and {more:,} more' if more else ''}",
+        kind,
+        _plain(cause.text),
+        _plain(first.rule) or "–",
+        _plain(first.instead) or "–",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _way(result: GateResult) -> str:
+    before, after = result.baseline, result.candidate
+    return f"{before.paddle or before.name} → {after.paddle or after.name}"
+
+
+def _line(text: str, most: int = _MOST_TEXT) -> str:
+    text = " ".join(clean(text).split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """One line that Markdown shows as it is: no markup, no table cell, no mention, no link."""
+    escaped = re.sub(r"([\\`*_{}\[\]<>#|~!])", r"\\\1", _line(text)).replace("&", "&amp;")
+    # A word joiner keeps an address or a name from becoming a link.
+    return re.sub(r"(?<=:)(?=//)|(?<=@)(?=\w)", "\u2060", escaped)
+
+
+def _code(text: str) -> str:
+    """A code span that holds any text, in a table too."""
+    text = _line(text, 160)
+    fence = "`" * (1 + max(map(len, re.findall(r"`+", text)), default=0))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}".replace("|", "\\|")

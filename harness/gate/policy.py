@@ -1,0 +1,199 @@
+"""What blocks an upgrade: ``gate.toml``, read strictly."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from harness.errors import UsageError
+from harness.gate.result import Change, Direction, Verdict
+from harness.types import REFUSED
+
+DEFAULT_BLOCK: dict[Verdict, bool] = {"broken": True, "missing": True, "numerically worse": True}
+"""Verdicts that block unless a policy says otherwise. Not ``slower``: two runs measured apart say
+nothing of speed. Files carried back to the old release (``rollback``) block nothing either."""
+
+UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "not comparable")
+
+
+class Numerics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When an error that is still allowed counts as changed.
+
+    It must have grown (or shrunk) by ``factor``, and the larger one must use more than ``floor`` of
+    its allowance. The allowance is four times what the dynamic graph itself is wrong by: at 0.5 an
+    engine is twice as wrong as that, and below it another order of summation is explanation enough.
+    """
+
+    factor: float = 2.0
+    floor: float = 0.5
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether some verdicts of some cases block; the first rule that matches decides.
+
+    ``case`` is a case id in which ``*`` stands for anything; no ``verdicts`` or no ``directions``
+    means all of them.
+    """
+
+    case: str
+    block: bool
+    reason: str
+    verdicts: tuple[Verdict, ...] = ()
+    directions: tuple[Direction, ...] = ()
+
+    def matches(self, change: Change) -> bool:
+        return (
+            covers(self.case, change.case)
+            and (not self.verdicts or change.verdict in self.verdicts)
+            and (not self.directions or change.direction in self.directions)
+        )
+
+
+class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A difference that somebody has looked at and accepts, until a date.
+
+    ``baseline`` and ``candidate`` are version specifiers of the two releases; ``match`` must occur in
+    what the change says.
+    """
+
+    case: str
+    verdict: Verdict
+    match: str
+    reason: str
+    until: date
+    issue: str = ""
+    direction: Direction = ""
+    baseline: str = ""
+    candidate: str = ""
+
+    def applies(self, baseline: str, candidate: str) -> bool:
+        """Whether it speaks of these two releases."""
+        return _within(baseline, self.baseline) and _within(candidate, self.candidate)
+
+    def matches(self, change: Change) -> bool:
+        reason = change.after.reason if change.after is not None else ""
+        return (
+            covers(self.case, change.case)
+            and change.verdict == self.verdict
+            and change.direction == self.direction
+            and self.match in f"{change.text}\n{reason}"
+        )
+
+
+class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A whole ``gate.toml``. ``model`` tables name the user's own models."""
+
+    block: dict[Verdict, bool] = {}
+    rollback: bool = False
+    numerics: Numerics = Numerics()
+    rule: tuple[Rule, ...] = ()
+    acknowledged: tuple[Acknowledged, ...] = ()
+    model: tuple[dict[str, Any], ...] = ()
+
+    def decide(self, change: Change) -> tuple[bool, str]:
+        """Whether the change blocks, and the rule that says so; '' where no rule is needed."""
+        if change.verdict == "same":
+            return False, ""
+        if (
+            change.verdict == "missing"
+            and change.after is not None
+            and change.after.reason.startswith(REFUSED)
+        ):
+            return False, "follows from the model's first run, which is judged by itself"
+        for rule in self.rule:
+            if rule.matches(change):
+                return rule.block, f"rule {rule.case!r}: {rule.reason}"
+        if change.direction == "rollback" and not self.rollback:
+            return False, "files carried back to the old release do not block (`rollback = true` would)"
+        blocks = {**DEFAULT_BLOCK, **self.block}.get(change.verdict, False)
+        return blocks, f"{change.verdict} {'blocks' if blocks else 'does not block'}"
+
+
+def covers(pattern: str, case: str) -> bool:
+    """Whether a pattern, in which ``*`` stands for anything, is of the whole case id."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), case, re.DOTALL) is not None
+
+
+def _within(version: str, specifier: str) -> bool:
+    if not specifier:
+        return True
+    try:
+        return SpecifierSet(specifier).contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False  # a build from a branch has no place in a range
+
+
+def load(path: Path) -> Policy:
+    """The policy of a file.
+
+    Raises:
+        UsageError: it is missing, is not TOML, or holds something unknown.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        policy = msgspec.convert(content, Policy)
+        for entry in policy.acknowledged:
+            SpecifierSet(entry.baseline), SpecifierSet(entry.candidate)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the policy {path}: {error.strerror}; name another with --policy"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidSpecifier) as error:
+        raise UsageError(f"{path}: {error}; docs/upgrading.md has an example of every table") from error
+    return policy
+
+
+def apply(
+    policy: Policy, changes: Sequence[Change], baseline: str, candidate: str, today: date, whole: bool
+) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+    """The changes with what the policy decides, and the policy's own faults.
+
+    Strict as known failures are: an acknowledgement that matches nothing in a ``whole`` gate is a
+    fault, and one past its date acknowledges nothing any more.
+    """
+    entries = [entry for entry in policy.acknowledged if entry.applies(baseline, candidate)]
+    used: set[Acknowledged] = set()
+    expired: dict[Acknowledged, int] = {}
+    decided: list[Change] = []
+    for change in changes:
+        blocks, rule = policy.decide(change)
+        entry = next((entry for entry in entries if entry.matches(change)), None)
+        if entry is None:
+            decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule))
+            continue
+        used.add(entry)
+        if entry.until < today:
+            expired[entry] = expired.get(entry, 0) + 1
+            rule = f"{rule}; its acknowledgement ended on {entry.until}"
+            decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule))
+            continue
+        decided.append(
+            msgspec.structs.replace(
+                change,
+                blocks=False,
+                rule=rule,
+                acknowledged=entry.reason,
+                issue=entry.issue,
+                until=entry.until.isoformat(),
+            )
+        )
+    faults = [
+        f"the acknowledgement of {entry.case!r} ({entry.verdict}) ended on {entry.until}: look at it again, "
+        "then give it a new date or remove it"
+        for entry in expired
+    ]
+    if whole:
+        faults += [
+            f"the acknowledgement of {entry.case!r} ({entry.verdict}) matches no change: remove it or mend it"
+            for entry in entries
+            if entry not in used
+        ]
+    return tuple(decided), tuple(faults)

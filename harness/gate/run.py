@@ -1,0 +1,194 @@
+"""A gate from its command to its result: environments, two runs, verdicts, and the files it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from harness.environments import Environment, resolve_one
+from harness.errors import UsageError
+from harness.gate import outputs
+from harness.gate.judge import Asked, result_of
+from harness.gate.policy import Policy
+from harness.gate.result import GateResult
+from harness.gate.runs import Job, new_folder, run_all, slug
+from harness.records import Run, read_run
+from harness.report.gate import write_gate
+from harness.rerun import RUNS
+from harness.session import now
+
+MOST_CONFIRMED = 40
+"""Blocking cases that are run once more before they block; beyond that many, chance is not the cause."""
+LATENCY_BUDGET_S = "0.05"
+"""A gate only shows latencies, so it takes less time for each than a run of its own."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What was asked for; ``arguments`` go to both runs' pytest, ``narrowed`` says they leave cases out."""
+
+    baseline: str
+    candidate: str
+    arguments: tuple[str, ...] = ()
+    narrowed: bool = False
+    folder: str = ""
+    command: str = ""
+    confirm: bool = True
+
+
+class _Subject(msgspec.Struct, frozen=True):
+    """One side: an environment to run, or the run it left earlier."""
+
+    name: str
+    environment: Environment | None = None
+    run: Run | None = None
+
+
+def gate(request: Request, policy: Policy, root: Path, console: Console) -> tuple[GateResult, Path]:
+    """Run what is to be run, judge, write ``gate.html``, ``gate.json``, ``junit.xml`` and ``summary.md``.
+
+    Returns:
+        The result, and the folder it was written into.
+
+    Raises:
+        UsageError: a side names no environment and no run.
+        HarnessError: a run could not start, or the folder cannot be written.
+    """
+    started, clock = now(), time.monotonic()
+    sides = (_subject(request.baseline, root), _subject(request.candidate, root))
+    names = "-to-".join(slug(side.name) for side in sides)
+    folder = new_folder(request.folder, root, "gates", names)
+    for side in sides:
+        if side.environment is not None:
+            note = f" ({side.environment.note})" if side.environment.note else ""
+            console.print(f"{side.name}: {side.environment.python}{note}", soft_wrap=True)
+    baseline, candidate = _runs(sides, request, root, folder, console)
+    asked = Asked(
+        baseline=sides[0].name,
+        candidate=sides[1].name,
+        command=request.command,
+        started=started,
+        reused=(sides[0].run is not None, sides[1].run is not None),
+        whole=not request.narrowed,
+        folder=str(folder),
+    )
+    result = result_of(baseline, candidate, policy, asked, date.today())
+    doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []
+    if doubtful:
+        flaky = _run_again(doubtful, sides, request, root, folder, console)
+        asked = msgspec.structs.replace(asked, flaky=tuple(flaky))
+        result = result_of(baseline, candidate, policy, asked, date.today())
+    result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
+    write(result, folder)
+    return result, folder
+
+
+def write(result: GateResult, folder: Path) -> None:
+    """Every file a gate leaves.
+
+    Raises:
+        HarnessError: the folder is unwritable, or the disk is full.
+    """
+    outputs.write_gate_json(result, folder / "gate.json")
+    outputs.write_junit(result, folder / "junit.xml")
+    outputs.write_summary(result, folder / "summary.md")
+    write_gate(result, folder / "gate.html")
+
+
+def _subject(text: str, root: Path) -> _Subject:
+    for path in (Path(text), root / RUNS / text):
+        if (path / "records.jsonl").exists():
+            run = read_run(path.resolve())
+            return _Subject(_name_of(run), run=run)
+    try:
+        environment = resolve_one(text)
+    except UsageError as error:
+        raise UsageError(f"{error}; or give the folder of an earlier run") from error
+    return _Subject(environment.name, environment)
+
+
+def _name_of(run: Run) -> str:
+    """What files of the environment behind a run are called where they crossed, or its release."""
+    options = run.header.options
+    own = _with_profile(str(options.get("python", "")), str(options.get("profile", "default")))
+    for producer in options.get("producers") or ():
+        name, _, where = str(producer).partition("=")
+        if where == own:
+            return name
+    paddle = run.header.environment.get("paddle") or {}
+    name = str(paddle.get("version", run.header.run))
+    return f"{name}@legacy-ir" if options.get("profile") == "legacy-ir" else name
+
+
+def _runs(
+    sides: Sequence[_Subject], request: Request, root: Path, folder: Path, console: Console
+) -> tuple[Run, Run]:
+    """Both runs: those that exist already as they are, the others made now, together."""
+    labels = ("baseline", "candidate")
+    jobs = [
+        Job(
+            name=f"{label} {side.name}",
+            folder=folder / label,
+            environment=side.environment,
+            arguments=_arguments(request, root, sides),
+        )
+        for label, side in zip(labels, sides, strict=True)
+        if side.environment is not None
+    ]
+    made = iter(run_all(root, jobs, console))
+    first, second = (side.run if side.run is not None else next(made) for side in sides)
+    return first, second
+
+
+def _arguments(request: Request, root: Path, sides: Sequence[_Subject]) -> tuple[str, ...]:
+    given = list(request.arguments)
+    if not any(not argument.startswith("-") for argument in given):
+        given.insert(0, str(root / "suites"))
+    producers = dict.fromkeys(
+        f"--from={name}={python}" for name, python in filter(None, map(_producer, sides))
+    )
+    return (*given, f"--latency-budget={LATENCY_BUDGET_S}", *producers)
+
+
+def _producer(side: _Subject) -> tuple[str, str] | None:
+    """Name and interpreter of the environment whose files cross; an earlier run's if it is still there."""
+    if side.environment is not None:
+        return side.name, _with_profile(side.environment.python, side.environment.profile)
+    assert side.run is not None
+    options = side.run.header.options
+    python = str(options.get("python", ""))
+    if not Path(python).exists():
+        return None
+    return side.name, _with_profile(python, str(options.get("profile", "default")))
+
+
+def _with_profile(python: str, profile: str) -> str:
+    return python if profile == "default" else f"{python}@{profile}"
+
+
+def _doubtful(result: GateResult, candidate: Run) -> list[str]:
+    """Test ids of blocking cases that nobody knows to fail: they must fail twice to block."""
+    nodes = {record.case: record for record in candidate.records}
+    found = [
+        nodes[change.after.case].nodeid
+        for change in result.blocking
+        if change.after is not None and change.after.run == "candidate" and not change.after.known
+    ]
+    found = list(dict.fromkeys(found))
+    return found if len(found) <= MOST_CONFIRMED else []
+
+
+def _run_again(
+    nodes: list[str], sides: Sequence[_Subject], request: Request, root: Path, folder: Path, console: Console
+) -> list[str]:
+    """Run the cases once more in the candidate; those that pass now."""
+    environment = sides[1].environment
+    assert environment is not None
+    options = [argument for argument in _arguments(request, root, sides) if argument.startswith("-")]
+    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options))
+    (run,) = run_all(root, [job], console)
+    return [record.case for record in run.records if record.outcome == "pass"]

@@ -1,0 +1,168 @@
+"""Two runs' records to verdicts: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from harness.gate.drift import drifts, tame
+from harness.gate.policy import Numerics
+from harness.gate.result import Change, Direction, Side, Verdict
+from harness.records import Run
+from harness.report.summary import SEVERITY, cause
+from harness.types import BAD_OUTCOMES, Record
+
+
+class Pair(NamedTuple):
+    """One case as each side has it; ``same_files``: both loaded the same artifact with the same feeds."""
+
+    case: str
+    direction: Direction
+    before: Record | None
+    after: Record | None
+    same_files: bool = False
+
+
+def base_case(record: Record) -> str:
+    """The case id without the producer of the files it loads."""
+    mark = f"from-{record.producer}"
+    head, bracket, rest = record.case.partition("[")
+    if not record.producer or not bracket:
+        return record.case
+    # The parameters are joined by dashes, and a producer's name may hold some itself.
+    parts = rest.removesuffix("]")
+    for found, put in ((f"-{mark}-", "-"), (f"-{mark}", ""), (f"{mark}-", ""), (mark, "")):
+        if found in parts:
+            parts = parts.replace(found, put, 1)
+            break
+    return f"{head}[{parts}]" if parts else head
+
+
+def pairs(baseline: Run, candidate: Run, names: tuple[str, str]) -> Iterator[Pair]:
+    """Every case of either run beside the other's.
+
+    Args:
+        names: of baseline and candidate, as the producers of files that crossed are called.
+    """
+    old = {record.case: record for record in baseline.records if not record.producer}
+    new = {record.case: record for record in candidate.records if not record.producer}
+    for case in dict.fromkeys([*old, *new]):
+        yield Pair(case, "", old.get(case), new.get(case))
+    yield from _crossed(_by_producer(baseline), _by_producer(candidate), names)
+
+
+def _by_producer(run: Run) -> dict[str, dict[str, Record]]:
+    found: dict[str, dict[str, Record]] = {}
+    for record in run.records:
+        if record.producer:
+            found.setdefault(base_case(record), {})[record.producer] = record
+    return found
+
+
+Crossings = Mapping[str, Mapping[str, Record]]
+
+
+def _crossed(old: Crossings, new: Crossings, names: tuple[str, str]) -> Iterator[Pair]:
+    """Files that crossed, always against the old release's own files in the old release."""
+    first, second = names
+    for case in dict.fromkeys([*old, *new]):
+        here, there = old.get(case, {}), new.get(case, {})
+        before = here.get(first)
+        yield Pair(case, "old files", before, there.get(first), same_files=True)
+        if second != first:
+            yield Pair(case, "new files", before, there.get(second))
+            yield Pair(case, "rollback", before, here.get(second))
+
+
+def ran(record: Record | None) -> bool:
+    """Whether it is there and was not left out."""
+    return record is not None and record.outcome != "not-run"
+
+
+def judge(pair: Pair, numerics: Numerics, complete: tuple[bool, bool] = (True, True)) -> Change | None:
+    """The verdict of one case; None where neither side ran it.
+
+    ``complete``: whether each run came to its end, so that what it lacks was really left out.
+    """
+    before, after = pair.before, pair.after
+    if not ran(before) and not ran(after):
+        return None
+    verdict, text = _verdict(before, after, numerics, complete)
+    seen = after if after is not None else before
+    assert seen is not None
+    both = before is not None and after is not None and ran(before) and ran(after)
+    known = after if after is not None and after.outcome in BAD_OUTCOMES else before
+    return Change(
+        case=pair.case,
+        verdict=verdict,
+        direction=pair.direction,
+        area=seen.area,
+        model=seen.model,
+        target=seen.target,
+        title=seen.title,
+        before=side(before, "baseline"),
+        after=side(after, "baseline" if pair.direction == "rollback" else "candidate"),
+        text=text,
+        identical=bool(both and before and after and before.digest and before.digest == after.digest),
+        drifts=tuple(drifts(before, after)) if both and before and after else (),
+        instead=known.known_instead if known is not None else "",
+    )
+
+
+def _verdict(
+    before: Record | None, after: Record | None, numerics: Numerics, complete: tuple[bool, bool]
+) -> tuple[Verdict, str]:
+    if not ran(before):
+        assert after is not None
+        why = f"not run before ({before.reason})" if before is not None else "not in the baseline"
+        if before is None and not complete[0]:
+            return "inconclusive", "the baseline's run ended before it came to this case"
+        end = "passes" if after.outcome == "pass" else f"ends as {after.outcome}: {tame(cause(after))}"
+        return "new", f"{why}; now it {end}"
+    assert before is not None
+    if not ran(after):
+        if after is None and not complete[1]:
+            return "inconclusive", "the candidate's run ended before it came to this case"
+        what = f"not run any more: {after.reason}" if after is not None else "no longer there"
+        return "missing", f"{before.outcome} before, {what}"
+    assert after is not None
+    if before.outcome == "pass" and after.outcome == "pass":
+        return _numerically(before, after, numerics)
+    if before.outcome == "pass":
+        return "broken", f"{after.outcome}: {tame(after.known or cause(after))}"
+    if after.outcome == "pass":
+        return "fixed", f"was {before.outcome}: {tame(before.known or cause(before))}"
+    if SEVERITY.index(after.outcome) < SEVERITY.index(before.outcome):
+        # A wrong answer where there was an error is the worse of the two: nobody notices it.
+        return "broken", f"was {before.outcome}, now {after.outcome}: {tame(after.known or cause(after))}"
+    return "same", f"{after.outcome} under both: {tame(after.known or cause(after))}"
+
+
+def _numerically(before: Record, after: Record, numerics: Numerics) -> tuple[Verdict, str]:
+    old, new = before.tolerance, after.tolerance
+    if old is None or new is None:
+        return "same", ""
+    text = f"largest error {old:.3g} of the allowed one before, {new:.3g} now"
+    if new > numerics.floor and new > numerics.factor * old:
+        return "numerically worse", text
+    if old > numerics.floor and old > numerics.factor * new:
+        return "numerically better", text
+    return "same", ""
+
+
+def side(record: Record | None, run: str) -> Side | None:
+    """What the comparison keeps of a record."""
+    if record is None:
+        return None
+    decisive = next((item for item in record.details if item.rule == "tolerance"), None)
+    return Side(
+        outcome=record.outcome,
+        run=run,
+        case=record.case,
+        reason=record.reason,
+        headroom=record.tolerance,
+        needed=decisive.needed if decisive is not None else None,
+        allowed=decisive.allowed if decisive is not None else None,
+        known=record.known,
+        issue=record.known_issue,
+    )

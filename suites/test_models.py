@@ -1,0 +1,47 @@
+"""The user's own models (`--model`): whether they can be used here at all, before anything is compared.
+
+What a model's first run found is decided once (`harness/usable.py`); a model refused here is not run
+by any other check, with this reason.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.case import Case, bitwise_all
+from harness.lab import Lab
+from harness.types import REFUSED
+
+OTHER_BATCH = 3
+"""The batch size that is tried besides one."""
+
+pytestmark = pytest.mark.models(role="user")
+
+
+def test_usable(case: Case, lab: Lab, model: str) -> None:
+    """The model loads, runs within its limits, gives finite numbers, and the same ones again."""
+    found = lab.usable(model)
+    case.notes.extend(found.notes)
+    if found.failure is not None:
+        raise found.failure
+    case.measures["form"] = lab.models[model].form
+    case.measures["inputs"] = [list(item) for item in found.inputs]
+    case.measures["oracle"] = "float64" if found.exact else "moved by a rounding"
+    first, second = (dict(zip(found.outputs, run, strict=True)) for run in found.runs)
+    case.at_least("outputs", float(len(first)), 1.0)
+    case.exact("values that are not finite", found.not_finite, 0)
+    bitwise_all(case, "second run", second, first)
+
+
+@pytest.mark.models(role="user", forms=("layer", "deployed"))
+def test_batches(case: Case, lab: Lab, model: str) -> None:
+    """A batch dimension that the inputs leave open takes other batch sizes than one."""
+    found = lab.usable(model)
+    if found.refusal:
+        pytest.skip(f"{REFUSED}{lab.paddle}: {found.refusal}")
+    if not found.open_batch:
+        pytest.skip("its inputs fix the batch size")
+    if found.batch_failure is not None:
+        case.notes.append("its other cases run at batch 1; spec=NAME:1x… says that this is all it takes")
+        raise found.batch_failure
+    case.exact("batch sizes that run", list(found.batches), [1, OTHER_BATCH])

@@ -1,0 +1,128 @@
+"""What one Paddle release saved, another one loads, with the same outputs.
+
+Files are those of the environments named with ``--from``; they are loaded by the environment under
+test and held against what their producer computed: its float64 oracle, within what its own
+dynamic graph is wrong by.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from harness.case import Case, bitwise_all, close_runs
+from harness.compare import Yardstick
+from harness.lab import Lab, Producer
+from harness.targets import Target
+
+FEEDS = ((1, 0), (3, 1), (1, 0))
+"""(batch, seed) of each run: a first one, another batch size, and the first again."""
+
+STEPS = 6
+"""Updates of a training that goes on."""
+
+pytestmark = pytest.mark.claims("card-upgrade")
+
+
+class Route(NamedTuple):
+    """How files are made, and by what they are loaded."""
+
+    layout: str
+    runtime: str
+    profile: str = ""
+    """Profile of the producer where it is not the environment's own."""
+    loaded: str = ""
+    """Profile of the loading side where it is not the environment's own."""
+
+
+ROUTES = {
+    "pdparams-set_state_dict": Route("combined", "dygraph"),
+    "jit-jit.load": Route("combined", "jit"),
+    "jit-load_inference_model": Route("combined", "static"),
+    "jit-predictor": Route("combined", "predictor"),
+    "static-load_inference_model": Route("static", "static"),
+    "static-predictor": Route("static", "predictor"),
+    "separate-load_inference_model": Route("separate", "static"),
+    "separate-predictor": Route("separate", "predictor"),
+    "legacy_jit-jit.load": Route("combined", "jit", "legacy-ir"),
+    "legacy_jit-load_inference_model": Route("combined", "static", "legacy-ir"),
+    "legacy_jit-predictor": Route("combined", "predictor", "legacy-ir"),
+    "jit-legacy_jit.load": Route("combined", "jit", loaded="legacy-ir"),
+    "jit-legacy_load_inference_model": Route("combined", "static", loaded="legacy-ir"),
+}
+"""Format and loader. ``legacy_jit`` is `jit.save` under ``FLAGS_enable_pir_api=0``, which writes a
+``.pdmodel`` that releases before 3.0 read too; the legacy loaders are those of a process that was
+started that way."""
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_outputs(case: Case, lab: Lab, producer: Producer, model: str, route: str) -> None:
+    """The producer's files, loaded here, give what the producer's network computes."""
+    way = ROUTES[route]
+    theirs = producer.lab
+    if way.profile and theirs.profile == way.profile:
+        pytest.skip(f"{producer.name} writes in the legacy IR already: `jit` is this format")
+    if way.loaded and theirs.profile != way.loaded:
+        pytest.skip(f"{producer.name} writes `.json` programs, which are for the new IR alone")
+    here = Target(way.runtime, way.runtime, profile=way.loaded)
+    reason = lab.not_applicable(here)
+    if reason:
+        pytest.skip(reason)
+    feeds = [theirs.sample(model, batch, seed) for batch, seed in FEEDS]
+    oracle, yardsticks = theirs.oracle(model, feeds), theirs.yardsticks(model, feeds)
+    files = theirs.files(Target(way.runtime, way.runtime, profile=way.profile), model, way.layout)
+    got = lab.execute(here, model, feeds, files=files)
+    case.measures["load_ms"] = got.load_ms
+    close_runs(case, "", got.outputs, oracle, yardsticks)
+
+
+@pytest.mark.models(trained=True)
+def test_states(case: Case, lab: Lab, producer: Producer, model: str) -> None:
+    """`paddle.load` gives the producer's `.pdparams` and `.pdopt` bit for bit."""
+    artifact = producer.lab.artifact("checkpoint", model)
+    case.measures["sizes"] = artifact.manifest.sizes
+    for file in ("model.pdparams", "model.pdopt"):
+        theirs = producer.lab.pool.call("states.flat", path=artifact.file(file))
+        mine = lab.pool.call("states.flat", path=artifact.file(file))
+        bitwise_all(case, file, mine, theirs)
+
+
+@pytest.mark.models(trained=True)
+def test_resumed_training(case: Case, lab: Lab, producer: Producer, model: str) -> None:
+    """A training goes on from the producer's checkpoint as it goes on there."""
+    artifact = producer.lab.artifact("checkpoint", model)
+    arguments = {
+        "model": model,
+        "params": artifact.file("model.pdparams"),
+        "optimizer": artifact.file("model.pdopt"),
+        "digits": str(lab.digits),
+        "steps": STEPS,
+    }
+    oracle = producer.lab.pool.call("crossing.continued", dtype="float64", **arguments)
+    theirs = producer.lab.pool.call("crossing.continued", **arguments)
+    mine = lab.pool.call("crossing.continued", **arguments)
+    case.exact("losses", len(mine["losses"]), STEPS)
+    case.close("losses", mine["losses"], oracle["losses"], Yardstick([theirs["losses"]], [oracle["losses"]]))
+    case.exact("parameters", sorted(mine["parameters"]), sorted(oracle["parameters"]))
+    for name, value in oracle["parameters"].items():
+        yardstick = Yardstick([theirs["parameters"][name]], [value])
+        case.close(f"parameter {name}", mine["parameters"].get(name), value, yardstick)
+    case.measures["loss_curve"] = [float(loss) for loss in mine["losses"]]
+
+
+@pytest.mark.models(trained=True)
+def test_model_load(case: Case, lab: Lab, producer: Producer, model: str) -> None:
+    """`Model.load` restores the producer's parameters and its optimizer's state."""
+    artifact = producer.lab.artifact("checkpoint", model)
+    saved = {
+        file: producer.lab.pool.call("states.flat", path=artifact.file(file))
+        for file in ("model.pdparams", "model.pdopt")
+    }
+    got = lab.pool.call("crossing.model_load", model=model, checkpoint=artifact.file("model"))
+    bitwise_all(case, "parameters", got["after"], saved["model.pdparams"])
+    same = [np.array_equal(got["before"].get(name), value) for name, value in saved["model.pdparams"].items()]
+    case.exact("parameters were others before", all(same), False)
+    for name, value in saved["model.pdopt"].items():
+        case.bitwise(f"optimizer: {name}", got["optimizer"].get(name), value)

@@ -1,0 +1,1 @@
+"""Two runs, and what crossed between them, to a verdict and its pages."""

@@ -1,0 +1,110 @@
+"""Mutants of suites/test_models.py, and of what a deployed model without an oracle is held to."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.lab import Lab
+from harness.models import user_info
+from harness.usable import FirstRuns, Limits
+from harness.user_models import parse
+from suites import test_agreement as agreement
+from suites import test_models as suite
+from teeth.disturbances import Files, Result, flipped, last_bit, outputs, put, runtime, within
+from teeth.machinery import Mutant, Teeth, parameters
+
+EXECUTE = "runtimes.execute"
+RUN = "user_models.probe.run"
+OWN = {"model": "own"}
+ON_PREDICTOR = {"model": "own", "target": "predictor"}
+
+
+def with_own(lab: Lab) -> Lab:
+    """A lab with one model of the user's: the exported LeNet, deployed; it has not been run yet."""
+    path = lab.artifact("jit", "lenet").file("inference_model", "model")
+    models = parse(f"{path},name=own,spec=x:-1..1")
+    other = copy.copy(lab)
+    other.first_runs = FirstRuns(lab.pool, models, Limits())
+    other.models = {**lab.models, **{model.name: user_info(model) for model in models}}
+    return other
+
+
+def not_a_number(runs: Any) -> Any:
+    for run in runs:
+        run[0] = np.array(run[0])
+        run[0][0, 0] = np.nan
+    return runs
+
+
+def nothing(answer: Any) -> Any:
+    return {**answer, "outputs": [], "runs": [[], []]}
+
+
+def one_element(runs: Any) -> None:
+    runs[3][0][5, 7] += 1e-4
+
+
+def scaled(runs: Any) -> None:
+    runs[3][0] = runs[3][0] * np.float32(1.0001)
+
+
+MUTANTS = (
+    Mutant(
+        "the second run is one bit off",
+        suite.test_usable,
+        (Result(RUN, within(last_bit, "runs", 1, 0)),),
+        OWN,
+        "second run: output 0",
+        lab=with_own,
+    ),
+    Mutant(
+        "a NaN",
+        suite.test_usable,
+        (Result(RUN, within(not_a_number, "runs")),),
+        OWN,
+        "values that are not finite",
+        lab=with_own,
+    ),
+    Mutant("no outputs", suite.test_usable, (Result(RUN, nothing),), OWN, "outputs", lab=with_own),
+    Mutant(
+        "another batch size is one again",
+        suite.test_batches,
+        (Result("user_models.probe.other_batch", put(1)),),
+        OWN,
+        "batch sizes that run",
+        lab=with_own,
+    ),
+    Mutant(
+        "weight's exponent bit flipped in a deployed model",
+        agreement.test_first_and_later_runs,
+        (Files(EXECUTE, flipped("model.pdiparams"), runtime("predictor")),),
+        ON_PREDICTOR,
+        "run 1 ",
+        lab=with_own,
+    ),
+    Mutant(
+        "one wrong element of a deployed model",
+        agreement.test_first_and_later_runs,
+        (outputs(one_element, runtime("predictor")),),
+        ON_PREDICTOR,
+        "run 4 ",
+        lab=with_own,
+    ),
+    Mutant(
+        "wrong scale of a deployed model",
+        agreement.test_first_and_later_runs,
+        (outputs(scaled, runtime("predictor")),),
+        ON_PREDICTOR,
+        "run 4 ",
+        lab=with_own,
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", parameters(MUTANTS))
+def test_mutant(teeth: Teeth, mutant: Mutant) -> None:
+    teeth.prove(mutant)

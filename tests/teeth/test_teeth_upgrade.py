@@ -1,0 +1,112 @@
+"""Mutants of suites/test_upgrade.py. The files are the environment's own: what matters is who loads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from suites import test_upgrade as suite
+from teeth.disturbances import (
+    Files,
+    Result,
+    flipped,
+    last_bit,
+    number,
+    outputs,
+    runtime,
+    setting,
+    within,
+    without,
+)
+from teeth.machinery import Mutant, Teeth, parameters
+
+CONTINUED = "crossing.continued"
+LENET = {"model": "lenet"}
+
+
+def route(name: str) -> dict[str, str]:
+    return {"model": "lenet", "route": name}
+
+
+def same_before(answer: Any) -> Any:
+    return {**answer, "before": answer["after"]}
+
+
+MUTANTS = (
+    Mutant(
+        "weight's exponent bit flipped in the combined file",
+        suite.test_outputs,
+        (Files("runtimes.execute", flipped("model.pdiparams"), runtime("predictor")),),
+        route("jit-predictor"),
+        "run 1: output 0",
+    ),
+    Mutant(
+        "weight's exponent bit flipped in its own file",
+        suite.test_outputs,
+        (Files("runtimes.execute", flipped("separate_persistables/*"), runtime("static")),),
+        route("separate-load_inference_model"),
+        "run 1: output 0",
+    ),
+    Mutant(
+        "stale second run",
+        suite.test_outputs,
+        (outputs(lambda runs: runs.__setitem__(1, runs[0]), runtime("jit")),),
+        route("jit-jit.load"),
+        "run 2: output 0",
+    ),
+    Mutant(
+        "weight's exponent bit flipped in the checkpoint",
+        suite.test_states,
+        (Files("states.flat", flipped("model.pdparams"), number(2)),),
+        LENET,
+        "model.pdparams: linear3.bias",
+    ),
+    Mutant(
+        "weight's exponent bit flipped in the checkpoint",
+        suite.test_resumed_training,
+        (Files(CONTINUED, flipped("model.pdparams"), number(3)),),
+        LENET,
+        "losses",
+    ),
+    Mutant(
+        "a step is missing",
+        suite.test_resumed_training,
+        (setting(CONTINUED, number(3), steps=suite.STEPS - 1),),
+        LENET,
+        "losses",
+    ),
+    Mutant(
+        "a parameter is missing",
+        suite.test_resumed_training,
+        (Result(CONTINUED, within(without("linear3.bias"), "parameters"), number(3)),),
+        LENET,
+        "parameter linear3.bias",
+    ),
+    Mutant(
+        "weight's exponent bit flipped in the checkpoint",
+        suite.test_model_load,
+        (Files("crossing.model_load", flipped("model.pdparams")),),
+        LENET,
+        "parameters: linear3.bias",
+    ),
+    Mutant(
+        "nothing was loaded that was not there before",
+        suite.test_model_load,
+        (Result("crossing.model_load", same_before),),
+        LENET,
+        "parameters were others before",
+    ),
+    Mutant(
+        "one bit of a moment is off",
+        suite.test_model_load,
+        (Result("crossing.model_load", within(last_bit, "optimizer", "linear_2.b_0_moment1_0")),),
+        LENET,
+        "optimizer: linear_2.b_0_moment1_0",
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", parameters(MUTANTS))
+def test_mutant(teeth: Teeth, mutant: Mutant) -> None:
+    teeth.prove(mutant)
