@@ -18,7 +18,7 @@ from harness.gate import outputs, policy, run
 from harness.gate.causes import causes
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.options import Tier
+from harness.options import Tier, default_store
 from harness.rerun import project_root
 
 POLICY_FILE = "gate.toml"
@@ -60,6 +60,9 @@ def gate(
     confirm: Annotated[
         bool, typer.Option(help="Run unknown blocking cases once more before they block.")
     ] = True,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run the baseline although an earlier gate ran the same.")
+    ] = False,
 ) -> None:
     """May we upgrade? Status: 0 pass, 1 blocked, 2 usage, 3 inconclusive or not comparable."""
     root = project_root()
@@ -79,6 +82,8 @@ def gate(
         folder=folder,
         command=shlex.join(["harness", *sys.argv[1:]]),
         confirm=confirm,
+        fresh=fresh,
+        store=Path(store or default_store()),
     )
     try:
         result, where = run.gate(request, rules, root, live)

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.environments import Environment, resolve_one
 from harness.errors import UsageError
-from harness.gate import outputs
+from harness.gate import outputs, reuse
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
@@ -38,6 +38,10 @@ class Request(msgspec.Struct, frozen=True):
     folder: str = ""
     command: str = ""
     confirm: bool = True
+    fresh: bool = False
+    """Whether the baseline runs although an earlier gate ran the same."""
+    store: Path = Path()
+    """Where earlier baselines are remembered."""
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -66,7 +70,18 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         if side.environment is not None:
             note = f" ({side.environment.note})" if side.environment.note else ""
             console.print(f"{side.name}: {side.environment.python}{note}", soft_wrap=True)
+    known = _key(sides, request, root)
+    if not request.fresh:
+        earlier = reuse.find(request.store, known, folder / "baseline")
+        if earlier is not None:
+            console.print(
+                f"{sides[0].name}: the records of {earlier.header.started} are used again: nothing that "
+                "goes into them has changed (--fresh runs it anew)",
+                soft_wrap=True,
+            )
+            sides = (msgspec.structs.replace(sides[0], run=earlier), sides[1])
     baseline, candidate = _runs(sides, request, root, folder, console)
+    reuse.remember(request.store, known, baseline)
     asked = Asked(
         baseline=sides[0].name,
         candidate=sides[1].name,
@@ -97,6 +112,13 @@ def write(result: GateResult, folder: Path) -> None:
     outputs.write_junit(result, folder / "junit.xml")
     outputs.write_summary(result, folder / "summary.md")
     write_gate(result, folder / "gate.html")
+
+
+def _key(sides: Sequence[_Subject], request: Request, root: Path) -> str:
+    environments = [side.environment for side in sides if side.environment is not None]
+    if len(environments) < len(sides):
+        return ""
+    return reuse.key(environments, _arguments(request, root, sides), root)
 
 
 def _subject(text: str, root: Path) -> _Subject:
@@ -137,7 +159,7 @@ def _runs(
             arguments=_arguments(request, root, sides),
         )
         for label, side in zip(labels, sides, strict=True)
-        if side.environment is not None
+        if side.run is None and side.environment is not None
     ]
     made = iter(run_all(root, jobs, console))
     first, second = (side.run if side.run is not None else next(made) for side in sides)

@@ -1,0 +1,107 @@
+"""The baseline's run of an earlier gate, used again where nothing that goes into it has changed.
+
+A baseline is gated against again and again: by the next push, by the next nightly, after a change of
+the policy. What it did then it would do now, so its records are kept by the hash of all that decides
+them: the harness and its suites, both environments, the arguments and the machine. The candidate is
+always run.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.artifacts import key_of
+from harness.environments import Environment
+from harness.environments.manifest import MANIFEST
+from harness.errors import HarnessError
+from harness.records import Run, read_run
+from harness.workers import ROOT
+
+SOURCES = ("harness", "suites", "reference_models")
+LEFT_OUT = ("logs", "pytest.log")
+"""What a copied run does without."""
+
+
+class _Entry(msgspec.Struct):
+    folder: str
+
+
+def key(environments: Sequence[Environment], arguments: Sequence[str], root: Path) -> str:
+    """Hash of what decides a baseline's run; '' where that cannot be known.
+
+    It cannot for an interpreter that the harness did not make, whose packages may change in place,
+    nor for models of the user's own and other files that the arguments name.
+    """
+    named = [argument for argument in arguments if argument.startswith(("--model=", "--targets-file="))]
+    if named or not all(environment.managed for environment in environments):
+        return ""
+    manifests = [Path(environment.python).parent.parent / MANIFEST for environment in environments]
+    try:
+        made = [hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests]
+        machine = [
+            line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")
+        ]
+    except OSError:
+        return ""
+    return key_of(
+        {
+            "sources": _sources(root),
+            "environments": made,
+            "profiles": [environment.profile for environment in environments],
+            "arguments": list(arguments),
+            "machine": [platform.platform(), os.cpu_count(), machine[:1]],
+            "digits": sorted(str(p.name) for p in (Path.home() / ".cache/paddle/dataset/mnist").glob("*.gz")),
+        }
+    )
+
+
+@functools.cache
+def _sources(root: Path) -> str:
+    digest = hashlib.sha256()
+    for base in dict.fromkeys((ROOT, root)):
+        for name in SOURCES:
+            for file in sorted((base / name).rglob("*")):
+                if file.suffix in (".py", ".toml", ".txt") and file.is_file():
+                    digest.update(str(file.relative_to(base)).encode())
+                    digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _entry(store: Path, name: str) -> Path:
+    return store / "runs" / f"{name}.json"
+
+
+def remember(store: Path, name: str, run: Run) -> None:
+    """Keep where a finished run lies; a run that did not end, or had faults of its own, is not kept."""
+    if not name or run.footer is None or run.damaged or run.footer.problems:
+        return
+    path = _entry(store, name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.encode(_Entry(str(run.folder))))
+    except OSError:
+        return  # the next gate runs it again
+
+
+def find(store: Path, name: str, into: Path) -> Run | None:
+    """The kept run, copied to ``into``; None if there is none, or it is not whole any more."""
+    if not name:
+        return None
+    try:
+        folder = Path(msgspec.json.decode(_entry(store, name).read_bytes(), type=_Entry).folder)
+        run = read_run(folder)
+        if run.footer is None or run.damaged or len(run.records) < run.footer.collected:
+            return None
+        shutil.copytree(folder, into, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        return read_run(into)
+    except (OSError, msgspec.MsgspecError, HarnessError, shutil.Error):
+        shutil.rmtree(into, ignore_errors=True)
+        return None
