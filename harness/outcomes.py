@@ -6,9 +6,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.case import Case
+from harness.known import KnownFailure
 from harness.session import now
 from harness.types import Outcome, Record, RemoteFailure
 from harness.workers import WorkerFailure
@@ -96,3 +98,25 @@ def _failure(error: BaseException | None) -> RemoteFailure | None:
         message=str(error),
         traceback="".join(traceback.format_exception(error)),
     )
+
+
+def message_of(error: BaseException | None) -> str:
+    """All that a failure said, the log included: what a known failure's ``match`` must occur in."""
+    if isinstance(error, WorkerFailure):
+        return f"{error.failure.type}: {error.failure.message}\n{error.failure.log_tail}"
+    return str(error)
+
+
+def with_known(record: Record, known: KnownFailure, surprise: str) -> Record:
+    """The record with what its entry says, and how it departed from that."""
+    return msgspec.structs.replace(
+        record, known=known.reason, known_issue=known.issue, known_instead=known.instead, surprise=surprise
+    )
+
+
+def worker_text(error: WorkerFailure) -> str:
+    """A far-side failure as pytest prints it."""
+    parts = [str(error), error.failure.traceback]
+    if error.outcome != "error":
+        parts.append("last lines of the worker's log:\n" + error.failure.log_tail)
+    return "\n".join(part for part in parts if part)

@@ -12,21 +12,18 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from harness import options as harness_options
 from harness import own_models
 from harness.case import Case, CheckFailed
 from harness.errors import HarnessError, NotApplicable
-from harness.known import KnownFailure
 from harness.lab import Lab
-from harness.outcomes import classify, record_of
+from harness.outcomes import classify, message_of, record_of, with_known, worker_text
 from harness.records import read_run
 from harness.report import summary, write_report
 from harness.session import RunSession
 from harness.session import claims as all_claims
-from harness.types import Record
 from harness.usable import total
 from harness.workers import WorkerFailure
 
@@ -256,11 +253,15 @@ def pytest_runtest_makereport(
     warned = session.lab.pool.warned()
     record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond, warned)
     known = session.known.find(record.case)
-    if known is not None and own_models.model_of(session, item) and known.surprise(outcome, _message(error)):
+    if (
+        known is not None
+        and own_models.model_of(session, item)
+        and known.surprise(outcome, message_of(error))
+    ):
         known = None  # what is known of reference models may hold for a model of the user's, or not
     if known is not None and outcome != "not-run":
-        surprise = known.surprise(outcome, _message(error))
-        record = _with_known(record, known, surprise)
+        surprise = known.surprise(outcome, message_of(error))
+        record = with_known(record, known, surprise)
         if surprise:
             report.outcome = "failed"
             report.longrepr = f"known failure: {surprise}\n{record.reason}"
@@ -268,7 +269,7 @@ def pytest_runtest_makereport(
             report.outcome = "skipped"
             report.wasxfail = known.reason
     elif isinstance(error, WorkerFailure):
-        report.longrepr = _worker_text(error)
+        report.longrepr = worker_text(error)
     elif isinstance(error, CheckFailed):
         report.longrepr = str(error)
     try:
@@ -290,25 +291,6 @@ def _beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
     described = set(session.lab.models[model].document.split())
     # A claim of this project's own is about the documents' networks, whichever document.
     return not (documents & described if documents else described)
-
-
-def _message(error: BaseException | None) -> str:
-    if isinstance(error, WorkerFailure):
-        return f"{error.failure.type}: {error.failure.message}\n{error.failure.log_tail}"
-    return str(error)
-
-
-def _with_known(record: Record, known: KnownFailure, surprise: str) -> Record:
-    return msgspec.structs.replace(
-        record, known=known.reason, known_issue=known.issue, known_instead=known.instead, surprise=surprise
-    )
-
-
-def _worker_text(error: WorkerFailure) -> str:
-    parts = [str(error), error.failure.traceback]
-    if error.outcome != "error":
-        parts.append("last lines of the worker's log:\n" + error.failure.log_tail)
-    return "\n".join(part for part in parts if part)
 
 
 # The end
