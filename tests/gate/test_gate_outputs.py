@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import resource
 from collections import Counter
@@ -282,20 +283,22 @@ def test_step_summary_never_fails_the_gate(tmp_path: Path) -> None:
 # disk
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def small_files() -> Iterator[None]:
-    """No file of this process can grow past 4 KiB, as on a full disk."""
+    """No file of this process can grow past 4 KiB, as on a full disk; pytest's own output must not be due."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path, small_files: None) -> None:
+def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
     for write in (outputs.write_gate_json, outputs.write_junit, write_gate):
         path = tmp_path / write.__name__
         path.write_text("old")
-        with pytest.raises(HarnessError, match=r"^cannot write the .*free some space") as told:
+        with small_files(), pytest.raises(HarnessError, match=r"^cannot write the .*free some space") as told:
             write(sample(), path)
         assert "\n" not in str(told.value)
         assert path.read_text() == "old"
