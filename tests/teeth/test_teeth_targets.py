@@ -18,7 +18,8 @@ THREADS = {"target": "predictor-threads2"}
 LENET_ON, LENET_OFF = {"model": "lenet", **ON}, {"model": "lenet", **OFF}
 NO_IR = {"model": "lenet", "target": "predictor-no-ir"}
 ONEDNN_NO_IR = {"model": "lenet", "target": "predictor-onednn-no-ir"}
-BFLOAT16 = {"model": "lenet", "target": "predictor-bf16"}
+# Not LeNet: behind a pooling, bfloat16 fails on processors that only emulate it.
+BFLOAT16 = {"model": "two_inputs", "target": "predictor-bf16"}
 
 
 def told(name: str, value: Any) -> Result:
@@ -72,7 +73,13 @@ MUTANTS = (
         LENET_ON,
         "oneDNN primitives ran",
     ),
-    Mutant("bfloat16 unasked", DID_IT, (option(EXECUTE, bfloat16=True),), LENET_ON, "bfloat16"),
+    Mutant(
+        "bfloat16 unasked",
+        DID_IT,
+        (option(EXECUTE, bfloat16=True),),
+        {**LENET_ON, "model": "two_inputs"},
+        "bfloat16",
+    ),
     Mutant("bfloat16 ignored", DID_IT, (option(EXECUTE, drop="bfloat16"),), BFLOAT16, "bfloat16"),
     Mutant(
         "an engine that says nothing",
