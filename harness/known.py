@@ -15,6 +15,11 @@ from harness.errors import HarnessError
 from harness.types import Outcome
 
 
+def covers(pattern: str, case: str) -> bool:
+    """Whether a pattern, in which ``*`` stands for anything, is of the whole case id."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), case, re.DOTALL) is not None
+
+
 class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One finding: which cases, on which Paddle releases, end how, and why.
 
@@ -46,8 +51,7 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def covers(self, case: str) -> bool:
         """Whether the entry speaks of this case."""
-        parts = (re.escape(part) for part in self.case.split("*"))
-        return re.fullmatch(".*".join(parts), case, re.DOTALL) is not None
+        return covers(self.case, case)
 
     def surprise(self, outcome: Outcome, message: str) -> str:
         """How a result departs from the entry, or '' if it is as expected."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Sequence
 from datetime import date
@@ -15,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from harness.errors import UsageError
 from harness.gate.result import Change, Direction, Verdict
+from harness.known import covers
 from harness.types import REFUSED
 
 DEFAULT_BLOCK: dict[Verdict, bool] = {"broken": True, "missing": True, "numerically worse": True}
@@ -115,11 +115,6 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return False, "files carried back to the old release do not block (`rollback = true` would)"
         blocks = {**DEFAULT_BLOCK, **self.block}.get(change.verdict, False)
         return blocks, f"{change.verdict} {'blocks' if blocks else 'does not block'}"
-
-
-def covers(pattern: str, case: str) -> bool:
-    """Whether a pattern, in which ``*`` stands for anything, is of the whole case id."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), case, re.DOTALL) is not None
 
 
 def _within(version: str, specifier: str) -> bool:

@@ -9,8 +9,9 @@ import pytest
 
 from harness.errors import UsageError
 from harness.gate import policy
-from harness.gate.policy import Policy, covers
+from harness.gate.policy import Policy
 from harness.gate.result import Change, Direction, Side, Verdict
+from harness.known import covers
 from harness.workers import ROOT
 
 TODAY = date(2026, 11, 25)
