@@ -117,7 +117,11 @@ def _verdict(
         why = f"not run before ({before.reason})" if before is not None else "not in the baseline"
         if before is None and not complete[0]:
             return "inconclusive", "the baseline's run ended before it came to this case"
-        end = "passes" if after.outcome == "pass" else f"ends as {after.outcome}: {tame(cause(after))}"
+        end = (
+            "passes"
+            if after.outcome == "pass"
+            else f"ends as {after.outcome}: {tame(after.known or cause(after))}"
+        )
         return "new", f"{why}; now it {end}"
     assert before is not None
     if not ran(after):
