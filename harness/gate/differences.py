@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.gate.result import Change, Difference
+from harness.report.environment import at
 from harness.types import RunHeader
 
 NUMERIC = ("numerically worse", "numerically better")
@@ -40,14 +41,13 @@ _CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("deadline", ("broken", "fixed")),
 )
 PADDLES = ("paddlepaddle", "paddlepaddle-gpu")
-BRAND = "numpy"
 
 
 def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
     """Every difference of the two headers that a reader should know of."""
     old, new = baseline.environment, candidate.environment
     for what, keys, intended, explains in _FACTS:
-        a, b = _at(old, keys), _at(new, keys)
+        a, b = at(old, keys), at(new, keys)
         if a != b:
             yield Difference(what, _text(a, b), _text(b, a), intended, () if intended else explains)
     kind = "installed" if "installed" in old and "installed" in new else "packages"
@@ -63,17 +63,11 @@ def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
 
 def _packages(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
     for name in sorted(old.keys() | new.keys()):
-        if name == BRAND or old.get(name) == new.get(name):
+        if name == "numpy" or old.get(name) == new.get(name):
             continue  # NumPy has a line of its own
         intended = name in PADDLES
         # The flows that use these packages are the only ones they could explain; no suite does yet.
         yield Difference(name, old.get(name, "not installed"), new.get(name, "not installed"), intended)
-
-
-def _at(value: Any, keys: tuple[str, ...]) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _text(value: Any, other: Any) -> str:

@@ -53,7 +53,7 @@ class Facts(msgspec.Struct, frozen=True):
 def facts(run: Run) -> Facts:
     """Every leaf of the header's dictionaries once, whatever their shape."""
     end = dict(run.footer.load) if run.footer is not None else {}
-    shown = [_expected(label, _at(run.header.environment, keys)) for label, keys in _EXPECTED]
+    shown = [_expected(label, at(run.header.environment, keys)) for label, keys in _EXPECTED]
     shown.append(_expected("Load at end", end.pop("load1", None)))
     rest = _without(run.header.environment, [keys for _, keys in _EXPECTED])
     groups = (
@@ -88,7 +88,8 @@ def _fact(label: str, value: Any) -> Fact:
     return Fact(label, number(value))
 
 
-def _at(value: Any, keys: tuple[str, ...]) -> Any:
+def at(value: Any, keys: tuple[str, ...]) -> Any:
+    """What these keys lead to in nested dictionaries; None where one of them is missing."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
