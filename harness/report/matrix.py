@@ -22,6 +22,7 @@ def render_matrix(result: MatrixResult) -> str:
             releases=order,
             totals=totals,
             working=sum(total.works for total in totals.values()),
+            usable=sum(total.usable for total in totals.values()),
             groups=matrix_views.pair_groups(totals, order),
             summaries=matrix_views.route_totals(result),
             advice=matrix_views.advice(result.cells),

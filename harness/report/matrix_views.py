@@ -20,10 +20,19 @@ class PairTotal(msgspec.Struct, frozen=True):
     routes: int
     working: int
     """Routes on which every case that was run passed, and some was."""
+    formats: int = 0
+    """Kinds of files; each has a route or several, one of which is enough to use them."""
+    readable: int = 0
+    """Kinds that some route of theirs works for."""
 
     @property
     def works(self) -> bool:
         return self.working == self.routes
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing that was saved is lost: every kind of file has a route that works."""
+        return self.formats > 0 and self.readable == self.formats
 
 
 class Crossing(msgspec.Struct, frozen=True):
@@ -51,6 +60,7 @@ class Group(msgspec.Struct, frozen=True):
     name: str
     meaning: str
     working: int
+    usable: int
     of: int
 
 
@@ -80,7 +90,15 @@ def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Gr
     found: list[Group] = []
     for sign, (name, meaning) in zip((-1, 0, 1), names, strict=True):
         here = [t for (a, b), t in totals.items() if _sign(rank[a] - rank[b]) == sign]
-        found.append(Group(name, meaning, sum(total.works for total in here), len(here)))
+        found.append(
+            Group(
+                name,
+                meaning,
+                sum(total.works for total in here),
+                sum(total.usable for total in here),
+                len(here),
+            )
+        )
     return tuple(found)
 
 
@@ -134,8 +152,13 @@ def _pair_total(group: list[GridCell]) -> PairTotal:
     by_route: dict[str, list[GridCell]] = {}
     for cell in group:
         by_route.setdefault(cell.route, []).append(cell)
-    working = sum(all(map(_passes, cells)) for cells in by_route.values())
-    return PairTotal(worst, len(by_route), working)
+    works = {route: all(map(_passes, cells)) for route, cells in by_route.items()}
+    formats: dict[str, bool] = {}
+    for route, good in works.items():
+        # The same network exported in legacy IR is another way to the same end.
+        kind = route.split(" → ")[0].removeprefix("legacy_")
+        formats[kind] = formats.get(kind, False) or good
+    return PairTotal(worst, len(by_route), sum(works.values()), len(formats), sum(formats.values()))
 
 
 def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[Crossing]:

@@ -20,6 +20,7 @@ def test_matrix_says_which_pairs_work_and_what_stops_where() -> None:
     assert len(totals) == 81
     assert totals["2.6.2", "3.3.1"].worst == "error"
     assert (totals["2.6.2", "3.3.1"].working, totals["2.6.2", "3.3.1"].routes) == (7, 8)
+    assert (totals["2.6.2", "3.3.1"].readable, totals["2.6.2", "3.3.1"].formats) == (6, 6)
     found = {group.name: (group.working, group.of) for group in pair_groups(totals, result.releases)}
     assert found == {"upgrade": (17, 36), "own files": (7, 9), "rollback": (25, 36)}
     routes = {row.name: row for row in route_totals(result)}
@@ -30,7 +31,7 @@ def test_matrix_says_which_pairs_work_and_what_stops_where() -> None:
     (_, lost) = routes["separate files → load_inference_model"].crossings
     assert (lost.producers, lost.own) == ("3.1.0–3.1.1", True)
     text = render_matrix(result)
-    assert "49 of 81 pairs of 9 releases work for all 8 routes" in text
+    assert "of 81 pairs of 9 releases every kind of file can be used, in 49 by all 8 routes" in text
     assert "works everywhere" in section(text, "boundaries")
     assert section(text, "routes").count("<table>") == 8
     assert "Every reference model of the quick tier" in text
