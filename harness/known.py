@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from collections.abc import Collection, Iterable
@@ -16,8 +17,15 @@ from harness.types import Outcome
 
 
 def covers(pattern: str, case: str) -> bool:
-    """Whether a pattern, in which ``*`` stands for anything, is of the whole case id."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), case, re.DOTALL) is not None
+    """Whether a pattern is of the whole case id: ``*`` stands for anything, ``{a,b}`` for a or b."""
+    return _compiled(pattern).fullmatch(case) is not None
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    text = re.escape(pattern).replace(r"\*", ".*")
+    text = re.sub(r"\\\{(.*?)\\\}", lambda found: "(?:" + found[1].replace(",", "|") + ")", text)
+    return re.compile(text, re.DOTALL)
 
 
 class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -82,6 +82,9 @@ def test_profiles(wanted: str, running: str, applies: bool) -> None:
 @pytest.mark.parametrize(
     ("pattern", "case", "covers"),
     [
+        ("a/b[{x,y_1}-c]", "a/b[y_1-c]", True),
+        ("a/b[{x,y}-c]", "a/b[y_1-c]", False),
+        ("a/b[{x,y}-*]", "a/b[x-3.{1}]", True),
         ("area/check[a]", "area/check[a]", True),
         ("area/check[a]", "area/checka", False),
         ("area/check[*]", "area/check[lenet-jit]", True),
