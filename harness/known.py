@@ -31,7 +31,8 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One finding: which cases, on which Paddle releases, end how, and why.
 
-    ``case`` is a case id in which ``*`` stands for anything; ``paddle`` a version specifier
+    ``case`` is a case id in which ``*`` stands for anything and ``{a,b}`` for a or b, ``unless`` another
+    such pattern, of cases that are not meant; ``paddle`` a version specifier
     such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"`` or empty for both;
     ``match`` must occur in the failure's message. ``lacks`` is a flag of the processor, such as
     ``avx512_bf16``: the entry speaks only of machines without it. ``instead`` is what a user can
@@ -43,6 +44,7 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outcome: Outcome
     match: str
     reason: str
+    unless: str = ""
     profile: str = ""
     issue: str = ""
     instead: str = ""
@@ -59,7 +61,7 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def covers(self, case: str) -> bool:
         """Whether the entry speaks of this case."""
-        return covers(self.case, case)
+        return covers(self.case, case) and not (self.unless and covers(self.unless, case))
 
     def surprise(self, outcome: Outcome, message: str) -> str:
         """How a result departs from the entry, or '' if it is as expected."""

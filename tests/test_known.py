@@ -163,3 +163,9 @@ def test_an_entry_may_be_of_processors_that_lack_something(flags: tuple[str, ...
 def test_entries_of_crossings_are_not_stale_without_them() -> None:
     entries = (entry(case="upgrade/outputs[*-from-2.*-jit-jit.load]"), entry(case="area/gone"))
     assert [stale.case for stale in known(*entries).unmatched()] == ["area/gone"]
+
+
+def test_cases_that_are_not_meant() -> None:
+    found = entry(case="a/*[*-qat*]", unless="*-legacy-ir*")
+    assert found.covers("a/b[lenet-qat-static]")
+    assert not found.covers("a/b[lenet-qat-static-legacy-ir]")
