@@ -95,7 +95,14 @@ def run(
         float, typer.Option(min=0.001, metavar="GIB", help="Memory that a model of your own may take.")
     ] = Limits().gib,
     targets: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these targets.")] = "",
+    flows: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these ways to compress a model.")] = "",
     claims: Annotated[str, typer.Option(metavar="ID[,…]", help="Only checks of these claims.")] = "",
+    accuracy_bound: Annotated[
+        float, typer.Option(min=0.001, metavar="POINTS", help="Accuracy a compressed model may lose.")
+    ] = 1.0,
+    images: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Test images accuracy is compared on; 0: all.")
+    ] = 0,
     dataset: Annotated[str, typer.Option(metavar="auto|packaged|paddle|FOLDER", help="The digits.")] = "auto",
     python: Python = "",
     profile: Annotated[
@@ -124,7 +131,10 @@ def run(
         "model-timeout": f"{model_timeout:g}",
         "model-memory": f"{model_memory:g}",
         "targets": targets,
+        "flows": flows,
         "claims": claims,
+        "accuracy-bound": f"{accuracy_bound:g}",
+        "images": str(images),
         "dataset": dataset if dataset in ("auto", "packaged", "paddle") else str(Path(dataset).absolute()),
         "python": _interpreter(python),
         "profile": profile.value,
@@ -171,7 +181,7 @@ def list_(
     targets_file: Annotated[list[str] | None, typer.Option(metavar="TOML", help="More targets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Models, recipes, runtimes, targets, claims or checks, and what is missing here."""
+    """Models, recipes, flows, runtimes, targets, claims or checks, and what is missing here."""
     files = [Path(file) for file in targets_file or ()]
     rows = listing.find(kind, _interpreter(python), profile.value, files)
     if missing:

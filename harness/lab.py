@@ -16,7 +16,7 @@ from harness import compare
 from harness.artifacts import Artifact, Store, key_of
 from harness.errors import NotApplicable
 from harness.model_files import UserModel, copy_deployed
-from harness.models import ModelInfo, RecipeInfo, source_digest, user_info
+from harness.models import FlowInfo, ModelInfo, RecipeInfo, source_digest, user_info
 from harness.targets import LEGACY_IR, Target
 from harness.usable import FirstRuns, Limits, Usable
 from harness.user_models import unique
@@ -110,7 +110,29 @@ class Lab:
         """Why a model of the user's is refused here; '' for one that is usable, and for reference models."""
         return self.usable(model).refusal if self.models[model].form else ""
 
+    @functools.cached_property
+    def flows(self) -> dict[str, FlowInfo]:
+        """Every documented way to compress a model, by its id: in the run's own profile and in legacy IR."""
+        found = [
+            msgspec.structs.replace(flow, recipe=recipe.name, profile=profile)
+            for recipe in self.recipes.values()
+            for profile in ("", "legacy-ir")
+            for flow in recipe.flows
+        ]
+        return {flow.id: flow for flow in found}
+
     # Artifacts
+
+    def compressed(self, flow: FlowInfo, model: str) -> Artifact:
+        """What a flow made of a model.
+
+        Raises:
+            NotApplicable: the flow is that of legacy IR, and the environment knows no other.
+            As :meth:`artifact`.
+        """
+        if flow.profile == "legacy-ir" == self.profile:
+            raise NotApplicable(f"Paddle {self.paddle} is in legacy-IR mode already, so the plain flow is it")
+        return self.artifact(flow.recipe, model, flow.profile, **flow.parameters)
 
     def artifact(self, recipe: str, model: str, profile: str = "", **parameters: Any) -> Artifact:
         """The artifact of a recipe for a model, made now unless the store has it.
@@ -130,7 +152,7 @@ class Lab:
             "model": model,
             "parameters": parameters,
             "needs": {name: artifact.manifest.key for name, artifact in needs.items()},
-            "sources": self._sources(model),
+            "sources": self._sources(recipe, model),
             "paddle": {name: self.environment["paddle"][name] for name in ("version", "commit", "cuda")},
             "python": self.environment["python"],
             "numpy": self.environment["numpy"],
@@ -171,9 +193,9 @@ class Lab:
     def _failed(self) -> dict[str, WorkerFailure]:
         return {}
 
-    def _sources(self, model: str) -> str:
+    def _sources(self, recipe: str, model: str) -> str:
         own = self.models[model].form
-        digest = source_digest(self.models[model].file, users=bool(own))
+        digest = source_digest(self.recipes[recipe].module, self.models[model].file, users=bool(own))
         return f"{digest}+{self.first_runs.digest(model)}" if own else digest
 
     def _as_it_is(self, recipe: str, model: str) -> Artifact:

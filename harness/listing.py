@@ -28,6 +28,7 @@ from harness.workers import ROOT, WorkerFailure, WorkerPool, WorkerSpec
 class Kind(StrEnum):
     models = "models"
     recipes = "recipes"
+    flows = "flows"
     runtimes = "runtimes"
     targets = "targets"
     claims = "claims"
@@ -71,13 +72,20 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
         try:
             if kind is Kind.targets:
                 return _targets(pool, files)
-            found = pool.call(f"{kind.value}.catalog")
+            found = pool.call(f"{'recipes' if kind is Kind.flows else kind.value}.catalog")
         except WorkerFailure as error:
             raise HarnessError(
                 f"Paddle does not work in {python} ({error}): `harness doctor` tells more"
             ) from error
         finally:
             pool.close()
+    if kind is Kind.flows:
+        return [_flow(flow) for recipe in found for flow in recipe["flows"]]
+    if kind is Kind.recipes:
+        return [
+            {"missing": None, **{name: row[name] for name in ("name", "summary", "needs", "graph")}}
+            for row in found
+        ]
     if kind is Kind.models:
         return [
             {
@@ -95,6 +103,19 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
             for model in found
         ]  # fmt: skip
     return [{"missing": None, **row} for row in found]
+
+
+def _flow(flow: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": flow["name"],
+        "method": flow["method"],
+        "graph": flow["graph"],
+        "api": flow["api"],
+        "parameters": [f"{name}={value}" for name, value in flow["parameters"].items()],
+        "quick tier": list(flow["models"]),
+        "full tier too": list(flow["full"]),
+        "missing": None,
+    }
 
 
 def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:

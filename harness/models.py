@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -28,13 +31,45 @@ class ModelInfo(msgspec.Struct, frozen=True):
     form: str = ""
 
 
+METHODS = ("qat", "ptq", "weights", "prune")
+"""Quantization-aware training, post-training quantization, weights alone, pruning."""
+
+
+class FlowInfo(msgspec.Struct, frozen=True):
+    """A documented way to compress a model, as its recipe states it (``harness/worker/recipes``).
+
+    ``profile``: ``""`` for the run's own, or ``"legacy-ir"``.
+    """
+
+    name: str
+    method: str
+    graph: str
+    api: str
+    parameters: dict[str, Any]
+    models: list[str]
+    full: list[str]
+    recipe: str = ""
+    profile: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its name in case ids; a profile comes last, as in the names of targets."""
+        return f"{self.name}-{self.profile}" if self.profile else self.name
+
+    @property
+    def quantizes(self) -> bool:
+        return self.method != "prune"
+
+
 class RecipeInfo(msgspec.Struct, frozen=True):
-    """A recipe as its worker describes it."""
+    """A recipe as its worker describes it; ``module`` is the far side's that holds it."""
 
     name: str
     summary: str
     needs: list[str]
     graph: bool
+    module: str
+    flows: list[FlowInfo]
 
 
 def user_info(model: UserModel) -> ModelInfo:
@@ -56,17 +91,45 @@ def user_info(model: UserModel) -> ModelInfo:
 
 
 @functools.cache
-def source_digest(model_file: str, users: bool = False) -> str:
-    """Hash of the sources an artifact depends on: recipes, what they share, the model's file.
+def source_digest(module: str, model_file: str, users: bool = False) -> str:
+    """Hash of the sources an artifact depends on: its recipe's module and all that imports, the model's file.
 
     ``users``: what makes the user's models of their files counts too.
     """
-    worker = ROOT / "harness" / "worker"
-    shared = ("digits", "model", "models", "programs", "server", "training")
-    files = [*(worker / f"{name}.py" for name in shared), *sorted((worker / "recipes").glob("*.py"))]
-    files += sorted((worker / "user_models").glob("*.py")) if users else []
+    files = {*_imported(module), *_imported("harness.worker.server")}
+    if users:
+        files.update((ROOT / "harness" / "worker" / "user_models").glob("*.py"))
+    if model_file:
+        files.add(ROOT / "reference_models" / model_file)
     digest = hashlib.sha256()
-    for file in [*files, *([ROOT / "reference_models" / model_file] if model_file else [])]:
-        digest.update(file.name.encode())
+    for file in sorted(files):
+        digest.update(str(file.relative_to(ROOT)).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _imported(module: str) -> frozenset[Path]:
+    """Files of a far-side module and of every far-side module that it imports, itself or through others."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = _file(name)
+        if file is None or file in found:
+            continue
+        found.add(file)
+        if file.name == "__init__.py":
+            found.update(file.parent.glob("configs/*.yaml"))
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness.worker"):
+                waiting += [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names if alias.name.startswith("harness.worker")]
+    return frozenset(found)
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module, or None where the name is of something inside one."""
+    path = ROOT.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

@@ -34,6 +34,7 @@ class Options(msgspec.Struct, frozen=True):
     tier: Literal["quick", "full"] = "quick"
     models: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     dataset: str = "auto"
     python: str = sys.executable
@@ -47,7 +48,13 @@ class Options(msgspec.Struct, frozen=True):
     """Specifications of the user's own models (``harness/user_models.py``), paths absolute."""
     model_timeout: float = Limits().seconds
     model_memory: float = Limits().gib
+    accuracy_bound: float = 1.0
+    """Points of accuracy that a compressed model may lose."""
+    images: int = 0
+    """Test images that accuracies are compared on; 0: all."""
     deadline: float = 120.0
+    brief: bool = False
+    """Whether what is only shown, and decides nothing, is left out where a check says so."""
     latency_budget: float = 0.0
     """Seconds of timed runs a latency case; 0: as the tier has it."""
 
@@ -98,6 +105,26 @@ def add_options(parser: pytest.Parser) -> None:
         help="memory that a model of your own may take (default: 60 %% of this machine's)",
     )
     group.addoption("--targets", default="", metavar=names, help="only these targets (default: all)")
+    group.addoption(
+        "--flows",
+        default="",
+        metavar=names,
+        help="only these ways to compress a model (default: all of the tier)",
+    )
+    group.addoption(
+        "--accuracy-bound",
+        type=float,
+        default=1.0,
+        metavar="POINTS",
+        help="accuracy that a compressed model may lose, in points of a hundred (default: 1)",
+    )
+    group.addoption(
+        "--images",
+        type=int,
+        default=0,
+        metavar="N",
+        help="test images that accuracy is compared on (default: all of the data set)",
+    )
     group.addoption(
         "--claims", default="", metavar="ID[,ID…]", help="only checks of these claims (default: all)"
     )
@@ -152,6 +179,11 @@ def add_options(parser: pytest.Parser) -> None:
         "--deadline", type=float, default=120.0, metavar="SECONDS", help="per call into Paddle (default: 120)"
     )
     group.addoption(
+        "--brief",
+        action="store_true",
+        help="leave out cases that only widen what is shown, as a gate does (most latencies)",
+    )
+    group.addoption(
         "--latency-budget",
         type=float,
         default=0.0,
@@ -176,13 +208,20 @@ def from_config(config: pytest.Config) -> Options:
     for option in ("--model-timeout", "--model-memory"):
         if not config.getoption(option) > 0:
             raise HarnessError(f"{option} takes a number above 0")
+    if not 0 < config.getoption("--accuracy-bound") < 100:
+        raise HarnessError("--accuracy-bound takes points of a hundred, above 0 and below 100")
+    if not config.getoption("--images") >= 0:
+        raise HarnessError("--images takes a number of test images, 0 for all")
     if not config.getoption("--latency-budget") >= 0:
         raise HarnessError("--latency-budget takes a number of seconds, 0 for the tier's own")
     return Options(
         tier=config.getoption("--tier"),
         models=_names(config.getoption("--models")),
         targets=_names(config.getoption("--targets")),
+        flows=_names(config.getoption("--flows")),
         claims=_names(config.getoption("--claims")),
+        accuracy_bound=config.getoption("--accuracy-bound"),
+        images=config.getoption("--images"),
         dataset=config.getoption("--dataset"),
         python=config.getoption("--python"),
         profile=config.getoption("--profile"),
@@ -194,6 +233,7 @@ def from_config(config: pytest.Config) -> Options:
         model_timeout=config.getoption("--model-timeout"),
         model_memory=config.getoption("--model-memory"),
         deadline=deadline,
+        brief=config.getoption("--brief"),
         latency_budget=config.getoption("--latency-budget"),
     )
 

@@ -58,6 +58,7 @@ def record_of(
         claims=claims,
         model=str(parameters.get("model", "")),
         target=str(getattr(target, "name", target or "")),
+        flow=str(getattr(parameters.get("flow"), "id", "")),
         producer=str(getattr(parameters.get("producer"), "name", "")),
         beyond=beyond,
         outcome=outcome,

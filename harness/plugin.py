@@ -38,7 +38,9 @@ MARKERS = (
     "claims(id, ...): the claims a check decides",
     "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
     "runs on, and which forms of the user's own",
-    "targets(runtime='', names=()): which targets a check runs on",
+    "targets(runtime='', names=(), models='any'): which targets a check runs on",
+    "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
+    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters",
     "full: runs in the full tier only",
 )
 
@@ -118,7 +120,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for mark in metafunc.definition.iter_markers("parametrize")
             for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
         }
-        if "model" in metafunc.fixturenames and "model" not in given:
+        if "flow" in metafunc.fixturenames and "flow" not in given:
+            marker = metafunc.definition.get_closest_marker("flows")
+            pairs = session.flows(**(marker.kwargs if marker else {}))
+            ids = [f"{model}-{flow.id}" for model, flow in pairs]
+            nothing = [(NONE_CHOSEN, NONE_CHOSEN)]
+            metafunc.parametrize(("model", "flow"), pairs or nothing, ids=ids or [NONE_CHOSEN])
+        elif "model" in metafunc.fixturenames and "model" not in given:
             marker = metafunc.definition.get_closest_marker("models")
             models = session.models(**(marker.kwargs if marker else {}))
             metafunc.parametrize("model", models or [NONE_CHOSEN])
@@ -147,6 +155,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
+        full = full or (session.options.brief and _left_out(item))
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in own_models.parameters(item).values())
         unfit = full or unasked or nothing or own_models.senseless(session, item)
@@ -156,6 +165,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+
+
+def _left_out(item: Any) -> bool:
+    """Whether a brief run does without the case."""
+    marker = item.get_closest_marker("brief")
+    if marker is None:
+        return False
+    values = {name: getattr(value, "name", value) for name, value in own_models.parameters(item).items()}
+    return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
 
 
 def item_claims(item: Any) -> tuple[str, ...]:
@@ -283,7 +301,11 @@ def _beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
     """Whether the test is of a network or a target that its claims' documents do not describe."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     target, model = parameters.get("target"), parameters.get("model")
-    if getattr(target, "options", None) or getattr(target, "profile", ""):
+    if (
+        getattr(target, "options", None)
+        or any(getattr(parameters.get(name), "profile", "") for name in ("target", "flow"))
+        or parameters.get("profile")
+    ):
         return True
     documents = {claim.split("-")[0] for claim in claims} - {"card"}
     if model is None:
@@ -299,7 +321,14 @@ def _beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
 def _whole(config: pytest.Config, session: RunSession) -> bool:
     """Whether every check of the tier was asked for, so that an unused known failure is stale."""
     opts = session.options
-    narrowed = opts.models or opts.targets or opts.claims or config.option.keyword or config.option.markexpr
+    narrowed = (
+        opts.models
+        or opts.targets
+        or opts.flows
+        or opts.claims
+        or config.option.keyword
+        or config.option.markexpr
+    )
     paths = [Path(config.invocation_params.dir, arg).resolve() for arg in config.args]
     return not narrowed and paths == [session.suites] and not getattr(config.option, "lf", False)
 

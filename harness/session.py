@@ -20,6 +20,7 @@ from harness.artifacts import Store
 from harness.datasets import locate
 from harness.errors import HarnessError
 from harness.lab import Lab, Producer
+from harness.models import METHODS, FlowInfo
 from harness.options import Options, choose
 from harness.records import RecordWriter
 from harness.targets import LEGACY_IR
@@ -183,8 +184,32 @@ class RunSession:
             and (not info.form or info.form in forms)
         ]
 
-    def targets(self, runtime: str = "", names: tuple[str, ...] = ()) -> list[targets.Target]:
-        """The chosen targets, of one runtime or by name where a check asks for that."""
+    def flows(
+        self, methods: Sequence[str] = METHODS, graph: str = "", names: Sequence[str] = ()
+    ) -> list[tuple[str, FlowInfo]]:
+        """The chosen models, each with every documented way of this tier to compress it.
+
+        ``methods``, ``graph`` and ``names`` narrow that (``harness/models.py``). Where models are
+        named, those that a flow has in the full tier only are among them.
+        """
+        chosen = self.models()
+        wanted = choose("flow", self.options.flows, list(self.lab.flows))
+        whole = self.options.tier == "full" or self.options.models
+        return [
+            (model, flow)
+            for flow in (self.lab.flows[name] for name in wanted)
+            if flow.method in methods and graph in ("", flow.graph) and (not names or flow.name in names)
+            for model in [*flow.models, *(flow.full if whole else ())]
+            if model in chosen
+        ]
+
+    def targets(
+        self, runtime: str = "", names: tuple[str, ...] = (), models: str = "any"
+    ) -> list[targets.Target]:
+        """The chosen targets, of one runtime or by name where a check asks for that.
+
+        ``models="quantized"``: those that are for quantized models only, which no other check gets.
+        """
         chosen = choose("target", self.options.targets, list(self.lab.targets))
         tiers = ("quick", "full") if self.options.tier == "full" or self.options.targets else ("quick",)
         found = (self.lab.targets[name] for name in chosen)
@@ -192,6 +217,7 @@ class RunSession:
             target
             for target in found
             if target.tier in tiers
+            and target.models == models
             and (not runtime or target.runtime == runtime)
             and (not names or target.name in names)
         ]

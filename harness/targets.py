@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: str = ""
     tier: str = "quick"
     storage: str = "float32"
+    models: Literal["any", "quantized"] = "any"
 
     @property
     def env(self) -> dict[str, str]:

@@ -75,6 +75,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     target: str = ""
     producer: str = ""
     """Which environment wrote the files that the case loads; empty: the environment under test."""
+    flow: str = ""
+    """Which way of compressing the model made the files; empty: it is not compressed."""
     beyond: bool = False
     """Whether the case is of a network or target that the claims' documents do not describe: it
     shows where a claim ends, and does not decide by itself whether the claim holds."""

@@ -19,6 +19,9 @@ _PASS = re.compile(r"--- Running (?:IR|PIR) pass \[(?P<name>\w+)\]")
 COMPUTE = ("convolution", "inner_product", "matmul", "pooling", "rnn", "batch_normalization")
 """Primitives that do a network's work, as opposed to reordering its data."""
 
+MULTIPLYING = ("convolution", "inner_product", "matmul")
+"""Primitives that multiply data by weights."""
+
 FUSING = re.compile(r"fuse")
 """Names of passes that fuse operators for speed. The new IR always folds constants and drops dead
 code, optimised or not; fusing is what `switch_ir_optim` decides."""
@@ -27,12 +30,13 @@ code, optimised or not; fusing is what `switch_ir_optim` decides."""
 class Witness(msgspec.Struct, frozen=True):
     """Primitives executed by oneDNN, the passes run, and the threads it was given.
 
-    ``primitives`` counts by kind, ``bfloat16`` those of them that read bfloat16 data;
+    ``primitives`` counts by kind, ``bfloat16`` and ``int8`` those of them that read such data;
     ``threads`` is 0 where oneDNN printed no header (it does once a process).
     """
 
     primitives: dict[str, int]
     bfloat16: dict[str, int]
+    int8: dict[str, int]
     passes: tuple[str, ...]
     threads: int
 
@@ -47,6 +51,11 @@ class Witness(msgspec.Struct, frozen=True):
         return sum(count for kind, count in self.bfloat16.items() if kind in COMPUTE)
 
     @property
+    def computing_int8(self) -> int:
+        """Executions of primitives that multiply int8 data by int8 weights."""
+        return sum(count for kind, count in self.int8.items() if kind in MULTIPLYING)
+
+    @property
     def fusing(self) -> tuple[str, ...]:
         """The passes that fuse operators."""
         return tuple(name for name in self.passes if FUSING.search(name))
@@ -56,14 +65,18 @@ def read(printed: str) -> Witness:
     """The witness in what a process printed."""
     primitives: Counter[str] = Counter()
     bfloat16: Counter[str] = Counter()
+    int8: Counter[str] = Counter()
     for match in _PRIMITIVE.finditer(printed):
         primitives[match["kind"]] += 1
         if re.search(r"(src|data)[:_]bf16", match["rest"]):
             bfloat16[match["kind"]] += 1
+        if re.search(r"(src|data)[:_][su]8", match["rest"]):
+            int8[match["kind"]] += 1
     threads = _THREADS.search(printed)
     return Witness(
         primitives=dict(primitives),
         bfloat16=dict(bfloat16),
+        int8=dict(int8),
         passes=tuple(match["name"] for match in _PASS.finditer(printed)),
         threads=int(threads["threads"]) if threads else 0,
     )

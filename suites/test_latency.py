@@ -25,6 +25,8 @@ TARGETS = (
 BUDGET_S = {"quick": 0.25, "full": 2.0}
 """Seconds of timed runs a case."""
 
+brief = pytest.mark.brief(target=("dygraph", "predictor", "predictor-no-onednn"), batch=(1,))
+
 
 def measure(
     case: Case, lab: Lab, run: RunSession, benchmark: Any, model: str, target: Target, batch: int
@@ -69,6 +71,7 @@ def measure(
     benchmark.extra_info.update(model=model, target=target.name, environment=lab.paddle, **figures)
 
 
+@brief
 @pytest.mark.models(trained=True)
 @pytest.mark.targets(names=TARGETS)
 @pytest.mark.parametrize("batch", [1, 8])

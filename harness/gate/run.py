@@ -173,7 +173,7 @@ def _arguments(request: Request, root: Path, sides: Sequence[_Subject]) -> tuple
     producers = dict.fromkeys(
         f"--from={name}={python}" for name, python in filter(None, map(_producer, sides))
     )
-    return (*given, f"--latency-budget={LATENCY_BUDGET_S}", *producers)
+    return (*given, "--brief", f"--latency-budget={LATENCY_BUDGET_S}", *producers)
 
 
 def _producer(side: _Subject) -> tuple[str, str] | None:

@@ -26,6 +26,27 @@ def block(session: int, feed: List[np.ndarray], runs: int) -> Dict[str, Any]:
     return {"seconds": seconds, "outputs": outputs}
 
 
+def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) -> List[List[float]]:
+    """Median seconds of a run in each block, for each session: ``[sessions][blocks]``.
+
+    The sessions take turns, and every block starts with another one, so that what slows the machine
+    down slows them alike.
+    """
+    opened = [runtimes._sessions[session] for session in sessions]
+    medians: List[List[float]] = [[] for _ in opened]
+    clock = time.perf_counter
+    for number in range(blocks):
+        order = range(len(opened)) if number % 2 else reversed(range(len(opened)))
+        for index in order:
+            seconds = []
+            for _ in range(runs):
+                start = clock()
+                opened[index].infer(feed)
+                seconds.append(clock() - start)
+            medians[index].append(float(np.median(seconds)))
+    return medians
+
+
 def reset_peak() -> Dict[str, float]:
     """Forget the process's peak memory so far (Linux), so that the next one is of what follows."""
     with open("/proc/self/clear_refs", "w") as file:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 from harness.worker import models
@@ -38,6 +38,25 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Flow:
+    """One documented way to compress a model: a recipe with these parameters.
+
+    ``method`` is what is done: ``"qat"`` (quantization-aware training), ``"ptq"`` (post-training
+    quantization with calibration), ``"weights"`` (weights only, no calibration) or ``"prune"``.
+    ``graph`` is where: ``"static"`` or ``"dynamic"``. ``api`` names the call that does it.
+    ``models`` are the reference models it is tried on, ``full`` those that the full tier adds.
+    """
+
+    name: str
+    method: str
+    graph: str
+    api: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    models: Tuple[str, ...] = ("lenet",)
+    full: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recipe:
     name: str
     summary: str
@@ -45,19 +64,24 @@ class Recipe:
     make: Callable[[Job], Dict[str, Any]]
     graph: bool = True
     """Whether it writes a program: what does not is the same under every profile and made once."""
+    flows: Tuple[Flow, ...] = ()
 
 
 _RECIPES: Dict[str, Recipe] = {}
 
 
 def recipe(
-    name: str, needs: Tuple[str, ...] = (), graph: bool = True
+    name: str, needs: Tuple[str, ...] = (), graph: bool = True, flows: Tuple[Flow, ...] = ()
 ) -> Callable[[Callable[[Job], Any]], Callable[[Job], Any]]:
-    """Register a recipe; ``needs`` names the recipes whose artifacts of the same model it reads."""
+    """Register a recipe; ``needs`` names the recipes whose artifacts of the same model it reads.
+
+    ``flows``: the ways to compress a model that it stands for (``docs/compression.md`` has what such
+    a recipe writes).
+    """
 
     def register(function: Callable[[Job], Dict[str, Any]]) -> Callable[[Job], Dict[str, Any]]:
         summary = (function.__doc__ or "").strip().splitlines()[0]
-        _RECIPES[name] = Recipe(name, summary, needs, function, graph)
+        _RECIPES[name] = Recipe(name, summary, needs, function, graph, flows)
         return function
 
     return register
@@ -72,7 +96,14 @@ def _all() -> Dict[str, Recipe]:
 def catalog() -> List[Dict[str, Any]]:
     """Every recipe in plain values."""
     return [
-        {"name": recipe.name, "summary": recipe.summary, "needs": list(recipe.needs), "graph": recipe.graph}
+        {
+            "name": recipe.name,
+            "summary": recipe.summary,
+            "needs": list(recipe.needs),
+            "graph": recipe.graph,
+            "module": recipe.make.__module__,
+            "flows": [asdict(flow) for flow in recipe.flows],
+        }
         for recipe in sorted(_all().values(), key=lambda recipe: recipe.name)
     ]
 

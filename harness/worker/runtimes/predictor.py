@@ -2,7 +2,8 @@
 
 Files: ``model`` and ``params`` (two files), or ``folder`` (older layout: ``__model__`` and one
 file per parameter). Options: ``device`` (``cpu`` or ``gpu``), ``onednn`` (true, false, absent:
-as the release has it), ``bfloat16``, ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``.
+as the release has it), ``bfloat16``, ``int8`` (oneDNN's int8 kernels for what the program
+quantizes), ``tensorrt`` (``"int8"``), ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 import paddle
-from paddle.inference import Config, create_predictor
+from paddle.inference import Config, PrecisionType, create_predictor
 
 from harness.worker.model import ReferenceModel
 
@@ -50,6 +51,18 @@ def configure(files: Mapping[str, str], options: Mapping[str, Any]) -> Config:
         (config.enable_mkldnn if options["onednn"] else config.disable_mkldnn)()
     if options.get("bfloat16"):
         config.enable_mkldnn_bfloat16()
+    if options.get("int8"):
+        config.enable_mkldnn_int8()
+    if options.get("tensorrt") == "int8":
+        # The scales are in the program: no calibration.
+        config.enable_tensorrt_engine(
+            workspace_size=1 << 28,
+            max_batch_size=int(options.get("max_batch", 256)),
+            min_subgraph_size=1,
+            precision_mode=PrecisionType.Int8,
+            use_static=False,
+            use_calib_mode=False,
+        )
     if "ir_optim" in options:
         config.switch_ir_optim(bool(options["ir_optim"]))
     if options.get("memory_optim"):

@@ -1,0 +1,245 @@
+"""What a compressed program holds, read from its files: layers, weights, scales, cost.
+
+A program counts as quantized for what is in it, and not for the call that made it. Each layer that
+multiplies by a weight is followed back through the operators that quantize and dequantize to what
+the file stores, in both encodings that PaddleSlim writes: `quantize_linear`/`dequantize_linear` on
+int8 weights (``onnx_format=True``), and `fake_*` operators on float32 weights that hold integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+import numpy as np
+import paddle
+
+from harness.worker import programs
+
+LAYERS: Dict[str, Tuple[str, str]] = {
+    "conv2d": ("Input", "Filter"),
+    "depthwise_conv2d": ("Input", "Filter"),
+    "conv2d_transpose": ("Input", "Filter"),
+    "mul": ("X", "Y"),
+    "matmul": ("X", "Y"),
+    "matmul_v2": ("X", "Y"),
+}
+"""Operators that multiply by a weight, with the names of their data and their weight."""
+
+QUANTIZERS = ("quantize", "dequantize")
+STEPS = 127
+"""Steps on either side of zero that an int8 value can take: Paddle quantizes symmetrically."""
+ON_GRID = 1e-3
+"""How far from a whole number of steps a weight may lie: float32 rounds at 127 steps by 1e-5."""
+
+
+@dataclass
+class Operator:
+    """One operator with its tensors by slot, whichever representation the program has."""
+
+    kind: str
+    inputs: Dict[str, List[str]]
+    outputs: List[str]
+    attributes: Dict[str, Any] = field(default_factory=dict)
+
+
+class Program:
+    """Operators in order, the stored tensors by name, and shapes with the batch as -1."""
+
+    def __init__(self, folder: str, program: str, params: Optional[str]) -> None:
+        with programs.static_mode():
+            executor = paddle.static.Executor(paddle.CPUPlace())
+            loaded, _, _ = paddle.static.load_inference_model(
+                folder, executor, model_filename=program, params_filename=params
+            )
+            scope = paddle.static.global_scope()
+            self.operators: List[Operator] = []
+            self.shapes: Dict[str, List[int]] = {}
+            self.stored: Dict[str, np.ndarray] = {}
+            (self._read_pir if programs.is_pir(loaded) else self._read_legacy)(loaded)
+            for item in programs.parameters(loaded):
+                found = scope.find_var(item["name"])
+                if found is not None:
+                    self.stored[item["name"]] = np.array(found.get_tensor())
+        self.makers = {name: op for op in self.operators for name in op.outputs}
+
+    def _read_legacy(self, loaded: Any) -> None:
+        block = loaded.global_block()
+        for op in block.ops:
+            inputs = {slot: list(op.input(slot)) for slot in op.input_names}
+            attributes = {name: op.attr(name) for name in op.attr_names}
+            self.operators.append(Operator(op.type, inputs, list(op.output_arg_names), attributes))
+        for name, variable in block.vars.items():
+            if variable.type not in _SHAPELESS:
+                self.shapes[name] = list(variable.shape)
+
+    def _read_pir(self, loaded: Any) -> None:
+        names: Dict[int, str] = {}
+
+        def named(value: Any) -> str:
+            # An operator's optional input or output that is not there has no id.
+            return names.setdefault(value.id, f"%{len(names)}") if value.initialized() else ""
+
+        for op in loaded.global_block().ops:
+            kind = op.name().split(".", 1)[-1]
+            if kind == "parameter":
+                names[op.results()[0].id] = op.attrs()["parameter_name"]
+            slots = op.get_input_names() if op.name().startswith("pd_op.") else []
+            operands = [named(value) for value in op.operands_source()]
+            inputs = {_SLOTS.get(slot, slot): [name] for slot, name in zip(slots, operands)}
+            results = [value for value in op.results() if value.initialized()]
+            self.shapes.update(
+                (named(value), list(value.shape)) for value in results if value.is_dense_tensor_type()
+            )
+            kind = "matmul_v2" if kind == "matmul" else kind
+            self.operators.append(Operator(kind, inputs, [named(value) for value in results], op.attrs()))
+
+
+_SHAPELESS = tuple(
+    getattr(paddle.base.core.VarDesc.VarType, name) for name in ("FEED_MINIBATCH", "FETCH_LIST", "RAW")
+)
+_SLOTS = {"input": "Input", "filter": "Filter", "x": "X", "y": "Y", "scale": "Scale"}
+
+
+def inspect(folder: str, program: str, params: Optional[str] = None) -> Dict[str, Any]:
+    """Layers, scales, parameters and cost of a program.
+
+    Returns ``operators`` (counts by type), ``layers`` (see :func:`_layer`), ``scales`` (one entry per
+    operator that quantizes an activation), ``elements`` of all parameters, ``dtypes`` of the weights,
+    and ``macs``, multiply-accumulate operations for one example.
+
+    Raises:
+        Whatever `load_inference_model` raises: a ``.pdmodel`` needs a process in legacy IR.
+    """
+    read = Program(folder, program, params)
+    counts: Dict[str, int] = {}
+    for op in read.operators:
+        counts[op.kind] = counts.get(op.kind, 0) + 1
+    layers = [
+        _layer(read, op)
+        for op in read.operators
+        if op.kind in LAYERS and _origin(read, op.inputs[LAYERS[op.kind][1]][0])[0] in read.stored
+    ]
+    names = {layer["weight"] for layer in layers}
+    return {
+        "operators": counts,
+        "layers": layers,
+        "elements": int(sum(read.stored[name].size for name in _parameters(read, names))),
+        "dtypes": sorted({layer["dtype"] for layer in layers}),
+        "macs": int(sum(layer["macs"] for layer in layers)),
+    }
+
+
+def _parameters(read: Program, weights: Any) -> List[str]:
+    """The network's own parameters: not the scales, zero points and states of quantizers."""
+    helpers = set()
+    for op in read.operators:
+        if any(word in op.kind for word in QUANTIZERS):
+            for slot, names in op.inputs.items():
+                if slot not in ("X", "x"):
+                    helpers.update(names)
+    return [name for name in read.stored if name in weights or name not in helpers]
+
+
+def _origin(read: Program, name: str) -> Tuple[str, List[Operator]]:
+    """Where a layer's tensor comes from behind its quantizers, and those, the nearest last."""
+    chain: List[Operator] = []
+    while name in read.makers:
+        op = read.makers[name]
+        if not any(word in op.kind for word in QUANTIZERS):
+            break
+        chain.insert(0, op)
+        name = op.inputs["X"][0]
+    return name, chain
+
+
+def _scale_of(read: Program, op: Operator) -> Tuple[str, Optional[np.ndarray]]:
+    """Name and values of an operator's scale."""
+    for slot in ("Scale", "InScale", "Scales"):
+        for name in op.inputs.get(slot, []):
+            if name in read.stored:
+                return name, read.stored[name].reshape(-1).astype("float64")
+    return "", None
+
+
+def _layer(read: Program, op: Operator) -> Dict[str, Any]:
+    """One layer that multiplies by a stored weight.
+
+    ``stored`` says how the file has the weight: ``"int8"`` (dtype), ``"integers"`` (float32 that holds
+    whole numbers), ``"grid"`` (float32 on at most 255 equal steps), ``"float"``. ``quantizer`` is the
+    operator that quantizes a float weight as the program runs, or ``""``. ``scales`` are the
+    weight's, ``activation_scale`` its input's (None: the input is not quantized).
+    """
+    data_slot, weight_slot = LAYERS[op.kind]
+    weight, chain = _origin(read, op.inputs[weight_slot][0])
+    data, data_chain = _origin(read, op.inputs[data_slot][0])
+    array = read.stored[weight]
+    axis = _channel_axis(op.kind, array)
+    behind = _dequantizer(read, op)
+    scaled = next((o for o in reversed(chain) if _scale_of(read, o)[1] is not None), behind)
+    scale_name, scales = _scale_of(read, scaled) if scaled is not None else ("", None)
+    input_scales = [s for s in (_scale_of(read, o)[1] for o in data_chain) if s is not None]
+    return {
+        "op": op.kind,
+        "output": op.outputs[0],
+        "input": data,
+        "weight": weight,
+        "dtype": str(array.dtype),
+        "shape": list(array.shape),
+        "stored": _stored(array, axis),
+        "quantizer": next((o.kind for o in chain if "quantize" in o.kind and array.dtype != np.int8), ""),
+        "axis": axis,
+        "scale_name": scale_name,
+        "scales": None if scales is None else scales.tolist(),
+        "activation_scale": float(input_scales[0].max()) if input_scales else None,
+        "activation_quantizer": data_chain[0].kind if data_chain else "",
+        "macs": _macs(read, op, array),
+    }
+
+
+def _dequantizer(read: Program, op: Operator) -> Optional[Operator]:
+    """The `fake_*dequantize*` operator behind a layer, which holds its weight's scales."""
+    for other in read.operators:
+        if "dequantize" in other.kind and other.inputs.get("X", [""])[0] in op.outputs:
+            return other
+    return None
+
+
+def _channel_axis(kind: str, array: np.ndarray) -> int:
+    """Axis of the output channels: the first of a convolution, the last of a matrix."""
+    return 0 if "conv" in kind and "transpose" not in kind else array.ndim - 1 if array.ndim == 2 else 1
+
+
+def _stored(array: np.ndarray, axis: int) -> str:
+    if array.dtype == np.int8:
+        return "int8"
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        return str(array.dtype)
+    if np.abs(array).max() > 1 and (array == np.round(array)).all() and np.abs(array).max() <= STEPS:
+        return "integers"
+    return "grid" if on_grid(array, axis) == 1.0 else "float"
+
+
+def on_grid(array: np.ndarray, axis: int) -> float:
+    """Share of channels whose values are whole multiples of one step, at most 127 of it from zero.
+
+    A channel of a few values lies on such a grid by chance, one of nine or more practically never.
+    """
+    rows = np.moveaxis(np.asarray(array, "float64"), axis, 0).reshape(array.shape[axis], -1)
+    top = np.abs(rows).max(axis=1, keepdims=True)
+    unit = np.divide(rows, top, out=np.zeros_like(rows), where=top > 0)
+    found = np.zeros(len(rows), bool)
+    for steps in range(1, STEPS + 1):
+        scaled = unit * steps
+        found |= np.abs(scaled - np.round(scaled)).max(axis=1) < ON_GRID
+    return float(found.mean())
+
+
+def _macs(read: Program, op: Operator, weight: np.ndarray) -> int:
+    """Multiply-accumulate operations of a layer for one example."""
+    shape = read.shapes.get(op.outputs[0], [])
+    if "conv" in op.kind:
+        out = int(np.prod(shape[2:])) if len(shape) == 4 else 0
+        return int(weight.size) * out
+    rows = int(np.prod([size for size in shape[1:-1] if size > 0])) if len(shape) > 2 else 1
+    return int(weight.size) * rows

@@ -1,0 +1,258 @@
+"""Document 004: compressed by a configuration file, with the functions that the document's tools call."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import paddle
+
+from harness.worker import programs
+from harness.worker.classification import compress, config, engine
+from harness.worker.digits import Digits
+from harness.worker.recipes import Flow, Job, recipe
+
+FULL_SIZE = (
+    "Global.epochs=1",
+    "DataLoader.Train.dataset.samples=16",
+    "DataLoader.Train.sampler.batch_size=4",
+    "DataLoader.Eval.dataset.samples=8",
+)
+"""Over the file's settings for a network that is not trained here: four steps at full size."""
+
+OWN_PROCESS = """
+import importlib.util, os, runpy, sys, types
+root = sys.argv.pop(1)
+near = types.ModuleType("harness")
+near.__path__ = []
+sys.modules["harness"] = near
+for name in ("harness.worker", "reference_models"):
+    folder = os.path.join(root, *name.split("."))
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+runpy.run_module("harness.worker.classification", run_name="__main__")
+"""
+"""Runs the tool as a worker is started: with nothing of the near side to be found."""
+
+
+def settings(job: Job, kind: str, **settings_of_run: str) -> List[str]:
+    """The tool's arguments: the configuration file of the model, and what ``-o`` sets over it."""
+    name = "_".join(filter(None, (job.model.name, kind)))
+    overrides = {
+        "Global.device": "cpu",
+        "Global.output_dir": os.path.join(job.out, "output"),
+        "Global.save_inference_dir": os.path.join(job.out, "inference"),
+        "DataLoader.Train.dataset.root": job.digits,
+        "DataLoader.Eval.dataset.root": job.digits,
+        **settings_of_run,
+    }
+    found = ["-c", os.path.join(config.FOLDER, name + ".yaml")]
+    for setting in (
+        *(f"{place}={json.dumps(value)}" for place, value in overrides.items()),
+        *(() if job.model.training else FULL_SIZE),
+    ):
+        found += ["-o", setting]
+    return found
+
+
+def load(arguments: List[str]) -> config.Config:
+    """The configuration that the tool reads of its arguments."""
+    return config.load(arguments[1], arguments[3::2])
+
+
+def quiet(line: str) -> None:
+    """The tools' messages, unsaid."""
+
+
+def run_tool(command: str, arguments: List[str]) -> None:
+    """One of the document's tools in a process of its own.
+
+    Raises:
+        RuntimeError: it failed; the message ends with the last line that it wrote.
+    """
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    done = subprocess.run(
+        [sys.executable, "-c", OWN_PROCESS, root, command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        print(done.stdout, file=sys.stderr)
+        raise RuntimeError(f"{command} ended with {done.returncode}: {lines[-1] if lines else 'no message'}")
+
+
+def examples(job: Job) -> Tuple[np.ndarray, np.ndarray]:
+    """The test digits and their labels."""
+    assert job.model.training is not None, job.model.name
+    arrays, labels = job.model.training.examples(Digits(job.digits), "test")
+    return arrays[0], labels
+
+
+def feed(job: Job, configured: config.Config) -> np.ndarray:
+    """The first 64 test digits; four at the configured size for a model that is not trained."""
+    if job.model.training:
+        return examples(job)[0][:64]
+    tests = engine.Examples(configured.eval, configured.run.image_shape)
+    return tests.sized(tests.images[:4])
+
+
+def deploy(job: Job, program: str) -> str:
+    """Copy an inference model to ``inference_model/model.*``; its program's path in the artifact."""
+    prefix, ending = os.path.splitext(program)
+    for suffix in (ending, ".pdiparams"):
+        shutil.copy(prefix + suffix, job.path("inference_model", "model" + suffix))
+    return os.path.join("inference_model", "model" + ending)
+
+
+@recipe(
+    "configured_training",
+    needs=("checkpoint",),
+    flows=(
+        Flow(
+            "qat-config",
+            "qat",
+            "dynamic",
+            "paddleslim.QAT with PACT, by document 004's configuration",
+            {"kind": "quantization"},
+            models=("resnet_vd_small",),
+            full=("resnet50_vd",),
+        ),
+        Flow(
+            "prune-config",
+            "prune",
+            "dynamic",
+            "paddleslim.FPGMFilterPruner, by document 004's configuration",
+            {"kind": "prune"},
+            models=("resnet_vd_small",),
+            full=("resnet50_vd",),
+        ),
+    ),
+)
+def configured_training(job: Job) -> Dict[str, Any]:
+    """Document 004: train as the Slim section says, then export the saved `best_model` in another process."""
+    kind = job.parameters["kind"]
+    floats = os.path.splitext(job.of("checkpoint", "model.pdparams"))[0]
+    configured = load(settings(job, kind, **{"Global.pretrained_model": floats}))
+    trained = engine.train(configured, quiet)
+    layer = trained.network.layer
+    engine.load_values(layer, trained.best_model)
+    layer.eval()
+    images = feed(job, configured)
+    logits = layer(paddle.to_tensor(images)).numpy()
+    np.savez(job.path("compressed.npz"), logits=logits, feed=images)
+    exporting = settings(job, kind, **{"Global.pretrained_model": trained.best_model})
+    run_tool("export", exporting)
+    folder = load(exporting).run.save_inference_dir
+    program = deploy(job, compress.program_of(folder, engine.INFERENCE))
+    shutil.rmtree(folder)
+    os.remove(trained.best_model + ".pdopt")
+    values = {
+        "program": program,
+        "losses": trained.losses,
+        "accuracy": trained.accuracy,
+        "bits": 8,
+        "quantizable": list(compress.QUANTIZABLE_LAYERS),
+    }
+    pruning = trained.network.pruning
+    if pruning is not None:
+        arrays = {f"original/{name}": value for name, value in pruning.original.items()}
+        arrays.update({f"pruned/{name}": value for name, value in pruning.pruned.items()})
+        np.savez(job.path("pruned.npz"), **arrays)
+        values.update(criterion="fpgm", ratios=pruning.ratios, flops=pruning.flops)
+        del values["bits"], values["quantizable"]
+    return values
+
+
+@recipe(
+    "configured_calibration",
+    needs=("checkpoint",),
+    flows=(
+        Flow(
+            "ptq-config",
+            "ptq",
+            "static",
+            "paddleslim.quant.quant_post_static, by document 004's configuration",
+            models=("resnet_vd_small",),
+            full=("resnet50_vd",),
+        ),
+    ),
+)
+def configured_calibration(job: Job) -> Dict[str, Any]:
+    """Document 004: export the float model, then quantize it offline into `quant_post_static_model`."""
+    floats = os.path.splitext(job.of("checkpoint", "model.pdparams"))[0]
+    configured = load(settings(job, "", **{"Global.pretrained_model": floats}))
+    engine.export(configured, quiet)
+    folder = engine.quantize(configured, quiet)
+    program = compress.program_of(folder, "model")
+    images = feed(job, configured)
+    # The tool keeps no program in memory: what it saved is all that can be run.
+    with programs.static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        saved, names, outputs = paddle.static.load_inference_model(
+            folder, executor, model_filename=os.path.basename(program), params_filename="model.pdiparams"
+        )
+        logits = executor.run(saved, feed={names[0]: images}, fetch_list=outputs)[0]
+    np.savez(job.path("compressed.npz"), logits=logits, feed=images)
+    return {
+        "program": deploy(job, program),
+        "bits": 8,
+        "quantizable": list(compress.QUANTIZABLE_OPERATORS),
+    }
+
+
+ARMS = {
+    "advised": (),
+    "full-rate": ("Optimizer.lr.learning_rate=0.1",),
+    "from-scratch": (
+        "Optimizer.lr.learning_rate=0.1",
+        "Optimizer.lr.warmup_epoch=0",
+        "Global.pretrained_model=null",
+    ),
+    "float-control": ("Slim.quant=null",),
+}
+"""Over the advised configuration: quantization-aware at the usual rate; from no float model, with the
+usual hyper-parameters; and fine-tuning as advised, without quantization."""
+
+
+@recipe("hyperparameters", graph=False)
+def hyperparameters(job: Job) -> Dict[str, Any]:
+    """Document 004 §5 as an experiment: one usual training, then each of `ARMS`; ``seed`` is a parameter.
+
+    Writes ``predictions.npz``: the class that each arm gives every test digit, int64 ``[n]``, and
+    ``labels``; ``usual`` is the float model that all but one arm start from.
+    """
+    found: Dict[str, Any] = {}
+    classes: Dict[str, np.ndarray] = {}
+    arrays, labels = examples(job)
+    with tempfile.TemporaryDirectory() as folder:
+        usual = os.path.join(folder, "usual")
+        seed = f"Global.seed={int(job.parameters['seed'])}"
+        for arm, kind, over in (
+            ("usual", "", ()),
+            *((arm, "quantization", (_from(usual, job), *over)) for arm, over in ARMS.items()),
+        ):
+            given = settings(job, kind, **{"Global.output_dir": os.path.join(folder, arm)})
+            for setting in (seed, *over):
+                given += ["-o", setting]
+            trained = engine.train(load(given), quiet)
+            found[arm] = {"losses": trained.losses, "accuracy": trained.accuracy}
+            logits = trained.network.layer(paddle.to_tensor(arrays)).numpy()
+            classes[arm] = logits.argmax(axis=1).astype("int64")
+    np.savez(job.path("predictions.npz"), labels=labels, **classes)
+    return found
+
+
+def _from(folder: str, job: Job) -> str:
+    best = os.path.join(folder, job.model.name, "best_model")
+    return f"Global.pretrained_model={json.dumps(best)}"

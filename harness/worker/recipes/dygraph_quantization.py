@@ -1,0 +1,210 @@
+"""Dynamic-graph quantization by PaddleSlim: `paddleslim.QAT` and `paddleslim.PTQ`.
+
+Document 000 links to PaddleSlim's quick starts for the dynamic graph and to the reference of both
+classes; what they call is called here, in their order. The helpers serve `paddle.quantization` too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+import paddle
+
+from harness.worker import models, training
+from harness.worker.digits import Digits
+from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes.inference_formats import program_file
+
+FINE_TUNING = 0.1
+"""Learning rate of the fine-tuning, as a share of the training's: document 004 §5 says 1/20 to 1/10."""
+CALIBRATION = (8, 32)
+"""Batches of training examples that a calibration sees, and their size."""
+COMPARED = 64
+"""Test examples whose logits are kept."""
+OPERATORS = {"Conv2D": ["conv2d", "depthwise_conv2d"], "Linear": ["matmul_v2"]}
+"""Operators that a layer type becomes in the exported program."""
+
+Models = Tuple[str, ...]
+LENET: Models = ("lenet",)
+CONV_BN: Models = ("conv_bn",)
+SMALL: Models = LENET + CONV_BN
+LARGER: Models = ("mobilenet_v1_x0_125", "resnet_vd_small")
+
+
+def number_from_zero() -> None:
+    """Let static graph mode generate its names as in a new process.
+
+    Saving enters that mode, which counts on from where it was left the last time: the output of a
+    program saved twice is named after that count.
+    """
+    paddle.enable_static()
+    paddle.utils.unique_name.switch()
+    paddle.disable_static()
+
+
+def trained(job: Job) -> Any:
+    """The float network with the checkpoint's values, in train mode."""
+    return models.network(job.model, job.of("checkpoint", "model.pdparams"))
+
+
+def fine_tune(job: Job, net: Any) -> List[float]:
+    """One epoch of the training examples at a smaller learning rate; the loss before every step."""
+    stated = job.model.training
+    assert stated is not None, job.model.name
+    smaller = dataclasses.replace(stated, learning_rate=stated.learning_rate * FINE_TUNING)
+    # Made after the quantization, as PaddleSlim's demo does: PACT and LSQ add parameters of their own.
+    optimizer = training.make_optimizer(smaller, net.parameters())
+    arrays, labels = stated.examples(Digits(job.digits), "train")
+    net.train()
+    return [
+        training.step(net, optimizer, feed, target)
+        for feed, target in training.batches(
+            arrays, labels, stated.batch_size, np.random.default_rng(job.model.seed)
+        )
+    ]
+
+
+def calibrate(job: Job, net: Any) -> None:
+    """Forward passes over the first training examples."""
+    stated = job.model.training
+    assert stated is not None, job.model.name
+    arrays, _ = stated.examples(Digits(job.digits), "train")
+    batches, size = CALIBRATION
+    with paddle.no_grad():
+        for start in range(0, batches * size, size):
+            net(*models.tensors([array[start : start + size] for array in arrays]))
+
+
+def logits_of(job: Job, net: Any) -> np.ndarray:
+    """What the network gives in eval mode for the first test examples, float32 ``[64, classes]``."""
+    stated = job.model.training
+    assert stated is not None, job.model.name
+    arrays, _ = stated.examples(Digits(job.digits), "test")
+    net.eval()
+    with paddle.no_grad():
+        outputs = net(*models.tensors([array[:COMPARED] for array in arrays]))
+    return np.asarray(models.outputs_of(outputs)[0].numpy())
+
+
+def reloaded(job: Job, net: Any, fresh: Any) -> np.ndarray:
+    """Logits of a fresh quantized network given the state of ``net`` through a file.
+
+    Raises:
+        ValueError: the state lacks an entry of the network, or has one it does not know.
+    """
+    path = job.path("quantized.pdparams")
+    paddle.save(net.state_dict(), path)
+    missing, unexpected = fresh.set_state_dict(paddle.load(path))
+    if missing or unexpected:
+        raise ValueError(f"{path}: missing {missing}, unexpected {unexpected}")
+    return logits_of(job, fresh)
+
+
+def prefix(job: Job) -> str:
+    """Where the deployable program goes, without its ending."""
+    return job.path("inference_model", "model")
+
+
+def exported(job: Job, layers: List[str]) -> Dict[str, Any]:
+    """What every one of these flows tells of its program; ``layers`` are the types to be quantized."""
+    return {
+        "program": os.path.relpath(program_file(prefix(job)), job.out),
+        "bits": 8,
+        "quantizable": [operator for layer in layers for operator in OPERATORS[layer]],
+    }
+
+
+def scale_rule(quantizer: str) -> Dict[str, str]:
+    """What an activation's scale must be by its quantizer's or observer's name, where that is simple."""
+    rules = {"AbsmaxQuantizer": "largest", "AbsmaxObserver": "largest", "AVGObserver": "mean"}
+    return {"scale_rule": rules[quantizer]} if quantizer in rules else {}
+
+
+def batch_norms(net: Any) -> int:
+    """BatchNorm layers that a network has: none where they were asked to be fused."""
+    return sum(isinstance(layer, paddle.nn.BatchNorm2D) for layer in net.sublayers())
+
+
+def _qat(name: str, models_: Models = (), full: Models = (), train_mode: bool = False, **config: Any) -> Flow:
+    parameters = {"config": config, "train_mode": train_mode}
+    return Flow(name, "qat", "dynamic", "paddleslim.QAT", parameters, models_, full)
+
+
+@recipe(
+    "qat_slim",
+    needs=("checkpoint",),
+    flows=(
+        _qat("qat-slim", SMALL, LARGER),
+        _qat("qat-slim-fake-ops", full=SMALL, onnx_format=False),
+        _qat("qat-slim-train-mode", full=SMALL, train_mode=True),
+        _qat("qat-slim-fake-ops-train-mode", full=CONV_BN, train_mode=True, onnx_format=False),
+        _qat("qat-slim-weight-abs-max", full=SMALL, weight_quantize_type="abs_max"),
+        _qat("qat-slim-weight-moving-average", full=LENET, weight_quantize_type="moving_average_abs_max"),
+        _qat("qat-slim-activation-abs-max", full=LENET, activation_quantize_type="abs_max"),
+        _qat("qat-slim-conv-only", full=SMALL, quantizable_layer_type=["Conv2D"]),
+        _qat("qat-slim-fuse", CONV_BN, fuse_conv_bn=True),
+        _qat("qat-slim-pact", LENET, CONV_BN, activation_preprocess_type="PACT"),
+        _qat("qat-slim-weight-pact", full=SMALL, weight_preprocess_type="PACT"),
+    ),
+)
+def qat_slim(job: Job) -> Dict[str, Any]:
+    """`paddleslim.QAT`: `quantize`, an epoch of fine-tuning, `save_quantized_model`.
+
+    Beside ``logits``, ``compressed.npz`` has ``reloaded``: those of a fresh network given the state.
+    """
+    from paddleslim import QAT
+
+    number_from_zero()
+    config = dict(job.parameters["config"])
+    net, fresh = trained(job), trained(job)
+    quanter = QAT(config=config)
+    quanter.quantize(net)
+    QAT(config=config).quantize(fresh)
+    losses = fine_tune(job, net)
+    np.savez(job.path("compressed.npz"), logits=logits_of(job, net), reloaded=reloaded(job, net, fresh))
+    values = {
+        "losses": losses,
+        "batch_norms": batch_norms(net),
+        # PACT's clipping thresholds, which start at 100.
+        "thresholds": [float(p) for name, p in net.named_parameters() if name.endswith(".alpha")],
+    }
+    if job.parameters["train_mode"]:
+        net.train()  # as in the reference of `save_quantized_model`, where nothing calls `eval`
+    quanter.save_quantized_model(net, prefix(job), input_spec=models.input_specs(job.model))
+    return {**exported(job, config.get("quantizable_layer_type", ["Conv2D", "Linear"])), **values}
+
+
+def _ptq(name: str, models_: Models = (), full: Models = (), fuse: bool = False, **config: Any) -> Flow:
+    return Flow(name, "ptq", "dynamic", "paddleslim.PTQ", {"config": config, "fuse": fuse}, models_, full)
+
+
+@recipe(
+    "ptq_slim",
+    needs=("checkpoint",),
+    flows=(
+        # By default the activations' thresholds come from a search in pure Python: seconds a layer.
+        _ptq("ptq-slim", CONV_BN, LENET + LARGER),
+        _ptq("ptq-slim-hist", LENET, CONV_BN, activation_quantizer="HistQuantizer"),
+        _ptq("ptq-slim-abs-max", full=SMALL, activation_quantizer="AbsmaxQuantizer"),
+        _ptq("ptq-slim-weight-abs-max", full=SMALL, weight_quantizer="AbsmaxQuantizer"),
+        _ptq("ptq-slim-fuse", CONV_BN, LARGER, fuse=True, activation_quantizer="HistQuantizer"),
+    ),
+)
+def ptq_slim(job: Job) -> Dict[str, Any]:
+    """`paddleslim.PTQ`: `quantize`, calibration by forward passes, `save_quantized_model`."""
+    from paddleslim import PTQ
+
+    number_from_zero()
+    net = trained(job)
+    net.eval()
+    ptq = PTQ(**job.parameters["config"])
+    quantized = ptq.quantize(net, fuse=job.parameters["fuse"])
+    calibrate(job, quantized)
+    ptq.save_quantized_model(quantized, prefix(job), input_spec=models.input_specs(job.model))
+    # Until that call the network computes in float; it is the call that puts the quantized layers in.
+    np.savez(job.path("compressed.npz"), logits=logits_of(job, quantized))
+    rule = scale_rule(job.parameters["config"].get("activation_quantizer", "KLQuantizer"))
+    return {**exported(job, ["Conv2D", "Linear"]), **rule, "batch_norms": batch_norms(quantized)}

@@ -1,0 +1,150 @@
+"""Dynamic-graph quantization by `paddle.quantization`: its `QAT` and `PTQ`, with a `QuantConfig`.
+
+The quanters and observers are Paddle's own and those that PaddleSlim adds. The call sequences are
+those of the references of both classes, and of PaddleSlim's tutorial on post-training quantization.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Dict, Mapping
+
+import numpy as np
+import paddle
+
+from harness.worker import models
+from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes.dygraph_quantization import (
+    CONV_BN,
+    LARGER,
+    LENET,
+    SMALL,
+    Models,
+    calibrate,
+    exported,
+    fine_tune,
+    logits_of,
+    number_from_zero,
+    prefix,
+    reloaded,
+    scale_rule,
+    trained,
+)
+
+QUANTIZED = ["Conv2D", "Linear"]
+FAKE = "paddle.quantization.quanters.FakeQuanterWithAbsMaxObserver"
+ABS_MAX = "paddle.quantization.observers.AbsmaxObserver"
+QUANTERS = "paddleslim.quant.quanters."
+OBSERVERS = "paddleslim.quant.observers."
+LSQ_WEIGHT = QUANTERS + "WeightLSQplusQuanter"
+CHANNEL_WISE = OBSERVERS + "AbsMaxChannelWiseWeightObserver"
+
+
+def _factory(stated: Any) -> Any:
+    """A quanter or observer from its dotted name, or from ``{"name": …, arguments}``.
+
+    An argument that is a dotted name again (PACT's ``quanter``) is made alike.
+    """
+    arguments = dict(stated) if isinstance(stated, Mapping) else {"name": stated}
+    module, _, name = arguments.pop("name").rpartition(".")
+    if "quanter" in arguments:
+        arguments["quanter"] = _factory(arguments["quanter"])
+    return getattr(importlib.import_module(module), name)(**arguments)
+
+
+def _config(job: Job) -> Any:
+    """The flow's `QuantConfig`: for every layer, or for the layers that have weights only."""
+    from paddle.quantization import QuantConfig
+
+    activation, weight = _factory(job.parameters["activation"]), _factory(job.parameters["weight"])
+    if not job.parameters.get("by_type"):
+        return QuantConfig(activation=activation, weight=weight)
+    config = QuantConfig(activation=None, weight=None)
+    types = [getattr(paddle.nn, layer) for layer in QUANTIZED]
+    config.add_type_config(types, activation=activation, weight=weight)
+    return config
+
+
+def _flow(
+    name: str, activation: Any, weight: Any, models_: Models = (), full: Models = (), **more: Any
+) -> Flow:
+    method = name.split("-")[0]
+    parameters = {"activation": activation, "weight": weight, **more}
+    return Flow(name, method, "dynamic", "paddle.quantization." + method.upper(), parameters, models_, full)
+
+
+def _save(job: Job, converted: Any) -> None:
+    paddle.jit.save(converted, prefix(job), input_spec=models.input_specs(job.model))
+
+
+@recipe(
+    "qat_paddle",
+    needs=("checkpoint",),
+    flows=(
+        _flow("qat-paddle", FAKE, FAKE, LENET, CONV_BN + LARGER),
+        _flow("qat-paddle-by-type", FAKE, FAKE, full=SMALL, by_type=True),
+        _flow("qat-paddle-channel-wise", FAKE, QUANTERS + "FakeQuanterChannelWiseAbsMaxObserver", full=SMALL),
+        _flow("qat-paddle-pact", {"name": QUANTERS + "PACTQuanter", "quanter": FAKE}, FAKE, full=LENET),
+        _flow("qat-paddle-lsq", QUANTERS + "ActLSQplusQuanter", LSQ_WEIGHT, full=LENET),
+        _flow("qat-paddle-lsq-weight", FAKE, {"name": LSQ_WEIGHT, "per_channel": True}, full=LENET),
+    ),
+)
+def qat_paddle(job: Job) -> Dict[str, Any]:
+    """`paddle.quantization.QAT`: `quantize`, an epoch of fine-tuning, `convert`, `jit.save`.
+
+    Beside ``logits``, those of the converted network, ``compressed.npz`` has ``before_convert``, and
+    ``reloaded``: those of a fresh network given the state from before the conversion.
+    """
+    from paddle.quantization import QAT
+
+    number_from_zero()
+    qat = QAT(_config(job))
+    net = qat.quantize(trained(job))
+    losses = fine_tune(job, net)
+    before = logits_of(job, net)
+    again = reloaded(job, net, QAT(_config(job)).quantize(trained(job)))
+    converted = qat.convert(net)
+    np.savez(
+        job.path("compressed.npz"), logits=logits_of(job, converted), before_convert=before, reloaded=again
+    )
+    _save(job, converted)
+    return {**exported(job, QUANTIZED), "losses": losses}
+
+
+def _slim(name: str, observer: str, weight: str = CHANNEL_WISE) -> Flow:
+    return _flow(name, OBSERVERS + observer, weight, full=SMALL)
+
+
+@recipe(
+    "ptq_paddle",
+    needs=("checkpoint",),
+    flows=(
+        _flow("ptq-paddle", ABS_MAX, ABS_MAX, LENET, CONV_BN + LARGER),
+        _flow("ptq-paddle-by-type", ABS_MAX, ABS_MAX, full=SMALL, by_type=True),
+        _flow("ptq-paddle-float-weights", ABS_MAX, ABS_MAX, full=SMALL, remain_weight=True),
+        _flow("ptq-paddle-channel-wise", OBSERVERS + "AbsmaxObserver", CHANNEL_WISE, full=SMALL),
+        _slim("ptq-paddle-mse", "MSEObserver"),
+        _slim("ptq-paddle-emd", "EMDObserver"),
+        _slim("ptq-paddle-avg", "AVGObserver"),
+        _slim("ptq-paddle-hist", "HistObserver"),
+        _slim("ptq-paddle-kl", "KLObserver"),
+        _slim("ptq-paddle-weight-mse", "AbsmaxObserver", OBSERVERS + "MSEChannelWiseWeightObserver"),
+    ),
+)
+def ptq_paddle(job: Job) -> Dict[str, Any]:
+    """`paddle.quantization.PTQ`: `quantize`, calibration by forward passes, `convert`, `jit.save`."""
+    from paddle.quantization import PTQ
+
+    number_from_zero()
+    net = trained(job)
+    net.eval()
+    ptq = PTQ(_config(job))
+    observed = ptq.quantize(net)
+    calibrate(job, observed)
+    arguments: Dict[str, Any] = {"remain_weight": True} if job.parameters.get("remain_weight") else {}
+    converted = ptq.convert(observed, **arguments)
+    np.savez(job.path("compressed.npz"), logits=logits_of(job, converted))
+    _save(job, converted)
+    rule = scale_rule(job.parameters["activation"].split(".")[-1])
+    # An observer that minimizes the squared error clips the largest weights.
+    return {**exported(job, QUANTIZED), **rule, "nearest": "MSE" not in job.parameters["weight"]}

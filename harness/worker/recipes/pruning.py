@@ -1,0 +1,263 @@
+"""Document 004: pruning in dynamic graph with PaddleSlim's pruners, training on, `jit.save`.
+
+A pruned network is trained on as plain training does, which document 004 advises: the same epochs,
+optimizer and rate. The rate falls by a cosine, as PaddleClas's configuration for pruning has it
+(``ResNet50_vd_prune.yaml``).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Set, Tuple
+
+import numpy as np
+import paddle
+
+from harness.worker import models, training
+from harness.worker.digits import Digits
+from harness.worker.model import Training
+from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes.inference_formats import program_file
+
+ROWS = 64
+"""Test digits whose logits are kept: what the exported files are held against."""
+SENSITIVITY_ROWS = 500
+"""Training digits that sensitivities are measured on; the test digits are kept for the verdict."""
+CRITERIA = {"L1NormFilterPruner": "l1", "L2NormFilterPruner": "l2", "FPGMFilterPruner": "fpgm"}
+LENET, CONV_BN = "lenet", "conv_bn"
+BOTH = (LENET, CONV_BN)
+GROUPED = ("mobilenet_v1_x0_125", "resnet_vd_small")
+"""Depthwise convolutions and shortcuts: layers that can only be pruned together."""
+
+
+def _flow(
+    name: str, pruner: str, quick: Tuple[str, ...], full: Tuple[str, ...] = (), **parameters: Any
+) -> Flow:
+    parameters = {"pruner": pruner, **parameters}
+    return Flow(name, "prune", "dynamic", "paddleslim." + pruner, parameters, quick, full)
+
+
+FILTERS = (
+    _flow("prune-l1", "L1NormFilterPruner", (LENET,), (CONV_BN, *GROUPED), ratio=0.5),
+    _flow("prune-l2", "L2NormFilterPruner", (), BOTH, ratio=0.5),
+    _flow("prune-fpgm", "FPGMFilterPruner", (LENET,), (CONV_BN, *GROUPED), ratio=0.5),
+    _flow("prune-l1-sensitive", "L1NormFilterPruner", (), BOTH, flops=0.4),
+    _flow("prune-l2-sensitive", "L2NormFilterPruner", (), BOTH, flops=0.4),
+    _flow("prune-fpgm-sensitive", "FPGMFilterPruner", (), BOTH, flops=0.4),
+    _flow("prune-l1-optimizer", "L1NormFilterPruner", (), BOTH, ratio=0.5, optimizer="trained"),
+    _flow("prune-l1-optimizer-loaded", "L1NormFilterPruner", (), (LENET,), ratio=0.5, optimizer="loaded"),
+)
+WEIGHTS = (
+    _flow("prune-unstructured", "UnstructuredPruner", (LENET,), (CONV_BN,), ratio=0.5),
+    _flow("prune-unstructured-in-place", "UnstructuredPruner", (), (LENET,), ratio=0.5, in_place=True),
+)
+
+
+@recipe("prune_filters", needs=("checkpoint",), flows=FILTERS)
+def prune_filters(job: Job) -> Dict[str, Any]:
+    """Document 004: prune the filters of every convolution, train on, `jit.save`."""
+    import paddleslim
+
+    net, optimizer = _started(job)
+    names = list(net.state_dict())
+    structured = {parameter.name: name for name, parameter in net.named_parameters()}
+    original, counted = values_of(net, names), [_counts(net, job)]
+    pruner = getattr(paddleslim, job.parameters["pruner"])(net, _row(job), opt=optimizer)
+    asked = {
+        layer.weight.name: job.parameters.get("ratio")
+        for layer in net.sublayers()
+        if isinstance(layer, paddle.nn.Conv2D)
+    }
+    if "flops" in job.parameters:
+        plan = _by_sensitivity(pruner, net, job)
+        cut = {name: mask.mask for name in asked for mask in plan.masks.get(name, ()) if mask.dims == 0}
+        asked = {name: 1 - float(np.mean(mask)) for name, mask in cut.items()}
+    else:
+        plan = pruner.prune_vars(asked, [0])
+    deciding = deciders(pruner.collections, list(asked))
+    keep_pruned(job, original, values_of(net, names))
+    counted.append(_counts(net, job))
+    after_step = []
+    if optimizer is None:
+        optimizer, schedule = scheduled(job, net.parameters())
+        after_step.append(schedule.step)
+    losses = _tuned(net, optimizer, job, after_step)
+    np.savez(job.path("compressed.npz"), logits=_logits(net, job))
+    paddle.save(net.state_dict(), job.path("model.pdparams"))
+    return {
+        "program": _exported(net, job),
+        "losses": losses,
+        "criterion": CRITERIA[job.parameters["pruner"]],
+        "ratios": {structured[name]: asked[name] for name in deciding},
+        "flops": {"before": counted[0][0], "after": counted[1][0]},
+        "paddle_flops": {"before": counted[0][1], "after": counted[1][1]},
+        "pruned_flops": plan.pruned_flops,
+    }
+
+
+@recipe("prune_weights", needs=("checkpoint",), flows=WEIGHTS)
+def prune_weights(job: Job) -> Dict[str, Any]:
+    """Set the smallest weights to zero, keep them there while training on, `jit.save`.
+
+    ``in_place`` exports the network that the pruner has put its hooks on; else a new one takes
+    over its state, which is what PaddleSlim's own example evaluates.
+    """
+    import paddleslim
+
+    net, _ = _started(job)
+    names = list(net.state_dict())
+    original = values_of(net, names)
+    pruner = paddleslim.UnstructuredPruner(net, mode="ratio", ratio=job.parameters["ratio"])
+    pruner.step()
+    pruner.update_params()
+    keep_pruned(job, original, values_of(net, names))
+    optimizer, schedule = scheduled(job, net.parameters())
+    losses = _tuned(net, optimizer, job, [schedule.step, pruner.step])
+    pruner.update_params()
+    np.savez(job.path("compressed.npz"), logits=_logits(net, job))
+    sparsity = float(paddleslim.UnstructuredPruner.total_sparse(net))
+    if not job.parameters.get("in_place"):
+        state, net = net.state_dict(), models.network(job.model)
+        net.set_state_dict(state)
+    return {
+        "program": _exported(net, job),
+        "losses": losses,
+        "criterion": "magnitude",
+        "sparsity": sparsity,
+    }
+
+
+def training_of(job: Job) -> Training:
+    """How the model is trained: what a pruned one is trained on with."""
+    found = job.model.training
+    assert found is not None, job.model.name
+    return found
+
+
+def batches(job: Job) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
+    """Mini-batches of as many epochs as plain training takes."""
+    how = training_of(job)
+    arrays, labels = how.examples(Digits(job.digits), "train")
+    rng = np.random.default_rng(job.model.seed)
+    for _ in range(how.epochs):
+        yield from training.batches(arrays, labels, how.batch_size, rng)
+
+
+def scheduled(job: Job, parameters: Any, name: str = "") -> Tuple[Any, Any]:
+    """The optimizer of plain training (or of that name), and the schedule that lowers its rate to zero."""
+    how = training_of(job)
+    _, labels = how.examples(Digits(job.digits), "train")
+    steps = how.epochs * -(-len(labels) // how.batch_size)
+    schedule = paddle.optimizer.lr.CosineAnnealingDecay(how.learning_rate, T_max=steps)
+    arguments = {} if name else dict(how.optimizer_arguments)
+    optimizer = getattr(paddle.optimizer, name or how.optimizer)
+    return optimizer(learning_rate=schedule, parameters=parameters, **arguments), schedule
+
+
+def deciders(collections: Iterable[Any], asked: List[str]) -> List[str]:
+    """The weights asked for that choose which channels go.
+
+    The others share their channels with one before them, and lose what that one loses: a depthwise
+    convolution, a shortcut. ``collections`` are PaddleSlim's own, since it decides on that.
+    """
+    found: List[str] = []
+    shared: Set[str] = set()
+    for name in asked:
+        if name not in shared:
+            found.append(name)
+        for group in collections:
+            if group.master_name == name:
+                shared.update(item.name for item in group.all_pruning_details() if item.axis == 0)
+    return found
+
+
+def values_of(net: Any, names: List[str]) -> Dict[str, np.ndarray]:
+    """Parameters and statistics by structured name."""
+    state = net.state_dict()
+    return {name: state[name].numpy().copy() for name in names}
+
+
+def keep_pruned(job: Job, original: Dict[str, np.ndarray], pruned: Dict[str, np.ndarray]) -> None:
+    """Write ``pruned.npz``: the values just before and just after the pruning."""
+    np.savez(
+        job.path("pruned.npz"),
+        **{"original/" + name: value for name, value in original.items()},
+        **{"pruned/" + name: value for name, value in pruned.items()},
+    )
+
+
+def sensitivity_examples(job: Job) -> Tuple[List[np.ndarray], np.ndarray]:
+    """Every eighth training digit or so: inputs, and labels ``[n]``."""
+    arrays, labels = training_of(job).examples(Digits(job.digits), "train")
+    rows = slice(None, None, max(1, len(labels) // SENSITIVITY_ROWS))
+    return [array[rows] for array in arrays], labels[rows]
+
+
+def _row(job: Job) -> List[int]:
+    """Shape of one row of the model's input, which PaddleSlim traces the network with."""
+    return list(job.model.inputs[0].size(1))
+
+
+def _started(job: Job) -> Tuple[Any, Any]:
+    """The trained network in train mode, and an optimizer if it is there before the pruning."""
+    kind = job.parameters.get("optimizer")
+    if kind == "trained":
+        net, optimizer, _ = training.train(job.model, job.digits)
+        return net, optimizer
+    net = models.network(job.model)
+    net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
+    optimizer = None
+    if kind == "loaded":
+        optimizer = training.make_optimizer(training_of(job), net.parameters())
+        optimizer.set_state_dict(paddle.load(job.of("checkpoint", "model.pdopt")))
+    return net, optimizer
+
+
+def _counts(net: Any, job: Job) -> Tuple[float, float]:
+    """What PaddleSlim and what Paddle say one row costs."""
+    from paddleslim.analysis import dygraph_flops
+
+    return float(dygraph_flops(net, _row(job))), float(paddle.flops(net, _row(job)))
+
+
+def _by_sensitivity(pruner: Any, net: Any, job: Job) -> Any:
+    """Measure each convolution's sensitivity and prune by it; the plan that was carried out."""
+    arrays, labels = sensitivity_examples(job)
+
+    def accuracy() -> float:
+        net.eval()
+        return training.evaluate(net, arrays, labels)
+
+    # Both calls write into their default for `skip_vars`: without lists of their own, the depthwise
+    # layers of one network would be skipped in the next that the process prunes.
+    pruner.sensitive(eval_func=accuracy, sen_file=job.path("sensitivities.pickle"), skip_vars=[])
+    return pruner.sensitive_prune(job.parameters["flops"], skip_vars=[])
+
+
+def _tuned(net: Any, optimizer: Any, job: Job, after_step: List[Callable[[], Any]]) -> List[float]:
+    """Train on; the losses of the steps."""
+    losses = []
+    net.train()
+    for feed, target in batches(job):
+        losses.append(training.step(net, optimizer, feed, target))
+        for call in after_step:
+            call()
+    return losses
+
+
+def _logits(net: Any, job: Job) -> np.ndarray:
+    """What the network gives for the first test digits, in eval mode: float32 ``[64, classes]``."""
+    arrays, _ = training_of(job).examples(Digits(job.digits), "test")
+    net.eval()
+    with paddle.no_grad():
+        logits = models.outputs_of(net(*models.tensors([array[:ROWS] for array in arrays])))[0]
+    return logits.numpy()
+
+
+def _exported(net: Any, job: Job) -> str:
+    """`jit.save` of the network in eval mode; the program's path in the artifact."""
+    net.eval()
+    static = paddle.jit.to_static(net, input_spec=models.input_specs(job.model))
+    prefix = job.path("inference_model", "model")
+    paddle.jit.save(static, prefix)
+    return os.path.relpath(program_file(prefix), job.out)

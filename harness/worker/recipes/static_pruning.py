@@ -1,0 +1,234 @@
+"""Pruning in static graph with PaddleSlim's pruners, training on, `save_inference_model`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from harness.worker import models, programs
+from harness.worker.digits import Digits
+from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes.inference_formats import program_file
+from harness.worker.recipes.pruning import (
+    ROWS,
+    batches,
+    deciders,
+    keep_pruned,
+    scheduled,
+    sensitivity_examples,
+    training_of,
+)
+
+CRITERIA = {"l1_norm": "l1", "geometry_median": "fpgm", "bn_scale": "bn_scale"}
+LENET, CONV_BN, MOBILENET, RESNET = "lenet", "conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small"
+
+
+def _flow(name: str, quick: Tuple[str, ...], full: Tuple[str, ...] = (), **parameters: Any) -> Flow:
+    return Flow(name, "prune", "static", "paddleslim.prune.Pruner", parameters, quick, full)
+
+
+# The two larger networks have no biases on their convolutions, and pool to one value a channel before
+# the linear layer: what this pruner can handle. The two smaller ones are as a user may write them.
+FILTERS = (
+    _flow("prune-static-l1", (LENET, RESNET), (CONV_BN, MOBILENET), criterion="l1_norm", ratio=0.5),
+    _flow("prune-static-fpgm", (), (RESNET,), criterion="geometry_median", ratio=0.5),
+    _flow("prune-static-bn-scale", (), (CONV_BN, RESNET), criterion="bn_scale", ratio=0.5),
+    _flow(
+        "prune-static-bn-scale-optimal",
+        (),
+        (RESNET,),
+        criterion="bn_scale",
+        idx_selector="optimal_threshold",
+        ratio=0.5,
+    ),
+    _flow("prune-static-l1-sensitive", (), (LENET, RESNET), criterion="l1_norm", loss=0.05),
+    _flow("prune-static-l1-sgd", (), (RESNET,), criterion="l1_norm", ratio=0.5, optimizer="SGD"),
+)
+WEIGHTS = (
+    Flow(
+        "prune-static-unstructured",
+        "prune",
+        "static",
+        "paddleslim.prune.UnstructuredPruner",
+        {"ratio": 0.5},
+        (),
+        (LENET, CONV_BN),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The model as programs over one scope, which holds the checkpoint's values.
+
+    ``names``: the structured name of each parameter and statistic by its name in the programs;
+    ``convolutions``: the convolutions' weights by the latter, in the network's order.
+    """
+
+    train: Any
+    test: Any
+    inputs: List[Any]
+    logits: Any
+    loss: Any
+    schedule: Any
+    executor: Any
+    names: Dict[str, str]
+    convolutions: List[str]
+
+
+@recipe("prune_static_filters", needs=("checkpoint",), flows=FILTERS)
+def prune_static_filters(job: Job) -> Dict[str, Any]:
+    """Prune the eval program's graph, then the train program and its values; train on."""
+    from paddleslim.analysis import flops
+    from paddleslim.core import GraphWrapper
+    from paddleslim.prune import Pruner, StaticPruningCollections
+
+    with _built(job) as built:
+        ratios = _ratios(built, job)
+        arguments: Dict[str, Any] = {
+            "scope": paddle.static.global_scope(),
+            "params": list(ratios),
+            "ratios": list(ratios.values()),
+            "place": paddle.CPUPlace(),
+        }
+        original = _values(built)
+        pruner = Pruner(
+            job.parameters["criterion"], job.parameters.get("idx_selector", "default_idx_selector")
+        )
+        # The eval program first: the values decide, and the second call cuts them.
+        test, _, _ = pruner.prune(built.test, only_graph=True, **arguments)
+        train, _, _ = pruner.prune(built.train, **arguments)
+        pruned = _values(built)
+        keep_pruned(job, original, pruned)
+        if "idx_selector" in job.parameters:  # which chooses how many, too
+            weights = {name: built.names[name] for name in ratios}
+            ratios = {name: 1 - len(pruned[own]) / len(original[own]) for name, own in weights.items()}
+        groups = StaticPruningCollections(list(ratios), GraphWrapper(built.test))
+        losses = _tuned(built, train, job)
+        return {
+            "program": _saved(built, test, job),
+            "losses": losses,
+            "criterion": CRITERIA[job.parameters["criterion"]],
+            "ratios": {built.names[name]: ratios[name] for name in deciders(groups, list(ratios))},
+            "flops": {"before": float(flops(built.test)), "after": float(flops(test))},
+        }
+
+
+@recipe("prune_static_weights", needs=("checkpoint",), flows=WEIGHTS)
+def prune_static_weights(job: Job) -> Dict[str, Any]:
+    """Set the smallest weights of the train program to zero, and keep them there while training on."""
+    from paddleslim.prune import UnstructuredPruner
+
+    with _built(job) as built:
+        original = _values(built)
+        pruner = UnstructuredPruner(
+            built.train, mode="ratio", ratio=job.parameters["ratio"], place=paddle.CPUPlace()
+        )
+        pruner.step()
+        pruner.update_params()
+        keep_pruned(job, original, _values(built))
+        losses = _tuned(built, built.train, job, pruner.step)
+        pruner.update_params()
+        return {
+            "program": _saved(built, built.test, job),
+            "losses": losses,
+            "criterion": "magnitude",
+            "sparsity": float(UnstructuredPruner.total_sparse(built.test)),
+        }
+
+
+@contextlib.contextmanager
+def _built(job: Job) -> Iterator[Programs]:
+    """Train and eval program, the latter cloned before the optimizer, as PaddleSlim's example does."""
+    with programs.static_mode():
+        train, startup = paddle.static.Program(), paddle.static.Program()
+        with paddle.utils.unique_name.guard(), paddle.static.program_guard(train, startup):
+            inputs = [
+                paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs
+            ]
+            label = paddle.static.data("label", [None, 1], "int64")
+            net = job.model.build(**job.model.arguments)
+            logits = models.outputs_of(net(*inputs))[0]
+            loss = paddle.mean(F.cross_entropy(logits, label))
+            test = train.clone(for_test=True)
+            optimizer, schedule = scheduled(job, None, job.parameters.get("optimizer", ""))
+            optimizer.minimize(loss)
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        executor.run(startup)
+        values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)
+        programs.set_layer_values(net, train, values)
+        held = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+        names = {variable.name: name for name, variable in held.items()}
+        convolutions = [layer.weight.name for layer in net.sublayers() if isinstance(layer, paddle.nn.Conv2D)]
+        yield Programs(train, test, inputs, logits, loss, schedule, executor, names, convolutions)
+
+
+def _ratios(built: Programs, job: Job) -> Dict[str, float]:
+    """The share to cut of each convolution's filters: the flow's, or by its sensitivity."""
+    if "ratio" in job.parameters:
+        return dict.fromkeys(built.convolutions, job.parameters["ratio"])
+    from paddleslim.prune import get_ratios_by_loss, sensitivity
+
+    arrays, labels = sensitivity_examples(job)
+
+    def accuracy(program: Any) -> float:
+        return float((_run(built, program, arrays).argmax(axis=1) == labels).mean())
+
+    measured = sensitivity(
+        built.test,
+        paddle.CPUPlace(),
+        built.convolutions,
+        accuracy,
+        sensitivities_file=job.path("sensitivities.pickle"),
+        criterion=job.parameters["criterion"],
+    )
+    found = get_ratios_by_loss(measured, job.parameters["loss"])
+    return {name: float(ratio) for name, ratio in found.items()}
+
+
+def _values(built: Programs) -> Dict[str, np.ndarray]:
+    """Parameters and statistics in the scope, by structured name."""
+    scope = paddle.static.global_scope()
+    return {
+        structured: np.array(scope.find_var(name).get_tensor()) for name, structured in built.names.items()
+    }
+
+
+def _run(built: Programs, program: Any, arrays: List[np.ndarray]) -> np.ndarray:
+    """The logits that an eval program gives, float32 ``[n, classes]``."""
+    feed = {variable.name: array for variable, array in zip(built.inputs, arrays)}
+    # The program still computes the loss, so it wants a label.
+    feed["label"] = np.zeros((len(arrays[0]), 1), "int64")
+    found: np.ndarray = built.executor.run(program, feed=feed, fetch_list=[built.logits.name])[0]
+    return found
+
+
+def _tuned(
+    built: Programs, program: Any, job: Job, after_step: Optional[Callable[[], Any]] = None
+) -> List[float]:
+    """Train on; the losses of the steps."""
+    losses = []
+    for feed, target in batches(job):
+        fed = {variable.name: array for variable, array in zip(built.inputs, feed)}
+        fed["label"] = target
+        loss = built.executor.run(program, feed=fed, fetch_list=[built.loss.name])[0]
+        losses.append(float(np.asarray(loss).reshape(-1)[0]))
+        built.schedule.step()
+        if after_step is not None:
+            after_step()
+    return losses
+
+
+def _saved(built: Programs, program: Any, job: Job) -> str:
+    """`save_inference_model` of an eval program, and what it gives for the first test digits."""
+    arrays, _ = training_of(job).examples(Digits(job.digits), "test")
+    np.savez(job.path("compressed.npz"), logits=_run(built, program, [array[:ROWS] for array in arrays]))
+    prefix = job.path("inference_model", "model")
+    paddle.static.save_inference_model(prefix, built.inputs, [built.logits], built.executor, program=program)
+    return os.path.relpath(program_file(prefix), job.out)

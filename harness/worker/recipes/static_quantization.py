@@ -1,0 +1,271 @@
+"""Document 001: quantization-aware training of a static program, and what `convert` makes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import Counter
+from dataclasses import replace
+from typing import Any, Dict, Iterator, List, NamedTuple
+
+import numpy as np
+import paddle
+
+from harness.worker import models, programs
+from harness.worker.digits import FILES, Digits
+from harness.worker.model import Training
+from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes.inference_formats import program_file
+from harness.worker.training import batches, make_optimizer
+
+WITH_LINEAR = ["conv2d", "depthwise_conv2d", "mul", "matmul_v2"]
+"""PaddleSlim's default operator types and the one a `Linear` becomes, which they lack."""
+FAKE: Dict[str, Any] = {"onnx_format": False}
+"""The older form, of `fake_quantize_...` operators and float weights; the only one with an int8 program."""
+PER_TENSOR = {"quantize_op_types": WITH_LINEAR, "weight_quantize_type": "abs_max"}
+FINE_TUNING = 0.1
+"""Share of the training's learning rate; document 004 asks for 1/20 to 1/10."""
+QUANT_AWARE = "paddleslim.quant.quant_aware"
+HELD = 64
+"""Test examples whose logits an artifact keeps."""
+
+
+@contextlib.contextmanager
+def numbered_from_zero() -> Iterator[None]:
+    """Static graph mode whose generated names do not depend on what the process did before.
+
+    Entering static mode gives back the names' counters of the last time, and the quantizing passes
+    count on.
+    """
+    with programs.static_mode(), paddle.utils.unique_name.guard():
+        yield
+
+
+class Built(NamedTuple):
+    """A static training program and its clone for evaluation, which share names and parameters."""
+
+    net: Any
+    train: Any
+    evaluate: Any
+    inputs: List[Any]
+    outputs: List[str]
+    """Names of top-1 and top-5 accuracy and of the mean loss, in document 001's order."""
+    logits: str
+    executor: Any
+
+
+def build(job: Job, training: Training) -> Built:
+    """The train program as document 001 builds it, and `clone(for_test=True)`.
+
+    Labels are int64 ``[n, 1]``, called ``label``; the parameters are the network's initial ones.
+    """
+    main, startup = paddle.static.Program(), paddle.static.Program()
+    with paddle.static.program_guard(main, startup):
+        inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs]
+        label = paddle.static.data("label", [None, 1], "int64")
+        net = job.model.build(**job.model.arguments)
+        logits = models.outputs_of(net(*inputs))[0]
+        loss = paddle.mean(paddle.nn.functional.cross_entropy(logits, label))
+        accuracies = [paddle.metric.accuracy(logits, label, k=k) for k in (1, min(5, logits.shape[-1]))]
+        make_optimizer(training, None).minimize(loss)
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor.run(startup)
+    evaluate = main.clone(for_test=True)
+    names = [variable.name for variable in (*accuracies, loss)]
+    return Built(net, main, evaluate, [*inputs, label], names, logits.name, executor)
+
+
+def run(built: Built, program: Any, fed: List[np.ndarray], labels: np.ndarray, fetch: List[str]) -> List[Any]:
+    """One `Executor.run` of a program on arrays and labels ``[n, 1]``."""
+    feed = {variable.name: array for variable, array in zip(built.inputs, [*fed, labels])}
+    return list(built.executor.run(program, feed=feed, fetch_list=fetch))
+
+
+def operator_counts(program: Any) -> Dict[str, int]:
+    """How often each operator type stands in a program, by name."""
+    return dict(sorted(Counter(op["name"] for op in programs.operators(program)).items()))
+
+
+def _flow(name: str, *, full: Any = ("lenet", "conv_bn"), models: Any = (), **parameters: Any) -> Flow:
+    return Flow(
+        "qat-static" + name, "qat", "static", "paddleslim.quant.quant_aware", parameters, models, full
+    )
+
+
+@recipe(
+    "qat_static",
+    needs=("checkpoint",),
+    flows=(
+        _flow("", models=("lenet",), full=("conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small")),
+        _flow("-fake", config=FAKE, save_int8=True, models=("lenet",), full=("conv_bn",)),
+        _flow("-matmul", config={"quantize_op_types": WITH_LINEAR}, full=("lenet", "conv_bn", "transformer")),
+        _flow("-16", config={"weight_bits": 16}, full=("lenet",)),
+        _flow("-16-fake", config={"weight_bits": 16, **FAKE}, models=(), full=("lenet",)),
+        _flow(
+            "-matmul-fake",
+            config={"quantize_op_types": WITH_LINEAR, **FAKE},
+            save_int8=True,
+            models=(),
+            full=("lenet", "conv_bn", "mobilenet_v1_x0_125"),
+        ),
+        _flow("-per-tensor", config=PER_TENSOR, models=(), full=("lenet", "conv_bn", "mobilenet_v1_x0_125")),
+        _flow("-per-tensor-fake", config={**PER_TENSOR, **FAKE}, save_int8=True),
+        _flow(
+            "-range-fake",
+            config={"activation_quantize_type": "range_abs_max", **FAKE},
+            save_int8=True,
+            models=(),
+            full=("lenet", "conv_bn"),
+        ),
+    ),
+)
+def qat_static(job: Job) -> Dict[str, Any]:
+    """`quant_aware` on train and eval programs, one epoch of fine-tuning, `convert`, both forms saved.
+
+    ``config`` is PaddleSlim's quantization configuration (``None``: its default), ``save_int8`` asks
+    `convert` for the int8 program too, which goes to ``int8/``.
+    """
+    from paddleslim.quant import convert, quant_aware
+
+    training = job.model.training
+    assert training is not None, job.model.name
+    config, save_int8 = job.parameters.get("config"), bool(job.parameters.get("save_int8"))
+    paddle.seed(job.model.seed)
+    with numbered_from_zero():
+        place = paddle.CPUPlace()
+        built = build(job, replace(training, learning_rate=training.learning_rate * FINE_TUNING))
+        values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)
+        programs.set_layer_values(built.net, built.train, values)
+        trained = quant_aware(built.train, place, config, for_test=False)
+        evaluated = quant_aware(built.evaluate, place, config, for_test=True)
+        arrays, labels = training.examples(Digits(job.digits), "train")
+        rng = np.random.default_rng(job.model.seed)
+        losses = [
+            float(np.asarray(run(built, trained, fed, target, built.outputs)[-1]).mean())
+            for fed, target in batches(arrays, labels, training.batch_size, rng)
+        ]
+        held, answers = training.examples(Digits(job.digits), "test")
+        logits = run(built, evaluated, [a[:HELD] for a in held], answers[:HELD, None], [built.logits])[0]
+        np.savez(job.path("compressed.npz"), logits=logits)
+        converted = convert(evaluated, place, config, save_int8=save_int8)
+        prefixes = {"inference_model": converted}
+        if save_int8:
+            prefixes = {"inference_model": converted[0], "int8": converted[1]}
+        for folder, program in prefixes.items():
+            save(built, program, job.path(folder, "model"))
+        counts = {name: operator_counts(program) for name, program in prefixes.items()}
+    return {
+        "program": os.path.relpath(program_file(job.path("inference_model", "model")), job.out),
+        "losses": losses,
+        "bits": (config or {}).get("weight_bits", 8),
+        "quantizable": (config or {}).get("quantize_op_types", WITH_LINEAR[:-1]),
+        "operators": {**counts, "quantized_eval": operator_counts(evaluated)},
+    }
+
+
+def save(built: Built, program: Any, prefix: str, target: str = "") -> None:
+    """`save_inference_model` of a converted program; its target is the logits unless one is named."""
+    variable = program.global_block().var(target or built.logits)
+    paddle.static.save_inference_model(
+        path_prefix=prefix,
+        feed_vars=built.inputs[:-1],
+        fetch_vars=[variable],
+        executor=built.executor,
+        program=program,
+    )
+
+
+def _loaders(job: Job, built: Built, place: Any) -> Dict[str, Any]:
+    """Document 001's loaders: batches of 64 images in [-1, 1] with labels ``[64, 1]``, the rest dropped."""
+    import paddle.vision.transforms as T
+
+    transform = T.Compose([T.Transpose(), T.Normalize([127.5], [127.5])])
+    return {
+        split: paddle.io.DataLoader(
+            paddle.vision.datasets.MNIST(
+                *(os.path.join(job.digits, name) for name in FILES[split]),
+                mode=split,
+                transform=transform,
+                download=False,
+                backend="cv2",
+            ),
+            places=place,
+            feed_list=built.inputs,
+            drop_last=True,
+            batch_size=64,
+            return_list=False,
+            shuffle=split == "train",
+        )
+        for split in FILES
+    }
+
+
+@recipe("document_001")
+def document_001(job: Job) -> Dict[str, Any]:
+    """Document 001: train, `clone(for_test=True)`, `quant_aware`, fine-tune, `convert`, save both forms.
+
+    ``onnx_format`` in the configuration is off unless the parameter of that name says otherwise: with
+    PaddleSlim's default, which the document relies on, `convert(save_int8=True)` refuses. As the
+    document does, `float` and `int8` are saved for the loss, which needs the label that they are
+    not fed; beside them stand the same programs saved for the logits, in ``logits/``.
+    """
+    from paddleslim.quant import convert, quant_aware
+
+    assert job.model.training is not None, job.model.name
+    config = {"onnx_format": bool(job.parameters.get("onnx_format"))}
+    training = replace(
+        job.model.training, optimizer="Momentum", learning_rate=0.01, optimizer_arguments={"momentum": 0.9}
+    )
+    paddle.seed(job.model.seed)
+    with numbered_from_zero():
+        place = paddle.CPUPlace()
+        built = build(job, training)
+        loaders = _loaders(job, built, place)
+
+        def passed(program: Any, split: str) -> List[List[float]]:
+            """Top-1, top-5 and loss of every batch of one pass."""
+            return [
+                [
+                    float(np.asarray(value).mean())
+                    for value in built.executor.run(program, feed=batch, fetch_list=built.outputs)
+                ]
+                for batch in loaders[split]()
+            ]
+
+        def tested(program: Any) -> List[float]:
+            return [float(value) for value in np.mean(passed(program, "test"), axis=0)]
+
+        losses = {"float": [row[-1] for row in passed(built.train, "train")]}
+        measured = {"float": tested(built.evaluate)}
+        trained = quant_aware(built.train, place, config, for_test=False)
+        evaluated = quant_aware(built.evaluate, place, config, for_test=True)
+        counts = {
+            "train": operator_counts(built.train),
+            "eval": operator_counts(built.evaluate),
+            "quantized_train": dict(
+                sorted(
+                    Counter(
+                        op.name() for op in paddle.framework.IrGraph(trained._graph).all_op_nodes()
+                    ).items()
+                )
+            ),
+            "quantized_eval": operator_counts(evaluated),
+        }
+        losses["quantized"] = [row[-1] for row in passed(trained, "train")]
+        measured["quantized"] = tested(evaluated)
+        float_prog, int8_prog = convert(evaluated, place, config, save_int8=True)
+        counts.update(float_prog=operator_counts(float_prog), int8_prog=operator_counts(int8_prog))
+        for name, program in (("float", float_prog), ("int8", int8_prog)):
+            save(built, program, job.path("inference_model", name), built.outputs[-1])
+            save(built, program, job.path("logits", name))
+    return {
+        "losses": losses["float"],
+        "quantized_losses": losses["quantized"],
+        "measured": measured,
+        "operators": counts,
+        "files": sorted(
+            os.path.relpath(os.path.join(parent, name), job.out)
+            for parent, _, names in os.walk(job.out)
+            for name in names
+        ),
+    }

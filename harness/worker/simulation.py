@@ -1,0 +1,144 @@
+"""What a compressed program should compute, by what its own file and the float network say.
+
+Nothing here asks a quantized operator: Paddle's float network and NumPy's rounding do it all.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+import paddle
+
+from harness.worker import models
+from harness.worker.compressed import STEPS, Program, inspect
+from harness.worker.digits import Digits
+
+
+def step_errors(
+    folder: str, program: str, params: str, float_files: Mapping[str, str]
+) -> List[Dict[str, Any]]:
+    """How far each quantized weight is from the float one of the same name, in steps of its scale.
+
+    ``float_files``: ``folder``, ``program`` and ``params`` of the program before quantization. A
+    weight rounded to the nearest level is at most half a step off. Layers whose weight has no
+    namesake of that shape are left out.
+    """
+    before = Program(float_files["folder"], float_files["program"], float_files["params"]).stored
+    read = Program(folder, program, params)
+    found = []
+    for layer in inspect(folder, program, params)["layers"]:
+        weight, scales = read.stored[layer["weight"]], layer["scales"]
+        original = before.get(layer["weight"])
+        if original is None or original.shape != weight.shape or scales is None:
+            continue
+        if layer["stored"] not in ("int8", "integers"):
+            continue
+        shape = [1] * weight.ndim
+        if len(scales) > 1:
+            shape[layer["axis"]] = len(scales)
+        step = np.asarray(scales).reshape(shape) / (STEPS)
+        off = np.abs(weight.astype("float64") * step - original) / step
+        found.append({"weight": layer["weight"], "steps": float(off.max()), "elements": int(weight.size)})
+    return found
+
+
+def arrays(path: str) -> Dict[str, np.ndarray]:
+    """What an ``.npz`` file of a recipe holds."""
+    with np.load(path) as found:
+        return {name: found[name] for name in found.files}
+
+
+def ranges(model: str, weights: str, digits: str, batch: int, batches: int) -> List[Dict[str, Any]]:
+    """What goes into each convolution and linear layer of the float network, in the order they run.
+
+    Over the first ``batches`` batches of training digits. Returns for each layer its ``op`` (the class),
+    the ``largest`` magnitude, and the ``mean`` of the examples' largest ones.
+    """
+    stated = models.get(model)
+    assert stated.training is not None, model
+    arrays_, _ = stated.training.examples(Digits(digits), "train")
+    net = models.network(stated, weights)
+    net.eval()
+    seen: Dict[int, List[float]] = {}
+    kinds: Dict[int, str] = {}
+
+    def watch(layer: Any, inputs: Any) -> None:
+        kinds[id(layer)] = type(layer).__name__
+        rows = inputs[0].numpy().reshape(inputs[0].shape[0], -1)
+        seen.setdefault(id(layer), []).extend(np.abs(rows).max(axis=1).tolist())
+
+    for layer in net.sublayers():
+        if isinstance(layer, (paddle.nn.Conv2D, paddle.nn.Linear)):
+            layer.register_forward_pre_hook(watch)
+    with paddle.no_grad():
+        for start in range(0, batch * batches, batch):
+            net(*models.tensors([array[start : start + batch] for array in arrays_]))
+    return [
+        {"op": kinds[key], "largest": max(values), "mean": float(np.mean(values))}
+        for key, values in seen.items()
+    ]
+
+
+def simulate(
+    model: str, folder: str, program: str, params: Optional[str], feeds: List[List[np.ndarray]]
+) -> Dict[str, List[np.ndarray]]:
+    """What a quantized program should compute, by what its own file says: two runs of the float network.
+
+    ``weights``: logits with every weight as the file has it, times its scale. ``inputs``: the same,
+    and each quantized layer's input rounded to its scale's 255 levels on the way. Paddle's network and
+    NumPy's rounding do both; no quantized operator is asked.
+
+    Raises:
+        LookupError: the program has other parameters than the network (layers were fused).
+    """
+    read = Program(folder, program, params)
+    layers = inspect(folder, program, params)["layers"]
+    net = models.network(models.get(model))
+    net.eval()
+    held = {item.name: item for item in (*net.parameters(), *net.buffers())}
+    by_weight = {layer["weight"]: layer for layer in layers}
+    for name, item in held.items():
+        if name not in read.stored or list(item.shape) != list(read.stored[name].shape):
+            raise LookupError(f"the program has no {name} of shape {list(item.shape)}")
+        item.set_value(dequantized(read.stored[name], by_weight.get(name)).astype("float32"))
+    blocks = [item for item in net.sublayers() if isinstance(item, (paddle.nn.Conv2D, paddle.nn.Linear))]
+    scales = {
+        block.weight.name: by_weight[block.weight.name]["activation_scale"]
+        for block in blocks
+        if block.weight.name in by_weight
+    }
+    found = {"weights": _logits(net, feeds)}
+    for block in blocks:
+        scale = scales.get(block.weight.name)
+        if scale is not None:
+            block.register_forward_pre_hook(_rounder(scale))
+    found["inputs"] = _logits(net, feeds)
+    return found
+
+
+def dequantized(array: np.ndarray, layer: Optional[Dict[str, Any]]) -> np.ndarray:
+    """A stored weight as the number it stands for."""
+    if layer is None or layer["stored"] not in ("int8", "integers") or layer["scales"] is None:
+        return array
+    shape = [1] * array.ndim
+    if len(layer["scales"]) > 1:
+        shape[layer["axis"]] = len(layer["scales"])
+    return array.astype("float64") * np.asarray(layer["scales"]).reshape(shape) / (STEPS)
+
+
+def _rounder(scale: float) -> Any:
+    """A hook that rounds a layer's input to the levels of a scale, and clips it there."""
+    steps = STEPS
+
+    def hook(layer: Any, inputs: Any) -> Any:
+        array = inputs[0].numpy().astype("float64")
+        rounded = np.clip(np.round(array / scale * steps), -steps, steps) * scale / steps
+        return (paddle.to_tensor(rounded.astype("float32")), *inputs[1:])
+
+    return hook
+
+
+def _logits(net: Any, feeds: List[List[np.ndarray]]) -> List[np.ndarray]:
+    with paddle.no_grad():
+        return [models.outputs_of(net(*models.tensors(feed)))[0].numpy() for feed in feeds]
