@@ -6,7 +6,8 @@ from pathlib import Path
 
 from harness.gate.causes import causes
 from harness.gate.result import VERDICTS, GateResult, Verdict
-from harness.report import environment, gate_views, routes
+from harness.report import compression_gate, environment, gate_views, routes
+from harness.report.compression_views import LOOK
 from harness.report.layout import templates, write_page
 
 MOST_DRAWN_CURVES = 9
@@ -86,6 +87,8 @@ def render(result: GateResult, folder: Path | None = None) -> str:
                 (group, gate_figures.speed(group, f"speed{i}"))
                 for i, group in enumerate(speeds[:MOST_DRAWN_SPEEDS])
             ],
+            compressed=compression_gate.read(result, folder),
+            flow_look=LOOK,
             drifts=views.drifts(result.changes),
             acknowledged=views.acknowledged(result.changes),
             own_models=own,

@@ -18,7 +18,7 @@ from harness.report.summary import SEVERITY, Standing, cause, standing
 from harness.report.wording import number
 from harness.types import BAD_OUTCOMES, Comparison, Outcome, Record
 
-SPECIAL_MEASURES = ("curves", "latency", "corruption")
+SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression")
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -229,6 +229,8 @@ def is_special(record: Record, key: str) -> bool:
         return False
     if key == "curves":
         return _series(value.get("uninterrupted")) is not None
+    if key == "compression":
+        return record.area == key and bool(record.flow)
     return key == "corruption" or _is_positive(value.get("median_us"))
 
 

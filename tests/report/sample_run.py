@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from builders import crashed, curves, latency, record, wrong_answer
@@ -71,6 +71,83 @@ def sample() -> Iterator[Record]:
             measures={"operators": {"training": 212, "inference": 41}},
         )
     yield from _damaged()
+    yield from compressed("ptq-static-hist", profile="legacy-ir")
+    yield from compressed("ptq-static-hist", model="conv_bn", profile="legacy-ir", lost=1, gained=3)
+    yield from compressed("qat-slim", lost=6, gained=16)
+    yield from compressed("ptq-slim", lost=5, gained=1)
+    yield from compressed("prune-l1", method="prune", lost=20, gained=6, latency=0.61)
+
+
+def compressed(
+    name: str,
+    model: str = "lenet",
+    profile: str = "pir",
+    *,
+    method: str = "",
+    lost: int = 2,
+    gained: int = 2,
+    size: float = 0.267,
+    latency: float | None = None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    own: str = "pir",
+) -> Iterator[Record]:
+    """Every check of one model that one flow compressed.
+
+    Args:
+        lost, gained: of 1,000 digits; the check of accuracy is not run where they do not tell.
+        changes: check -> fields of its record that are otherwise; ``parts`` are those of its measure.
+        own: the run's profile, without which the flow's id names its own.
+    """
+    method = method or name.partition("-")[0]
+    flow = name if profile == own else f"{name}-{profile}"
+    who = {"method": method, "graph": "static", "api": "paddleslim.quant.quant_post_static"}
+    prunes = method == "prune"
+    bound = 0.05 if prunes else 0.01
+    loss = accuracy(lost, gained, bound)
+    cost = {"elements_ratio": 0.5 if prunes else 1.0, "macs_ratio": 0.55 if prunes else 1.0}
+    timed = {"latency": {"ratio": latency, "low": 0.9 * (latency or 0), "high": 1.1 * (latency or 0)}}
+    operators = {"operators": {"quantize_linear": 10, "dequantize_linear": 15, "conv2d": 2}}
+    checks: dict[str, dict[str, Any]] = {
+        "pruned_accuracy" if prunes else "accuracy": {"accuracy": loss},
+        "export_agrees": {"export": {"moved": 0.01, "quantization_error": 0.05}},
+        "later_runs": {},
+        "smaller" if prunes else "cost": {"cost": {**cost, "bytes_ratio": size, **operators}}
+        | (timed if latency else {}),
+    }
+    if prunes:
+        checks["filters"] = {}
+    else:
+        seen = {"int8_primitives": {"convolution": 8, "reorder": 4}, "error": 0.06}
+        checks |= {
+            "quantized": {
+                "quantized": {"layers": 5, "weights": 5, "inputs": 5, "float": 0, "stored": ["int8"]}
+            },
+            "scales": {"scales": {"least": 0.85, "largest": 1.0}},
+            "int8_kernels": {
+                "int8": {**seen, "quantization_error": 0.05, "same_class": 0.993},
+                "int8_accuracy": accuracy(3, 2, bound),
+            },
+        }
+    for check, parts in checks.items():
+        target = "predictor-int8" if check == "int8_kernels" else ""
+        fields: dict[str, Any] = {"model": model, "target": target, "flow": flow}
+        if "accuracy" in parts and check not in (changes or {}) and loss["standing"] == "not enough data":
+            fields |= {"outcome": "not-run", "reason": "not enough data: give more digits"}
+        fields |= (changes or {}).get(check, {})
+        parts = fields.pop("parts", parts)
+        fields.setdefault("measures", {"compression": {**who, "profile": profile, **parts}})
+        yield record(f"compression/{check}[{'-'.join(filter(None, (model, flow, target)))}]", **fields)
+
+
+def accuracy(lost: int, gained: int, bound: float = 0.01, n: int = 1000) -> dict[str, Any]:
+    """The part of that name; its bounds are those of a normal distribution."""
+    estimate, width = (lost - gained) / n, 2.33 * (lost + gained + 1) ** 0.5 / n
+    low, high = estimate - width, estimate + width
+    return {
+        **{"n": n, "baseline": 0.93, "candidate": 0.93 - estimate, "lost": lost, "gained": gained},
+        **{"low": low, "high": high, "p": 0.5, "confidence": 0.99, "estimate": estimate, "bound": bound},
+        "standing": "within" if high <= bound else "worse" if low > bound else "not enough data",
+    }
 
 
 def _on_target(draw: random.Random, model: str, target: str) -> Iterator[Record]:

@@ -1,0 +1,293 @@
+"""From a run to the rows of the table of compressed models, each with its verdict; pure functions.
+
+A row is one model that one flow compressed, seen by all checks of the area together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from harness.records import Run
+from harness.report import tables
+from harness.report.compression_parts import (
+    Accuracy,
+    Cost,
+    Export,
+    Int8,
+    Int8Run,
+    Latency,
+    Quantized,
+    Scales,
+    facts,
+    measured,
+    part,
+)
+from harness.report.summary import cause
+from harness.report.tables import Case
+from harness.types import BAD_OUTCOMES, Record
+
+AREA = "compression"
+LEGACY = "legacy-ir"
+
+Verdict = Literal["trust", "not enough data", "caution", "do not use", "does not work", "not run"]
+VERDICTS: tuple[Verdict, ...] = (
+    "trust", "not enough data", "caution", "do not use", "does not work", "not run",
+)  # fmt: skip
+"""In the order in which one would rather take them."""
+
+ACCURACY = ("accuracy", "pruned_accuracy")
+"""Checks whose raising means that the model cannot be run at all."""
+
+_LATER = {
+    "run 2": "second run differs",
+    "run 10": "tenth run differs",
+    "another process": "another process gives other outputs",
+    "two threads": "two threads give other outputs",
+}
+"""Comparison of the check of later runs -> what it means that it failed."""
+
+Fault = tuple[str, bool]
+"""What is wrong in a few words, and whether that alone forbids the model."""
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a row has its verdict, in a few words; ``case`` shows it."""
+
+    text: str
+    case: Case
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What one flow made of one model; None where no check measured it."""
+
+    model: str
+    flow: str
+    """The flow's id, as case ids have it."""
+    name: str
+    """The same without its profile."""
+    method: str
+    graph: str
+    api: str
+    profile: str
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    """The gravest first. Of a row that does not work, the one error."""
+    instead: str = ""
+    accuracy: Accuracy | None = None
+    quantized: Quantized | None = None
+    scales: Scales | None = None
+    export: Export | None = None
+    int8: tuple[Int8Run, ...] = ()
+    cost: Cost | None = None
+    latency: Latency | None = None
+
+    @property
+    def anchor(self) -> str:
+        """Where on the run's page its verdict is explained."""
+        if self.reasons and self.reasons[0].case.is_finding:
+            return self.reasons[0].case.anchor
+        return "not-run" if self.verdict in ("not run", "not enough data") else "cases"
+
+    @property
+    def error(self) -> str:
+        """Why it does not work."""
+        return self.reasons[0].text if self.verdict == "does not work" else ""
+
+
+def rows(run: Run, found: Iterable[Case]) -> tuple[Row, ...]:
+    """A row for every model and flow, in the order in which the run met them."""
+    groups: dict[tuple[str, str], list[Case]] = {}
+    for case in found:
+        if case.record.area == AREA and case.record.flow:
+            groups.setdefault((case.record.model, case.record.flow), []).append(case)
+    own = own_profile(run, groups)
+    every = [_row(model, flow, group, own) for (model, flow), group in groups.items()]
+    ran = {(row.model, row.name, row.profile) for row in every if row.verdict != "not run"}
+    # A run that is in legacy IR itself has every flow of legacy IR under its plain name.
+    return tuple(r for r in every if r.verdict != "not run" or (r.model, r.name, r.profile) not in ran)
+
+
+def own_profile(run: Run, groups: Mapping[tuple[str, str], Sequence[Case]]) -> str:
+    """The profile of flows that name none: as their checks say, else as the run's header does."""
+    plain = (case for (_, flow), group in groups.items() if not flow.endswith(f"-{LEGACY}") for case in group)
+    said = (facts(case.record).get("profile") for case in plain)
+    return str(next(filter(None, said), "") or run.header.environment.get("profile") or "")
+
+
+def judge(cases: Sequence[Case]) -> tuple[Verdict, tuple[Reason, ...]]:
+    """What the checks of one model and flow say together, and why."""
+    ran = [case for case in cases if case.record.outcome != "not-run" or measured(case.record)]
+    if not ran:
+        ((_, group), *_) = tables.not_run(cases)
+        return "not run", (Reason(_first_line(group[0].record), group[0]),)
+    raised = [case for case in ran if case.record.outcome in ("error", "crash", "timeout")]
+    unmade = len(raised) == len(ran) and not any(measured(case.record) for case in ran)
+    unusable = [case for case in raised if unmade or check_of(case.record) in ACCURACY]
+    if unusable:
+        return "does not work", (Reason(_first_line(unusable[0].record), unusable[0]),)
+    found: dict[str, tuple[Reason, bool]] = {}
+    for case in ran:
+        for text, forbids in _faults(case):
+            found.setdefault(text, (Reason(text, case), forbids))
+    grave = [reason for reason, forbids in found.values() if forbids]
+    light = [reason for reason, forbids in found.values() if not forbids]
+    undecided = _undecided(cases)
+    if grave:
+        return "do not use", (*grave, *light)
+    if light:
+        return "caution", (*light, *undecided)
+    return ("not enough data", undecided) if undecided else ("trust", ())
+
+
+def check_of(record: Record) -> str:
+    """``compression/later_runs[lenet-qat-slim]`` -> ``later_runs``."""
+    return record.case.removeprefix(f"{AREA}/").partition("[")[0]
+
+
+def _row(model: str, flow: str, cases: Sequence[Case], own: str) -> Row:
+    merged: dict[str, Any] = {}
+    for case in cases:
+        merged.update(facts(case.record))
+    name = flow.removesuffix(f"-{LEGACY}")
+    verdict, reasons = judge(cases)
+    return Row(
+        model=model,
+        flow=flow,
+        name=name,
+        method=str(merged.get("method") or name.partition("-")[0]),
+        graph=str(merged.get("graph") or ""),
+        api=str(merged.get("api") or ""),
+        profile=str(merged.get("profile") or (LEGACY if flow != name else own)),
+        verdict=verdict,
+        reasons=reasons,
+        instead=next((c.record.known_instead for c in cases if c.record.known_instead), ""),
+        accuracy=part(merged, "accuracy", Accuracy),
+        quantized=part(merged, "quantized", Quantized),
+        scales=part(merged, "scales", Scales),
+        export=part(merged, "export", Export),
+        int8=tuple(found for case in cases if (found := _int8(case.record)) is not None),
+        cost=part(merged, "cost", Cost),
+        latency=part(merged, "latency", Latency),
+    )
+
+
+def _int8(record: Record) -> Int8Run | None:
+    found = facts(record)
+    seen, accuracy = part(found, "int8", Int8), part(found, "int8_accuracy", Accuracy)
+    return None if seen is None and accuracy is None else Int8Run(record.target, seen, accuracy)
+
+
+def _faults(case: Case) -> list[Fault]:
+    """What one check found wrong."""
+    record, check = case.record, check_of(case.record)
+    words = check.replace("_", " ")
+    if case.standing == "empty":
+        return [(f"{words}: compared nothing", False)]
+    if record.outcome not in BAD_OUTCOMES:
+        return []
+    if record.outcome != "fail":
+        return [(f"{words}: {_ended(record)}", check == "later_runs")]
+    told = _TOLD[check](record) if check in _TOLD else []
+    return told or [(f"{words}: {_first_line(record)}", check in ACCURACY)]
+
+
+def _ended(record: Record) -> str:
+    """How a check ended that found nothing out."""
+    kind = record.failure.type if record.failure is not None else ""
+    signal = record.failure.signal if record.failure is not None else ""
+    if record.outcome == "error":
+        return f"raises {kind}" if kind else "raises"
+    return "takes too long" if record.outcome == "timeout" else f"ends the process {signal}".strip()
+
+
+def _of_accuracy(record: Record) -> list[Fault]:
+    accuracy = part(facts(record), "accuracy", Accuracy)
+    return [(f"loses at least {accuracy.least:.2f} points", True)] if accuracy else []
+
+
+def _of_quantized(record: Record) -> list[Fault]:
+    seen = part(facts(record), "quantized", Quantized)
+    if seen is None:
+        return []
+    if not seen.weights:
+        return [("nothing is quantized", True)]
+    found = (("weights", seen.weights), ("inputs", seen.inputs))
+    return [
+        (f"{what} left float in {seen.layers - count} of {seen.layers} layers", False)
+        for what, count in found
+        if count < seen.layers
+    ]
+
+
+def _of_scales(record: Record) -> list[Fault]:
+    seen = part(facts(record), "scales", Scales)
+    if seen is None or seen.least is None or seen.largest is None:
+        return []
+    return [(f"scales are {seen.least:.2g} to {seen.largest:.2g} of the range", False)]
+
+
+def _of_export(record: Record) -> list[Fault]:
+    seen = part(facts(record), "export", Export)
+    share = seen.share if seen is not None else None
+    by = "" if share is None else f" by {share:.0%} of the quantization error"
+    return [(f"the export differs from the network in memory{by}", False)]
+
+
+def _of_int8(record: Record) -> list[Fault]:
+    run = _int8(record)
+    if run is None:
+        return []
+    if run.fell_back:
+        return [("int8 kernels did not run", True)]
+    if run.accuracy is not None and run.accuracy.is_worse:
+        return [(f"int8 kernels lose at least {run.accuracy.least:.2f} points", True)]
+    if run.seen is not None and run.seen.same_class is not None:
+        return [(f"int8 kernels keep the class of {run.seen.same_class:.1%} of digits only", False)]
+    return []
+
+
+def _of_later_runs(record: Record) -> list[Fault]:
+    failed = (item.what for item in record.details if not item.ok)
+    return [(_LATER.get(what, f"{what} differs"), True) for what in failed]
+
+
+def _of_size(record: Record) -> list[Fault]:
+    cost = part(facts(record), "cost", Cost)
+    if cost is None or cost.elements_ratio is None:
+        return []
+    if cost.elements_ratio >= 1:
+        return [("nothing is pruned", True)]
+    return [(f"{cost.elements_ratio:.0%} of the parameters are left", False)]
+
+
+_TOLD: dict[str, Callable[[Record], list[Fault]]] = {
+    **dict.fromkeys(ACCURACY, _of_accuracy),
+    "quantized": _of_quantized,
+    "scales": _of_scales,
+    "export_agrees": _of_export,
+    "int8_kernels": _of_int8,
+    "later_runs": _of_later_runs,
+    "smaller": _of_size,
+}
+"""Check -> what it means that it failed; nothing where its measures do not tell."""
+
+
+def _undecided(cases: Sequence[Case]) -> tuple[Reason, ...]:
+    """Why it is not known that the accuracy holds; empty where it is."""
+    about = [case for case in cases if check_of(case.record) in ACCURACY]
+    for case in about:
+        accuracy = part(facts(case.record), "accuracy", Accuracy)
+        if accuracy is not None and accuracy.is_undecided:
+            allowed = "" if accuracy.allowed is None else f", allowed is {accuracy.allowed:g}"
+            return (Reason(f"may lose {accuracy.most:.2f} points{allowed}", case),)
+        if case.record.outcome == "not-run":
+            return (Reason(f"accuracy: {_first_line(case.record)}", case),)
+    return () if about else (Reason("accuracy was not compared", cases[0]),)
+
+
+def _first_line(record: Record) -> str:
+    lines = (cause(record) if record.outcome in BAD_OUTCOMES else record.reason).strip().splitlines()
+    return lines[0] if lines else "no reason recorded"

@@ -1,0 +1,191 @@
+"""The parts of the measure ``compression``, one for each check that measures something.
+
+Shares and ratios are of one, as the checks record them; properties say them as a table shows them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.types import Record
+from harness.witness import MULTIPLYING
+
+MEASURE = "compression"
+WHO = ("method", "graph", "api", "profile")
+"""Entries that every check writes before it measures anything."""
+
+T = TypeVar("T")
+
+
+class Accuracy(msgspec.Struct, frozen=True):
+    """What a candidate loses against a baseline on the same ``n`` examples (:mod:`harness.paired`)."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int = 0
+    bound: float | None = None
+    standing: str = ""
+    baseline: float | None = None
+    candidate: float | None = None
+    lost: int | None = None
+    gained: int | None = None
+    p: float | None = None
+    confidence: float | None = None
+
+    @property
+    def delta(self) -> str:
+        """Points that the candidate gains; below 0 where it loses."""
+        return points(-100 * self.estimate)
+
+    @property
+    def interval(self) -> str:
+        """Bounds of :attr:`delta`, the worse one first."""
+        return f"{points(-self.most)} to {points(-self.least)}"
+
+    @property
+    def least(self) -> float:
+        """Points lost at the least."""
+        return 100 * self.low
+
+    @property
+    def most(self) -> float:
+        """Points lost at the most."""
+        return 100 * self.high
+
+    @property
+    def allowed(self) -> float | None:
+        """Points that it may lose."""
+        return None if self.bound is None else 100 * self.bound
+
+    @property
+    def is_worse(self) -> bool:
+        return self.standing == "worse"
+
+    @property
+    def is_undecided(self) -> bool:
+        return self.standing == "not enough data"
+
+
+class Quantized(msgspec.Struct, frozen=True):
+    """Layers that were to be quantized, and how many have a quantized weight and input."""
+
+    layers: int
+    weights: int
+    inputs: int = 0
+    by_design: int = msgspec.field(default=0, name="float")
+    """Layers that were left float because nobody asked for them."""
+    stored: list[str] = []
+
+    @property
+    def answer(self) -> str:
+        """Whether the weights are quantized."""
+        if not self.weights:
+            return "no"
+        return "yes" if self.weights >= self.layers else f"{self.weights} of {self.layers}"
+
+
+class Scales(msgspec.Struct, frozen=True):
+    """Smallest and largest scale of an activation over the float network's range."""
+
+    least: float | None = None
+    largest: float | None = None
+
+
+class Export(msgspec.Struct, frozen=True):
+    """Distance of the export from the network in memory, and what quantizing itself moved (rms)."""
+
+    moved: float
+    quantization_error: float
+
+    @property
+    def share(self) -> float | None:
+        return self.moved / self.quantization_error if self.quantization_error else None
+
+
+class Int8(msgspec.Struct, frozen=True):
+    """What int8 kernels did: primitives by kind, and how far from the simulation they are (rms)."""
+
+    int8_primitives: dict[str, int]
+    error: float | None = None
+    quantization_error: float | None = None
+    same_class: float | None = None
+
+    @property
+    def computing(self) -> int:
+        """Primitives that multiply int8 by int8."""
+        return sum(self.int8_primitives.get(kind, 0) for kind in MULTIPLYING)
+
+    @property
+    def share(self) -> float | None:
+        if self.error is None or not self.quantization_error:
+            return None
+        return self.error / self.quantization_error
+
+
+class Int8Run(msgspec.Struct, frozen=True):
+    """Int8 kernels of one target; ``accuracy`` is of them against the simulation."""
+
+    target: str
+    seen: Int8 | None
+    accuracy: Accuracy | None
+
+    @property
+    def fell_back(self) -> bool:
+        return self.seen is not None and not self.seen.computing
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Ratios to the float model; ``operators`` counts those of the compressed program by type."""
+
+    elements_ratio: float | None = None
+    macs_ratio: float | None = None
+    bytes_ratio: float | None = None
+    operators: dict[str, int] = {}
+
+    @property
+    def quantizers(self) -> int:
+        """Operators that carry a scale."""
+        return sum(count for name, count in self.operators.items() if "quant" in name)
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """Time of a call over the float model's, with its interval: below 1 is faster."""
+
+    ratio: float
+    low: float | None = None
+    high: float | None = None
+    batch: int | None = None
+    int8: bool = False
+    """Whether int8 kernels ran; else the quantizers were simulated."""
+    median_us: float | None = None
+    memory_mib: float | None = None
+    """What running it added to the process's memory; ``memory_before_mib`` is the float model's."""
+    memory_before_mib: float | None = None
+
+
+def facts(record: Record) -> dict[str, Any]:
+    """What the check of this record wrote into the measure; empty where that is no mapping."""
+    value = record.measures.get(MEASURE)
+    return value if isinstance(value, dict) else {}
+
+
+def part(found: dict[str, Any], name: str, kind: type[T]) -> T | None:
+    """One part, or None where it is missing or malformed."""
+    try:
+        return msgspec.convert(found.get(name), kind)
+    except msgspec.ValidationError:
+        return None
+
+
+def measured(record: Record) -> bool:
+    """Whether the check came to measure anything."""
+    return any(name not in WHO for name in facts(record))
+
+
+def points(value: float) -> str:
+    """A difference with its sign, to a hundredth."""
+    text = f"{value:+.2f}"
+    return "0.00" if text[1:] == "0.00" else text.replace("-", "\u2212")

@@ -1,0 +1,238 @@
+"""The rows of compressed models as the page shows them: by method and flow, the best first."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from harness.report.compression import LEGACY, VERDICTS, Row, Verdict
+from harness.report.environment import at
+from harness.types import RunHeader
+
+TITLES = {
+    "qat": "Quantization-aware training",
+    "ptq": "Post-training quantization",
+    "weights": "Weights alone, quantized without calibration",
+    "prune": "Pruning",
+    "other": "Other flows",
+}
+MOST_OPEN_FLOWS = 12
+"""Flows of a method that its table shows; the others, which are worse, start folded."""
+MOST_NAMED = 4
+"""Flows named in a sentence."""
+
+LOOK: dict[Verdict, tuple[str, str]] = {
+    "trust": ("✓", "pass"),
+    "not enough data": ("?", ""),
+    "caution": ("◐", "known"),
+    "do not use": ("✕", "fail"),
+    "does not work": ("▲", "error"),
+    "not run": ("○", "not-run"),
+}
+"""Symbol and chip of each verdict."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One flow under one profile, over all models that it ran on: no better than its worst."""
+
+    name: str
+    profile: str
+    rows: tuple[Row, ...]
+
+    @property
+    def ran(self) -> tuple[Row, ...]:
+        """Its rows but those that were not run, or all where none was."""
+        return tuple(row for row in self.rows if row.verdict != "not run") or self.rows
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.worst.verdict
+
+    @property
+    def worst(self) -> Row:
+        return max(self.ran, key=lambda row: VERDICTS.index(row.verdict))
+
+    @property
+    def most(self) -> float | None:
+        """Points that it loses at most, on the model where it may lose most."""
+        return max((row.accuracy.most for row in self.rows if row.accuracy), default=None)
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """One documented way, under every profile in which it was tried."""
+
+    name: str
+    api: str
+    rows: tuple[Row, ...]
+    """By model; under it the run's own profile first."""
+    best: Choice
+
+
+class Note(msgspec.Struct, frozen=True):
+    """An error that several rows share, and what to do instead."""
+
+    number: int
+    text: str
+    instead: str
+
+
+class Method(msgspec.Struct, frozen=True):
+    """All flows of one method, the best first."""
+
+    name: str
+    title: str
+    sentence: str
+    """Which flow to take; names are in backticks."""
+    flows: tuple[Flow, ...]
+    notes: tuple[Note, ...]
+    numbers: dict[tuple[str, str], int]
+    """Model and flow -> the number of its note."""
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return tuple(row for flow in self.flows for row in flow.rows)
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.profile for row in self.rows if row.profile))
+
+    @property
+    def quantizes(self) -> bool:
+        return self.name != "prune"
+
+    @property
+    def is_timed(self) -> bool:
+        return any(row.latency for row in self.rows)
+
+    @property
+    def sample(self) -> tuple[int, float | None]:
+        """The most images that accuracies were compared on, and the confidence of their bounds."""
+        seen = [row.accuracy for row in self.rows if row.accuracy]
+        return max((item.n for item in seen), default=0), next((i.confidence for i in seen), None)
+
+
+def methods(rows: Sequence[Row]) -> tuple[Method, ...]:
+    """The rows by method, its flows and what to say of them."""
+    # What a flow of no profile ran in: nothing need be set for that.
+    own = next((row.profile for row in rows if row.flow == row.name), "")
+    groups: dict[str, list[Row]] = {name: [] for name in TITLES}
+    for row in rows:
+        groups[row.method if row.method in TITLES else "other"].append(row)
+    return tuple(_method(name, group, own) for name, group in groups.items() if group)
+
+
+def verdict_counts(flows: Iterable[Flow]) -> tuple[tuple[Verdict, int], ...]:
+    """Flows by what their best profile makes of them, the best verdict first."""
+    counted = Counter(flow.best.verdict for flow in flows)
+    return tuple((verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict])
+
+
+def release(header: RunHeader) -> str:
+    """``Paddle 3.3.1``."""
+    version = at(header.environment, ("paddle", "version"))
+    return f"Paddle {version}" if version else "this Paddle"
+
+
+def advice(flows: Sequence[Flow], own: str) -> str:
+    """Which of the flows to take, best first, in a sentence or two."""
+    best = flows[0].best
+    where = _where(best, own)
+    if best.verdict == "trust":
+        text = f"take `{best.name}`{where}: {_worth(best)}."
+        others = [flow.best for flow in flows[1:] if flow.best.verdict == "trust"]
+        if others:
+            named = ", ".join(f"`{other.name}`{_where(other, own, 'short')}" for other in others[:MOST_NAMED])
+            more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+            text += f" To trust as well: {named}{more}."
+        if best.profile != own:
+            text += f" None is to be trusted in {_profile(own)}."
+        return text
+    why = "; ".join(reason.text for reason in best.worst.reasons[:2])
+    if len(best.ran) > 1 and best.worst.model:
+        why += f" on {best.worst.model}"
+    if best.verdict == "not enough data":
+        return f"nothing is decided; nearest is `{best.name}`{where}: {why}."
+    if best.verdict == "caution":
+        return f"none without caution; nearest is `{best.name}`{where}: {why}."
+    if best.verdict == "not run":
+        return f"none was run: {why}."
+    return "none can be used."
+
+
+def _method(name: str, rows: Sequence[Row], own: str) -> Method:
+    by_flow: dict[str, list[Row]] = {}
+    for row in rows:
+        by_flow.setdefault(row.name, []).append(row)
+    flows = [_flow(flow, group, own) for flow, group in by_flow.items()]
+    flows.sort(key=lambda flow: (*_rank(flow.best, own), flow.name))
+    told = Counter((row.error, row.instead) for row in rows if row.error)
+    shared = {key: number for number, key in enumerate((k for k in told if told[k] > 1), start=1)}
+    return Method(
+        name,
+        TITLES[name],
+        advice(flows, own),
+        tuple(flows),
+        tuple(Note(number, *key) for key, number in shared.items()),
+        {
+            (row.model, row.flow): shared[row.error, row.instead]
+            for row in rows
+            if (row.error, row.instead) in shared
+        },
+    )
+
+
+def _flow(name: str, rows: Sequence[Row], own: str) -> Flow:
+    choices = [
+        Choice(name, profile, tuple(row for row in rows if row.profile == profile))
+        for profile in dict.fromkeys(row.profile for row in rows)
+    ]
+    order = list(dict.fromkeys(row.model for row in rows))
+    return Flow(
+        name,
+        next((row.api for row in rows if row.api), ""),
+        tuple(sorted(rows, key=lambda row: (order.index(row.model), row.profile != own))),
+        min(choices, key=lambda choice: _rank(choice, own)),
+    )
+
+
+def _rank(choice: Choice, own: str) -> tuple[int, bool, int, float, float]:
+    """What to prefer: the verdict, nothing to set, more models, less to lose, a smaller file."""
+    return (
+        VERDICTS.index(choice.verdict),
+        choice.profile != own,
+        -len(choice.ran),
+        math.inf if choice.most is None else choice.most,
+        _largest(choice, "bytes_ratio") or math.inf,
+    )
+
+
+def _worth(choice: Choice) -> str:
+    """What it costs and what it saves, at the worst of its models."""
+    models = " and ".join(dict.fromkeys(row.model for row in choice.ran if row.model))
+    most = choice.most or 0.0
+    parts = [f"loses {f'at most {most:.2f} points' if most > 0 else 'nothing'} on {models}"]
+    for name, what in (("bytes_ratio", "size"), ("macs_ratio", "FLOPs")):
+        ratio = _largest(choice, name)
+        if ratio is not None and ratio < 1:
+            parts.append(f"{ratio:.2f} of the {what}")
+    return ", ".join(parts)
+
+
+def _largest(choice: Choice, name: str) -> float | None:
+    found = [getattr(row.cost, name) for row in choice.rows if row.cost is not None]
+    return max((ratio for ratio in found if ratio is not None), default=None)
+
+
+def _where(choice: Choice, own: str, form: str = "long") -> str:
+    if choice.profile == own:
+        return ""
+    if choice.profile == LEGACY and form == "long":
+        return " in legacy IR (`FLAGS_enable_pir_api=0`)"
+    return f" in {_profile(choice.profile)}"
+
+
+def _profile(profile: str) -> str:
+    return {LEGACY: "legacy IR", "pir": "PIR", "": "the run's own profile"}.get(profile, profile)
