@@ -263,7 +263,8 @@ class Teeth:
         for name in inspect.signature(mutant.check).parameters:
             if name in given:
                 found = given[name]
-                fixtures[name] = lab.targets[found] if name == "target" and isinstance(found, str) else found
+                named = {"target": lab.targets, "flow": lab.flows}.get(name)
+                fixtures[name] = named[found] if named and isinstance(found, str) else found
             elif name == "case":
                 fixtures[name] = case
             elif name == "lab":

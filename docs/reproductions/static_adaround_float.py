@@ -1,0 +1,48 @@
+"""`round_type='adaround'` with `onnx_format=False` leaves weights that are no integers."""
+import sys, tempfile
+import numpy as np, paddle
+from paddle import nn
+from paddleslim.quant import quant_post_static
+
+rng, d = np.random.default_rng(0), tempfile.mkdtemp()
+paddle.seed(0)
+templates = rng.normal(size=(10, 1, 8, 8))
+labels = rng.integers(0, 10, 1000)
+images = (templates[labels] + rng.normal(scale=1.5, size=(1000, 1, 8, 8))).astype("float32")
+net = nn.Sequential(nn.Conv2D(1, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 10))
+adam = paddle.optimizer.Adam(0.01, parameters=net.parameters())
+for _ in range(60):
+    loss = nn.functional.cross_entropy(net(paddle.to_tensor(images)), paddle.to_tensor(labels))
+    loss.backward(), adam.step(), adam.clear_grad()
+net.eval()
+paddle.jit.save(net, d + "/float/model", input_spec=[paddle.static.InputSpec([None, 1, 8, 8], "float32", "x")])
+paddle.enable_static()
+exe = paddle.static.Executor(paddle.CPUPlace())
+x = paddle.static.data("x", [None, 1, 8, 8])
+calibration = [(image,) for image in images[:128]]
+loader = paddle.io.DataLoader(calibration, places=paddle.CPUPlace(), feed_list=[x], batch_size=32, return_list=False)
+
+
+def quantize(name, **options):
+    quant_post_static(exe, d + "/float", d + "/" + name, data_loader=loader, model_filename="model.pdmodel",
+                      params_filename="model.pdiparams", batch_size=32, batch_nums=4, **options)
+
+
+def logits(name):
+    program, feeds, fetches = paddle.static.load_inference_model(d + "/" + name + "/model", exe)
+    return exe.run(program, feed={feeds[0]: images}, fetch_list=fetches)[0]
+
+
+def accuracy(name):
+    return float((logits(name).argmax(1) == labels).mean())
+
+
+quantize("round", onnx_format=False), quantize("adaround", round_type="adaround", onnx_format=False)
+held = {}
+for name in ("round", "adaround"):
+    accuracy(name)
+    weight = np.array(paddle.static.global_scope().find_var("linear_0.w_0").get_tensor())
+    held[name] = (len(np.unique(weight)), float(np.abs(weight - np.round(weight)).max()))
+print("expected: at most 255 distinct values, all integers, as without it:", held["round"])
+print("got: distinct values, distance from an integer:", held["adaround"])
+sys.exit(held["adaround"][1] > 0)

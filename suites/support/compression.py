@@ -1,0 +1,304 @@
+"""A compressed model beside the float one it was made from, on the same test digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import compare, paired, statistics
+from harness.artifacts import Artifact
+from harness.case import Case
+from harness.errors import NotApplicable
+from harness.lab import Execution, Lab
+from harness.models import FlowInfo
+from harness.session import RunSession
+from harness.targets import Target
+from harness.workers import RemoteError, WorkerSpec
+
+PLAIN = "predictor-no-onednn"
+"""The target that runs a program operator by operator, its quantizers included: what it computes
+is what the program says, and no kernel's reading of it."""
+
+ONEDNN, INT8 = "predictor-onednn", "predictor-int8"
+"""What a latency is compared on: the engine that has int8 kernels, without and with them."""
+
+OPERATORS = {"Conv2D": ("conv2d", "depthwise_conv2d"), "Linear": ("matmul_v2", "mul", "matmul")}
+"""What layers become in a program."""
+
+HELD = 64
+"""Test digits whose logits a recipe keeps from before the export."""
+
+CALIBRATION = (32, 8)
+"""Training digits that recipes calibrate on: the first, so many a batch, and so many batches."""
+
+BATCH = 250
+TIMED, BLOCKS = 32, 12
+"""Rows of a timed run, and blocks of three runs each."""
+
+
+class Subject:
+    """One model that one flow compressed, and what a check asks of it.
+
+    Raises:
+        WorkerFailure: the flow raised, crashed or hung.
+        NotApplicable: the flow is that of legacy IR, which the environment is in already.
+    """
+
+    def __init__(self, case: Case, lab: Lab, run: RunSession, model: str, flow: FlowInfo) -> None:
+        self.case, self.lab, self.model, self.flow = case, lab, model, flow
+        self.facts: dict[str, Any] = {
+            "method": flow.method,
+            "graph": flow.graph,
+            "api": flow.api,
+            "profile": flow.profile or lab.profile,
+        }
+        # Before anything is made: a row of the page's table says what failed to be.
+        case.measures["compression"] = self.facts
+        self.images = run.options.images
+        self.bound = run.options.accuracy_bound
+        self.artifact: Artifact = lab.compressed(flow, model)
+        self.values = self.artifact.values
+
+    def target(self, name: str) -> Target:
+        """A target of the lab, in the flow's profile."""
+        return msgspec.structs.replace(self.lab.targets[name], profile=self.flow.profile)
+
+    def files(self, folder: str = "inference_model") -> dict[str, str]:
+        """Program and parameters of the deployable model, for any runtime."""
+        program = Path(self.values["program"]).name
+        return {
+            "prefix": self.artifact.file(folder, "model"),
+            "folder": self.artifact.file(folder),
+            "program": program,
+            "model": self.artifact.file(folder, program),
+            "params": self.artifact.file(folder, "model.pdiparams"),
+        }
+
+    def readable(self, target: Target) -> Target:
+        """The target in a profile that can load the program: a ``.pdmodel`` needs legacy IR."""
+        legacy = self.values["program"].endswith(".pdmodel") and self.lab.profile != "legacy-ir"
+        return msgspec.structs.replace(target, profile="legacy-ir" if legacy else "")
+
+    @property
+    def reader(self) -> WorkerSpec:
+        """The worker that can load the program."""
+        return self.lab.spec(self.readable(self.lab.targets["static"]))
+
+    def stored(self) -> dict[str, str]:
+        """Folder, program and parameters as :mod:`harness.worker.compressed` takes them."""
+        return {
+            "folder": self.artifact.file("inference_model"),
+            "program": Path(self.values["program"]).name,
+            "params": "model.pdiparams",
+        }
+
+    @property
+    def quantizable(self) -> set[str]:
+        """Operators whose weights were to be quantized; a recipe may name them by their layers."""
+        asked: list[str] = self.values["quantizable"]
+        return {operator for name in asked for operator in OPERATORS.get(name, (name,))}
+
+    def inspect(self) -> dict[str, Any]:
+        """What the program holds, read from its files."""
+        found: dict[str, Any] = self.lab.pool.call("compressed.inspect", spec=self.reader, **self.stored())
+        return found
+
+    def digits(self) -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
+        """Test digits in batches as feeds, and all labels.
+
+        Raises:
+            NotApplicable: the network is not trained on digits.
+        """
+        if not self.lab.models[self.model].trained:
+            raise NotApplicable(f"{self.model} is not trained here, so no digits are its to recognise")
+        found = self.lab.pool.call(
+            "training.test_examples", model=self.model, digits=str(self.lab.digits), limit=self.images
+        )
+        rows = range(0, len(found["labels"]), BATCH)
+        return [[array[start : start + BATCH] for array in found["feed"]] for start in rows], found["labels"]
+
+    def few(self, feeds: int) -> list[list[NDArray[Any]]]:
+        """Feeds of :data:`HELD` test digits each, the first of which the recipe kept the logits of.
+
+        Of a network that is not trained: the few random examples that the recipe kept, and others.
+        """
+        if not self.lab.models[self.model].trained:
+            kept = self.arrays("compressed.npz")["feed"]
+            return [[kept], *(self.lab.sample(self.model, len(kept), i) for i in range(1, feeds))]
+        (batch, *_), _ = self.digits()
+        return [[array[i * HELD : (i + 1) * HELD] for array in batch] for i in range(feeds)]
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """A file of arrays that the recipe kept."""
+        found: dict[str, NDArray[Any]] = self.lab.pool.call(
+            "simulation.arrays", path=self.artifact.file(name)
+        )
+        return found
+
+    def ranges(self) -> list[dict[str, Any]]:
+        """What goes into each layer of the float network: on the calibration's digits."""
+        weights = self.lab.artifact("checkpoint", self.model).file("model.pdparams")
+        found: list[dict[str, Any]] = self.lab.pool.call(
+            "simulation.ranges",
+            model=self.model,
+            weights=weights,
+            digits=str(self.lab.digits),
+            batch=CALIBRATION[0],
+            batches=CALIBRATION[1],
+        )
+        return found
+
+    def step_errors(self) -> list[dict[str, Any]]:
+        """How far rounded weights are from the float ones, in steps; none where something trained them."""
+        if self.flow.method == "qat" or not self.values.get("nearest", True):
+            return []
+        exported = self.lab.artifact("jit", self.model, self.flow.profile)
+        float_files = {
+            "folder": exported.file("inference_model"),
+            "program": Path(exported.values["program"]).name,
+            "params": "model.pdiparams",
+        }
+        found: list[dict[str, Any]] = self.lab.pool.call(
+            "simulation.step_errors", spec=self.reader, float_files=float_files, **self.stored()
+        )
+        return found
+
+    def run(self, target: Target, feeds: list[list[NDArray[Any]]], **more: Any) -> Execution:
+        """The deployable model on a target."""
+        return self.lab.execute(target, self.model, feeds, files=self.files(), **more)
+
+    def before(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
+        """Logits of the float network in dynamic graph, ``[n, classes]``."""
+        return logits(self.lab.reference(self.model, feeds))
+
+    def quantization_error(self, feeds: list[list[NDArray[Any]]], quantized: NDArray[Any]) -> float:
+        """Root mean square by which quantizing moves the logits: the unit that other errors are told in.
+
+        Against the float network with the program's own weights, so that what a training changed is no
+        error. Where only weights are quantized, or layers were fused and the program has other
+        parameters: against the network before.
+        """
+        if self.flow.method == "weights":
+            return _not_zero(quantized, self.before(feeds))
+        try:
+            found = self.lab.pool.call(
+                "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
+            )
+            before = np.concatenate(found["weights"])
+        except RemoteError as error:
+            if error.failure.type != "LookupError":
+                raise
+            before = self.before(feeds)
+        return _not_zero(quantized, before)
+
+    def latency(self, target: Target) -> dict[str, Any]:
+        """Time and memory of the compressed model over the float one's, both on oneDNN, in one session.
+
+        The float export and the compressed model take turns in one process; the ratio is of each
+        block, its interval that of the blocks' median at 99 %.
+        """
+        lab, pool = self.lab, self.lab.pool
+        exported = lab.files(self.target(ONEDNN), self.model)
+        worker = pool.warm(lab.spec(target))
+        feed = [array[:TIMED] for array in self.few(1)[0]]
+        sessions, memory = [], []
+        with pool.quiet():
+            try:
+                for files, where in ((exported, self.target(ONEDNN)), (self.files(), target)):
+                    base = worker.call("timing.reset_peak", pool.deadline)["now_mib"]
+                    opened = worker.call(
+                        "runtimes.open_session",
+                        pool.deadline,
+                        runtime=where.runtime,
+                        files=files,
+                        model=self.model,
+                        options=where.options,
+                    )
+                    sessions.append(opened["session"])
+                    worker.call("timing.block", pool.deadline, session=sessions[-1], feed=feed, runs=3)
+                    memory.append(worker.call("timing.memory", pool.deadline)["peak_mib"] - base)
+                before, after = worker.call(
+                    "timing.paired", pool.deadline, sessions=sessions, feed=feed, blocks=BLOCKS, runs=3
+                )
+            finally:
+                for session in sessions:
+                    worker.call("runtimes.close_session", pool.deadline, session=session)
+        ratios = [a / b for a, b in zip(after, before, strict=True)]
+        low, high = statistics.median_interval(ratios)
+        self.facts["latency"] = {
+            "ratio": float(np.median(ratios)),
+            "low": low,
+            "high": high,
+            "batch": TIMED,
+            "int8": bool(target.options.get("int8")),
+            "median_us": 1e6 * float(np.median(after)),
+            "memory_mib": memory[1],
+            "memory_before_mib": memory[0],
+        }
+        found: dict[str, Any] = self.facts["latency"]
+        return found
+
+    def accuracy(
+        self, what: str, baseline: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], bound: float
+    ) -> tuple[paired.Loss, paired.Standing]:
+        """What the candidate's logits lose to the baseline's, and how that stands to the bound in points."""
+        right = [logits.argmax(axis=1) == labels for logits in (baseline, candidate)]
+        found = paired.loss(*right)
+        stands = found.against(bound / 100)
+        self.facts[what] = {
+            **msgspec.to_builtins(found),
+            "estimate": found.estimate,
+            "bound": bound / 100,
+            "standing": stands.value,
+        }
+        return found, stands
+
+    def hold_accuracy(
+        self, baseline: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], bound: float
+    ) -> None:
+        """Demand that the loss of accuracy is at most ``bound`` points.
+
+        Raises:
+            NotApplicable: the images are too few to tell.
+        """
+        found, stands = self.accuracy("accuracy", baseline, candidate, labels, bound)
+        if stands is paired.Standing.undecided:
+            raise NotApplicable(
+                f"not enough data: {found.sentence()}, and the bound is {bound:g} points; give more digits "
+                "with --dataset (the full MNIST has ten times as many)"
+            )
+        # Where the loss is surely beyond the bound, the lower end tells by how much at least.
+        worse = stands is paired.Standing.worse
+        self.case.at_most(
+            "points lost, at 99 % confidence", 100 * (found.low if worse else found.high), bound
+        )
+
+
+def _not_zero(quantized: NDArray[Any], before: NDArray[Any]) -> float:
+    """Their distance, at least a ten-thousandth of the logits' size: where nothing was quantized, rounding
+    alone is no error."""
+    return max(rms(quantized - before), 1e-4 * rms(before))
+
+
+def logits(runs: list[list[NDArray[Any]]]) -> NDArray[Any]:
+    """The first output of every run, joined along the batch."""
+    return np.concatenate([run[0] for run in runs])
+
+
+def rms(array: NDArray[Any]) -> float:
+    """Root mean square in float64."""
+    return float(np.sqrt(np.mean(np.square(array.astype("float64")))))
+
+
+def agreement(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Share of rows with the same largest element."""
+    return float((a.argmax(axis=1) == b.argmax(axis=1)).mean())
+
+
+def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
+    """What float32 arithmetic alone may move the float network's logits by."""
+    return subject.lab.yardsticks(subject.model, feeds)[0]

@@ -1,0 +1,280 @@
+"""Quantized and pruned models: what each documented flow makes of a network, and what that is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import paired, witness
+from harness.case import Case
+from harness.errors import NotApplicable
+from harness.lab import Lab
+from harness.models import FlowInfo
+from harness.session import RunSession
+from harness.targets import Target
+from suites.support import pruning
+from suites.support.compression import INT8, ONEDNN, PLAIN, Subject, agreement, logits, rms, rounding
+from suites.test_agreement import require
+
+quantizes = pytest.mark.flows(methods=("qat", "ptq", "weights"))
+calibrates = pytest.mark.flows(methods=("qat", "ptq"))
+prunes = pytest.mark.flows(methods=("prune",))
+
+PRUNED_BOUND = 5.0
+"""Points that a network may lose with half of its filters; the documents promise none."""
+
+MOVED = 0.5
+"""Share of the quantization error that the export may move the logits by. Where a value lies halfway
+between two levels, a rounding decides which: such flips are few."""
+
+INT8_ERROR = 3.0
+"""How many times the quantization error int8 kernels may be off the simulation by: they also quantize
+what it leaves float between two quantized operators."""
+
+SAME_CLASS = 0.95
+"""Digits for which int8 kernels choose the simulation's class."""
+
+HALF_STEP = 0.5 + 1e-3
+"""Steps that rounding to the nearest level may be off by; float32 divides no better than that."""
+
+RULE = 1e-4
+"""Share by which a scale may miss a maximum or mean that is taken over the same digits: two engines'
+float32."""
+
+SCALE = {"qat": (0.2, 1.6), "ptq": (0.2, 1.05)}
+"""Scale of an activation over the largest magnitude the float network has there. Calibration clips
+outliers and adds none; training moves the weights in front of it."""
+
+ENGINES = {"plain": PLAIN, "int8": INT8, "static": "static"}
+"""What runs the program again and again, by the target it stands for."""
+
+SEQUENCE = (0, 1, 0, 0, 0, 0, 0, 0, 0, 1)
+"""Which of two feeds each of a session's ten runs gets: a stale output shows, and one that wears out."""
+
+
+@pytest.mark.claims("card-int8-bound")
+@quantizes
+def test_accuracy(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """A quantized model loses no more accuracy than the bound, paired on the test digits."""
+    subject = Subject(case, lab, run_session, model, flow)
+    feeds, labels = subject.digits()
+    got = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    subject.hold_accuracy(subject.before(feeds), got, labels, subject.bound)
+
+
+@prunes
+def test_pruned_accuracy(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """A pruned model that was trained on loses at most a few points, paired on the test digits."""
+    subject = Subject(case, lab, run_session, model, flow)
+    feeds, labels = subject.digits()
+    got = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    subject.hold_accuracy(subject.before(feeds), got, labels, PRUNED_BOUND)
+
+
+@quantizes
+def test_quantized(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """Every layer that was to be quantized has its weight on an int8 grid and quantizers at its input."""
+    subject = Subject(case, lab, run_session, model, flow)
+    found = subject.inspect()
+    asked = [layer for layer in found["layers"] if layer["op"] in subject.quantizable]
+    case.at_least("layers that were to be quantized", len(asked), 1)
+    left = [f"{layer['op']} {layer['weight']}" for layer in asked if not _is_quantized(layer)]
+    case.exact("layers whose weight was left float", left, [])
+    bad = [layer["weight"] for layer in asked if not _is_scaled(layer)]
+    case.exact("rounded weights without positive scales", bad, [])
+    inputs = [layer for layer in asked if layer["activation_scale"] is not None]
+    if flow.method != "weights":
+        case.exact("layers whose input is quantized", len(inputs), len(asked))
+    if flow.parameters.get("fuse") or flow.parameters.get("config", {}).get("fuse_conv_bn"):
+        case.exact("BatchNorm layers left by the fusing that was asked for", subject.values["batch_norms"], 0)
+    subject.facts["quantized"] = {
+        "layers": len(asked),
+        "weights": len(asked) - len(left),
+        "inputs": len(inputs),
+        "float": len(found["layers"]) - len(asked),
+        "stored": sorted({layer["stored"] for layer in asked}),
+    }
+
+
+def _is_scaled(layer: dict[str, Any]) -> bool:
+    """Whether every scale is a positive number; whole numbers without a scale would stand for nothing."""
+    scales = layer["scales"] or ([0.0] if layer["stored"] in ("int8", "integers") else [])
+    return all(np.isfinite(value) and value > 0 for value in scales)
+
+
+def _is_quantized(layer: dict[str, Any]) -> bool:
+    return layer["stored"] != "float" or bool(layer["quantizer"])
+
+
+@calibrates
+def test_scales(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """Scales fit what they scale: activations the ranges the float network has, weights their half step."""
+    subject = Subject(case, lab, run_session, model, flow)
+    layers = subject.inspect()["layers"]
+    rule = subject.values.get("scale_rule", "")
+    ranges = subject.ranges()
+    case.exact("layers", len(layers), len(ranges))
+    pairs = [(a["activation_scale"], b) for a, b in zip(layers, ranges, strict=False)]
+    pairs = [(scale, seen) for scale, seen in pairs if scale is not None]
+    errors = subject.step_errors()
+    if not pairs and not errors:
+        raise NotApplicable("the program stores neither scales of activations nor rounded weights")
+    ratios = [scale / seen["largest"] for scale, seen in pairs]
+    subject.facts["scales"] = {"least": min(ratios, default=None), "largest": max(ratios, default=None)}
+    low, high = SCALE[flow.method]
+    for ratio in ratios:
+        case.at_least("scale of an activation over its range", ratio, low)
+        case.at_most("scale of an activation over its range", ratio, high)
+    for scale, seen in pairs if rule else ():
+        case.at_most(f"distance of a scale from the {rule}", abs(scale / seen[rule] - 1), RULE)
+    for error in errors:
+        case.at_most(f"{error['weight']}: steps from the float weight", error["steps"], HALF_STEP)
+
+
+@pytest.mark.claims("004-export")
+@pytest.mark.flows
+def test_export_agrees(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """The exported model gives what the compressed network in memory gave before the export."""
+    subject = Subject(case, lab, run_session, model, flow)
+    (feed,) = subject.few(1)
+    (got,) = subject.run(subject.target(PLAIN), [feed]).outputs
+    expected = subject.arrays("compressed.npz")["logits"]
+    if not flow.quantizes:
+        case.close("logits", got[0], expected, rounding(subject, [feed]))
+        return
+    error = subject.quantization_error([feed], expected)
+    moved = rms(got[0] - expected)
+    subject.facts["export"] = {"moved": moved, "quantization_error": error}
+    case.at_most("distance of the export, over the quantization error", moved / error, MOVED)
+
+
+@pytest.mark.claims("004-int8-gain")
+@calibrates
+@pytest.mark.targets(models="quantized")
+def test_int8_kernels(
+    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, target: Target
+) -> None:
+    """Int8 kernels run, and give the simulation's classes within the error of quantizing at all."""
+    require(lab, target)
+    subject = Subject(case, lab, run_session, model, flow)
+    feeds, labels = subject.digits()
+    simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    result = subject.run(subject.target(target.name), feeds, **witness.VERBOSE)
+    got = logits(result.outputs)
+    seen = witness.read(result.printed)
+    error = subject.quantization_error(feeds, simulated)
+    facts = {
+        "int8_primitives": seen.int8,
+        "primitives": seen.primitives,
+        "error": rms(got - simulated),
+        "quantization_error": error,
+        "same_class": agreement(got, simulated),
+    }
+    subject.facts["int8"] = facts
+    case.at_least("int8 primitives that multiply", seen.computing_int8, 1)
+    case.at_least("share of digits with the simulation's class", facts["same_class"], SAME_CLASS)
+    case.at_most("error of int8 over that of quantizing", facts["error"] / error, INT8_ERROR)
+    _, stands = subject.accuracy("int8_accuracy", simulated, got, labels, subject.bound)
+    # Whether a few digits more or less are lost is the check of accuracy's; here a surely worse one counts.
+    case.exact("int8 kernels lose more than the bound", stands is paired.Standing.worse, False)
+
+
+@quantizes
+def test_default_predictor(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """The predictor as a release configures it gives what the program says: it runs on oneDNN, unasked."""
+    subject = Subject(case, lab, run_session, model, flow)
+    feeds, _ = subject.digits()
+    simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    got = logits(subject.run(subject.target("predictor"), feeds).outputs)
+    error = subject.quantization_error(feeds, simulated)
+    subject.facts["default"] = {"error": rms(got - simulated), "quantization_error": error}
+    case.at_most(
+        "distance from the simulation, over the quantization error", rms(got - simulated) / error, MOVED
+    )
+    case.at_least("share of digits with the simulation's class", agreement(got, simulated), SAME_CLASS)
+
+
+@pytest.mark.flows
+@pytest.mark.parametrize("engine", ENGINES)
+def test_later_runs(
+    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, engine: str
+) -> None:
+    """First, second and tenth run, another process and another thread count give the same outputs."""
+    if engine == "int8" and flow.method not in ("qat", "ptq"):
+        raise NotApplicable("the program has no scales of activations, which int8 kernels need")
+    subject = Subject(case, lab, run_session, model, flow)
+    feeds = subject.few(2)
+    target = subject.target(ENGINES[engine])
+    if engine == "static":
+        target = subject.readable(target)
+    runs = subject.run(target, [feeds[index] for index in SEQUENCE]).outputs
+    case.exact("number of runs", len(runs), len(SEQUENCE))
+    with lab.pool.elsewhere(run_session.options.tier == "full", lab.spec(target)) as worker:
+        others = subject.run(target, feeds, worker=worker).outputs
+    for number, (index, run) in enumerate(zip(SEQUENCE, runs, strict=False), start=1):
+        case.bitwise(f"run {number}, against another process", run[0], others[index][0])
+    if engine == "plain":
+        threads = Target("threads", "predictor", {**target.options, "threads": 2}, profile=target.profile)
+        two = subject.run(threads, feeds).outputs
+        for index, feed in enumerate(feeds):
+            case.close("two threads", two[index][0], runs[index][0], rounding(subject, [feed]))
+
+
+@pytest.mark.claims("004-prune")
+@prunes
+def test_smaller(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """A pruned model has fewer filters, fewer parameters and less to compute, and a smaller file."""
+    subject = Subject(case, lab, run_session, model, flow)
+    if "sparsity" in subject.values:
+        raise NotApplicable("unstructured pruning sets weights to zero, and promises nothing smaller")
+    before, after = _cost(subject)
+    subject.latency(subject.target(ONEDNN))
+    case.at_most("parameters left", after["elements"] / before["elements"], 0.9)
+    case.at_most("multiply-accumulates left", after["macs"] / before["macs"], 0.9)
+    case.at_most("size of the parameter file", after["bytes"] / before["bytes"], 0.95)
+
+
+@quantizes
+def test_cost(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """A quantized model has the float one's layers, and as little to compute; its file is measured."""
+    subject = Subject(case, lab, run_session, model, flow)
+    before, after = _cost(subject)
+    subject.latency(subject.target(ONEDNN if flow.method == "weights" else INT8))
+    case.exact("multiply-accumulates", after["macs"], before["macs"])
+
+
+def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Elements, multiply-accumulates and bytes of the float export and of the compressed model."""
+    lab = subject.lab
+    exported = lab.artifact("jit", subject.model, subject.flow.profile)
+    program = exported.values["program"].split("/")[-1]
+    before = lab.pool.call(
+        "compressed.inspect",
+        spec=lab.pool.default.with_env(subject.target(PLAIN).env),
+        folder=exported.file("inference_model"),
+        program=program,
+        params="model.pdiparams",
+    )
+    after = subject.inspect()
+    sizes = [a.manifest.sizes["inference_model/model.pdiparams"] for a in (exported, subject.artifact)]
+    figures = []
+    for found, size in zip((before, after), sizes, strict=True):
+        figures.append({"elements": found["elements"], "macs": found["macs"], "bytes": size})
+    subject.facts["cost"] = {
+        f"{name}_ratio": figures[1][name] / figures[0][name] for name in ("elements", "macs", "bytes")
+    }
+    subject.facts["cost"]["operators"] = after["operators"]
+    return figures[0], figures[1]
+
+
+@pytest.mark.claims("004-prune")
+@prunes
+def test_filters(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """What was pruned are the filters that the criterion ranks last, in every layer that they reach."""
+    subject = Subject(case, lab, run_session, model, flow)
+    if "sparsity" in subject.values:
+        case.at_least("share of the weights that are zero", subject.values["sparsity"], 0.45)
+        return
+    pruning.check(case, subject.arrays("pruned.npz"), subject.values)

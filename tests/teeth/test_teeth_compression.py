@@ -1,0 +1,272 @@
+"""Mutants of suites/test_compression.py: models that are not what their flow says, or not worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.lab import Lab
+from harness.targets import LEGACY_IR
+from suites import test_compression as suite
+from suites.support.pruning import kept
+from teeth.disturbances import Arguments, Files, Result, number, option, outputs, put, values, within
+from teeth.machinery import Mutant, Teeth, parameters
+
+EXECUTE, INSPECT, STEPS = "runtimes.execute", "compressed.inspect", "simulation.step_errors"
+ARRAYS = "simulation.arrays"
+# What 3.3.1 cannot do in its own IR, it does in legacy IR.
+PTQ = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
+LARGEST = {"model": "lenet", "flow": "ptq-static-abs-max-legacy-ir"}
+PRUNED = {"model": "resnet_vd_small", "flow": "prune-static-l1-legacy-ir"}
+PLAIN_RUNS = {**PTQ, "engine": "plain"}
+INT8 = {**PTQ, "target": "predictor-int8"}
+
+
+def rescaled(change: Callable[[np.ndarray], np.ndarray], weight: bool, layer: int = 1) -> Any:
+    """A copy of the program's parameters with another scale of a layer's weight, or of its input."""
+
+    def damage(folder: Path, lab: Lab) -> bool:
+        found = list(folder.rglob("inference_model/model.pdiparams"))
+        if not found or not (folder / "compressed.npz").exists():
+            return False
+        where = {"folder": str(found[0].parent), "program": "model.pdmodel", "params": found[0].name}
+        legacy = lab.pool.default.with_env(LEGACY_IR)
+        one = lab.pool.call(INSPECT, spec=legacy, **where)["layers"][layer]
+        scales = np.asarray(one["scales"] if weight else [one["activation_scale"]], "float32")
+        octets = found[0].read_bytes()
+        if not octets.count(scales.tobytes()):
+            return False
+        found[0].write_bytes(octets.replace(scales.tobytes(), change(scales).astype("float32").tobytes()))
+        return True
+
+    return damage
+
+
+def larger(scales: np.ndarray) -> np.ndarray:
+    return scales * np.float32(1.05)
+
+
+def swapped(scales: np.ndarray) -> np.ndarray:
+    """Those of the two channels that differ most."""
+    low, high = int(scales.argmin()), int(scales.argmax())
+    other = scales.copy()
+    other[[low, high]] = scales[[high, low]]
+    return other
+
+
+def float_model(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+    """The float export's files in place of the quantized ones."""
+    exported = lab.artifact("jit", "lenet", "legacy-ir")
+    return {**arguments, "folder": exported.file("inference_model")}
+
+
+def float_files(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+    exported = lab.artifact("jit", "lenet", "legacy-ir")
+    files = {
+        "model": exported.file("inference_model/model.pdmodel"),
+        "params": exported.file("inference_model/model.pdiparams"),
+    }
+    return {**arguments, "files": {**arguments["files"], **files}}
+
+
+def confused(runs: list[list[Any]]) -> None:
+    """One digit in twenty gets the class behind its own."""
+    for run in runs:
+        run[0][::20] = np.roll(run[0][::20], 1, axis=1)
+
+
+def lost(runs: list[list[Any]]) -> None:
+    """Every third digit gets the class behind its own."""
+    for run in runs:
+        run[0][::3] = np.roll(run[0][::3], 1, axis=1)
+
+
+def noisy(size: float) -> Callable[[list[list[Any]]], None]:
+    def change(runs: list[list[Any]]) -> None:
+        rng = np.random.default_rng(1)
+        for run in runs:
+            run[0] += size * rng.standard_normal(run[0].shape).astype("float32")
+
+    return change
+
+
+def stale(runs: list[list[Any]]) -> None:
+    """The second run gives the first one's outputs."""
+    runs[1] = [array.copy() for array in runs[0]]
+
+
+WEIGHT, BIAS, LEFT = "blocks.0.reduce.conv.weight", "blocks.0.reduce.norm.bias", "classifier.bias"
+"""Of the pruned network: a convolution that is pruned, its normalisation, and what keeps its size."""
+
+
+def another_layer(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The convolution lost its last filters, and not those that its own norm ranks last."""
+    before, after = arrays[f"original/{WEIGHT}"], arrays[f"pruned/{WEIGHT}"]
+    columns = kept(before, after)[1]
+    return {**arrays, f"pruned/{WEIGHT}": before[: len(after)][:, columns].copy()}
+
+
+def one_bias(arrays: dict[str, Any]) -> dict[str, Any]:
+    """A bias lost other entries than its filters did."""
+    before, after = arrays[f"original/{BIAS}"], arrays[f"pruned/{BIAS}"]
+    wrong = before[: len(after)] if not np.array_equal(before[: len(after)], after) else before[-len(after) :]
+    return {**arrays, f"pruned/{BIAS}": wrong.copy()}
+
+
+def untouched(arrays: dict[str, Any]) -> dict[str, Any]:
+    """A layer far behind was changed as well."""
+    return {**arrays, f"pruned/{LEFT}": arrays[f"original/{LEFT}"] + np.float32(1)}
+
+
+def nothing(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: arrays[name.replace("pruned/", "original/")] if name.startswith("pruned/") else array
+        for name, array in arrays.items()
+    }
+
+
+def layers(change: Callable[[list[dict[str, Any]]], Any]) -> Result:
+    """The inspection with other layers; ``change`` alters them in place."""
+
+    def changed(answer: dict[str, Any]) -> dict[str, Any]:
+        change(answer["layers"])
+        return answer
+
+    return Result(INSPECT, changed)
+
+
+ACCURACY, QUANTIZED, SCALES = suite.test_accuracy, suite.test_quantized, suite.test_scales
+EXPORT, KERNELS, LATER = suite.test_export_agrees, suite.test_int8_kernels, suite.test_later_runs
+
+MUTANTS = (
+    Mutant("classes confused", ACCURACY, (outputs(confused),), PTQ, "points lost"),
+    Mutant("classes confused", suite.test_pruned_accuracy, (outputs(lost),), PRUNED, "points lost"),
+    Mutant("the float model", QUANTIZED, (Arguments(INSPECT, float_model),), PTQ, "weight was left float"),
+    Mutant("no layer", QUANTIZED, (layers(list.clear),), PTQ, "layers that were to be quantized"),
+    Mutant(
+        "a scale that is no number",
+        QUANTIZED,
+        (layers(lambda found: found[0].update(scales=[float("nan")])),),
+        PTQ,
+        "without positive scales",
+    ),
+    Mutant(
+        "an input left float",
+        QUANTIZED,
+        (layers(lambda found: found[1].update(activation_scale=None)),),
+        PTQ,
+        "whose input is quantized",
+    ),
+    Mutant(
+        "a BatchNorm left",
+        QUANTIZED,
+        (values("ptq_slim", lambda found: found.update(batch_norms=1)),),
+        {"model": "conv_bn", "flow": "ptq-slim-fuse-legacy-ir"},
+        "BatchNorm layers left",
+    ),
+    Mutant("a layer lost", SCALES, (layers(list.pop),), PTQ, "layers"),
+    Mutant(
+        "a weight's scale off by 5 %",
+        SCALES,
+        (Files(STEPS, rescaled(larger, weight=True)),),
+        PTQ,
+        "steps from the float weight",
+    ),
+    Mutant(
+        "two channels' scales swapped",
+        SCALES,
+        (Files(STEPS, rescaled(swapped, weight=True)),),
+        PTQ,
+        "steps from the float weight",
+    ),
+    Mutant(
+        "an activation's scale off by 5 %",
+        SCALES,
+        (Files(INSPECT, rescaled(larger, weight=False)),),
+        LARGEST,
+        "distance of a scale from the largest",
+    ),
+    Mutant(
+        "a scale ten times too large",
+        SCALES,
+        (layers(lambda found: found[1].update(activation_scale=10 * found[1]["activation_scale"])),),
+        PTQ,
+        "scale of an activation over its range",
+    ),
+    Mutant(
+        "a scale ten times too small",
+        SCALES,
+        (layers(lambda found: found[1].update(activation_scale=found[1]["activation_scale"] / 10)),),
+        PTQ,
+        "scale of an activation over its range",
+    ),
+    Mutant("the float model", EXPORT, (Arguments(EXECUTE, float_files),), PTQ, "distance of the export"),
+    Mutant("another export", EXPORT, (outputs(noisy(1e-2)),), PRUNED, "logits"),
+    Mutant("fell back to float", KERNELS, (option(EXECUTE, drop="int8"),), INT8, "int8 primitives"),
+    Mutant("other classes", KERNELS, (outputs(confused, number(2)),), INT8, "the simulation's class"),
+    Mutant("a larger error", KERNELS, (outputs(noisy(0.5), number(2)),), INT8, "error of int8"),
+    Mutant(
+        "other classes, and wrong ones",
+        KERNELS,
+        (outputs(confused, number(2)),),
+        INT8,
+        "lose more than the bound",
+    ),
+    Mutant(
+        "other logits unasked",
+        suite.test_default_predictor,
+        (outputs(noisy(0.1), number(2)),),
+        PTQ,
+        "distance from the simulation",
+    ),
+    Mutant(
+        "other classes unasked",
+        suite.test_default_predictor,
+        (outputs(confused, number(2)),),
+        PTQ,
+        "the simulation's class",
+    ),
+    Mutant("a stale second run", LATER, (outputs(stale, number(1)),), PLAIN_RUNS, "run 2"),
+    Mutant("a run lost", LATER, (outputs(list.pop, number(1)),), PLAIN_RUNS, "number of runs"),
+    Mutant("other threads, other sums", LATER, (outputs(noisy(1e-2), number(3)),), PLAIN_RUNS, "two threads"),
+    Mutant(
+        "as many parameters",
+        suite.test_smaller,
+        (Result(INSPECT, within(put(10**6), "elements")),),
+        PRUNED,
+        "parameters left",
+    ),
+    Mutant(
+        "as much to compute",
+        suite.test_smaller,
+        (Result(INSPECT, within(put(10**6), "macs")),),
+        PRUNED,
+        "multiply-accumulates left",
+    ),
+    Mutant(
+        "a layer twice",
+        suite.test_cost,
+        (Result(INSPECT, within(put(833_040), "macs"), number(2)),),
+        PTQ,
+        "multiply-accumulates",
+    ),
+    Mutant(
+        "a mask of another layer",
+        suite.test_filters,
+        (Result(ARRAYS, another_layer),),
+        PRUNED,
+        "filters kept",
+    ),
+    Mutant("a bias of others", suite.test_filters, (Result(ARRAYS, one_bias),), PRUNED, "something else"),
+    Mutant("a layer too many", suite.test_filters, (Result(ARRAYS, untouched),), PRUNED, "left alone"),
+    Mutant("nothing pruned", suite.test_filters, (Result(ARRAYS, nothing),), PRUNED, "arrays that shrank"),
+)
+
+
+@pytest.mark.parametrize("mutant", parameters(MUTANTS))
+def test_mutant(teeth: Teeth, mutant: Mutant) -> None:
+    teeth.prove(mutant)
