@@ -23,6 +23,7 @@ LAYERS: Dict[str, Tuple[str, str]] = {
     "mul": ("X", "Y"),
     "matmul": ("X", "Y"),
     "matmul_v2": ("X", "Y"),
+    "lookup_table_v2": ("Ids", "W"),
 }
 """Operators that multiply by a weight, with the names of their data and their weight."""
 
@@ -237,6 +238,8 @@ def on_grid(array: np.ndarray, axis: int) -> float:
 
 def _macs(read: Program, op: Operator, weight: np.ndarray) -> int:
     """Multiply-accumulate operations of a layer for one example."""
+    if op.kind == "lookup_table_v2":
+        return 0  # it copies rows
     shape = read.shapes.get(op.outputs[0], [])
     if "conv" in op.kind:
         out = int(np.prod(shape[2:])) if len(shape) == 4 else 0

@@ -25,8 +25,8 @@ QUANTIZED = "quant_post_static_model"
 class Pruning:
     """What a pruning did, by structured names.
 
-    ``ratios`` of the convolutions' weights; ``original`` and ``pruned`` are all parameters and buffers
-    just before and just after; ``flops`` is what PaddleSlim counts, before and after.
+    ``ratios`` of the weights whose filters were ranked; ``original`` and ``pruned`` are all parameters
+    and buffers just before and just after; ``flops`` is what PaddleSlim counts, before and after.
     """
 
     ratios: Dict[str, float]
@@ -80,7 +80,10 @@ def prune(layer: Any, config: Config) -> Pruning:
     pruner.prune_vars(dict.fromkeys(names.values(), config.slim.pruned_ratio), [0])
     after = dygraph_flops(layer, shape)
     layer.train()
-    ratios = dict.fromkeys(names, config.slim.pruned_ratio)
+    # What a shortcut's convolution gives is added to its block's last one: it loses the channels that
+    # that one loses, and decides nothing.
+    deciding = [name for name in names if ".shortcut." not in name]
+    ratios = dict.fromkeys(deciding, config.slim.pruned_ratio)
     return Pruning(ratios, original, _values(layer), [float(before), float(after)])
 
 
