@@ -1,11 +1,11 @@
 """`convert` changes the weights under the program it is given: later runs and a second `convert` go wrong."""
-import sys, tempfile
+import sys
 import numpy as np, paddle
 from paddle import nn
 from paddleslim.quant import convert, quant_aware
 
 paddle.enable_static()
-rng, d, place = np.random.default_rng(0), tempfile.mkdtemp(), paddle.CPUPlace()
+rng, place = np.random.default_rng(0), paddle.CPUPlace()
 templates = rng.normal(size=(10, 1, 8, 8))
 labels = rng.integers(0, 10, (1000, 1))
 images = (templates[labels[:, 0]] + rng.normal(scale=1.5, size=(1000, 1, 8, 8))).astype("float32")
@@ -20,15 +20,12 @@ exe = paddle.static.Executor(place)
 exe.run(startup)
 test = main.clone(for_test=True)
 
-
 def train(program, steps=60):
     for _ in range(steps):
         exe.run(program, feed={"x": images, "y": labels}, fetch_list=[loss.name])
 
-
 def accuracy(program):
     return float((exe.run(program, feed={"x": images, "y": labels}, fetch_list=[logits.name])[0].argmax(1) == labels[:, 0]).mean())
-
 
 train(main)
 def attempt(what, *arguments):
@@ -36,7 +33,6 @@ def attempt(what, *arguments):
         return round(what(*arguments), 3)
     except Exception as error:
         return type(error).__name__ + " " + str(error).strip().splitlines()[-1].strip()
-
 
 bad = False
 for config in ({"onnx_format": False}, {"onnx_format": True}):

@@ -28,15 +28,6 @@ def quantize(name, **options):
                       params_filename="model.pdiparams", batch_size=32, batch_nums=4, **options)
 
 
-def logits(name):
-    program, feeds, fetches = paddle.static.load_inference_model(d + "/" + name + "/model", exe)
-    return exe.run(program, feed={feeds[0]: images}, fetch_list=fetches)[0]
-
-
-def accuracy(name):
-    return float((logits(name).argmax(1) == labels).mean())
-
-
 import hashlib, subprocess
 quantize("onnx"), quantize("fake", onnx_format=False)
 digests = [hashlib.sha256(open(f"{d}/{n}/model.{e}", "rb").read()).hexdigest()[:8] for n in ("float", "onnx", "fake") for e in ("pdmodel", "pdiparams")]

@@ -5,6 +5,7 @@ Nothing here asks a quantized operator: Paddle's float network and NumPy's round
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
@@ -13,6 +14,9 @@ import paddle
 from harness.worker import models
 from harness.worker.compressed import STEPS, Program, inspect
 from harness.worker.digits import Digits
+
+COPY = re.compile(r"_deepcopy_\d+$")
+"""What Paddle adds to the name of a parameter in a copied layer, which is what PaddleSlim exports of PACT."""
 
 
 def step_errors(
@@ -92,16 +96,16 @@ def simulate(
     Raises:
         LookupError: the program has other parameters than the network (layers were fused).
     """
-    read = Program(folder, program, params)
+    stored = {COPY.sub("", name): value for name, value in Program(folder, program, params).stored.items()}
     layers = inspect(folder, program, params)["layers"]
     net = models.network(models.get(model))
     net.eval()
     held = {item.name: item for item in (*net.parameters(), *net.buffers())}
-    by_weight = {layer["weight"]: layer for layer in layers}
+    by_weight = {COPY.sub("", layer["weight"]): layer for layer in layers}
     for name, item in held.items():
-        if name not in read.stored or list(item.shape) != list(read.stored[name].shape):
+        if name not in stored or list(item.shape) != list(stored[name].shape):
             raise LookupError(f"the program has no {name} of shape {list(item.shape)}")
-        item.set_value(dequantized(read.stored[name], by_weight.get(name)).astype("float32"))
+        item.set_value(dequantized(stored[name], by_weight.get(name)).astype("float32"))
     blocks = [item for item in net.sublayers() if isinstance(item, (paddle.nn.Conv2D, paddle.nn.Linear))]
     scales = {
         block.weight.name: by_weight[block.weight.name]["activation_scale"]
