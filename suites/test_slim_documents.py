@@ -237,11 +237,12 @@ def test_004_int8_gain(case: Case, lab: Lab, run_session: RunSession, model: str
 
 @pytest.mark.full
 @pytest.mark.claims("004-hyperparams")
-def test_004_hyperparameters(case: Case, lab: Lab) -> None:
+@pytest.mark.parametrize(("model", "seeds"), [("conv_bn", SEEDS)], ids=["conv_bn"])
+def test_004_hyperparameters(case: Case, lab: Lab, model: str, seeds: tuple[int, ...]) -> None:
     """From a trained model, a tenth of the rate and warm-up beat training from scratch as long."""
     better = []
-    for seed in SEEDS:
-        artifact = lab.artifact("hyperparameters", "conv_bn", seed=seed)
+    for seed in seeds:
+        artifact = lab.artifact("hyperparameters", model, seed=seed)
         classes = lab.pool.call("simulation.arrays", path=artifact.file("predictions.npz"))
         right = {arm: classes[arm] == classes["labels"] for arm in classes if arm != "labels"}
         found = paired.loss(right["advised"], right["from-scratch"])
@@ -252,5 +253,27 @@ def test_004_hyperparameters(case: Case, lab: Lab) -> None:
             f"seed {seed}, float fine-tuning against quantized: "
             + paired.loss(right["float-control"], right["advised"]).sentence()
         )
-    for seed, low in zip(SEEDS, better, strict=True):
+    for seed, low in zip(seeds, better, strict=True):
         case.at_least(f"points that training from scratch is behind, seed {seed}", 100 * low, 0.0)
+
+
+@pytest.mark.full
+@pytest.mark.claims("004-ptq-vs-qat")
+@profiles
+@pytest.mark.parametrize(("model", "seeds"), [("conv_bn", SEEDS)], ids=["conv_bn"])
+def test_004_ptq_against_qat(case: Case, lab: Lab, model: str, seeds: tuple[int, ...], profile: str) -> None:
+    """Post-training quantization loses more accuracy than quantization-aware training, over seeds."""
+    if profile == lab.profile:
+        raise NotApplicable(f"Paddle {lab.paddle} is in legacy-IR mode already, so the plain case is it")
+    aware, post = [], []
+    for seed in seeds:
+        artifact = lab.artifact("aware_and_post", model, profile, seed=seed)
+        classes = lab.pool.call("simulation.arrays", path=artifact.file("predictions.npz"))
+        aware.append(classes["aware"] == classes["labels"])
+        post.append(classes["post"] == classes["labels"])
+        case.measures[f"seed_{seed}"] = artifact.values
+    found = paired.loss(np.concatenate(aware), np.concatenate(post))
+    case.notes.append(found.sentence())
+    if found.low < 0 < found.high:
+        raise NotApplicable(f"not enough data: {found.sentence()}")
+    case.at_least("points that post-training quantization loses more, at least", 100 * found.low, 0.0)

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from harness.artifacts import Manifest
 from harness.lab import Lab
 from harness.targets import LEGACY_IR
 from suites import test_compression as suite
 from suites.support.pruning import kept
-from teeth.disturbances import Arguments, Files, Result, number, option, outputs, put, values, within
+from teeth.disturbances import Arguments, Files, Made, Result, number, option, outputs, put, values, within
 from teeth.machinery import Mutant, Teeth, parameters
 
 EXECUTE, INSPECT, STEPS = "runtimes.execute", "compressed.inspect", "simulation.step_errors"
@@ -139,6 +141,12 @@ def layers(change: Callable[[list[dict[str, Any]]], Any]) -> Result:
     return Result(INSPECT, changed)
 
 
+def larger_files(manifest: Manifest) -> Manifest:
+    return msgspec.structs.replace(manifest, sizes=dict.fromkeys(manifest.sizes, 10**6))
+
+
+as_large = Made("prune_static_filters", larger_files)
+
 ACCURACY, QUANTIZED, SCALES = suite.test_accuracy, suite.test_quantized, suite.test_scales
 EXPORT, KERNELS, LATER = suite.test_export_agrees, suite.test_int8_kernels, suite.test_later_runs
 
@@ -246,6 +254,14 @@ MUTANTS = (
         (Result(INSPECT, within(put(10**6), "macs")),),
         PRUNED,
         "multiply-accumulates left",
+    ),
+    Mutant("a file as large", suite.test_smaller, (as_large,), PRUNED, "size of the parameter file"),
+    Mutant(
+        "no zeros",
+        suite.test_filters,
+        (values("prune_static_weights", lambda found: found.update(sparsity=0.1)),),
+        {"model": "lenet", "flow": "prune-static-unstructured-legacy-ir"},
+        "are zero",
     ),
     Mutant(
         "a layer twice",

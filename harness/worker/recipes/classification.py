@@ -43,7 +43,7 @@ runpy.run_module("harness.worker.classification", run_name="__main__")
 """Runs the tool as a worker is started: with nothing of the near side to be found."""
 
 
-def settings(job: Job, kind: str, **settings_of_run: str) -> List[str]:
+def settings(job: Job, kind: str, **settings_of_run: Any) -> List[str]:
     """The tool's arguments: the configuration file of the model, and what ``-o`` sets over it."""
     name = "_".join(filter(None, (job.model.name, kind)))
     overrides = {
