@@ -256,6 +256,7 @@ class WorkerPool:
         self.heard: set[str] = set()
         self.guests = Guests()
         self._warm: dict[WorkerSpec, Worker] = {}
+        self._discarded: set[WorkerSpec] = set()
         self._standby: dict[WorkerSpec, Future[Worker]] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -282,8 +283,21 @@ class WorkerPool:
         worker = self._warm.get(spec)
         if worker is None or not worker.alive:
             self.replaced += worker is not None
-            worker = self._warm[spec] = self._start(spec)
+            again = worker is not None or spec in self._discarded
+            worker = self._warm[spec] = self._spare(spec)
+            if again:
+                # What ended once ends again: the next one starts while this one works.
+                self._stand_by(spec)
         return worker
+
+    def _spare(self, spec: WorkerSpec) -> Worker:
+        """The worker that was started ahead, or a new one."""
+        future = self._standby.pop(spec, None)
+        worker = future.result() if future is not None else None
+        return worker if worker is not None and worker.alive else self._start(spec)
+
+    def _stand_by(self, spec: WorkerSpec) -> None:
+        self._standby[spec] = self._starter.submit(self._start, spec, True)
 
     @contextlib.contextmanager
     def elsewhere(self, new: bool, spec: WorkerSpec | None = None) -> Iterator[Worker]:
@@ -307,7 +321,9 @@ class WorkerPool:
 
     def discard(self, spec: WorkerSpec | None = None) -> None:
         """End the warm worker: the next call starts another."""
-        worker = self._warm.pop(spec or self.default, None)
+        spec = spec or self.default
+        self._discarded.add(spec)
+        worker = self._warm.pop(spec, None)
         if worker is not None:
             worker.close()
 
@@ -315,11 +331,8 @@ class WorkerPool:
     def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
         """A process that has served no call, ended after the block."""
         spec = spec or self.default
-        future = self._standby.pop(spec, None)
-        worker = future.result() if future is not None else None
-        if worker is None or not worker.alive:
-            worker = self._start(spec)
-        self._standby[spec] = self._starter.submit(self._start, spec, True)
+        worker = self._spare(spec)
+        self._stand_by(spec)
         try:
             yield worker
         finally:
