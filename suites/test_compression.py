@@ -18,6 +18,20 @@ from suites.support import pruning
 from suites.support.compression import INT8, ONEDNN, PLAIN, Subject, agreement, logits, rms, rounding
 from suites.test_agreement import require
 
+MAIN = (
+    "qat-static",
+    "qat-slim",
+    "ptq-static-hist",
+    "ptq-slim-hist",
+    "ptq-paddle",
+    "weights-dynamic",
+    "prune-l1",
+    "prune-static-l1",
+)
+"""What a gate tries: one flow of each method and interface."""
+
+pytestmark = pytest.mark.brief(flow=MAIN)
+
 quantizes = pytest.mark.flows(methods=("qat", "ptq", "weights"))
 calibrates = pytest.mark.flows(methods=("qat", "ptq"))
 prunes = pytest.mark.flows(methods=("prune",))
