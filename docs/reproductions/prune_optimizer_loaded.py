@@ -4,6 +4,9 @@ A loaded state waits until the first step; the pruner cuts only what has been th
 """
 import gzip, logging, sys, zlib  # noqa: E401, F401
 import paddle, paddleslim
+import os, tempfile
+
+STATES = os.path.join(tempfile.mkdtemp(), "states")
 
 logging.disable(logging.CRITICAL)
 print("paddle", paddle.__version__)
@@ -28,8 +31,8 @@ with paddle.utils.unique_name.guard():
     step(first, trained)
 with paddle.utils.unique_name.guard():
     second, loaded = network()
-    paddle.save([first.state_dict(), trained.state_dict()], "/tmp/prune_optimizer_loaded.state")
-    states = paddle.load("/tmp/prune_optimizer_loaded.state")
+    paddle.save([first.state_dict(), trained.state_dict()], STATES)
+    states = paddle.load(STATES)
     second.set_state_dict(states[0])
     loaded.set_state_dict(states[1])
 bad = False
