@@ -43,9 +43,10 @@ MOVED = 0.5
 """Share of the quantization error that the export may move the logits by. Where a value lies halfway
 between two levels, a rounding decides which: such flips are few."""
 
-INT8_ERROR = 3.0
+INT8_ERROR = 5.0
 """How many times the quantization error int8 kernels may be off the simulation by: they also quantize
-what it leaves float between two quantized operators."""
+what it leaves float between two quantized operators. Seen: 0.1 to 2.6 where they work, 64 where they
+misread a program."""
 
 SAME_CLASS = 0.95
 """Digits for which int8 kernels choose the simulation's class."""
