@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness import options as harness_options
-from harness import own_models
+from harness import own_models, selection
 from harness.case import Case, CheckFailed
 from harness.errors import HarnessError, NotApplicable
 from harness.lab import Lab
@@ -150,12 +150,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     dropped: list[pytest.Item] = []
     for item in items:
-        known = item_claims(item)
+        known = selection.claims_of(item)
         unknown = [claim for claim in known if claim not in all_claims()]
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
-        full = full or (session.options.brief and _left_out(item))
+        full = full or (session.options.brief and selection.left_out(item))
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in own_models.parameters(item).values())
         unfit = full or unasked or nothing or own_models.senseless(session, item)
@@ -165,21 +165,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
-
-
-def _left_out(item: Any) -> bool:
-    """Whether a brief run does without the case."""
-    marker = item.get_closest_marker("brief")
-    if marker is None:
-        return False
-    values = {name: getattr(value, "name", value) for name, value in own_models.parameters(item).items()}
-    return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
-
-
-def item_claims(item: Any) -> tuple[str, ...]:
-    """The claims a test decides, each once."""
-    named = (claim for marker in item.iter_markers("claims") for claim in marker.args)
-    return tuple(dict.fromkeys(named))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -266,8 +251,8 @@ def pytest_runtest_makereport(
             session.problems.append(f"{item.nodeid}: teardown failed: {error}")
         return report
     outcome = classify(error)
-    claims = item_claims(item)
-    beyond = _beyond(session, item, claims)
+    claims = selection.claims_of(item)
+    beyond = selection.beyond(session, item, claims)
     warned = session.lab.pool.warned()
     record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond, warned)
     known = session.known.find(record.case)
@@ -297,40 +282,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
-    """Whether the test is of a network or a target that its claims' documents do not describe."""
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    target, model = parameters.get("target"), parameters.get("model")
-    if (
-        getattr(target, "options", None)
-        or any(getattr(parameters.get(name), "profile", "") for name in ("target", "flow"))
-        or parameters.get("profile")
-    ):
-        return True
-    documents = {claim.split("-")[0] for claim in claims} - {"card"}
-    if model is None:
-        return False
-    described = set(session.lab.models[model].document.split())
-    # A claim of this project's own is about the documents' networks, whichever document.
-    return not (documents & described if documents else described)
-
-
 # The end
-
-
-def _whole(config: pytest.Config, session: RunSession) -> bool:
-    """Whether every check of the tier was asked for, so that an unused known failure is stale."""
-    opts = session.options
-    narrowed = (
-        opts.models
-        or opts.targets
-        or opts.flows
-        or opts.claims
-        or config.option.keyword
-        or config.option.markexpr
-    )
-    paths = [Path(config.invocation_params.dir, arg).resolve() for arg in config.args]
-    return not narrowed and paths == [session.suites] and not getattr(config.option, "lf", False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -338,7 +290,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     run = session.config.stash.get(SESSION, None)
     if run is not None and run.writer is not None:
         if len(run.recorded) >= run.selected:
-            if _whole(session.config, run):
+            if selection.is_whole(session.config, run):
                 for entry in run.known.unmatched():
                     run.problems.append(
                         f"known failure {entry.case!r} matches no case: remove it or mend its pattern"

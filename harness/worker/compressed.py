@@ -189,6 +189,7 @@ def _layer(read: Program, op: Operator) -> Dict[str, Any]:
         "shape": list(array.shape),
         "stored": _stored(array, axis),
         "quantizer": next((o.kind for o in chain if "quantize" in o.kind and array.dtype != np.int8), ""),
+        "zeros": float((array == 0).mean()),
         "axis": axis,
         "scale_name": scale_name,
         "scales": None if scales is None else scales.tolist(),

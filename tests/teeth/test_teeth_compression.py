@@ -259,7 +259,7 @@ MUTANTS = (
     Mutant(
         "no zeros",
         suite.test_filters,
-        (values("prune_static_weights", lambda found: found.update(sparsity=0.1)),),
+        (layers(lambda found: [layer.update(zeros=0.1) for layer in found]),),
         {"model": "lenet", "flow": "prune-static-unstructured-legacy-ir"},
         "are zero",
     ),
