@@ -213,7 +213,7 @@ class Lab:
 
         ``layout``: ``"combined"`` or ``"separate"`` (document 002), or the recipe of another
         program in static graph mode (``"static"``, ``"normalized"``). A deployed model has the
-        layout it has.
+        layout it has. A runtime that reads no export of Paddle's gets what its recipe converted.
 
         Raises:
             NotApplicable: the model has no such files.
@@ -224,6 +224,9 @@ class Lab:
                 return as_it_is
         if target.runtime == "dygraph":
             return {"params": self.artifact("checkpoint", model, target.profile).file("model.pdparams")}
+        if self._converted.get(target.runtime):
+            made = self.artifact(self._converted[target.runtime], model, target.profile)
+            return {name: made.file(file) for name, file in made.values["files"].items()}
         if layout == "separate":
             folder = self.artifact("separate", model, target.profile).file("separate_persistables")
             return {"folder": folder, "program": "__model__"}
@@ -258,6 +261,11 @@ class Lab:
             raise NotApplicable(f"{model} has a file for each parameter, and no combined ones")
         program = Path(user.path).name
         return {"folder": self.artifact("jit", model).file("separate_persistables"), "program": program}
+
+    @functools.cached_property
+    def _converted(self) -> dict[str, str]:
+        recipes: dict[str, str] = self.pool.call("runtimes.recipes")
+        return recipes
 
     # Executions
 

@@ -2,7 +2,10 @@
 
 A runtime module defines ``available(options) -> reason | None`` and a class ``Session`` with
 ``__init__(files, model, options)``, ``infer(feed) -> outputs``, ``describe() -> dict`` and
-``close()``; a module of this folder is found by its name.
+``close()``; a module of this folder is found by its name. ``RECIPE`` names the recipe whose artifact
+it reads, if that is not a Paddle export: its ``values["files"]`` are the files by the names that the
+session knows them by, relative to the artifact. A module imports its engine where it is used, so that
+one that is missing is a reason and not an error.
 """
 
 from __future__ import annotations
@@ -32,6 +35,11 @@ def catalog() -> List[Dict[str, Any]]:
         }
         for info in pkgutil.iter_modules(__path__)
     ]
+
+
+def recipes() -> Dict[str, str]:
+    """The recipe whose artifact a runtime reads, by runtime; '' where it is an export of Paddle's."""
+    return {info.name: getattr(_module(info.name), "RECIPE", "") for info in pkgutil.iter_modules(__path__)}
 
 
 def available(runtime: str, options: Mapping[str, Any]) -> Optional[str]:
