@@ -103,7 +103,16 @@ class RunSession:
         if profile == "legacy-ir":
             pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
         try:
-            return Lab(pool, store, targets.load(files), digits, dataset, self.user_models, limits)
+            return Lab(
+                pool,
+                store,
+                targets.load(files),
+                digits,
+                dataset,
+                self.user_models,
+                limits,
+                self.options.again,
+            )
         except HarnessError:
             pool.close()
             raise

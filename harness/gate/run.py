@@ -211,6 +211,6 @@ def _run_again(
     environment = sides[1].environment
     assert environment is not None
     options = [argument for argument in _arguments(request, root, sides) if argument.startswith("-")]
-    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options))
+    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options, "--again"))
     (run,) = run_all(root, [job], console)
     return [record.case for record in run.records if record.outcome == "pass"]
