@@ -232,7 +232,10 @@ def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
 
 
 def route_of(record: Record) -> str:
-    """Format and loader of a crossing: its case without the model."""
+    """Format and loader of a crossing: its case without the model; of a compressed one, its flow."""
+    if record.flow:
+        flow = record.flow.removesuffix("-legacy-ir")
+        return f"{'' if flow == record.flow else 'legacy_'}{flow} → predictor"
     head, _, rest = base_case(record).removeprefix(f"{record.area}/").partition("[")
     parts = rest.removesuffix("]").removeprefix(record.model).strip("-")
     return parts.replace("-", " → ", 1) if parts else head.replace("_", " ")
