@@ -63,7 +63,7 @@ def ratio(value: float | None) -> str:
 
 def change(value: float | None) -> str:
     """A relative change, 0.021 as ``+2.1 %``."""
-    return "—" if value is None else f"{100 * value:+.1f} %"
+    return "—" if value is None else f"{round(100 * value, 1) + 0.0:+.1f} %"
 
 
 def moment(value: str) -> str:

@@ -213,5 +213,5 @@ def _confirm(result: Result, again: Sequence[Measured], rule: Rule) -> Result:
         result,
         answer="not enough data",
         confirmed=False,
-        why=f"a second measurement gave {100 * second.change:+.1f} %",
+        why=f"a second measurement gave {round(100 * second.change, 1) + 0.0:+.1f} %",
     )
