@@ -403,11 +403,6 @@ def unavailable(
     if target.profile == here["profile"] == "legacy-ir" and not where:
         return f"Paddle {paddle} runs in legacy-IR mode already: the plain target is this one"
     pir = target.profile != "legacy-ir" and here["profile"] == "pir"
-    if target.options.get("tensorrt") and pir and target.models == "any":
-        return (
-            "the predictor gives TensorRT programs of legacy IR only: run with --profile legacy-ir, or in "
-            "Paddle 2"
-        )
     if where and pir and not where["paddle"]["pir"] and target.runtime != "dygraph":
         return (
             f"Paddle {where['paddle']['version']} on {where['host']} does not read the programs that "
@@ -415,6 +410,11 @@ def unavailable(
         )
     spec = pool.default.at(target.interpreter)
     reason = pool.call("runtimes.available", spec=spec, runtime=target.runtime, options=target.options)
+    if reason is None and target.options.get("tensorrt") and target.models == "any" and pir:
+        reason = (
+            "the predictor gives TensorRT programs of legacy IR only: run with --profile legacy-ir, or in "
+            "Paddle 2"
+        )
     return None if reason is None else str(reason)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import harness
 from harness import known, targets
@@ -211,18 +211,33 @@ class RunSession:
         """
         return {target.name: self.lab.where(target) for target in self._chosen() if target.interpreter}
 
-    def targets(self, runtime: str = "", names: tuple[str, ...] = (), models: str = "any") -> list[Target]:
-        """The chosen targets, of one runtime or by name where a check asks for that.
+    def targets(
+        self,
+        runtime: str | tuple[str, ...] = "",
+        names: tuple[str, ...] = (),
+        models: str = "any",
+        device: Literal["", "cpu", "other"] = "",
+        absent: bool = False,
+    ) -> list[Target]:
+        """The chosen targets, of some runtimes, on a CPU or not, or by name where a check asks for that.
 
+        ``names`` narrows those of the harness: a target of the user's own is among them whatever its name.
         ``models="quantized"``: those that are for quantized models only, which no other check gets.
+        ``absent``: also those for custom devices where Paddle reports none.
         """
         return [
             target
             for target in self._chosen()
             if target.models == models
-            and (not runtime or target.runtime == runtime)
-            and (not names or target.name in names)
+            and (not runtime or target.runtime in ((runtime,) if isinstance(runtime, str) else runtime))
+            and (not names or target.name in names or target.name in self._own_targets)
+            and (absent or target.device != targets.ANY_CUSTOM)
+            and (not device or (target.device == "cpu") == (device == "cpu"))
         ]
+
+    @functools.cached_property
+    def _own_targets(self) -> set[str]:
+        return set(targets.load(tuple(map(Path, self.options.targets_file))))
 
     def _chosen(self) -> list[Target]:
         chosen = choose("target", self.options.targets, list(self.lab.targets))

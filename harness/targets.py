@@ -74,11 +74,12 @@ def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:
 def expanded(found: Mapping[str, Target], devices: Sequence[str]) -> dict[str, Target]:
     """The targets, and in place of those with ``device = "custom"`` one for each type of custom device.
 
-    ``devices``: what the environment under test reports. ``predictor-custom`` becomes ``predictor-npu``.
+    ``devices``: what the environment under test reports: ``predictor-custom`` becomes ``predictor-npu``,
+    and stays what it is where there is none.
     """
     made: dict[str, Target] = {}
     for name, target in found.items():
-        if target.device != ANY_CUSTOM or target.interpreter:
+        if target.device != ANY_CUSTOM or target.interpreter or not devices:
             made[name] = target
             continue
         for device in devices:
