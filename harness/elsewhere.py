@@ -115,16 +115,17 @@ class Elsewhere:
         return str(self.ask("lay", digests))
 
     def _send(self, digest: str, path: Path) -> None:
-        size, offset = path.stat().st_size, 0
+        left = path.stat().st_size
+        self.sent += left
+        first = True
         with path.open("rb") as file:
-            while True:
+            while first or left > 0:
                 piece = file.read(PIECE)
-                last = offset + len(piece) >= size
-                self.ask("put", digest, offset, piece, last)
-                offset += len(piece)
-                if last:
+                left -= len(piece)
+                self.ask("put", digest, first, piece, left <= 0 or not piece)
+                first = False
+                if not piece:
                     break
-        self.sent += size
 
     def _digest(self, path: Path) -> str:
         stat = path.stat()

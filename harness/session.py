@@ -279,7 +279,10 @@ class RunSession:
         return {"user_models": own} if own else {}
 
     def _elsewhere(self) -> dict[str, Any]:
-        found = self.reach()
+        found = {
+            target: {name: value for name, value in where.items() if name != "installed"}
+            for target, where in self.reach().items()
+        }
         return {"elsewhere": found} if found else {}
 
     def _point_latest(self) -> None:

@@ -157,7 +157,7 @@ def test_damaged_file_is_sent_again(host: Elsewhere, tmp_path: Path) -> None:
 
 def test_what_arrives_damaged_is_refused(host: Elsewhere) -> None:
     with pytest.raises(HarnessError, match="a file arrived as"):
-        host.ask("put", "0" * 64, 0, b"something else", True)
+        host.ask("put", "0" * 64, True, b"something else", True)
     assert host.ask("lacking", ["0" * 64]) == ["0" * 64]
 
 
@@ -249,5 +249,8 @@ def test_execution_elsewhere_gives_the_same_bits(lab: Lab, tmp_path: Path) -> No
             np.testing.assert_array_equal(got.outputs[0][0], expected.outputs[0][0])
         assert lab.where(there)["paddle"] == lab.environment["paddle"]
         assert lab.where(here) == {}
+        few = {"model": "lenet", "digits": str(lab.digits), "limit": 3}
+        near, far = (lab.pool.call("training.test_examples", spec=lab.spec(t), **few) for t in (here, there))
+        np.testing.assert_array_equal(near["feed"][0], far["feed"][0])
     finally:
         lab.pool.discard(lab.spec(there))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
+from harness.lab import Lab
 from harness.targets import BUILT_IN, expanded, load
 from harness.workers import ROOT
 
@@ -77,3 +78,12 @@ def test_each_custom_device_has_targets_of_its_own(tmp_path: Path) -> None:
     assert set(found) - set(made) == {"predictor-custom"}
     assert made["predictor-npu"].options["device"] == made["predictor-npu"].device == "npu"
     assert list(made).index("predictor-npu") == list(found).index("predictor-custom")
+
+
+def test_float16_allows_more_than_float32_and_less_than_bfloat16(lab: Lab) -> None:
+    """Three bits of the fraction lie between bfloat16 and float16, thirteen between that and float32."""
+    feeds = [lab.sample("lenet", 4, seed) for seed in range(2)]
+    storages = ("float32", "float16", "bfloat16")
+    exact, half, brain = (lab.yardsticks("lenet", feeds, storage)[0].rmse for storage in storages)
+    assert 100 * exact < half < 10_000 * exact
+    assert 2 * half < brain < 32 * half

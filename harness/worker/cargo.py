@@ -72,14 +72,14 @@ def lacking(digests: List[str]) -> List[str]:
     return [digest for digest in digests if digest_of(_kept(digest)) != digest]
 
 
-def put(digest: str, offset: int, data: bytes, last: bool) -> None:
+def put(digest: str, first: bool, data: bytes, last: bool) -> None:
     """The next piece of a file; with the ``last`` one it is kept if it is what it should be.
 
     Raises:
         ValueError: what arrived has another digest.
     """
     part = f"{_kept(digest)}.part-{os.getpid()}"
-    with open(part, "ab" if offset else "wb") as file:
+    with open(part, "wb" if first else "ab") as file:
         file.write(data)
     if not last:
         return
