@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from harness import compare
 from harness.artifacts import Artifact, Store, key_of
-from harness.errors import NotApplicable
+from harness.errors import HarnessError, NotApplicable
 from harness.model_files import UserModel, copy_deployed
 from harness.models import FlowInfo, ModelInfo, RecipeInfo, source_digest, user_info
 from harness.remembered import Remembered
-from harness.targets import LEGACY_IR, Target
+from harness.targets import LEGACY_IR, Target, expanded
 from harness.usable import FirstRuns, Limits, Usable
 from harness.user_models import unique
 from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
@@ -70,10 +70,10 @@ class Lab:
         self.pool = pool
         self.store = store
         self.remembered = Remembered(store.root, again)
-        self.targets = dict(targets)
         self.digits = digits
         self.dataset = dict(dataset)
         self.environment: dict[str, Any] = pool.call("environment.describe")
+        self.targets = expanded(targets, self.environment["paddle"]["custom_devices"])
         self.models = {info["name"]: msgspec.convert(info, ModelInfo) for info in pool.call("models.catalog")}
         self.recipes = {
             info["name"]: msgspec.convert(info, RecipeInfo) for info in pool.call("recipes.catalog")
@@ -92,14 +92,31 @@ class Lab:
 
     def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
         """The worker a target wants, with extra environment variables."""
-        return self.pool.default.with_env({**(target.env if target else {}), **env})
+        spec = self.pool.default.with_env({**(target.env if target else {}), **env})
+        return spec.at(target.interpreter) if target else spec
 
     def not_applicable(self, target: Target) -> str | None:
-        """Why the target cannot run in this environment, or None."""
-        if target.profile == "legacy-ir" and self.profile == "legacy-ir":
-            return f"Paddle {self.paddle} runs in legacy-IR mode already: the plain target is this one"
-        reason = self.pool.call("runtimes.available", runtime=target.runtime, options=target.options)
-        return None if reason is None else str(reason)
+        """Why the target cannot run in this environment, or None.
+
+        Raises:
+            HarnessError: its interpreter is on another host, and no Paddle answers there.
+        """
+        return unavailable(self.pool, target, self.environment, self.where(target))
+
+    def where(self, target: Target) -> dict[str, Any]:
+        """The environment of a target that has an interpreter of its own, as that describes itself; else {}.
+
+        Raises:
+            HarnessError: no Paddle answers there; what to do.
+        """
+        place = target.interpreter
+        if place and place not in self._elsewhere:
+            self._elsewhere[place] = described(self.pool, place)
+        return self._elsewhere.get(place, {})
+
+    @functools.cached_property
+    def _elsewhere(self) -> dict[str, dict[str, Any]]:
+        return {}
 
     def usable(self, model: str) -> Usable:
         """What the first run of a model of the user's found; the model is run now if it was not before."""
@@ -295,6 +312,8 @@ class Lab:
         Raises:
             WorkerFailure: loading or running raised, crashed or hung.
         """
+        if target.interpreter and self.models[model].form:
+            raise NotApplicable("models of your own stay on this machine: only the harness's files travel")
         files = files or self.files(target, model, layout)
         worker = worker or self.pool.warm(self.spec(target, **env))
         result = worker.call(
@@ -369,6 +388,45 @@ class Lab:
             compare.Yardstick([o[i] for o in measured], [o[i] for o in truth], storage, multiple)
             for i in range(len(truth[0]))
         ]
+
+
+def described(pool: WorkerPool, interpreter: str) -> dict[str, Any]:
+    """What an environment elsewhere says of itself.
+
+    Raises:
+        HarnessError: there is none, or Paddle does not work in it; what to do.
+    """
+    try:
+        found: dict[str, Any] = pool.call("environment.describe", spec=pool.default.at(interpreter))
+    except WorkerFailure as error:
+        raise HarnessError(
+            f"Paddle does not work at {interpreter} ({error.sentence}): install it there, name another "
+            "interpreter, or leave the targets out that name this one (--targets)"
+        ) from error
+    return found
+
+
+def unavailable(
+    pool: WorkerPool, target: Target, here: Mapping[str, Any], where: Mapping[str, Any]
+) -> str | None:
+    """Why a target cannot run, or None: ``here`` is the environment under test, ``where`` another's or {}."""
+    paddle = here["paddle"]["version"]
+    if target.profile == here["profile"] == "legacy-ir" and not where:
+        return f"Paddle {paddle} runs in legacy-IR mode already: the plain target is this one"
+    pir = target.profile != "legacy-ir" and here["profile"] == "pir"
+    if where and pir and not where["paddle"]["pir"] and target.runtime != "dygraph":
+        return (
+            f"Paddle {where['paddle']['version']} on {where['host']} does not read the programs that "
+            f'Paddle {paddle} writes here: add profile = "legacy-ir" to the target'
+        )
+    spec = pool.default.at(target.interpreter)
+    reason = pool.call("runtimes.available", spec=spec, runtime=target.runtime, options=target.options)
+    if reason is None and target.options.get("tensorrt") and target.models == "any" and pir:
+        reason = (
+            "the predictor gives TensorRT programs of legacy IR only: run with --profile legacy-ir, or in "
+            "Paddle 2"
+        )
+    return None if reason is None else str(reason)
 
 
 class Producer(msgspec.Struct, frozen=True):

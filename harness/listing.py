@@ -19,6 +19,7 @@ from rich.table import Table
 
 from harness import targets as targets_module
 from harness.errors import HarnessError
+from harness.lab import described, unavailable
 from harness.rerun import project_root
 from harness.session import claims as all_claims
 from harness.targets import LEGACY_IR
@@ -119,12 +120,16 @@ def _flow(flow: dict[str, Any]) -> dict[str, Any]:
 
 
 def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
-    legacy = pool.call("environment.describe")["profile"] == "legacy-ir"
+    here = pool.call("environment.describe")
     rows = []
     for target in targets_module.load((targets_module.BUILT_IN, *files)).values():
-        reason = pool.call("runtimes.available", runtime=target.runtime, options=target.options)
-        if target.profile == "legacy-ir" and legacy:
-            reason = "this environment runs in legacy-IR mode already: the plain target is this one"
+        try:
+            where = described(pool, target.interpreter) if target.interpreter else {}
+            reason = unavailable(pool, target, here, where)
+        except HarnessError as error:
+            if not target.interpreter:
+                raise
+            reason = str(error)
         options = [f"{name}={value}" for name, value in target.options.items()]
         rows.append(
             {
@@ -133,6 +138,7 @@ def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
                 "options": options,
                 "profile": target.profile,
                 "tier": target.tier,
+                "interpreter": target.interpreter,
                 "missing": reason,
             }
         )

@@ -103,6 +103,8 @@ def _config(files: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[st
         yield f"config.enable_use_gpu({options.get('gpu_memory_mb', 256)}, {options.get('gpu_id', 0)})"
     else:
         yield "config.disable_gpu()"
+        if options.get("device", "cpu") != "cpu":
+            yield f"config.enable_custom_device({options['device']!r}, 0)"
     if "onednn" in options:
         yield f"config.{'enable' if options['onednn'] else 'disable'}_mkldnn()"
     if options.get("bfloat16"):

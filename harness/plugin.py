@@ -24,6 +24,7 @@ from harness.records import read_run
 from harness.report import summary, write_report
 from harness.session import RunSession
 from harness.session import claims as all_claims
+from harness.targets import Target
 from harness.usable import total
 from harness.workers import WorkerFailure
 
@@ -38,7 +39,7 @@ MARKERS = (
     "claims(id, ...): the claims a check decides",
     "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
     "runs on, and which forms of the user's own",
-    "targets(runtime='', names=(), models='any'): which targets a check runs on",
+    "targets(runtime='', names=(), models='any', device='', absent=False): which targets a check runs on",
     "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
     "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters",
     "full: runs in the full tier only",
@@ -103,7 +104,7 @@ def pytest_collection(session: pytest.Session) -> None:
         return
     try:
         run.models()
-        run.targets()
+        run.reach()
         run.known  # noqa: B018
         run.producers  # noqa: B018
     except HarnessError as error:
@@ -253,6 +254,7 @@ def pytest_runtest_makereport(
     outcome = classify(error)
     claims = selection.claims_of(item)
     beyond = selection.beyond(session, item, claims)
+    say_where(session, item)
     warned = session.lab.pool.warned()
     record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond, warned)
     known = session.known.find(record.case)
@@ -280,6 +282,16 @@ def pytest_runtest_makereport(
     except HarnessError as full:
         item.session.shouldstop = str(full)
     return report
+
+
+def say_where(session: RunSession, item: pytest.Item) -> None:
+    """A record of a target on another host says which host, environment and processor that was."""
+    target = own_models.parameters(item).get("target")
+    where = session.lab.where(target) if isinstance(target, Target) else {}
+    if where and CASE in item.stash:
+        named = ("host", "interpreter", "python", "paddle", "profile", "numpy", "gpus")
+        told = {name: where[name] for name in named}
+        item.stash[CASE].measures["where"] = {**told, "cpu": where["cpu"]["model"]}
 
 
 # The end

@@ -32,6 +32,7 @@ def beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
     target, model = parameters.get("target"), parameters.get("model")
     if (
         getattr(target, "options", None)
+        or getattr(target, "interpreter", "")
         or any(getattr(parameters.get(name), "profile", "") for name in ("target", "flow"))
         or parameters.get("profile")
     ):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import harness
 from harness import known, targets
@@ -23,7 +23,7 @@ from harness.lab import Lab, Producer
 from harness.models import METHODS, FlowInfo
 from harness.options import Options, choose
 from harness.records import RecordWriter
-from harness.targets import LEGACY_IR
+from harness.targets import LEGACY_IR, Target
 from harness.types import Record, RunFooter, RunHeader
 from harness.usable import OWN_TOTAL, Limits, total
 from harness.user_models import FORMS, UserModel, parse, unique
@@ -218,24 +218,46 @@ class RunSession:
             if model in chosen
         ]
 
-    def targets(
-        self, runtime: str = "", names: tuple[str, ...] = (), models: str = "any"
-    ) -> list[targets.Target]:
-        """The chosen targets, of one runtime or by name where a check asks for that.
+    def reach(self) -> dict[str, Any]:
+        """What the chosen targets' interpreters elsewhere say of themselves, by the targets' names.
 
-        ``models="quantized"``: those that are for quantized models only, which no other check gets.
+        Raises:
+            HarnessError: one cannot be reached, or has no Paddle. It was asked for, so nothing is run.
         """
-        chosen = choose("target", self.options.targets, list(self.lab.targets))
-        tiers = ("quick", "full") if self.options.tier == "full" or self.options.targets else ("quick",)
-        found = (self.lab.targets[name] for name in chosen)
+        return {target.name: self.lab.where(target) for target in self._chosen() if target.interpreter}
+
+    def targets(
+        self,
+        runtime: str | tuple[str, ...] = "",
+        names: tuple[str, ...] = (),
+        models: str = "any",
+        device: Literal["", "cpu", "other"] = "",
+        absent: bool = False,
+    ) -> list[Target]:
+        """The chosen targets, of some runtimes, on a CPU or not, or by name where a check asks for that.
+
+        ``names`` narrows those of the harness: a target of the user's own is among them whatever its name.
+        ``models="quantized"``: those that are for quantized models only, which no other check gets.
+        ``absent``: also those for custom devices where Paddle reports none.
+        """
         return [
             target
-            for target in found
-            if target.tier in tiers
-            and target.models == models
-            and (not runtime or target.runtime == runtime)
-            and (not names or target.name in names)
+            for target in self._chosen()
+            if target.models == models
+            and (not runtime or target.runtime in ((runtime,) if isinstance(runtime, str) else runtime))
+            and (not names or target.name in names or target.name in self._own_targets)
+            and (absent or target.device != targets.ANY_CUSTOM)
+            and (not device or (target.device == "cpu") == (device == "cpu"))
         ]
+
+    @functools.cached_property
+    def _own_targets(self) -> set[str]:
+        return set(targets.load(tuple(map(Path, self.options.targets_file))))
+
+    def _chosen(self) -> list[Target]:
+        chosen = choose("target", self.options.targets, list(self.lab.targets))
+        tiers = ("quick", "full") if self.options.tier == "full" or self.options.targets else ("quick",)
+        return [target for target in map(self.lab.targets.__getitem__, chosen) if target.tier in tiers]
 
     # The record file
 
@@ -254,7 +276,7 @@ class RunSession:
                     name: list(value) if isinstance(value, tuple) else value
                     for name, value in ((n, getattr(self.options, n)) for n in Options.__struct_fields__)
                 },
-                environment={**lab.environment, "dataset": lab.dataset, **self._own()},
+                environment={**lab.environment, "dataset": lab.dataset, **self._own(), **self._elsewhere()},
                 harness={
                     "version": harness.__version__,
                     "python": platform.python_version(),
@@ -270,6 +292,13 @@ class RunSession:
     def _own(self) -> dict[str, Any]:
         own = {model.name: model.form for model in self.user_models}
         return {"user_models": own} if own else {}
+
+    def _elsewhere(self) -> dict[str, Any]:
+        found = {
+            target: {name: value for name, value in where.items() if name != "installed"}
+            for target, where in self.reach().items()
+        }
+        return {"elsewhere": found} if found else {}
 
     def _point_latest(self) -> None:
         if self.folder.parent != self.root / "reports":

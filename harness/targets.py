@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from harness.elsewhere import refusal
 from harness.errors import HarnessError
 
 BUILT_IN = Path(__file__).with_name("targets.toml")
 LEGACY_IR = {"FLAGS_enable_pir_api": "0"}
+ANY_CUSTOM = "custom"
+"""The device of a target that stands for every type of custom device."""
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -24,11 +28,21 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tier: str = "quick"
     storage: str = "float32"
     models: Literal["any", "quantized"] = "any"
+    interpreter: str = ""
+
+    @property
+    def device(self) -> str:
+        """``"cpu"``, ``"gpu"``, or the type of a custom device."""
+        return str(self.options.get("device", "cpu"))
 
     @property
     def env(self) -> dict[str, str]:
         """Environment variables its worker starts with."""
-        return LEGACY_IR if self.profile == "legacy-ir" else {}
+        env = dict(LEGACY_IR) if self.profile == "legacy-ir" else {}
+        if self.device == "gpu" and self.storage == "float32":
+            # Else newer GPUs multiply in TF32, which keeps ten bits of the fraction.
+            env["NVIDIA_TF32_OVERRIDE"] = "0"
+        return env
 
 
 def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:
@@ -47,7 +61,29 @@ def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:
             raise HarnessError(f"{file} is not valid TOML: {error}") from error
         for name, section in sections.items():
             try:
-                found[name] = msgspec.convert({"name": name, **section}, Target)
+                target = msgspec.convert({"name": name, **section}, Target)
             except (msgspec.ValidationError, TypeError) as error:
                 raise HarnessError(f"{file}, target [{name}]: {error}") from error
+            wrong = refusal(target.interpreter) if target.interpreter else ""
+            if wrong:
+                raise HarnessError(f"{file}, target [{name}]: {wrong}")
+            found[name] = target
     return found
+
+
+def expanded(found: Mapping[str, Target], devices: Sequence[str]) -> dict[str, Target]:
+    """The targets, and in place of those with ``device = "custom"`` one for each type of custom device.
+
+    ``devices``: what the environment under test reports: ``predictor-custom`` becomes ``predictor-npu``,
+    and stays what it is where there is none.
+    """
+    made: dict[str, Target] = {}
+    for name, target in found.items():
+        if target.device != ANY_CUSTOM or target.interpreter or not devices:
+            made[name] = target
+            continue
+        for device in devices:
+            own = name.replace(ANY_CUSTOM, device)
+            options = {**target.options, "device": device}
+            made[own] = msgspec.structs.replace(target, name=own, options=options)
+    return made

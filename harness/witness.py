@@ -16,6 +16,8 @@ _PRIMITIVE = re.compile(
 _THREADS = re.compile(r"^onednn_verbose,.*\bnthr:(?P<threads>\d+)", re.MULTILINE)
 _PASS = re.compile(r"--- Running (?:IR|PIR) pass \[(?P<name>\w+)\]")
 
+_TENSORRT = re.compile(r"detect a sub-graph with (?P<nodes>\d+) nodes")
+
 COMPUTE = ("convolution", "inner_product", "matmul", "pooling", "rnn", "batch_normalization")
 """Primitives that do a network's work, as opposed to reordering its data."""
 
@@ -28,10 +30,11 @@ code, optimised or not; fusing is what `switch_ir_optim` decides."""
 
 
 class Witness(msgspec.Struct, frozen=True):
-    """Primitives executed by oneDNN, the passes run, and the threads it was given.
+    """Primitives executed by oneDNN, the passes run, the threads it was given, and TensorRT's share.
 
     ``primitives`` counts by kind, ``bfloat16`` and ``int8`` those of them that read such data;
-    ``threads`` is 0 where oneDNN printed no header (it does once a process).
+    ``threads`` is 0 where oneDNN printed no header (it does once a process). ``tensorrt_nodes``: operators
+    that Paddle's analysis made engines of TensorRT's of.
     """
 
     primitives: dict[str, int]
@@ -39,6 +42,7 @@ class Witness(msgspec.Struct, frozen=True):
     int8: dict[str, int]
     passes: tuple[str, ...]
     threads: int
+    tensorrt_nodes: int = 0
 
     @property
     def computing(self) -> int:
@@ -79,4 +83,5 @@ def read(printed: str) -> Witness:
         int8=dict(int8),
         passes=tuple(match["name"] for match in _PASS.finditer(printed)),
         threads=int(threads["threads"]) if threads else 0,
+        tensorrt_nodes=sum(int(match["nodes"]) for match in _TENSORRT.finditer(printed)),
     )

@@ -4,66 +4,43 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import execnet
 import msgspec
-import psutil
 
+from harness.elsewhere import Elsewhere
 from harness.errors import HarnessError
+from harness.hosts import ROOT as ROOT
+from harness.hosts import START_DEADLINE_S, Here, Host
 from harness.types import Outcome, RemoteFailure
 from harness.worker.wire import pack, unpack
 
-START_DEADLINE_S = 120.0
 LOG_TAIL_LINES = 60
 """Python's own stacks of a crash take thirty lines; what was printed before them must be there too."""
 
-_BOOTSTRAP = """
-import os, sys, types, importlib.util, faulthandler
-root, log = channel.receive()
-handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-os.dup2(handle, 1)
-os.dup2(handle, 2)
-sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-faulthandler.enable(sys.stderr)
-here = os.getcwd()
-sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) not in (here, root)]
-near = types.ModuleType("harness")
-near.__path__ = []
-sys.modules["harness"] = near
-
-def package(name, folder):
-    spec = importlib.util.spec_from_file_location(
-        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-package("harness.worker", os.path.join(root, "harness", "worker"))
-package("reference_models", os.path.join(root, "reference_models"))
-from harness.worker.server import serve
-serve(channel)
-"""
-
-ROOT = Path(__file__).resolve().parent.parent
-
 
 class WorkerSpec(msgspec.Struct, frozen=True):
-    """Which interpreter a worker runs in, and with which extra environment variables."""
+    """Which interpreter a worker runs in, and with which extra environment variables.
+
+    ``interpreter`` names one elsewhere in execnet's words; ``python`` is then of no account.
+    """
 
     python: str
     env: tuple[tuple[str, str], ...] = ()
+    interpreter: str = ""
 
     def with_env(self, extra: Mapping[str, str]) -> WorkerSpec:
-        return WorkerSpec(self.python, tuple(sorted({**dict(self.env), **extra}.items())))
+        env = tuple(sorted({**dict(self.env), **extra}.items()))
+        return msgspec.structs.replace(self, env=env)
+
+    def at(self, interpreter: str) -> WorkerSpec:
+        """The same elsewhere; here for ``''``."""
+        return msgspec.structs.replace(self, interpreter=interpreter)
 
 
 class WorkerFailure(Exception):
@@ -119,7 +96,12 @@ class Worker:
     """
 
     def __init__(
-        self, spec: WorkerSpec, log: Path, heard: set[str] | None = None, guests: Guests | None = None
+        self,
+        spec: WorkerSpec,
+        log: Path,
+        heard: set[str] | None = None,
+        guests: Guests | None = None,
+        host: Host | None = None,
     ) -> None:
         self.spec = spec
         self.log = log
@@ -128,43 +110,37 @@ class Worker:
         self._told: dict[str, Any] = {}
         self._mark = 0
         self._ended = False
-        if not os.access(spec.python, os.X_OK):
-            raise HarnessError(
-                f"{spec.python} is not an interpreter that can be started: name one with --python"
-            )
         # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
         variables = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **dict(spec.env)}
-        text = f"popen//python={spec.python}//execmodel=main_thread_only"
-        text += "".join(f"//env:{name}={value}" for name, value in variables.items())
-        try:
-            self._gateway = execnet.Group().makegateway(text)
-            self._channel = self._gateway.remote_exec(_BOOTSTRAP)
-            self._channel.send((str(ROOT), str(log)))
-            self.pid: int = self._channel.receive(START_DEADLINE_S)["pid"]
-        # execnet asserts that what it started speaks its language.
-        except (OSError, EOFError, AssertionError, execnet.RemoteError, execnet.TimeoutError) as error:
-            raise HarnessError(
-                f"a worker could not be started with {spec.python} ({error}); see {log}, or run "
-                "`harness doctor`"
-            ) from error
+        self._process = (host or Here()).start(spec.python, variables, log)
+
+    @property
+    def pid(self) -> int:
+        """The process's number on its own host."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
-        return not self._ended and not self._channel.isclosed() and psutil.pid_exists(self.pid)
+        return not self._ended and self._process.alive
 
     def call(self, name: str, deadline: float, /, **arguments: Any) -> Any:
         """``harness.worker.<name>(**arguments)`` on the far side; arrays cross as ``.npy``.
+
+        On another host, files that an execution reads are carried there first.
 
         Raises:
             RemoteError: it raised. WorkerCrash: the process died.
             WorkerTimeout: no answer after ``deadline`` seconds; the process was killed.
         """
+        self._process.fetch_log()
         self._mark = self.log.stat().st_size if self.log.exists() else 0
-        request = {"call": name, "arguments": arguments, **self.guests.news(self._told)}
+        carried = self._process.carry(arguments)
+        request = {"call": name, "arguments": carried, **self.guests.news(self._told)}
+        channel = self._process.channel
         try:
-            self._channel.send(pack(request))
-            answer = unpack(self._channel.receive(deadline))
-        except self._channel.TimeoutError:
+            channel.send(pack(request))
+            answer = unpack(channel.receive(deadline))
+        except channel.TimeoutError:
             self.kill()
             raise WorkerTimeout(name, self._failure("deadline", f"no answer in {deadline:g} s")) from None
         except (EOFError, OSError):
@@ -178,6 +154,7 @@ class Worker:
 
     def printed(self) -> str:
         """What the process printed during the last call."""
+        self._process.fetch_log()
         with self.log.open("rb") as file:
             file.seek(self._mark)
             return file.read().decode("utf-8", "replace")
@@ -186,27 +163,19 @@ class Worker:
         """End the process and its children at once."""
         # The channel notices later: a call in between would be told of a crash that is none of its own.
         self._ended = True
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.pid)
-            for child in [*process.children(recursive=True), process]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    child.kill()
-        with contextlib.suppress(Exception):
-            self._gateway.exit()
+        self._process.kill()
 
     def close(self) -> None:
         """Let the process end by itself, and see that it does."""
-        with contextlib.suppress(Exception):
-            self._channel.close()
-            self._gateway.exit()
+        self._process.close()
         self.kill()
 
     def _died(self) -> RemoteFailure:
-        try:
-            status = self._gateway._io.popen.wait(timeout=10)
-        except (AttributeError, subprocess.TimeoutExpired):
+        status = self._process.status()
+        if status is None:
             self.kill()
             return self._failure("lost", "the worker's channel closed while its process lived")
+        self._ended = True
         if status < 0:
             name = signal.Signals(-status).name
             return self._failure(name, f"killed by signal {name}", signal=name)
@@ -258,6 +227,7 @@ class WorkerPool:
         self._warm: dict[WorkerSpec, Worker] = {}
         self._discarded: set[WorkerSpec] = set()
         self._standby: dict[WorkerSpec, Future[Worker]] = {}
+        self._hosts: dict[str, Host] = {"": Here()}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._starter = ThreadPoolExecutor(1, "worker-start")
@@ -266,11 +236,19 @@ class WorkerPool:
     def _start(self, spec: WorkerSpec, warm_up: bool = False) -> Worker:
         with self._lock:
             number = next(self._numbers)
-        worker = Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, self.guests)
+            host = self._host(spec.interpreter)
+        # The user's own models are files of this machine, and the limit is of its memory.
+        guests = None if spec.interpreter else self.guests
+        worker = Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, guests, host)
         if warm_up:
             with contextlib.suppress(WorkerFailure):  # the first real call will meet it again
                 worker.call("environment.import_paddle", START_DEADLINE_S)
         return worker
+
+    def _host(self, interpreter: str) -> Host:
+        if interpreter not in self._hosts:
+            self._hosts[interpreter] = Elsewhere(interpreter)
+        return self._hosts[interpreter]
 
     def call(
         self, name: str, /, *, spec: WorkerSpec | None = None, deadline: float | None = None, **arguments: Any
@@ -362,3 +340,5 @@ class WorkerPool:
         for worker in self._warm.values():
             worker.close()
         self._starter.shutdown(wait=True)
+        for host in self._hosts.values():
+            host.close()

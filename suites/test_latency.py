@@ -39,7 +39,7 @@ def measure(
     budget = run.options.latency_budget or BUDGET_S[run.options.tier]
     worker = lab.pool.warm(lab.spec(target))
     with lab.pool.quiet():
-        base = worker.call("timing.reset_peak", lab.pool.deadline)
+        base = worker.call("timing.reset_peak", lab.pool.deadline, device=target.device)
         opened = worker.call(
             "runtimes.open_session",
             lab.pool.deadline,
@@ -53,7 +53,7 @@ def measure(
             rounds = rounds_for(session.warm_up(budget), budget)
             benchmark.group = f"{model} batch {batch}"
             benchmark.pedantic(session.run, rounds=rounds, iterations=1)
-            peak = worker.call("timing.memory", lab.pool.deadline)
+            peak = worker.call("timing.memory", lab.pool.deadline, device=target.device)
         finally:
             worker.call("runtimes.close_session", lab.pool.deadline, session=opened["session"])
     close_all(case, "outputs while timed", session.outputs, oracle, yardsticks)
@@ -67,13 +67,15 @@ def measure(
         "session_memory_mib": max(0.0, peak["peak_mib"] - base["now_mib"]),
         **summarize(session.seconds, batch),
     }
+    if "device_peak_mib" in peak:
+        figures["device_memory_mib"] = peak["device_peak_mib"]
     case.measures["latency"] = figures
     benchmark.extra_info.update(model=model, target=target.name, environment=lab.paddle, **figures)
 
 
 @brief
 @pytest.mark.models(trained=True)
-@pytest.mark.targets(names=TARGETS)
+@pytest.mark.targets(names=TARGETS, device="cpu")
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
 def test_run(
@@ -85,13 +87,13 @@ def test_run(
 
 @pytest.mark.claims("card-latency")
 @pytest.mark.models(trained=True)
-@pytest.mark.targets(names=("predictor-gpu",))
+@pytest.mark.targets(device="other")
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
 def test_run_on_gpu(
     case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
 ) -> None:
-    """The same on a GPU, which the claim of latency on CPU and on GPU stands or falls with."""
+    """The same on a GPU or another device, which the claim of latency on CPU and on GPU needs."""
     measure(case, lab, run_session, benchmark, model, target, batch)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+import numpy as np
 import pytest
 
-from harness import witness
+from harness import compare, witness
 from harness.case import Case
 from harness.lab import Lab
 from harness.targets import Target
@@ -25,6 +26,7 @@ def test_configuration_read_back(case: Case, lab: Lab, target: Target) -> None:
     case.exact(
         "memory_optim", told["summary"].get("memory_optim"), str(options.get("memory_optim", False)).lower()
     )
+    case.exact("TensorRT", told["tensorrt"], "tensorrt" in options)
     if "onednn" in options:
         case.exact("oneDNN", told["onednn"], options["onednn"])
     case.measures["configuration"] = told["summary"]
@@ -46,6 +48,7 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
     )
     if target.options.get("onednn") is False:
         case.exact("oneDNN primitives", seen.primitives, {})
+    case.exact("nodes were given to TensorRT", seen.tensorrt_nodes > 0, "tensorrt" in target.options)
     wanted = bool(target.options.get("bfloat16"))
     case.exact("primitives computing on bfloat16", seen.computing_bfloat16 > 0, wanted)
     if target.options.get("ir_optim") is False:
@@ -55,6 +58,28 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
     else:
         # The new IR has no fusing passes for a plain CPU: there, optimisation is constant folding.
         case.exact("passes ran", len(seen.passes) > 0, True)
+
+
+@pytest.mark.targets(runtime=("dygraph", "jit", "predictor"), absent=True)
+def test_device_and_precision(case: Case, lab: Lab, target: Target) -> None:
+    """Outputs and memory are of the device that the target names, and as coarse as its precision says."""
+    require(lab, target)
+    # Behind LeNet's pooling, bfloat16 fails on processors that only emulate it.
+    model = "two_inputs" if target.storage == "bfloat16" else "lenet"
+    feeds = [lab.sample(model, 8, seed) for seed in range(2)]
+    result = lab.execute(target, model, feeds)
+    told = result.describe
+    case.exact("device", told["device"], target.device)
+    case.exact("memory of the device was used", told.get("device_now_mib", 0.0) > 0, target.device != "cpu")
+    case.measures["device"] = {name: value for name, value in told.items() if name.startswith("device")}
+    if "tensorrt" in target.options:
+        return  # it chooses a precision for each layer, up to the one it was allowed
+    # A fast kernel that was not taken leaves outputs that are better than they were asked to be.
+    yardstick = lab.yardsticks(model, feeds)[0]
+    oracle = np.concatenate([outputs[0] for outputs in lab.oracle(model, feeds)])
+    error = compare.rmse(np.concatenate([outputs[0] for outputs in result.outputs]), oracle)
+    case.measures["error over float32's"] = error / yardstick.rmse
+    case.exact("coarser than float32", error > yardstick.rmse, target.storage != "float32")
 
 
 @pytest.mark.claims("002-predictor")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
 from typing import Any
 
 import numpy as np
@@ -89,3 +91,9 @@ def test_round_trip_through_a_worker(pool: WorkerPool, value: Any) -> None:
 def test_large_array_crosses(pool: WorkerPool) -> None:
     array = np.random.default_rng(1).normal(size=(500, 5000)).astype("float32")
     assert same(pool.call("selftest.echo", value=[array])[0], array)
+
+
+def test_message_makes_nothing_but_plain_values() -> None:
+    """Another host answers in messages: one must not be able to call anything here."""
+    with pytest.raises(pickle.UnpicklingError, match="plain values only"):
+        unpack(pickle.dumps({"ok": subprocess.Popen}))

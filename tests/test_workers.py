@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from support.processes import gone, wait_until
 
 from harness.errors import HarnessError
 from harness.targets import LEGACY_IR
@@ -24,25 +24,6 @@ from harness.workers import (
     WorkerSpec,
     WorkerTimeout,
 )
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll ``condition()`` until true or ``seconds`` have passed; its last value."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return condition()
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended (a zombie waiting for its parent has)."""
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
 
 # Python exceptions
 

@@ -42,7 +42,13 @@ def describe() -> Dict[str, Any]:
             "pir": pir,
             "cuda": cuda,
             "devices": paddle.device.cuda.device_count() if cuda else 0,
+            "custom_devices": list(paddle.device.get_all_custom_device_type() or []),
         },
+        "host": platform.node(),
+        "gpus": [
+            paddle.device.cuda.get_device_name(number)
+            for number in range(paddle.device.cuda.device_count() if cuda else 0)
+        ],
         "profile": "pir" if pir else "legacy-ir",
         "python": platform.python_version(),
         "interpreter": sys.executable,

@@ -98,7 +98,7 @@ def _call(name: str, arguments: dict) -> Any:
 
 
 def _level_ground(paddle: Any) -> None:
-    """Start every call alike: dygraph mode, float32 default, seeded generators, names from zero.
+    """Start every call alike: dygraph mode, CPU, float32 default, seeded generators, names from zero.
 
     Parameter names are counted per process; without a reset the same recipe would write
     other names on its second call in a warm worker than in a new one.
@@ -106,6 +106,8 @@ def _level_ground(paddle: Any) -> None:
     import numpy as np
 
     paddle.disable_static()
+    if paddle.get_device() != "cpu":
+        paddle.set_device("cpu")  # a build for another device starts on that one
     paddle.set_default_dtype("float32")
     paddle.seed(2026)
     np.random.seed(2026)

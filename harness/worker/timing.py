@@ -7,21 +7,25 @@ from typing import Any, Dict, List
 
 import numpy as np
 
-from harness.worker import runtimes
+from harness.worker import devices, runtimes
 
 
 def block(session: int, feed: List[np.ndarray], runs: int) -> Dict[str, Any]:
     """Time ``runs`` runs of a session with one feed: seconds of each, and the last outputs.
 
-    A run is what a caller pays: handing the inputs over, running, fetching the outputs.
+    A run is what a caller pays: handing the inputs over, running, fetching the outputs. The clock is
+    read when the session's device has nothing left to do.
     """
     opened = runtimes._sessions[session]
+    device = getattr(opened, "device", "cpu")
     seconds = []
     outputs: List[np.ndarray] = []
     clock = time.perf_counter
     for _ in range(runs):
+        devices.synchronize(device)
         start = clock()
         outputs = opened.infer(feed)
+        devices.synchronize(device)
         seconds.append(clock() - start)
     return {"seconds": seconds, "outputs": outputs}
 
@@ -33,6 +37,7 @@ def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) 
     down slows them alike.
     """
     opened = [runtimes._sessions[session] for session in sessions]
+    places = [getattr(session, "device", "cpu") for session in opened]
     medians: List[List[float]] = [[] for _ in opened]
     clock = time.perf_counter
     for number in range(blocks):
@@ -40,27 +45,31 @@ def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) 
         for index in order:
             seconds = []
             for _ in range(runs):
+                devices.synchronize(places[index])
                 start = clock()
                 opened[index].infer(feed)
+                devices.synchronize(places[index])
                 seconds.append(clock() - start)
             medians[index].append(float(np.median(seconds)))
     return medians
 
 
-def reset_peak() -> Dict[str, float]:
+def reset_peak(device: str = "cpu") -> Dict[str, float]:
     """Forget the process's peak memory so far (Linux), so that the next one is of what follows."""
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
-    return memory()
+    devices.reset_peak(device)
+    return memory(device)
 
 
-def memory() -> Dict[str, float]:
-    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB."""
+def memory(device: str = "cpu") -> Dict[str, float]:
+    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB; the device's beside."""
     with open("/proc/self/status") as file:
         lines = dict(line.split(":", 1) for line in file if line.startswith(("VmHWM", "VmRSS")))
     return {
         "peak_mib": int(lines["VmHWM"].split()[0]) / 1024,
         "now_mib": int(lines["VmRSS"].split()[0]) / 1024,
+        **devices.memory(device),
     }
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from suites import test_targets as suite
-from teeth.disturbances import Printed, Result, option, put, within
+from teeth.disturbances import Printed, Result, option, outputs, put, within
 from teeth.machinery import Mutant, Teeth, parameters
 
 EXECUTE = "runtimes.execute"
 READ_BACK = suite.test_configuration_read_back
 DID_IT = suite.test_engine_did_it
+DEVICE = suite.test_device_and_precision
 ON, OFF = {"target": "predictor-onednn"}, {"target": "predictor-no-onednn"}
 THREADS = {"target": "predictor-threads2"}
 LENET_ON, LENET_OFF = {"model": "lenet", **ON}, {"model": "lenet", **OFF}
@@ -27,6 +28,17 @@ def told(name: str, value: Any) -> Result:
     return Result(EXECUTE, within(put(value), "describe", name))
 
 
+def remembering(answer: Any) -> Any:
+    """A device's memory was used, of which nobody spoke."""
+    answer["describe"]["device_now_mib"] = 1.0
+    return answer
+
+
+def rounded(runs: list[list[Any]]) -> None:
+    """Outputs of an engine that kept float16 in between."""
+    runs[:] = [[array.astype("float16").astype(array.dtype) for array in run] for run in runs]
+
+
 def without_fusing(printed: str) -> str:
     """The log of an engine that was told not to optimise, and did not."""
     return "\n".join(line for line in printed.splitlines() if "pass [" not in line or "fuse" not in line)
@@ -35,6 +47,11 @@ def without_fusing(printed: str) -> str:
 def fused(printed: str) -> str:
     """The log of an engine that fused operators: without oneDNN, 3.3.1 has no pass that does."""
     return printed + "\n--- Running PIR pass [conv2d_bn_fuse_pass]"
+
+
+def with_tensorrt(printed: str) -> str:
+    """The log of an analysis that made an engine of TensorRT's."""
+    return printed + "\n---  detect a sub-graph with 5 nodes"
 
 
 MUTANTS = (
@@ -55,6 +72,53 @@ MUTANTS = (
         (Result(EXECUTE, within(put("true"), "describe", "summary", "memory_optim")),),
         ON,
         "memory_optim",
+    ),
+    Mutant("TensorRT on", READ_BACK, (told("tensorrt", True),), ON, "TensorRT"),
+    Mutant("TensorRT at work", DID_IT, (Printed(with_tensorrt),), LENET_ON, "nodes were given to TensorRT"),
+    Mutant("on a GPU", DEVICE, (told("device", "gpu"),), {"target": "dygraph"}, "device"),
+    Mutant(
+        "memory of a GPU", DEVICE, (Result(EXECUTE, remembering),), {"target": "jit"}, "memory of the device"
+    ),
+    Mutant(
+        "silently float16",
+        DEVICE,
+        (outputs(rounded),),
+        ON,
+        "coarser than float32",
+    ),
+    Mutant(
+        "bfloat16 ignored",
+        DEVICE,
+        (option(EXECUTE, drop="bfloat16"),),
+        {"target": "predictor-bf16"},
+        "coarser than float32",
+    ),
+    *(
+        Mutant(
+            "on a CPU",
+            DEVICE,
+            (option(EXECUTE, drop="device"),),
+            {"target": target},
+            "device",
+            needs="a GPU",
+        )
+        for target in ("predictor-gpu", "dygraph-gpu", "jit-gpu")
+    ),
+    Mutant(
+        "float16 ignored",
+        DEVICE,
+        (option(EXECUTE, drop="precision"),),
+        {"target": "predictor-gpu-fp16"},
+        "coarser than float32",
+        needs="a GPU",
+    ),
+    Mutant(
+        "TensorRT ignored",
+        DID_IT,
+        (option(EXECUTE, drop="tensorrt"),),
+        {"model": "lenet", "target": "predictor-gpu-tensorrt-fp16"},
+        "nodes were given to TensorRT",
+        needs="a GPU",
     ),
     Mutant("oneDNN off", READ_BACK, (option(EXECUTE, onednn=False),), ON, "oneDNN"),
     Mutant("oneDNN on", READ_BACK, (option(EXECUTE, onednn=True),), OFF, "oneDNN"),

@@ -1,9 +1,9 @@
 """Dynamic graph: the network's own Python code with a checkpoint's parameters.
 
-Options: ``dtype`` (``"float64"`` makes it the oracle) and ``storage`` (``"bfloat16"`` rounds
-parameters, inputs and every sublayer's output to that type, in float64 arithmetic: what
-storing in bfloat16 costs, with exact arithmetic in between). ``perturb`` moves parameters and
-inputs by that relative size (``draw``: which time).
+Options: ``dtype`` (``"float64"`` makes it the oracle) and ``storage`` (``"bfloat16"`` or ``"float16"``
+rounds parameters, inputs and every sublayer's output to that type, in float64 arithmetic: what
+storing in it costs, with exact arithmetic in between). ``perturb`` moves parameters and
+inputs by that relative size (``draw``: which time). ``device``: where the network is and runs.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
-from harness.worker import models, perturbation
+from harness.worker import devices, models, perturbation
 from harness.worker.model import ReferenceModel
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """Always: it is Paddle itself."""
-    return None
+    """It is Paddle itself, so wherever the device is there."""
+    return devices.missing(str(options.get("device", "cpu")))
 
 
 class Session:
@@ -28,36 +28,50 @@ class Session:
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.storage = options.get("storage")
         self.dtype = options.get("dtype", "float64" if self.storage else "float32")
-        self.net = models.network(model, files["params"], self.dtype)
+        self.device = str(options.get("device", "cpu"))
+        self.ran_on = ""
+        with devices.chosen(self.device):
+            self.net = models.network(model, files["params"], self.dtype)
         self.net.eval()
         self.perturb = float(options.get("perturb", 0.0))
         self.rng = np.random.default_rng(int(options.get("draw", 0)))
         if self.perturb:
             perturbation.move_network(self.net, self.perturb, self.rng)
         if self.storage:
+            self.round = ROUNDED[self.storage]
             for parameter in self.net.parameters():
-                parameter.set_value(round_to_bfloat16(parameter.numpy()))
+                parameter.set_value(self.round(parameter.numpy()))
             for layer in self.net.sublayers():
                 if not list(layer.children()):
-                    layer.register_forward_post_hook(_round_output)
+                    layer.register_forward_post_hook(self._round_output)
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
         """Outputs in eval mode, without gradients."""
         if self.perturb:
             feed = perturbation.move_feed(feed, self.perturb, self.rng)
         if self.storage:
-            feed = [round_to_bfloat16(a) if np.issubdtype(a.dtype, np.floating) else a for a in feed]
+            feed = [self.round(a) if np.issubdtype(a.dtype, np.floating) else a for a in feed]
         # What a network makes in its forward (zeros, say) is of the default type.
         paddle.set_default_dtype(self.dtype)
         try:
-            with paddle.no_grad():
-                return [t.numpy() for t in models.outputs_of(self.net(*models.tensors(feed, self.dtype)))]
+            with devices.chosen(self.device), paddle.no_grad():
+                outputs = models.outputs_of(self.net(*models.tensors(feed, self.dtype)))
+            self.ran_on = devices.of(outputs[0])
+            return [tensor.numpy() for tensor in outputs]
         finally:
             paddle.set_default_dtype("float32")
 
+    def _round_output(self, layer: Any, inputs: Any, output: Any) -> Any:
+        if isinstance(output, (list, tuple)):
+            return type(output)(self._round_output(layer, inputs, item) for item in output)
+        if not paddle.is_floating_point(output):
+            return output
+        return paddle.to_tensor(self.round(output.numpy()))
+
     def describe(self) -> Dict[str, Any]:
         return {
-            "device": str(paddle.get_device()),
+            "device": self.ran_on,
+            **devices.memory(self.device),
             "dtype": self.dtype,
             "parameter_dtypes": sorted({str(p.dtype).split(".")[-1] for p in self.net.parameters()}),
         }
@@ -73,9 +87,10 @@ def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
     return rounded.view("float32").astype(array.dtype).reshape(array.shape)
 
 
-def _round_output(layer: Any, inputs: Any, output: Any) -> Any:
-    if isinstance(output, (list, tuple)):
-        return type(output)(_round_output(layer, inputs, item) for item in output)
-    if not paddle.is_floating_point(output):
-        return output
-    return paddle.to_tensor(round_to_bfloat16(output.numpy()))
+def round_to_float16(array: np.ndarray) -> np.ndarray:
+    """Values rounded to the nearest float16 (ties to even), in the array's own dtype; infinite beyond."""
+    with np.errstate(over="ignore"):
+        return np.asarray(array).astype("float16").astype(array.dtype)
+
+
+ROUNDED = {"bfloat16": round_to_bfloat16, "float16": round_to_float16}

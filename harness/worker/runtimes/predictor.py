@@ -1,9 +1,10 @@
 """Paddle Inference in Python: `Config`, `create_predictor`, handles, `run`.
 
 Files: ``model`` and ``params`` (two files), or ``folder`` (older layout: ``__model__`` and one
-file per parameter). Options: ``device`` (``cpu`` or ``gpu``), ``onednn`` (true, false, absent:
-as the release has it), ``bfloat16``, ``int8`` (oneDNN's int8 kernels for what the program
-quantizes), ``tensorrt`` (``"int8"``), ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``.
+file per parameter). Options: ``device`` (``cpu``, ``gpu``, or the type of a custom device),
+``precision`` (``"fp16"``, of a GPU or custom device), ``tensorrt`` (its precision: ``"fp32"``, ``"fp16"``,
+``"int8"``), ``onednn`` (true, false, absent: as the release has it), ``bfloat16``, ``int8`` (oneDNN's int8
+kernels for what the program quantizes), ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``.
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
-import paddle
 from paddle.inference import Config, PrecisionType, create_predictor
 
+from harness.worker import devices
 from harness.worker.model import ReferenceModel
+
+PRECISIONS = {"fp32": PrecisionType.Float32, "fp16": PrecisionType.Half, "int8": PrecisionType.Int8}
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """GPU needs a CUDA build and a device; bfloat16 needs a processor that has it."""
-    if options.get("device") == "gpu":
-        if not paddle.is_compiled_with_cuda():
-            return f"Paddle {paddle.__version__} here is a CPU build: this target needs paddlepaddle-gpu"
-        if paddle.device.cuda.device_count() < 1:
-            return "this build of Paddle sees no GPU"
+    """The device must be there; bfloat16 needs a processor that has it."""
+    missing = devices.missing(str(options.get("device", "cpu")))
+    if missing:
+        return missing
     if options.get("bfloat16"):
         with open("/proc/cpuinfo") as file:
             flags = file.read().split()
@@ -43,23 +44,28 @@ def configure(files: Mapping[str, str], options: Mapping[str, Any]) -> Config:
         config = Config(files["model"], files["params"])
     else:
         config = Config(files["folder"])
-    if options.get("device") == "gpu":
-        config.enable_use_gpu(int(options.get("gpu_memory_mb", 256)), int(options.get("gpu_id", 0)))
+    device = str(options.get("device", "cpu"))
+    precision = PRECISIONS[options.get("precision", "fp32")]
+    if device == "gpu":
+        memory = int(options.get("gpu_memory_mb", 256))
+        config.enable_use_gpu(memory, int(options.get("gpu_id", 0)), precision)
     else:
         config.disable_gpu()
+        if device != "cpu":
+            config.enable_custom_device(device, 0, precision)
     if "onednn" in options:
         (config.enable_mkldnn if options["onednn"] else config.disable_mkldnn)()
     if options.get("bfloat16"):
         config.enable_mkldnn_bfloat16()
     if options.get("int8"):
         config.enable_mkldnn_int8()
-    if options.get("tensorrt") == "int8":
-        # The scales are in the program: no calibration.
+    if options.get("tensorrt"):
+        # The scales of int8 are in the program: no calibration.
         config.enable_tensorrt_engine(
             workspace_size=1 << 28,
             max_batch_size=int(options.get("max_batch", 256)),
             min_subgraph_size=1,
-            precision_mode=PrecisionType.Int8,
+            precision_mode=PRECISIONS[options["tensorrt"]],
             use_static=False,
             use_calib_mode=False,
         )
@@ -77,6 +83,7 @@ class Session:
     """A predictor; `clone()` gives another session on the same parameters."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        self.device = str(options.get("device", "cpu"))
         self.config = configure(files, options)
         self.in_memory = bool(options.get("in_memory"))
         self.predictor = create_predictor(self.config)
@@ -103,8 +110,11 @@ class Session:
     def describe(self) -> Dict[str, Any]:
         """What the configuration says it will do (read back, not what was asked)."""
         config = self.config
+        memory = devices.memory(self.device)
         return {
-            "device": "gpu" if config.use_gpu() else "cpu",
+            "device": self._used(memory),
+            **memory,
+            "tensorrt": bool(config.tensorrt_engine_enabled()),
             "onednn": bool(config.mkldnn_enabled()),
             "ir_optim": bool(config.ir_optim()),
             "threads": int(config.cpu_math_library_num_threads()),
@@ -113,6 +123,12 @@ class Session:
             "inputs": list(self.predictor.get_input_names()),
             "outputs": len(self.predictor.get_output_names()),
         }
+
+    def _used(self, memory: Mapping[str, float]) -> str:
+        """The device: of a custom one the configuration says nothing, but its memory does."""
+        if self.config.use_gpu():
+            return "gpu"
+        return self.device if memory.get("device_now_mib", 0.0) > 0 else "cpu"
 
     def close(self) -> None:
         self.predictor = None
