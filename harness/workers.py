@@ -97,7 +97,7 @@ class RemoteError(WorkerFailure):
 
 
 class WorkerCrash(WorkerFailure):
-    """The worker process, or one that it had started, died during the call; signal and log's tail are kept."""
+    """The worker process, or one that it had started, died in the call; signal and log's tail are kept."""
 
     outcome = "crash"
 

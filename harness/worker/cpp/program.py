@@ -35,11 +35,13 @@ def missing() -> Optional[str]:
     if official():
         return _missing_official()
     if not os.path.exists(os.path.join(PADDLE, "base", "libpaddle.so")):
-        return "Paddle here has no libpaddle.so: name the official inference library with PADDLE_INFERENCE_DIR"
+        return (
+            "Paddle here has no libpaddle.so: name the official inference library with PADDLE_INFERENCE_DIR"
+        )
     if _libpython() is None:
         return (
-            f"{sys.executable} has no shared libpython, which libpaddle.so needs outside of it: install it, or "
-            "name the official inference library with PADDLE_INFERENCE_DIR"
+            f"{sys.executable} has no shared libpython, which libpaddle.so needs outside of it: install it, "
+            "or name the official inference library with PADDLE_INFERENCE_DIR"
         )
     return None
 
@@ -67,8 +69,8 @@ def _missing_official() -> Optional[str]:
     own = str(getattr(paddle.version, "commit", ""))
     if commit and own and not (commit.startswith(own) or own.startswith(commit)):
         return (
-            f"PADDLE_INFERENCE_DIR holds another build (commit {commit}) than Paddle {paddle.__version__} here "
-            f"({own}): name the library of this release"
+            f"PADDLE_INFERENCE_DIR holds another build (commit {commit}) than Paddle {paddle.__version__} "
+            f"here ({own}): name the library of this release"
         )
     return None
 
@@ -76,7 +78,11 @@ def _missing_official() -> Optional[str]:
 def _libpython() -> Optional[str]:
     """The shared library of this interpreter."""
     version = "{}.{}".format(*sys.version_info)
-    names = [str(sysconfig.get_config_var("INSTSONAME")), f"libpython{version}.so.1.0", f"libpython{version}.so"]
+    names = [
+        str(sysconfig.get_config_var("INSTSONAME")),
+        f"libpython{version}.so.1.0",
+        f"libpython{version}.so",
+    ]
     library = str(sysconfig.get_config_var("LIBDIR"))
     folders = [library, os.path.join(library, str(sysconfig.get_config_var("MULTIARCH")))]
     folders.append(os.path.join(sys.base_prefix, "lib"))
@@ -114,7 +120,7 @@ def cache() -> str:
     return os.environ.get("HARNESS_PROGRAMS") or os.path.join(user, "paddle-conformance", "programs")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def build() -> str:
     """The program's path, compiled now unless it was before; two processes at once compile it once.
 
