@@ -7,7 +7,6 @@ import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -24,30 +23,25 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def reason(pool: WorkerPool, **env: str) -> Any:
-    """Why the runtime is not there in a worker with these variables."""
-    spec = pool.default.with_env(env)
-    found = pool.call("runtimes.available", spec=spec, runtime=CPP.runtime, options={})
-    pool.discard(spec)
-    return found
-
-
 def test_without_compiler_the_reason_says_so(pool: WorkerPool) -> None:
-    said = reason(pool, CXX="/no/such/compiler")
+    spec = pool.default.with_env({"CXX": "/no/such/compiler"})
+    said = pool.call("runtimes.available", spec=spec, runtime=CPP.runtime, options={})
+    pool.discard(spec)
     assert said.startswith("no C++ compiler: /no/such/compiler is not there")
 
 
-def test_folder_that_is_no_inference_library_is_a_reason(pool: WorkerPool, tmp_path: Path) -> None:
-    said = reason(pool, PADDLE_INFERENCE_DIR=str(tmp_path))
+def test_inference_library_that_is_none_or_another_build_is_a_reason(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    spec = pool.default.with_env({"PADDLE_INFERENCE_DIR": str(tmp_path)})
+    said = pool.call("cpp.program.missing", spec=spec)
     assert said.startswith("PADDLE_INFERENCE_DIR is no inference library")
-
-
-def test_inference_library_of_another_build_is_a_reason(pool: WorkerPool, tmp_path: Path) -> None:
     header = tmp_path / "paddle" / "include" / "paddle_inference_api.h"
     header.parent.mkdir(parents=True)
     header.touch()
     (tmp_path / "version.txt").write_text("GIT COMMIT ID: 4b6fba1\nWITH_MKL: ON\n")
-    said = reason(pool, PADDLE_INFERENCE_DIR=str(tmp_path))
+    said = pool.call("cpp.program.missing", spec=spec)
+    pool.discard(spec)
     assert said.startswith("PADDLE_INFERENCE_DIR holds another build (commit 4b6fba1) than Paddle")
 
 
@@ -100,7 +94,7 @@ def opened(lab: Lab) -> tuple[int, psutil.Process]:
         model="lenet",
         options={},
     )
-    (process,) = psutil.Process(worker.pid).children()
+    (process,) = (p for p in psutil.Process(worker.pid).children() if p.name().startswith("predictor-"))
     return int(session["session"]), process
 
 

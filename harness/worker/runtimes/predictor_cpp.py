@@ -53,9 +53,10 @@ class Session:
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.inputs = [spec.name for spec in model.inputs]
+        given = arguments(files, options)
         self.child = child.take()
         try:
-            self.told = self.child.open(arguments(files, options))
+            self.told = self.child.open(given)
         except child.Refused:
             child.give_back(self.child)
             raise
