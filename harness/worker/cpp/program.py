@@ -23,7 +23,7 @@ from typing import Any, Dict, List, Optional
 import paddle
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-SOURCES = ("predictor.cc", "npy.h", "paddle_inference.h")
+SOURCES = sorted(name for name in os.listdir(FOLDER) if name.endswith((".cc", ".h")))
 PADDLE = os.path.dirname(os.path.abspath(paddle.__file__))
 
 

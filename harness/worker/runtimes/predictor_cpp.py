@@ -75,7 +75,7 @@ class Session:
         rows = predictor.summary(self.told)
         return {
             "device": "gpu" if rows["use_gpu"] == "true" else "cpu",
-            "onednn": rows["enable_mkldnn"] == "true",
+            "onednn": (rows.get("enable_mkldnn") or rows.get("enable_onednn")) == "true",
             "ir_optim": rows["ir_optim"] == "true",
             "threads": int(rows["cpu_math_thread"]),
             "summary": rows,
