@@ -144,6 +144,22 @@ def test_by_hand(case: Case, lab: Lab, tmp_path: Path, model: str) -> None:
     case.exact("first values printed", f" {first}" in printed["out"], True)
 
 
+@pytest.mark.parametrize("model", ["lenet", "two_inputs"])
+def test_declared_inputs(case: Case, lab: Lab, model: str) -> None:
+    """The library says which type and shape each input was exported with."""
+    require(lab, CPP)
+    files = lab.files(PYTHON, model)
+    ended = by_hand(lab, ["--model", files["model"], "--params", files["params"], "--describe"])
+    case.exact("exit status", ended["status"], 0)
+    wanted = [
+        f"{name} takes {dtype} [{', '.join(str(-1 if size is None else size) for size in shape)}]"
+        for name, shape, dtype in lab.models[model].inputs
+    ]
+    case.exact(
+        "inputs", sorted(line for line in ended["out"].splitlines() if " takes " in line), sorted(wanted)
+    )
+
+
 @dataclass(frozen=True)
 class Refusal:
     """What is wrong, and what the program says of it (empty: what the Python predictor says)."""

@@ -186,6 +186,17 @@ MUTANTS = (
         BY_HAND,
         "first values printed",
     ),
+    mutant("dies of it", suite.test_declared_inputs, (told("status", -11),), BY_HAND, "exit status"),
+    mutant(
+        "runs instead", suite.test_declared_inputs, (line(lambda given: given[:-1]),), BY_HAND, "exit status"
+    ),
+    mutant(
+        "tells of another",
+        suite.test_declared_inputs,
+        (told("out", "x takes float32 [-1, 784]"),),
+        BY_HAND,
+        "inputs",
+    ),
     mutant("dies of it", suite.test_refusal, (told("status", -11),), TYPE, "exit status"),
     mutant(
         "ends as if nothing were",

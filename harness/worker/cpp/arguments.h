@@ -36,7 +36,7 @@ the runs:
   --warmup N            runs before those that are timed (default: 0)
   --repeat N            timed runs (default: 1): copying in, running, copying out
 the rest:
-  --describe            print configuration, inputs and outputs, and run nothing
+  --describe            print the library's version, inputs, outputs and configuration, and run nothing
   --serve               run what a program asks for on standard input (docs/cpp.md)
 
 exit status: 0 done; 1 the library or a file refused; 2 wrong arguments

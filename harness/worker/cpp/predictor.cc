@@ -40,7 +40,9 @@ int run_files(const Options& options) {
   for (const auto& [name, path] : options.inputs) feed.emplace_back(name, npy::read_file(path));
   Session session(options);
   if (options.describe) {
-    std::printf("%s", session.description().c_str());
+    std::printf("%s\n", session.description().c_str());
+    std::fflush(stdout);
+    std::printf("%s", session.declared().c_str());
     return 0;
   }
   Result result = session.run(feed, options.warmup, options.repeat);

@@ -94,16 +94,21 @@ class Session {
   std::string description() {
     std::ostringstream text;
     for (const std::string& line : lines(paddle_infer::GetVersion())) text << "library " << line << "\n";
-    const auto types = predictor_->GetInputTypes();
-    const auto shapes = predictor_->GetInputTensorShape();
-    for (const std::string& name : predictor_->GetInputNames()) {
-      const std::vector<int64_t> shape = shapes.count(name) ? shapes.at(name) : std::vector<int64_t>();
-      text << "input " << name << ": "
-           << (types.count(name) ? npy::dtype(types.at(name)).name : "of unknown type") << " "
-           << npy::text(std::vector<int>(shape.begin(), shape.end())) << "\n";
-    }
+    for (const std::string& name : predictor_->GetInputNames()) text << "input " << name << "\n";
     for (const std::string& name : predictor_->GetOutputNames()) text << "output " << name << "\n";
     text << config_.Summary();
+    return text.str();
+  }
+
+  // Type and shape of each input as the program declares them. Not part of the description: some releases
+  // cannot tell, and end the process over it.
+  std::string declared() {
+    std::ostringstream text;
+    const auto types = predictor_->GetInputTypes();
+    for (const auto& [name, shape] : predictor_->GetInputTensorShape()) {
+      text << name << " takes " << (types.count(name) ? npy::dtype(types.at(name)).name : "any type") << " "
+           << npy::text(std::vector<int>(shape.begin(), shape.end())) << "\n";
+    }
     return text.str();
   }
 

@@ -79,7 +79,7 @@ class Session:
             "ir_optim": rows["ir_optim"] == "true",
             "threads": int(rows["cpu_math_thread"]),
             "summary": rows,
-            "inputs": [rest.split(": ")[0] for word, rest in words if word == "input"],
+            "inputs": [rest for word, rest in words if word == "input"],
             "outputs": sum(word == "output" for word, _ in words),
             "library": [rest for word, rest in words if word == "library"],
         }
