@@ -74,7 +74,7 @@ class RemoteError(WorkerFailure):
 
 
 class WorkerCrash(WorkerFailure):
-    """The worker process died during the call; signal and the log's tail are kept."""
+    """The worker process, or one that it had started, died in the call; signal and log's tail are kept."""
 
     outcome = "crash"
 
@@ -129,7 +129,7 @@ class Worker:
         On another host, files that an execution reads are carried there first.
 
         Raises:
-            RemoteError: it raised. WorkerCrash: the process died.
+            RemoteError: it raised. WorkerCrash: the process died, or one that it had started.
             WorkerTimeout: no answer after ``deadline`` seconds; the process was killed.
         """
         self._process.fetch_log()
@@ -147,9 +147,13 @@ class Worker:
             raise WorkerCrash(name, self._died()) from None
         self.heard.update(answer.get("warnings", ()))
         if "raised" in answer:
-            raise RemoteError(
-                name, self._failure(answer["raised"], answer["message"], traceback=answer["traceback"])
+            failure = self._failure(
+                answer["raised"],
+                answer["message"],
+                traceback=answer["traceback"],
+                signal=answer.get("died", ""),
             )
+            raise (WorkerCrash if "died" in answer else RemoteError)(name, failure)
         return answer["ok"]
 
     def printed(self) -> str:

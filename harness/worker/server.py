@@ -12,6 +12,7 @@ import traceback
 import warnings
 from typing import Any, Dict, Iterator
 
+from harness.worker.children import ChildDied
 from harness.worker.wire import pack, unpack
 
 PLACE = re.compile(r"(?:/[\w.@+-]+)+/([\w.@+-]+)(?::\d+)?")
@@ -25,7 +26,8 @@ def serve(channel: Any) -> None:
 
     A request may bring news: ``models`` of the user's, and the ``memory`` this process may take.
     Answers ``{"ok": result}``, or ``{"raised": type, "message", "traceback"}``, packed; in both
-    ``warnings`` are the Python warnings of the call.
+    ``warnings`` are the Python warnings of the call. ``died`` beside ``raised``: a process that the call
+    had started ended; the signal's name.
     """
     channel.send({"pid": os.getpid()})
     for message in channel:
@@ -39,14 +41,15 @@ def serve(channel: Any) -> None:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # whatever Paddle raised is the answer
-            message = pack(
-                {
-                    "raised": type(error).__name__,
-                    "message": str(error).strip() or repr(error),
-                    "traceback": traceback.format_exc(),
-                    "warnings": list(heard),
-                }
-            )
+            answer = {
+                "raised": type(error).__name__,
+                "message": str(error).strip() or repr(error),
+                "traceback": traceback.format_exc(),
+                "warnings": list(heard),
+            }
+            if isinstance(error, ChildDied):
+                answer["died"] = error.signal
+            message = pack(answer)
         sys.stdout.flush()
         sys.stderr.flush()
         channel.send(message)

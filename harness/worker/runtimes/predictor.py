@@ -119,7 +119,7 @@ class Session:
             "ir_optim": bool(config.ir_optim()),
             "threads": int(config.cpu_math_library_num_threads()),
             # The summary of a model from memory prints its bytes, which are no text.
-            "summary": {} if self.in_memory else _summary(config),
+            "summary": {} if self.in_memory else summary(config.summary()),
             "inputs": list(self.predictor.get_input_names()),
             "outputs": len(self.predictor.get_output_names()),
         }
@@ -135,6 +135,7 @@ class Session:
         self.config = None
 
 
-def _summary(config: Config) -> Dict[str, str]:
-    rows = (line.strip("|").split("|") for line in config.summary().splitlines() if line.startswith("|"))
+def summary(text: str) -> Dict[str, str]:
+    """Option and value of each row of the table that `Config.summary` draws."""
+    rows = (line.strip("|").split("|") for line in text.splitlines() if line.startswith("|"))
     return {cells[0].strip(): cells[1].strip() for cells in rows if len(cells) == 2}
