@@ -238,7 +238,7 @@ class Lab:
         if target.runtime == "dygraph":
             return {"params": self.artifact("checkpoint", model, target.profile).file("model.pdparams")}
         if self._converted.get(target.runtime):
-            made = self.artifact(self._converted[target.runtime], model, self._exported_in(target))
+            made = self.conversion(target, model)
             return {name: made.file(file) for name, file in made.values["files"].items()}
         if layout == "separate":
             folder = self.artifact("separate", model, target.profile).file("separate_persistables")
@@ -260,6 +260,10 @@ class Lab:
             else artifact.file("inference_model", "model.pdiparams"),
             "model": artifact.file(str(program)),
         }
+
+    def conversion(self, target: Target, model: str) -> Artifact:
+        """What the recipe of the target's runtime converted, which reads no export of Paddle's; as :meth:`artifact`."""
+        return self.artifact(self._converted[target.runtime], model, self._exported_in(target))
 
     def _exported_in(self, target: Target) -> str:
         """The profile whose export the target's runtime reads; '' for the run's own."""

@@ -1,6 +1,6 @@
 """Paddle Lite: what `opt` converted for x86, run by Paddle Lite's own Python interface.
 
-Files: ``model`` (``.nb``) and ``about`` (what its conversion says of itself). Options: ``python``, an
+Files: ``model`` (``.nb``) and, where there is one, ``about`` (what its conversion says of itself). Options: ``python``, an
 interpreter that has paddlelite; the near side fills it in.
 """
 
@@ -47,8 +47,10 @@ class Session:
         except BaseException:
             self.close()
             raise
-        with open(files["about"]) as file:
-            self.about = json.load(file)
+        self.about: Dict[str, Any] = {}
+        if "about" in files:
+            with open(files["about"]) as file:
+                self.about = json.load(file)
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
         """One run of the feed.
