@@ -24,10 +24,8 @@ SHARE = 0.8
 
 TARGET = "paddle-lite"
 
-FLOWS = (
-    "qat-config", "ptq-config", "prune-config", "ptq-static-hist", "qat-static",
-)  # fmt: skip
-"""Document 004's own three, and documents 000's and 001's."""
+FLOWS = ("ptq-config", "prune-config", "ptq-static-hist", "qat-static")
+"""Of document 004, beside its quantization-aware training, and of documents 000 and 001."""
 
 ASKED = {
     "version": (["--version"], True, "v2."),
@@ -72,19 +70,16 @@ def test_converts_and_agrees(case: Case, lab: Lab, model: str) -> None:
     close_runs(case, "x86, ", got.outputs, lab.oracle(model, feeds), lab.yardsticks(model, feeds))
 
 
-@pytest.mark.claims("004-lite")
-@pytest.mark.flows(names=FLOWS)
-def test_compressed_model(
-    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
-) -> None:
-    """A compressed model, exported, converts for x86 and for arm and chooses the predictor's classes."""
-    target = lite(lab)
-    subject = Subject(case, lab, run_session, model, flow)
+def compare_compressed(case: Case, lab: Lab, subject: Subject, tmp_path: Path) -> None:
+    """Conversions of a compressed model for both processors, and the classes that the x86 one chooses."""
+    target = lab.targets[TARGET]
     files = subject.files()
     for name in ("x86", "arm"):
         done = lab.pool.call(
             "lite.convert",
-            **lab.options(target) | {"program": files["model"], "params": files["params"]},
+            **lab.options(target),
+            program=files["model"],
+            params=files["params"],
             target=name,
             out=str(tmp_path / name),
         )
@@ -92,9 +87,31 @@ def test_compressed_model(
         case.at_least(f"{name}: bytes", done["bytes"], 1)
     feeds, _ = subject.digits()
     expected = logits(subject.run(subject.target(PLAIN), feeds).outputs)
-    got = logits(lab.execute(target, model, feeds, files={"model": str(tmp_path / "x86.nb")}).outputs)
+    converted = {"model": str(tmp_path / "x86.nb")}
+    got = logits(lab.execute(target, subject.model, feeds, files=converted).outputs)
     case.exact("values that are no numbers", int((~np.isfinite(got)).sum()), 0)
     case.at_least("share of digits with the predictor's class", agreement(got, expected), SAME_CLASS)
+
+
+@pytest.mark.claims("004-lite")
+@pytest.mark.flows(names=("qat-config",))
+def test_quantized_model(
+    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
+) -> None:
+    """Document 004's quantized model converts for x86 and for arm and chooses the predictor's classes."""
+    lite(lab)
+    compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
+
+
+@pytest.mark.claims("004-lite")
+@pytest.mark.full
+@pytest.mark.flows(names=FLOWS)
+def test_compressed_model(
+    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
+) -> None:
+    """So does a model that was quantized in another way, or pruned."""
+    lite(lab)
+    compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
 
 
 @pytest.mark.claims("004-lite")
