@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ KILLED = PER_EPOCH + 2
 
 ORDERS = (0, 1, 7, 30)
 """Orders of the rows inside a batch: float32 sums of the one process that differ by rounding alone."""
+
+FAILED = re.compile(r"Container rank \d+ status failed")
 
 GPUS = {
     "as written": {"CUDA_VISIBLE_DEVICES": "0,1,2,3"},
@@ -59,6 +62,11 @@ def mean_loss(ranks: list[dict[str, Any]]) -> np.ndarray:
     return np.mean([rank["losses"].astype("float64") for rank in ranks], axis=0)
 
 
+def parameters(state: dict[str, Any]) -> dict[str, Any]:
+    """Those of a state: Paddle 2.6's optimizer shows what it has loaded only after its first step."""
+    return {name: value for name, value in state.items() if name.startswith("network/")}
+
+
 def compare_training(case: Case, lab: Lab, what: str, got: dict[str, Any], optimizer: str, first: int) -> None:
     """A loss curve from step ``first`` on and the final state, against the float64 training of one process.
 
@@ -88,7 +96,7 @@ def test_ranks_agree(case: Case, lab: Lab, backend: str) -> None:
     shares = np.concatenate([rank["rows"] for rank in done["ranks"]], axis=1)
     case.bitwise("rows of each batch", np.sort(shares), np.sort(one["rows"]))
     first, *others = done["ranks"]
-    bitwise_all(case, "start of rank 0", first["start"], one["start"])
+    bitwise_all(case, "start of rank 0", parameters(first["start"]), parameters(one["start"]))
     for number, rank in enumerate(others, 1):
         for moment in ("start", HALF, LAST):
             bitwise_all(case, f"rank {number}, {moment}", rank[moment], first[moment])
@@ -104,7 +112,7 @@ def test_loss_curve(case: Case, lab: Lab, backend: str, optimizer: str) -> None:
     losses = mean_loss(done["ranks"])
     case.measures["loss_curve"] = losses.tolist()
     case.exact("steps", len(losses), 2 * PER_EPOCH)
-    case.at_most("mean loss of the last four steps", float(losses[-4:].mean()), 0.9 * float(losses[:4].mean()))
+    case.at_most("mean loss of the last four steps", float(losses[-4:].mean()), 0.8 * float(losses[:4].mean()))
     state = done["ranks"][0][LAST]
     compare_training(case, lab, "two processes", {"losses": losses, LAST: state}, optimizer, 0)
 
@@ -129,7 +137,7 @@ def test_resume_in_two(case: Case, lab: Lab) -> None:
     resumed = job(lab, {"resume": str(whole["folder"] / HALF)})
     case.exact("statuses", resumed["statuses"], [0])
     for number, (got, expected) in enumerate(zip(resumed["ranks"], whole["ranks"], strict=True)):
-        bitwise_all(case, f"rank {number}, start", got["start"], expected[HALF])
+        bitwise_all(case, f"rank {number}, start", parameters(got["start"]), parameters(expected[HALF]))
         case.bitwise(f"rank {number}: losses", got["losses"], expected["losses"][PER_EPOCH:])
         bitwise_all(case, f"rank {number}, end", got[LAST], expected[LAST])
 
@@ -141,7 +149,7 @@ def test_resume_in_one(case: Case, lab: Lab) -> None:
     # Rank 1 did not write the file: what it held is what the file must hold.
     bitwise_all(case, "checkpoint", whole["checkpoints"][HALF], whole["ranks"][1][HALF])
     resumed = alone(lab, resume=str(whole["folder"] / HALF))
-    bitwise_all(case, "start", resumed["start"], whole["ranks"][0][HALF])
+    bitwise_all(case, "start", parameters(resumed["start"]), parameters(whole["ranks"][0][HALF]))
     compare_training(case, lab, "one process", resumed, "Momentum", PER_EPOCH)
 
 
@@ -152,16 +160,19 @@ def test_killed_rank(case: Case, lab: Lab) -> None:
     case.exact("ended", done["ended"], "by itself")
     case.exact("status of success", done["statuses"] == [0], False)
     case.exact("processes left running", done["left"], 0)
-    case.exact("the launcher says that a rank failed", "Container failed" in done["printed"], True)
-    survivor = done["logs"][0] if done["logs"] else ""
-    case.exact("rank 0's log tells of the lost connection", "Connection" in survivor, True)
+    # Which of the two it names depends on whether the other one notices before the launcher looks.
+    named = FAILED.search(done["printed"])
+    case.exact("the launcher names a rank that failed", named is not None, True)
+    case.measures["named"] = named[0] if named else ""
     case.exact("checkpoints", list(done["checkpoints"]), [HALF])
     whole = stored(lab)
     bitwise_all(case, "checkpoint", done["checkpoints"].get(HALF, {}), whole["checkpoints"][HALF])
     case.measures["seconds_to_the_end"] = done["seconds"]
 
 
-@pytest.mark.parametrize("exported", GPUS)
+@pytest.mark.parametrize(
+    "exported", ["without the export", pytest.param("as written", marks=pytest.mark.full)]
+)
 def test_gpus_that_are_not_there(case: Case, lab: Lab, exported: str) -> None:
     """The document's `--gpus="0,1,2,3"` on a machine without them ends with a sentence that says so."""
     if lab.environment["paddle"]["devices"] >= 4:

@@ -21,13 +21,15 @@ from harness.worker import models
 from harness.worker.digits import Digits
 from harness.worker.states import flatten
 
+RATES = {"SGD": 0.05, "Momentum": 0.02}
+"""Learning rates, by optimizer."""
+
 DEFAULTS: Mapping[str, Any] = {
     "model": "lenet",
     "examples": 512,
     "batch": 64,
     "epochs": 2,
     "optimizer": "Momentum",
-    "learning_rate": 0.02,
     "resume": "",
     "dtype": "float32",
     "device": "cpu",
@@ -126,7 +128,7 @@ def _start(config: Mapping[str, Any], rank: int) -> Tuple[Any, Any, int]:
             parameter.set_value(parameter * 0.5)
     more = {"momentum": 0.9} if config["optimizer"] == "Momentum" else {}
     optimizer = getattr(paddle.optimizer, config["optimizer"])(
-        learning_rate=config["learning_rate"], parameters=net.parameters(), **more
+        learning_rate=RATES[config["optimizer"]], parameters=net.parameters(), **more
     )
     if not config["resume"]:
         return net, optimizer, 0
