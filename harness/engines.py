@@ -1,4 +1,4 @@
-"""The engines that a run's runtimes and recipes need beside Paddle: their interpreters, when first asked for."""
+"""The engines that runtimes and recipes need beside Paddle: their interpreters, when first asked for."""
 
 from __future__ import annotations
 

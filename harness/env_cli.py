@@ -71,7 +71,9 @@ def list_(
 
 @app.command("make")
 def make(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC…", help="3.3.1, 3.0.0..3.3.1, all, a wheel, an engine, …")],
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC…", help="3.3.1, 3.0.0..3.3.1, all, a wheel, an engine, …")
+    ],
     folder: Folder = "",
     check: Annotated[
         bool, typer.Option("--check", help="Import Paddle in those that are there, and compare every file.")

@@ -22,7 +22,7 @@ Status = Literal["made", "not made", "outdated", "broken"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A known release or engine, or something that was made. ``outdated`` is of other requirements than today's."""
+    """A known release or engine, or something made. ``outdated`` is of other requirements than today's."""
 
     name: str
     python: str
@@ -71,9 +71,7 @@ def _row(path: Path, like: Release, current: bool) -> Row:
     recipe = manifest.recipe
     note = wrong or recipe.index
     profiles = () if recipe.kind == engines.KIND else like.profiles
-    return Row(
-        recipe.label, recipe.minor, profiles, status, manifest.size, manifest.made, str(path), note
-    )
+    return Row(recipe.label, recipe.minor, profiles, status, manifest.size, manifest.made, str(path), note)
 
 
 def removable(texts: Iterable[str], root: Path) -> list[Path]:

@@ -45,7 +45,7 @@ def packed(arrays: List[np.ndarray]) -> bytes:
 def unpacked(body: bytes) -> List[np.ndarray]:
     """Arrays of the bytes of an ``.npz``."""
     with np.load(io.BytesIO(body), allow_pickle=False) as file:
-        return [file["arr_%d" % index] for index in range(len(file.files))]
+        return [file[f"arr_{index}"] for index in range(len(file.files))]
 
 
 def main(path: str) -> None:
@@ -59,12 +59,12 @@ def main(path: str) -> None:
         config.set_model_from_file(path)
         predictor = lite.create_paddle_predictor(config)
     except Exception as error:
-        send(wire, b"e", ("%s: %s" % (type(error).__name__, error)).encode())
+        send(wire, b"e", f"{type(error).__name__}: {error}".encode())
         return
     names = list(predictor.get_input_names())
     told = {
         "version": predictor.get_version(),
-        "python": "%d.%d.%d" % sys.version_info[:3],
+        "python": ".".join(map(str, sys.version_info[:3])),
         "inputs": names,
         "outputs": list(predictor.get_output_names()),
     }
@@ -76,7 +76,7 @@ def main(path: str) -> None:
         try:
             send(wire, b"a", packed(run(predictor, unpacked(message[1]))))
         except Exception as error:
-            send(wire, b"e", ("%s: %s" % (type(error).__name__, error)).encode())
+            send(wire, b"e", f"{type(error).__name__}: {error}".encode())
 
 
 def run(predictor: Any, feed: List[np.ndarray]) -> List[np.ndarray]:

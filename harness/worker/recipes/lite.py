@@ -10,6 +10,7 @@ from harness.worker import lite as tool
 from harness.worker.recipes import Job, recipe
 from harness.worker.recipes.inference_formats import program_file
 
+PIR = "FLAGS_enable_pir_api"
 BRIDGE = "exported under FLAGS_enable_pir_api=0 for its `.pdmodel`: `opt` reads no `.json`"
 
 
@@ -42,7 +43,7 @@ def lite(job: Job) -> Dict[str, Any]:
             "verdict": (asked["printed"].strip().splitlines() or [""])[-1],
         }
     # Paddle 2 writes a .pdmodel in any case, and a model of the user's may be one.
-    bridged = os.environ.get("FLAGS_enable_pir_api") == "0" and program.endswith(".pdmodel")
+    bridged = os.environ.get(PIR) == "0" and program.endswith(".pdmodel")
     about = {"bridge": BRIDGE if bridged else "", "opt": tool.version(python)}
     with open(job.path("about.json"), "w") as file:
         json.dump(about, file)

@@ -6,8 +6,8 @@ A runtime module defines ``available(options) -> reason | None`` and a class ``S
 it reads, if that is not a Paddle export: its ``values["files"]`` are the files by the names that the
 session knows them by, relative to the artifact. ``PROFILE`` names the profile whose export that recipe
 needs, and ``ENGINE`` an environment of ``harness/engines.toml``: its interpreter is the option
-``python`` of the runtime and the parameter ``engine_python`` of the recipe. A module imports its engine where it is used, so that
-one that is missing is a reason and not an error.
+``python`` of the runtime and the parameter ``engine_python`` of the recipe. A module imports its engine
+where it is used, so that one that is missing is a reason and not an error.
 """
 
 from __future__ import annotations

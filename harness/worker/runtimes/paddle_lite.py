@@ -1,11 +1,12 @@
 """Paddle Lite: what `opt` converted for x86, run by Paddle Lite's own Python interface.
 
-Files: ``model`` (``.nb``) and, where there is one, ``about`` (what its conversion says of itself). Options: ``python``, an
-interpreter that has paddlelite; the near side fills it in.
+Files: ``model`` (``.nb``) and, where there is one, ``about`` (what its conversion says of itself).
+Options: ``python``, an interpreter that has paddlelite; the near side fills it in.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -64,12 +65,10 @@ class Session:
             raise ValueError(f"the predictor's inputs are {names}, the model's {self.inputs}")
         by_name = dict(zip(self.inputs, feed))
         assert self.process.stdin is not None
-        try:
-            lite_session.send(
-                self.process.stdin, b"a", lite_session.packed([by_name[name] for name in names])
-            )
-        except BrokenPipeError:
-            pass  # it died: the answer that does not come tells how
+        # Where it has died, the answer that does not come tells how.
+        with contextlib.suppress(BrokenPipeError):
+            body = lite_session.packed([by_name[name] for name in names])
+            lite_session.send(self.process.stdin, b"a", body)
         return lite_session.unpacked(self._answer(b"a"))
 
     def _answer(self, wanted: bytes) -> bytes:
@@ -89,8 +88,6 @@ class Session:
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass
         self.process.wait()
