@@ -262,7 +262,7 @@ class Lab:
         }
 
     def conversion(self, target: Target, model: str) -> Artifact:
-        """What was converted for the target's runtime, which reads no export of Paddle's; as :meth:`artifact`."""
+        """What was converted for a runtime that reads no export of Paddle's; as :meth:`artifact`."""
         return self.artifact(self._converted[target.runtime], model, self._exported_in(target))
 
     def _exported_in(self, target: Target) -> str:

@@ -12,20 +12,20 @@ import json
 import os
 import struct
 import sys
-from typing import Any, BinaryIO, List, Optional, Tuple
+from typing import IO, Any, List, Optional, Tuple
 
 import numpy as np
 
 HEAD = struct.Struct("<cQ")
 
 
-def send(wire: BinaryIO, kind: bytes, body: bytes) -> None:
+def send(wire: IO[bytes], kind: bytes, body: bytes) -> None:
     """One message."""
     wire.write(HEAD.pack(kind, len(body)) + body)
     wire.flush()
 
 
-def receive(wire: BinaryIO) -> Optional[Tuple[bytes, bytes]]:
+def receive(wire: IO[bytes]) -> Optional[Tuple[bytes, bytes]]:
     """The next message, or None at the end."""
     head = wire.read(HEAD.size)
     if len(head) < HEAD.size:
