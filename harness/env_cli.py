@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import environments
-from harness.environments import inventory, managed
+from harness.environments import engines, inventory, managed
 from harness.environments.manifest import entries
 from harness.errors import HarnessError, UsageError
 
@@ -71,14 +71,16 @@ def list_(
 
 @app.command("make")
 def make(
-    specs: Annotated[list[str], typer.Argument(metavar="SPEC…", help="3.3.1, 3.0.0..3.3.1, all, a wheel, …")],
+    specs: Annotated[
+        list[str], typer.Argument(metavar="SPEC…", help="3.3.1, 3.0.0..3.3.1, all, a wheel, an engine, …")
+    ],
     folder: Folder = "",
     check: Annotated[
         bool, typer.Option("--check", help="Import Paddle in those that are there, and compare every file.")
     ] = False,
 ) -> None:
     """Make environments that are missing or broken; the interpreter of each is printed."""
-    wanted = [spec for text in specs for spec in environments.parse(text)]
+    wanted = [spec for text in specs for spec in engines.named(text) or environments.parse(text)]
     failed: list[HarnessError] = []
     for end in environments.make_each(wanted, _folder(folder), _say, check):
         if isinstance(end, HarnessError):

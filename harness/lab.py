@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness import compare
 from harness.artifacts import Artifact, Store, key_of
+from harness.engines import Engines
 from harness.errors import HarnessError, NotApplicable
 from harness.model_files import UserModel, copy_deployed
 from harness.models import FlowInfo, ModelInfo, RecipeInfo, source_digest, user_info
@@ -78,6 +79,7 @@ class Lab:
         self.recipes = {
             info["name"]: msgspec.convert(info, RecipeInfo) for info in pool.call("recipes.catalog")
         }
+        self.engines = Engines(pool)
         self.first_runs = FirstRuns(pool, unique(user_models, self.models), limits or Limits())
         self.models.update({model.name: user_info(model) for model in user_models})
 
@@ -95,13 +97,25 @@ class Lab:
         spec = self.pool.default.with_env({**(target.env if target else {}), **env})
         return spec.at(target.interpreter) if target else spec
 
+    def options(self, target: Target) -> dict[str, Any]:
+        """What the target's runtime is given: its options, and the interpreter of an engine of its own.
+
+        Raises:
+            NotApplicable: that engine's environment cannot be made here.
+        """
+        return {**target.options, **self.engines.options(target.runtime)}
+
     def not_applicable(self, target: Target) -> str | None:
         """Why the target cannot run in this environment, or None.
 
         Raises:
             HarnessError: its interpreter is on another host, and no Paddle answers there.
         """
-        return unavailable(self.pool, target, self.environment, self.where(target))
+        refusal = self.engines.refusal(target.runtime)
+        if refusal:
+            return refusal
+        told = msgspec.structs.replace(target, options=self.options(target))
+        return unavailable(self.pool, told, self.environment, self.where(target))
 
     def where(self, target: Target) -> dict[str, Any]:
         """The environment of a target that has an interpreter of its own, as that describes itself; else {}.
@@ -180,6 +194,7 @@ class Lab:
             "cpu": self.environment["cpu"]["model"],
             "profile": (profile or self.profile) if self.recipes[recipe].graph else "",
             "digits": self.dataset["digest"],
+            **self.engines.origin(recipe),
         }
         env = LEGACY_IR if profile == "legacy-ir" else {}
         spec = self.pool.default.with_env(env)
@@ -200,7 +215,7 @@ class Lab:
                 out=str(folder),
                 inputs={name: str(artifact.path) for name, artifact in needs.items()},
                 digits=str(self.digits),
-                parameters=parameters,
+                parameters={**parameters, **self.engines.parameters(recipe)},
             )
             return values
 
@@ -253,7 +268,7 @@ class Lab:
         if target.runtime == "dygraph":
             return {"params": self.artifact("checkpoint", model, target.profile).file("model.pdparams")}
         if self._converted.get(target.runtime):
-            made = self.artifact(self._converted[target.runtime], model, target.profile)
+            made = self.conversion(target, model)
             return {name: made.file(file) for name, file in made.values["files"].items()}
         if layout == "separate":
             folder = self.artifact("separate", model, target.profile).file("separate_persistables")
@@ -276,15 +291,26 @@ class Lab:
             "model": artifact.file(str(program)),
         }
 
+    def conversion(self, target: Target, model: str) -> Artifact:
+        """What was converted for a runtime that reads no export of Paddle's; as :meth:`artifact`."""
+        return self.artifact(self._converted[target.runtime], model, self._exported_in(target))
+
+    def _exported_in(self, target: Target) -> str:
+        """The profile whose export the target's runtime reads; '' for the run's own."""
+        profile = target.profile or self.engines.profile(target.runtime)
+        return "" if profile == self.profile else profile
+
     def _deployed_files(self, target: Target, model: str, layout: str) -> dict[str, str]:
         """The files of a deployed model with a file per parameter; {} for one with combined parameters."""
         user = self.first_runs.models[model]
         if target.runtime == "dygraph":
             raise NotApplicable(f"{model} is deployed: it has no network for the dynamic graph")
-        if user.path.endswith(".json") and target.profile == "legacy-ir":
+        if user.path.endswith(".json") and self._exported_in(target) == "legacy-ir":
             raise NotApplicable(f"{model} is a .json program, which legacy IR does not read")
         if user.parameter_file:
             return {}
+        if self._converted.get(target.runtime):
+            raise NotApplicable(f"{model} has a file for each parameter: {target.name} needs combined ones")
         if layout not in ("combined", "separate") or target.options.get("in_memory"):
             raise NotApplicable(f"{model} has a file for each parameter, and no combined ones")
         program = Path(user.path).name
@@ -322,7 +348,7 @@ class Lab:
             runtime=target.runtime,
             files=dict(files),
             model=model,
-            options=target.options,
+            options=self.options(target),
             feeds=[list(feed) for feed in feeds],
         )
         return Execution(printed=worker.printed(), **result)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from harness.environments import managed, uv
+from harness.environments import engines, managed, uv
 from harness.environments.managed import Say
 from harness.environments.manifest import default_folder
 from harness.environments.plan import plan
@@ -122,7 +122,7 @@ def _one(spec: Spec, root: Path, say: Say | None, check: bool) -> Environment:
         if wrong:
             raise HarnessError(f"{spec.path}: {wrong}")
         return Environment(name_of(spec.path) + suffix, spec.asked, spec.path, spec.profile, managed=False)
-    wanted = plan(spec, root)
+    wanted = engines.plan(engines.engines()[spec.asked]) if spec.kind == "engine" else plan(spec, root)
     done = managed.get_or_make(root, wanted, check, say)
     return Environment(
         name=wanted.recipe.label + suffix,

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from packaging.utils import canonicalize_name
 
-from harness.environments import managed
+from harness.environments import engines, managed
 from harness.environments.index import without_password
 from harness.environments.manifest import Recipe, entries, read
 from harness.environments.plan import plan
@@ -22,7 +22,7 @@ Status = Literal["made", "not made", "outdated", "broken"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A known release, or something that was made. ``outdated`` is of other requirements than today's."""
+    """A known release or engine, or something made. ``outdated`` is of other requirements than today's."""
 
     name: str
     python: str
@@ -37,7 +37,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows(root: Path) -> list[Row]:
-    """The known releases, oldest first, then what else lies in the folder."""
+    """The known releases, oldest first, then the engines, then what else lies in the folder."""
     there = [(path, manifest.recipe if manifest else None) for path, manifest in entries(root)]
     found: list[Row] = []
     for release in releases().values():
@@ -51,6 +51,10 @@ def rows(root: Path) -> list[Row]:
         for path, made in there:
             if made is not None and made.kind == "release" and made.version == release.version:
                 found.append(_row(path, release, current=made.requirements == recipe.requirements))
+    for engine in engines.engines().values():
+        if not any(made and (made.kind, made.label) == (engines.KIND, engine.label) for _, made in there):
+            minor = engine.python.strip("=*.")
+            found.append(Row(engine.label, minor, (), "not made", note=f"harness env make {engine.name}"))
     shown = {row.path for row in found}
     for path, made in there:
         if str(path) not in shown:
@@ -66,9 +70,8 @@ def _row(path: Path, like: Release, current: bool) -> Row:
         return Row(path.name, "", (), status, path=str(path), note=wrong)
     recipe = manifest.recipe
     note = wrong or recipe.index
-    return Row(
-        recipe.label, recipe.minor, like.profiles, status, manifest.size, manifest.made, str(path), note
-    )
+    profiles = () if recipe.kind == engines.KIND else like.profiles
+    return Row(recipe.label, recipe.minor, profiles, status, manifest.size, manifest.made, str(path), note)
 
 
 def removable(texts: Iterable[str], root: Path) -> list[Path]:
@@ -86,7 +89,7 @@ def removable(texts: Iterable[str], root: Path) -> list[Path]:
         if by_path or labels:
             found += by_path or labels
             continue
-        for spec in parse(text):
+        for spec in engines.named(text) or parse(text):
             if spec.kind == "interpreter":
                 raise UsageError(
                     f"{text} was not made by this harness, so it is not removed: `harness env list` shows "
@@ -101,6 +104,8 @@ def _is_of(recipe: Recipe, spec: Spec) -> bool:
         return False
     if spec.kind == "release":
         return recipe.version == spec.version
+    if spec.kind == engines.KIND:
+        return recipe.label == engines.engines()[spec.asked].label
     if spec.kind == "wheel":
         return recipe.requirements[0].endswith(Path(spec.path).as_uri())
     package = canonicalize_name(recipe.package)

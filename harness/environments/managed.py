@@ -26,7 +26,7 @@ from harness.probe import NoAnswer
 from harness.probe import ask as ask_python
 
 PART, GONE = ".part-", ".gone-"
-COMPILED = ("paddle", "numpy", "paddleslim")
+COMPILED = ("paddle", "numpy", "paddleslim", "paddlelite")
 """Compiled at once: a worker that may not write bytecode would otherwise start three times as slowly.
 What `import paddle` takes from elsewhere is compiled by the check that imports it."""
 
@@ -59,11 +59,18 @@ def fault(path: Path, deep: bool = False) -> str:
     if not os.access(python, os.X_OK):
         return f"its interpreter {os.path.realpath(python)} is gone"
     wrong = installed.fault(site_packages(path, manifest.recipe.minor), manifest.packages, deep)
-    return wrong or (import_fault(str(python)) if deep else "")
+    return wrong or (import_fault(str(python), manifest.recipe.imports) if deep else "")
 
 
-def import_fault(python: str) -> str:
-    """Why Paddle cannot be imported in an interpreter, or ''."""
+def import_fault(python: str, module: str = "paddle") -> str:
+    """Why Paddle, or an engine's module, cannot be imported in an interpreter, or ''."""
+    if module != "paddle":
+        done = subprocess.run(
+            [python, "-c", f"import {module}"],
+            env=uv.environment(), capture_output=True, text=True, errors="replace", check=False,
+        )  # fmt: skip
+        last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        return f"{module} does not import: {last}" if done.returncode else ""
     try:
         facts = ask_python(python, env=uv.environment())
     except NoAnswer as none:
@@ -151,8 +158,11 @@ def _fill(part: Path, plan: Plan) -> bool:
     """Install everything into the folder; whether that was without reaching the index."""
     recipe = plan.recipe
     what = f"{recipe.label} for Python {recipe.minor}"
-    options = ("--relocatable", "--no-project", "--prompt", recipe.label, "--python", plan.base.path)
-    uv.run("venv", *options, str(part), cwd=part, what=what)
+    options = ("--no-project", "--prompt", recipe.label, "--python", plan.base.path)
+    # What makes a script relocatable is put before its first line, and one that begins with a
+    # `__future__` import, as Paddle Lite's `paddle_lite_opt`, is then no Python any more.
+    movable = () if recipe.kind == "engine" else ("--relocatable",)
+    uv.run("venv", *movable, *options, str(part), cwd=part, what=what)
     python = str(part / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder) / "pyproject.toml"
@@ -168,7 +178,7 @@ def _fill(part: Path, plan: Plan) -> bool:
         [python, "-m", "compileall", "-q", "-j", "2", *folders],
         env=uv.environment(), capture_output=True, check=False,
     )  # fmt: skip
-    wrong = import_fault(python)
+    wrong = import_fault(python, recipe.imports)
     if wrong:
         raise HarnessError(f"{what} was installed, but {wrong}: it cannot be used on this machine")
     return answer.offline

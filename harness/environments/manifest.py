@@ -22,9 +22,9 @@ class Recipe(msgspec.Struct, frozen=True):
     """Short name: ``3.3.1``, ``nightly-3.4.0.dev20260101``, ``wheel-3.3.1-1a2b3c``."""
     kind: str
     version: str
-    """Paddle's."""
+    """Paddle's, or the engine's."""
     requirements: tuple[str, ...]
-    """Paddle's line is the first."""
+    """Its line is the first."""
     python: str
     """Version of the interpreter: 3.11.7."""
     package: str = "paddlepaddle"
@@ -32,6 +32,8 @@ class Recipe(msgspec.Struct, frozen=True):
     """URL of the index that Paddle's builds come from, without password; '' for the usual one."""
     sha256: str = ""
     """Of a wheel file."""
+    imports: str = "paddle"
+    """The module that shows that the environment works."""
 
     @property
     def folder(self) -> str:

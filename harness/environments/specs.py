@@ -28,7 +28,7 @@ RANGE = re.compile(r"(\d[^/]*)\.\.(\d[^/]*)")
 class Spec(msgspec.Struct, frozen=True):
     """One environment as it was asked for; nothing has been made or looked for yet."""
 
-    kind: Literal["release", "wheel", "index", "interpreter"]
+    kind: Literal["release", "wheel", "index", "interpreter", "engine"]
     asked: str
     profile: Profile = "default"
     version: str = ""

@@ -38,6 +38,10 @@ class Unreachable(HarnessError):
     """What is wanted is neither cached nor can it be fetched."""
 
 
+class NoInterpreter(HarnessError):
+    """No interpreter here is of a version that is wanted."""
+
+
 class Interpreter(NamedTuple):
     path: str
     version: str
@@ -141,7 +145,7 @@ def find_python(wanted: str, cwd: Path) -> Interpreter:
     """The running interpreter if ``wanted`` (a specifier) allows it, else the newest uv finds.
 
     Raises:
-        HarnessError: there is none; uv is not asked to download one.
+        NoInterpreter: there is none; uv is not asked to download one.
     """
     allowed = SpecifierSet(wanted)
     running = platform.python_version()
@@ -150,14 +154,14 @@ def find_python(wanted: str, cwd: Path) -> Interpreter:
     found = _newest(allowed, cwd)
     if found is None:
         names = ", ".join(f"python{minor}" for minor in _minors(allowed)) or "an interpreter"
-        raise HarnessError(
+        raise NoInterpreter(
             f"Python {wanted} is needed and this one is {running}: put one of {names} on PATH and try again"
         )
     return found
 
 
 def _minors(allowed: SpecifierSet) -> list[str]:
-    names = (f"3.{minor}" for minor in range(20, 7, -1))
+    names = (f"3.{minor}" for minor in range(20, 6, -1))
     return [name for name in names if any(allowed.contains(f"{name}.{patch}") for patch in range(40))]
 
 
@@ -165,10 +169,17 @@ def _newest(allowed: SpecifierSet, cwd: Path) -> Interpreter | None:
     # One by one: uv gives up at the first name on PATH that is there and does not start.
     for minor in _minors(allowed):
         found = ask("python", "find", "--no-project", f"cpython@{minor}", cwd=cwd)
-        path = found.stdout.strip()
-        if found.returncode == 0 and path:
+        path = found.stdout.strip() if found.returncode == 0 else _of_pyenv(minor)
+        if path:
             shown = ask("python", "find", "--no-project", "--show-version", path, cwd=cwd)
             version = shown.stdout.strip()
             if shown.returncode == 0 and allowed.contains(version):
                 return Interpreter(path, version)
     return None
+
+
+def _of_pyenv(minor: str) -> str:
+    """pyenv's newest interpreter of this version, or '': its commands on PATH start only what is chosen."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    kept = sorted((root / "versions").glob(f"{minor}.*/bin/python{minor}"), key=lambda path: path.parts)
+    return str(kept[-1]) if kept else ""

@@ -126,7 +126,7 @@ class Pair:
             runtime=target.runtime,
             files=lab.files(target, work.model),
             model=work.model,
-            options=target.options,
+            options=lab.options(target),
             feed=lab.sample(work.model, work.batch),
         )
         return {"side": side, **found}

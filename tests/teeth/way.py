@@ -21,9 +21,13 @@ from harness.worker.wire import pack, unpack
 from harness.workers import Worker
 from teeth.disturbances import Arguments, Call, Disturbance, Files, Made, Printed, Result
 
-REMEMBERED = ("high_level.resume",)
+REMEMBERED = ("high_level.resume", "distributed.run", "data_parallel.training.alone")
 """Calls that take seconds, only read, and answer the same each time: their answers are kept, so that
 a mutant of the answer costs nothing."""
+
+
+KEPT = ("digits", "out", "options", "python")
+"""Arguments whose paths are of no file that an artifact holds."""
 
 
 class Broken(Exception):
@@ -142,9 +146,7 @@ class Way:
                 shutil.copytree(base, copies[base])
             return str(copies[base] / path.relative_to(base))
 
-        led: dict[str, Any] = {
-            name: item if name in ("digits", "out") else lead(item) for name, item in arguments.items()
-        }
+        led: dict[str, Any] = {name: item if name in KEPT else lead(item) for name, item in arguments.items()}
         if not sum(files.damage(folder, self.lab) for folder in copies.values()):
             raise Broken(f"no file to damage in {', '.join(map(str, copies))}")
         return led

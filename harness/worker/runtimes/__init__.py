@@ -4,8 +4,10 @@ A runtime module defines ``available(options) -> reason | None`` and a class ``S
 ``__init__(files, model, options)``, ``infer(feed) -> outputs``, ``describe() -> dict`` and
 ``close()``; a module of this folder is found by its name. ``RECIPE`` names the recipe whose artifact
 it reads, if that is not a Paddle export: its ``values["files"]`` are the files by the names that the
-session knows them by, relative to the artifact. A module imports its engine where it is used, so that
-one that is missing is a reason and not an error.
+session knows them by, relative to the artifact. ``PROFILE`` names the profile whose export that recipe
+needs, and ``ENGINE`` an environment of ``harness/engines.toml``: its interpreter is the option
+``python`` of the runtime and the parameter ``engine_python`` of the recipe. A module imports its engine
+where it is used, so that one that is missing is a reason and not an error.
 """
 
 from __future__ import annotations
@@ -40,6 +42,16 @@ def catalog() -> List[Dict[str, Any]]:
 def recipes() -> Dict[str, str]:
     """The recipe whose artifact a runtime reads, by runtime; '' where it is an export of Paddle's."""
     return {info.name: getattr(_module(info.name), "RECIPE", "") for info in pkgutil.iter_modules(__path__)}
+
+
+def engines() -> List[Dict[str, str]]:
+    """The runtimes whose engine has an environment of its own: it, their recipe and the profile it needs."""
+    names = ("ENGINE", "RECIPE", "PROFILE")
+    found = [
+        {"runtime": info.name, **{name.lower(): getattr(_module(info.name), name, "") for name in names}}
+        for info in pkgutil.iter_modules(__path__)
+    ]
+    return [item for item in found if item["engine"]]
 
 
 def available(runtime: str, options: Mapping[str, Any]) -> Optional[str]:

@@ -1,0 +1,77 @@
+"""Engines beside Paddle, each in a managed environment with the interpreter it needs: ``engines.toml``."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from harness.environments import managed, uv
+from harness.environments.managed import Say
+from harness.environments.manifest import Recipe, default_folder
+from harness.environments.plan import Plan
+from harness.environments.specs import Spec
+from harness.environments.uv import NoInterpreter
+from harness.errors import HarnessError
+
+FILE = Path(__file__).parents[1] / "engines.toml"
+KIND = "engine"
+"""Of the recipes of such environments."""
+
+
+class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One section of ``engines.toml``."""
+
+    name: str
+    version: str
+    python: str
+    """PEP 440 specifier of the interpreters that have its wheels."""
+    imports: str
+    get: str
+    requirements: dict[str, str]
+
+    @property
+    def label(self) -> str:
+        """Name of its environment: ``lite-2.12``."""
+        return f"{self.name}-{self.version}"
+
+
+@functools.cache
+def engines() -> dict[str, Engine]:
+    """Every engine by its name."""
+    sections = tomllib.loads(FILE.read_text())
+    return {name: msgspec.convert({"name": name, **own}, Engine) for name, own in sections.items()}
+
+
+def named(text: str) -> list[Spec]:
+    """The engine that ``text`` names, as what can be made of it; none if it is about something else."""
+    found = engines().get(text.strip())
+    return [Spec("engine", found.name, version=found.version)] if found else []
+
+
+def plan(engine: Engine) -> Plan:
+    """How to make its environment.
+
+    Raises:
+        HarnessError: there is no interpreter that has its wheels.
+    """
+    try:
+        base = uv.find_python(engine.python, Path.home())
+    except NoInterpreter as error:
+        raise HarnessError(f"{engine.label} has no interpreter here: {error} (`{engine.get}`)") from error
+    lines = tuple(name + version for name, version in engine.requirements.items())
+    recipe = Recipe(engine.label, KIND, engine.version, lines, base.version, imports=engine.imports)
+    return Plan(recipe, base)
+
+
+def python_of(name: str, folder: Path | None = None, say: Say | None = None) -> str:
+    """The interpreter that has the engine, in an environment that is made now unless it is there.
+
+    Raises:
+        HarnessError: it cannot be made: no interpreter that has its wheels, no network and nothing
+            cached, a full disk.
+    """
+    root = (folder or default_folder()).absolute()
+    return managed.get_or_make(root, plan(engines()[name]), say=say).python

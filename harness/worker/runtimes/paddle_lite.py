@@ -1,0 +1,93 @@
+"""Paddle Lite: what `opt` converted for x86, run by Paddle Lite's own Python interface.
+
+Files: ``model`` (``.nb``) and, where there is one, ``about`` (what its conversion says of itself).
+Options: ``python``, an interpreter that has paddlelite; the near side fills it in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+
+from harness.worker import lite, lite_session
+from harness.worker.model import ReferenceModel
+
+RECIPE = "lite"
+ENGINE = "lite"
+PROFILE = "legacy-ir"
+
+
+def available(options: Mapping[str, Any]) -> Optional[str]:
+    """Needs an interpreter with paddlelite."""
+    if "python" not in options:
+        return "Paddle Lite runs in an environment of its own: `harness env make lite` makes it"
+    if not os.access(options["python"], os.X_OK):
+        return f"there is no interpreter {options['python']} to run Paddle Lite in"
+    return None
+
+
+class Session:
+    """One process that has loaded ``files["model"]``."""
+
+    def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        script = os.path.abspath(lite_session.__file__)
+        self.process = subprocess.Popen(
+            [options["python"], script, files["model"]],
+            env=lite.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.inputs = [spec.name for spec in model.inputs]
+        try:
+            self.told: Dict[str, Any] = json.loads(self._answer(b"t"))
+        except BaseException:
+            self.close()
+            raise
+        self.about: Dict[str, Any] = {}
+        if "about" in files:
+            with open(files["about"]) as file:
+                self.about = json.load(file)
+
+    def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
+        """One run of the feed.
+
+        Raises:
+            ValueError: the predictor's input names are not the model's.
+            RuntimeError: Paddle Lite refused the feed, or its process died.
+        """
+        names = self.told["inputs"]
+        if sorted(names) != sorted(self.inputs):
+            raise ValueError(f"the predictor's inputs are {names}, the model's {self.inputs}")
+        by_name = dict(zip(self.inputs, feed))
+        assert self.process.stdin is not None
+        # Where it has died, the answer that does not come tells how.
+        with contextlib.suppress(BrokenPipeError):
+            body = lite_session.packed([by_name[name] for name in names])
+            lite_session.send(self.process.stdin, b"a", body)
+        return lite_session.unpacked(self._answer(b"a"))
+
+    def _answer(self, wanted: bytes) -> bytes:
+        assert self.process.stdout is not None
+        message = lite_session.receive(self.process.stdout)
+        if message is None:
+            raise RuntimeError(f"Paddle Lite's process ended with {lite.ending(self.process.wait())}")
+        kind, body = message
+        if kind != wanted:
+            raise RuntimeError(f"Paddle Lite: {body.decode('utf-8', 'replace')}")
+        return body
+
+    def describe(self) -> Dict[str, Any]:
+        return {"device": "cpu", **self.told, **self.about, "outputs": len(self.told["outputs"])}
+
+    def close(self) -> None:
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        self.process.wait()

@@ -1,0 +1,210 @@
+"""Document 004's start of a training by several processes: DataParallel over gloo, and over nccl on GPUs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.case import Case, bitwise_all
+from harness.compare import Yardstick
+from harness.lab import Lab
+
+DEVICES = {"gloo": "cpu", "nccl": "gpu"}
+RANKS = 2
+LAST = "epoch-2"
+HALF = "epoch-1"
+PER_EPOCH = 8
+KILLED = PER_EPOCH + 2
+"""A step of the second epoch: there is one checkpoint by then."""
+
+ORDERS = (0, 1, 7, 30)
+"""Orders of the rows inside a batch: float32 sums of the one process that differ by rounding alone."""
+
+ROUNDING = 1e-4
+"""Of a loss, after sixteen steps: measured are some 1e-6."""
+
+FAILED = re.compile(r"Container rank \d+ status failed")
+
+GPUS = {
+    "as written": {"CUDA_VISIBLE_DEVICES": "0,1,2,3"},
+    "without the export": {},
+}
+
+
+def require_backend(lab: Lab, backend: str) -> None:
+    """Not-run, with the reason, where no job with this backend can run here."""
+    reason = lab.pool.call("distributed.available", backend=backend)
+    if reason:
+        pytest.skip(reason)
+
+
+def stored(lab: Lab, backend: str = "gloo", optimizer: str = "Momentum") -> dict[str, Any]:
+    """What the recipe's job of two processes left, and the folder of its checkpoints."""
+    made = lab.artifact("data_parallel", "lenet", optimizer=optimizer, device=DEVICES[backend])
+    left = lab.pool.call("data_parallel.training.read", folder=str(made.path))
+    return {**left, "left": made.values["left"], "folder": made.path}
+
+
+def job(lab: Lab, config: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A job that is run now."""
+    done: dict[str, Any] = lab.pool.call("distributed.run", digits=str(lab.digits), config=config, **more)
+    return done
+
+
+def alone(lab: Lab, **config: Any) -> dict[str, Any]:
+    """The same training by one process, whose batches are the ranks' together."""
+    done: dict[str, Any] = lab.pool.call("data_parallel.training.alone", digits=str(lab.digits), **config)
+    return done
+
+
+def mean_loss(ranks: list[dict[str, Any]]) -> np.ndarray:
+    """Loss of each step's whole batch: the mean of what the ranks saw of theirs."""
+    return np.mean([rank["losses"].astype("float64") for rank in ranks], axis=0)
+
+
+def parameters(state: dict[str, Any]) -> dict[str, Any]:
+    """Those of a state: Paddle 2.6's optimizer shows what it has loaded only after its first step."""
+    return {name: value for name, value in state.items() if name.startswith("network/")}
+
+
+def compare_training(
+    case: Case, lab: Lab, what: str, got: dict[str, Any], optimizer: str, first: int
+) -> None:
+    """A loss curve from step ``first`` on and the final state, against the float64 training of one process.
+
+    They may be off by the usual multiple of what one process is off by in float32.
+    """
+    truth = alone(lab, optimizer=optimizer, dtype="float64")
+    float32 = [alone(lab, optimizer=optimizer, sum_order=order) for order in ORDERS]
+    # An allowance measured against another training would admit anything.
+    worst = max(float(np.abs(run["losses"] - truth["losses"]).max()) for run in float32)
+    case.at_most(f"{what}: what one process is off by in float32", worst, ROUNDING)
+    curve = Yardstick([run["losses"] for run in float32], [truth["losses"]] * len(float32))
+    case.close(f"{what}: loss curve", got["losses"], truth["losses"][first:], curve)
+    names = [name for name, value in truth[LAST].items() if np.issubdtype(value.dtype, np.floating)]
+    case.exact(f"{what}: names of the final state", [n for n in got[LAST] if n in names], names)
+    for name in names:
+        expected = truth[LAST][name]
+        yardstick = Yardstick([run[LAST][name] for run in float32], [expected] * len(float32))
+        case.close(f"{what}: {name}", got[LAST].get(name), expected, yardstick)
+
+
+@pytest.mark.claims("004-launch")
+@pytest.mark.parametrize("backend", DEVICES)
+def test_ranks_agree(case: Case, lab: Lab, backend: str) -> None:
+    """Each batch is shared out among the ranks; all start with rank 0's parameters and stay alike."""
+    require_backend(lab, backend)
+    done = stored(lab, backend)
+    one = alone(lab, device=DEVICES[backend])
+    case.exact("ranks", len(done["ranks"]), RANKS)
+    case.exact("processes left running", done["left"], 0)
+    shares = np.concatenate([rank["rows"] for rank in done["ranks"]], axis=1)
+    case.bitwise("rows of each batch", np.sort(shares), np.sort(one["rows"]))
+    first, *others = done["ranks"]
+    bitwise_all(case, "start of rank 0", parameters(first["start"]), parameters(one["start"]))
+    for number, rank in enumerate(others, 1):
+        for moment in ("start", HALF, LAST):
+            bitwise_all(case, f"rank {number}, {moment}", rank[moment], first[moment])
+
+
+@pytest.mark.claims("004-launch")
+@pytest.mark.parametrize("optimizer", ["SGD", pytest.param("Momentum", marks=pytest.mark.full)])
+@pytest.mark.parametrize("backend", DEVICES)
+def test_loss_curve(case: Case, lab: Lab, backend: str, optimizer: str) -> None:
+    """Two processes train as one with the doubled batch does, within an allowance from its float64 run."""
+    require_backend(lab, backend)
+    done = stored(lab, backend, optimizer)
+    losses = mean_loss(done["ranks"])
+    case.measures["loss_curve"] = losses.tolist()
+    case.exact("steps", len(losses), 2 * PER_EPOCH)
+    case.at_most(
+        "mean loss of the last four steps", float(losses[-4:].mean()), 0.8 * float(losses[:4].mean())
+    )
+    state = done["ranks"][0][LAST]
+    compare_training(case, lab, "two processes", {"losses": losses, LAST: state}, optimizer, 0)
+
+
+@pytest.mark.claims("004-launch")
+def test_repeats(case: Case, lab: Lab) -> None:
+    """A second job of the same training gives the same bits: losses, states and checkpoints."""
+    whole, again = stored(lab), job(lab, {})
+    case.exact("statuses", again["statuses"], [0])
+    case.exact("processes left running", again["left"], 0)
+    for number, (got, expected) in enumerate(zip(again["ranks"], whole["ranks"], strict=True)):
+        case.bitwise(f"rank {number}: losses", got["losses"], expected["losses"])
+        bitwise_all(case, f"rank {number}", got[LAST], expected[LAST])
+    case.exact("checkpoints", list(again["checkpoints"]), list(whole["checkpoints"]))
+    bitwise_all(case, "last checkpoint", again["checkpoints"].get(LAST, {}), whole["checkpoints"][LAST])
+
+
+@pytest.mark.claims("004-launch")
+def test_resume_in_two(case: Case, lab: Lab) -> None:
+    """From rank 0's checkpoint, two processes go on bit for bit as if they had never stopped."""
+    whole = stored(lab)
+    resumed = job(lab, {"resume": str(whole["folder"] / HALF)})
+    case.exact("statuses", resumed["statuses"], [0])
+    for number, (got, expected) in enumerate(zip(resumed["ranks"], whole["ranks"], strict=True)):
+        bitwise_all(case, f"rank {number}, start", parameters(got["start"]), parameters(expected[HALF]))
+        case.bitwise(f"rank {number}: losses", got["losses"], expected["losses"][PER_EPOCH:])
+        bitwise_all(case, f"rank {number}, end", got[LAST], expected[LAST])
+
+
+@pytest.mark.claims("004-launch")
+def test_resume_in_one(case: Case, lab: Lab) -> None:
+    """From rank 0's checkpoint, one process goes on: from the same bits, as near the truth as it ever is."""
+    whole = stored(lab)
+    # Rank 1 did not write the file: what it held is what the file must hold.
+    bitwise_all(case, "checkpoint", whole["checkpoints"][HALF], whole["ranks"][1][HALF])
+    resumed = alone(lab, resume=str(whole["folder"] / HALF))
+    bitwise_all(case, "start", parameters(resumed["start"]), parameters(whole["ranks"][0][HALF]))
+    compare_training(case, lab, "one process", resumed, "Momentum", PER_EPOCH)
+
+
+@pytest.mark.claims("004-launch")
+def test_killed_rank(case: Case, lab: Lab) -> None:
+    """A rank that is killed ends the whole job with an error, and the last epoch's checkpoint loads."""
+    done = job(lab, {"fault": {"rank": 1, "step": KILLED, "how": "killed"}})
+    case.exact("ended", done["ended"], "by itself")
+    case.exact("status of success", done["statuses"] == [0], False)
+    case.exact("processes left running", done["left"], 0)
+    # Which of the two it names depends on whether the other one notices before the launcher looks.
+    named = FAILED.search(done["printed"])
+    case.exact("the launcher names a rank that failed", named is not None, True)
+    case.measures["named"] = named[0] if named else ""
+    case.exact("checkpoints", list(done["checkpoints"]), [HALF])
+    whole = stored(lab)
+    bitwise_all(case, "checkpoint", done["checkpoints"].get(HALF, {}), whole["checkpoints"][HALF])
+    case.measures["seconds_to_the_end"] = done["seconds"]
+
+
+@pytest.mark.parametrize(
+    "exported", ["without the export", pytest.param("as written", marks=pytest.mark.full)]
+)
+def test_gpus_that_are_not_there(case: Case, lab: Lab, exported: str) -> None:
+    """The document's `--gpus="0,1,2,3"` on a machine without them ends with a sentence that says so."""
+    if lab.environment["paddle"]["devices"] >= 4:
+        pytest.skip("this machine has the document's four GPUs")
+    options, limit = ["--gpus=0,1,2,3"], 60.0
+    done = job(lab, {}, options=options, variables=GPUS[exported], limit_s=limit)
+    case.exact("ended", done["ended"], "by itself")
+    case.exact("status of success", done["statuses"] == [0], False)
+    printed = "\n".join([done["printed"], *done["logs"]])
+    said = [line for line in printed.splitlines() if "Error" in line and ": " in line]
+    case.notes.append(said[-1] if said else printed[-200:])
+    named = [line for line in said if any(word in line.lower() for word in ("gpu", "cuda", "device", "cpu"))]
+    case.exact("an error names GPUs or devices", bool(named), True)
+
+
+@pytest.mark.claims("004-launch")
+@pytest.mark.full
+def test_two_hosts(case: Case, lab: Lab) -> None:
+    """Two launchers that meet at one address, as two hosts would, train bit for bit as one launcher does."""
+    whole, spread = stored(lab), job(lab, {}, hosts=2)
+    case.exact("statuses", spread["statuses"], [0, 0])
+    case.exact("ranks", len(spread["ranks"]), RANKS)
+    for number, (got, expected) in enumerate(zip(spread["ranks"], whole["ranks"], strict=False)):
+        case.bitwise(f"rank {number}: losses", got["losses"], expected["losses"])
+        bitwise_all(case, f"rank {number}", got[LAST], expected[LAST])

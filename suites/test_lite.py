@@ -1,0 +1,166 @@
+"""Document 004 §4: inference models, compressed ones too, converted with Paddle Lite's `opt` and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.case import Case, close_runs
+from harness.lab import Lab
+from harness.models import FlowInfo
+from harness.session import RunSession
+from harness.targets import Target
+from harness.workers import WorkerFailure
+from suites.support.compression import PLAIN, Subject, agreement, logits
+from suites.test_agreement import require
+from suites.test_compression import SAME_CLASS
+
+BATCHES = (1, 3, 1)
+SUPPORTED = "Paddle-Lite supports this model!"
+SHARE = 0.8
+"""Of the parameters' bytes that a conversion must at least hold: folding a BatchNorm leaves some out."""
+
+TARGET = "paddle-lite"
+
+FLOWS = ("ptq-config", "prune-config", "ptq-static-hist", "qat-static")
+"""Of document 004, beside its quantization-aware training, and of documents 000 and 001."""
+
+ASKED = {
+    "version": (["--version"], True, "v2."),
+    "operators of a model": (["MODEL", "--print_model_ops=true"], True, SUPPORTED),
+    "no such target": (["MODEL", "--valid_targets=abacus", "--optimize_out=OUT"], False, "abacus"),
+    "no such model": (["--model_file=OUT", "--param_file=OUT", "--optimize_out=OUT"], False, "not existed"),
+    "nothing to write": (["MODEL"], False, "optimize_out"),
+}
+"""What `opt` is asked, whether that can be done, and what its answer names."""
+
+
+def lite(lab: Lab) -> Target:
+    """The target of this file, where it can run here."""
+    target = lab.targets[TARGET]
+    require(lab, target)
+    return target
+
+
+@pytest.mark.claims("004-lite")
+def test_converts_and_agrees(case: Case, lab: Lab, model: str) -> None:
+    """`opt` converts the model for x86 and for arm, knows all its operators, and the x86 result agrees."""
+    target = lite(lab)
+    made = lab.conversion(target, model)
+    case.measures["lite"] = {
+        "bridge": made.values["bridge"],
+        "opt": made.values["opt"],
+        "files": {
+            name: {"bytes": made.manifest.sizes[file], "sha256": made.manifest.files[file]}
+            for name, file in made.values["files"].items()
+        },
+    }
+    for name, done in made.values["conversions"].items():
+        case.exact(f"{name}: exit status", done["status"], 0)
+        case.exact(f"{name}: opt says it saved", "successfully" in done["printed"], True)
+        case.at_least(f"{name}: bytes", done["bytes"], SHARE * made.values["parameter_bytes"])
+        case.at_least(f"{name}: operators listed", len(done["operators"]), 3)
+        case.exact(f"{name}: operators without a kernel", done["without kernel"], [])
+        case.exact(f"{name}: opt's verdict", done["verdict"], SUPPORTED)
+    feeds = [lab.sample(model, batch) for batch in BATCHES]
+    got = lab.execute(target, model, feeds)
+    case.measures["describe"] = got.describe
+    close_runs(case, "x86, ", got.outputs, lab.oracle(model, feeds), lab.yardsticks(model, feeds))
+
+
+def compare_compressed(case: Case, lab: Lab, subject: Subject, tmp_path: Path) -> None:
+    """Conversions of a compressed model for both processors, and the classes that the x86 one chooses."""
+    target = lab.targets[TARGET]
+    files = subject.files()
+    for name in ("x86", "arm"):
+        done = lab.pool.call(
+            "lite.convert",
+            **lab.options(target),
+            program=files["model"],
+            params=files["params"],
+            target=name,
+            out=str(tmp_path / name),
+        )
+        case.exact(f"{name}: exit status", done["status"], 0)
+        case.at_least(f"{name}: bytes", done["bytes"], 1)
+    feeds, _ = subject.digits()
+    expected = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    converted = {"model": str(tmp_path / "x86.nb")}
+    got = logits(lab.execute(target, subject.model, feeds, files=converted).outputs)
+    case.exact("values that are no numbers", int((~np.isfinite(got)).sum()), 0)
+    case.at_least("share of digits with the predictor's class", agreement(got, expected), SAME_CLASS)
+
+
+@pytest.mark.claims("004-lite")
+@pytest.mark.flows(names=("qat-config",))
+def test_quantized_model(
+    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
+) -> None:
+    """Document 004's quantized model converts for x86 and for arm and chooses the predictor's classes."""
+    lite(lab)
+    compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
+
+
+@pytest.mark.claims("004-lite")
+@pytest.mark.full
+@pytest.mark.flows(names=FLOWS)
+def test_compressed_model(
+    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
+) -> None:
+    """So does a model that was quantized in another way, or pruned."""
+    lite(lab)
+    compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
+
+
+@pytest.mark.claims("004-lite")
+def test_program_as_exported(case: Case, lab: Lab, tmp_path: Path) -> None:
+    """`opt` converts LeNet as `jit.save` writes it, with nothing done to the program first."""
+    target = lite(lab)
+    exported = lab.artifact("jit", "lenet")
+    done = lab.pool.call(
+        "lite.convert",
+        **lab.options(target),
+        program=exported.file(exported.values["program"]),
+        params=exported.file("inference_model", "model.pdiparams"),
+        target="x86",
+        out=str(tmp_path / "model"),
+    )
+    case.exact(f"exit status for {Path(exported.values['program']).name}", done["status"], 0)
+    case.at_least("bytes", done["bytes"], 1)
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_exit_status(case: Case, lab: Lab, asked: str, tmp_path: Path) -> None:
+    """`opt` ends with status 0 where it did what was asked, and with another where it did not."""
+    target = lite(lab)
+    files = lab.conversion(target, "lenet").manifest.origin["needs"]["jit"]
+    program = lab.store.root / files / "inference_model" / "model"
+    arguments, possible, names = ASKED[asked]
+    replaced = {
+        "MODEL": [f"--model_file={program}.pdmodel", f"--param_file={program}.pdiparams"],
+        "OUT": str(tmp_path / "out"),
+    }
+    given = [
+        part.replace("OUT", str(replaced["OUT"]))
+        for argument in arguments
+        for part in (replaced["MODEL"] if argument == "MODEL" else [argument])
+    ]
+    done = lab.pool.call("lite.opt", arguments=given, **lab.options(target))
+    case.exact("its answer names it", names in done["printed"], True)
+    case.exact("ends with status 0", done["status"] == 0, possible)
+
+
+def test_other_processor(case: Case, lab: Lab) -> None:
+    """What was converted for arm is refused on x86, and not run all the same."""
+    target = lite(lab)
+    made = lab.conversion(target, "lenet")
+    files = {"model": made.file(made.values["files"]["arm"])}
+    try:
+        lab.execute(target, "lenet", [lab.sample("lenet", 1)], files=files)
+        found = "gave outputs"
+    except WorkerFailure as refused:
+        found = "refused"
+        case.notes.append(refused.sentence)
+    case.exact("arm's .nb on x86", found, "refused")
