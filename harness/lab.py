@@ -16,8 +16,8 @@ from harness import compare
 from harness.artifacts import Artifact, Store, key_of
 from harness.errors import NotApplicable
 from harness.model_files import UserModel, copy_deployed
-from harness.models import FlowInfo, ModelInfo, RecipeInfo, source_digest, user_info
-from harness.targets import LEGACY_IR, Target
+from harness.models import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
+from harness.targets import LEGACY_IR, Target, repeats
 from harness.usable import FirstRuns, Limits, Usable
 from harness.user_models import unique
 from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
@@ -88,11 +88,12 @@ class Lab:
 
     def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
         """The worker a target wants, with extra environment variables."""
-        return self.pool.default.with_env({**(target.env if target else {}), **env})
+        own = target.env if target and target.profile != self.profile else {}
+        return self.pool.default.with_env({**own, **env})
 
     def not_applicable(self, target: Target) -> str | None:
         """Why the target cannot run in this environment, or None."""
-        if target.profile == "legacy-ir" and self.profile == "legacy-ir":
+        if self.profile == "legacy-ir" and repeats(target, self.targets.values()):
             return f"Paddle {self.paddle} runs in legacy-IR mode already: the plain target is this one"
         reason = self.pool.call("runtimes.available", runtime=target.runtime, options=target.options)
         return None if reason is None else str(reason)
@@ -160,8 +161,10 @@ class Lab:
             "profile": (profile or self.profile) if self.recipes[recipe].graph else "",
             "digits": self.dataset["digest"],
         }
-        env = LEGACY_IR if profile == "legacy-ir" else {}
+        env = LEGACY_IR if profile == "legacy-ir" != self.profile else {}
         spec = self.pool.default.with_env(env)
+        if named := converters(self.recipes[recipe].module):
+            origin["converters"] = {name: self.environment["installed"].get(name, "") for name in named}
         key = key_of(origin)
         if key in self._failed:
             raise self._failed[key]
@@ -257,6 +260,8 @@ class Lab:
             raise NotApplicable(f"{model} is a .json program, which legacy IR does not read")
         if user.parameter_file:
             return {}
+        if self._converted.get(target.runtime):
+            raise NotApplicable(f"{model} has a file for each parameter, which the conversion does not read")
         if layout not in ("combined", "separate") or target.options.get("in_memory"):
             raise NotApplicable(f"{model} has a file for each parameter, and no combined ones")
         program = Path(user.path).name

@@ -121,9 +121,10 @@ def _flow(flow: dict[str, Any]) -> dict[str, Any]:
 def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
     legacy = pool.call("environment.describe")["profile"] == "legacy-ir"
     rows = []
-    for target in targets_module.load((targets_module.BUILT_IN, *files)).values():
+    found = targets_module.load((targets_module.BUILT_IN, *files))
+    for target in found.values():
         reason = pool.call("runtimes.available", runtime=target.runtime, options=target.options)
-        if target.profile == "legacy-ir" and legacy:
+        if legacy and targets_module.repeats(target, found.values()):
             reason = "this environment runs in legacy-IR mode already: the plain target is this one"
         options = [f"{name}={value}" for name, value in target.options.items()]
         rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +30,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def env(self) -> dict[str, str]:
         """Environment variables its worker starts with."""
         return LEGACY_IR if self.profile == "legacy-ir" else {}
+
+
+def repeats(target: Target, targets: Iterable[Target]) -> bool:
+    """Whether a legacy-IR target is another one but for its profile: where there is no other IR, it is that one."""
+    return target.profile == "legacy-ir" and any(
+        (other.runtime, other.options, other.profile) == (target.runtime, target.options, "")
+        for other in targets
+    )
 
 
 def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:
