@@ -22,13 +22,13 @@ from suites.test_agreement import feeds_of, require
 OPSETS = tuple(range(7, 22))
 """Every opset that some paddle2onnx supports; the installed one may support fewer."""
 
-COUNTERPARTS = 0.2
+COUNTERPARTS = 0.15
 """Share of the nodes whose output Paddle's program has too. The rest computes shapes, or splits one of
-Paddle's operators into several. Seen: 0.2 to 0.7."""
+Paddle's operators into several. Seen: 0.19 (an LSTM) to 0.95."""
 
-MOVED = 0.5
-"""Share of the quantization error by which ONNX's quantizers may move the logits: where a value lies
-halfway between two levels, a rounding decides which."""
+MOVED = 10.0
+"""How many times the quantization error onnxruntime may be off Paddle's simulation by: paddle2onnx drops
+the quantizers between a layer and its bias. Seen: 0.6 to 5.7, with the classes of 0.99 of the digits."""
 
 SAME_CLASS = 0.98
 """Digits for which the exported quantized model chooses the class that Paddle's chooses."""
@@ -200,15 +200,15 @@ def test_quantized(
         return
     path = str(tmp_path / "model.onnx")
     whole(case, lab.pool.call("onnx_files.inspect", path=path))
+    error = subject.quantization_error(feeds, simulated)
     target = lab.targets[onnx_models.ONNXRUNTIME]
     got = logits(lab.execute(target, model, feeds, files={"model": path}).outputs)
-    error, moved = subject.quantization_error(feeds, simulated), rms(got - simulated)
     subject.facts["onnx"] = {
-        "error": moved,
+        "error": rms(got - simulated),
         "quantization_error": error,
         "same_class": agreement(got, simulated),
     }
-    case.at_most("distance from Paddle's, over the quantization error", moved / error, MOVED)
+    case.at_most("distance from Paddle's, over the quantization error", rms(got - simulated) / error, MOVED)
     case.at_least("share of digits with Paddle's class", agreement(got, simulated), SAME_CLASS)
     lost, stands = subject.accuracy("onnx_accuracy", simulated, got, labels, subject.bound)
     case.notes.append(f"onnxruntime against Paddle's simulation: {lost.sentence()}")

@@ -27,7 +27,8 @@ def first_diverging(
     """The first node whose output is not the value that Paddle's program has there.
 
     ``path`` is the ``.onnx`` file; ``folder``, ``program`` and ``params`` what it was converted from;
-    ``feed`` an array for each of ``inputs``. Returns ``nodes`` (number of nodes), ``compared`` (tensors
+    ``feed`` an array for each of ``inputs``. Returns ``nodes`` (number of nodes that are no
+    constants), ``compared`` (tensors
     with a counterpart), and ``first`` ('' if none diverges): the node's name, with its ``operator``,
     ``tensor``, the ``counterpart``'s ``error`` and ``scale`` (both root mean squares), and the nodes
     ``between`` it and the last tensors that agree, in which the cause must lie as well.
@@ -38,8 +39,8 @@ def first_diverging(
     given = dict(zip(inputs, feed))
     found = {**given, **intermediates(model, given)}
     expected = counterparts(folder, program, params, given)
-    nodes = list(model.graph.node)
-    agreeing = set(given) | {item.name for item in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type != "Constant"]
+    agreeing = set(given)
     compared = 0
     for node in nodes:
         for tensor in node.output:
@@ -72,7 +73,7 @@ def _between(nodes: List[Any], tensor: str, agreeing: set) -> List[Any]:
     while waiting:
         name = waiting.pop()
         node = made_by.get(name)
-        if node is None or name in agreeing or id(node) in kept or node.op_type == "Constant":
+        if node is None or name in agreeing or id(node) in kept:
             continue
         kept.add(id(node))
         waiting += node.input
