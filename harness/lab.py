@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from harness.artifacts import Artifact, Store, key_of
 from harness.engines import Engines
 from harness.errors import HarnessError, NotApplicable
 from harness.model_files import UserModel, copy_deployed
-from harness.models import FlowInfo, ModelInfo, RecipeInfo, source_digest, user_info
+from harness.models import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
 from harness.remembered import Remembered
-from harness.targets import LEGACY_IR, Target, expanded
+from harness.targets import LEGACY_IR, Target, expanded, repeats
 from harness.usable import FirstRuns, Limits, Usable
 from harness.user_models import unique
 from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
@@ -94,8 +94,12 @@ class Lab:
 
     def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
         """The worker a target wants, with extra environment variables."""
-        spec = self.pool.default.with_env({**(target.env if target else {}), **env})
-        return spec.at(target.interpreter) if target else spec
+        if target is None:
+            return self.pool.default.with_env(env)
+        # Where there is no other IR, the switch for the old one would only make another process of it.
+        left = LEGACY_IR if self.profile == "legacy-ir" and not target.interpreter else {}
+        own = {name: value for name, value in target.env.items() if name not in left}
+        return self.pool.default.with_env({**own, **env}).at(target.interpreter)
 
     def options(self, target: Target) -> dict[str, Any]:
         """What the target's runtime is given: its options, and the interpreter of an engine of its own.
@@ -115,7 +119,7 @@ class Lab:
         if refusal:
             return refusal
         told = msgspec.structs.replace(target, options=self.options(target))
-        return unavailable(self.pool, told, self.environment, self.where(target))
+        return unavailable(self.pool, told, self.targets.values(), self.environment, self.where(target))
 
     def where(self, target: Target) -> dict[str, Any]:
         """The environment of a target that has an interpreter of its own, as that describes itself; else {}.
@@ -196,8 +200,10 @@ class Lab:
             "digits": self.dataset["digest"],
             **self.engines.origin(recipe),
         }
-        env = LEGACY_IR if profile == "legacy-ir" else {}
+        env = LEGACY_IR if profile == "legacy-ir" != self.profile else {}
         spec = self.pool.default.with_env(env)
+        if named := converters(self.recipes[recipe].module):
+            origin["converters"] = {name: self.environment["installed"].get(name, "") for name in named}
         key = key_of(origin)
         if key not in self._failed:
             end = self.remembered.recall(key)
@@ -433,11 +439,18 @@ def described(pool: WorkerPool, interpreter: str) -> dict[str, Any]:
 
 
 def unavailable(
-    pool: WorkerPool, target: Target, here: Mapping[str, Any], where: Mapping[str, Any]
+    pool: WorkerPool,
+    target: Target,
+    targets: Iterable[Target],
+    here: Mapping[str, Any],
+    where: Mapping[str, Any],
 ) -> str | None:
-    """Why a target cannot run, or None: ``here`` is the environment under test, ``where`` another's or {}."""
+    """Why a target cannot run, or None: ``here`` is the environment under test, ``where`` another's or {}.
+
+    ``targets``: all there are, one of which it may be in another profile.
+    """
     paddle = here["paddle"]["version"]
-    if target.profile == here["profile"] == "legacy-ir" and not where:
+    if here["profile"] == "legacy-ir" and not where and repeats(target, targets):
         return f"Paddle {paddle} runs in legacy-IR mode already: the plain target is this one"
     pir = target.profile != "legacy-ir" and here["profile"] == "pir"
     if where and pir and not where["paddle"]["pir"] and target.runtime != "dygraph":

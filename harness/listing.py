@@ -122,10 +122,11 @@ def _flow(flow: dict[str, Any]) -> dict[str, Any]:
 def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
     here = pool.call("environment.describe")
     rows = []
-    for target in targets_module.load((targets_module.BUILT_IN, *files)).values():
+    found = targets_module.load((targets_module.BUILT_IN, *files))
+    for target in found.values():
         try:
             where = described(pool, target.interpreter) if target.interpreter else {}
-            reason = unavailable(pool, target, here, where)
+            reason = unavailable(pool, target, found.values(), here, where)
         except HarnessError as error:
             if not target.interpreter:
                 raise

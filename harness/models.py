@@ -129,6 +129,19 @@ def _imported(module: str) -> frozenset[Path]:
     return frozenset(found)
 
 
+CONVERTERS = {"paddle2onnx": ("paddle2onnx", "polygraphy", "onnx-graphsurgeon")}
+"""Modules beside Paddle that write a recipe's files, and the distributions that decide what is written:
+paddle2onnx folds constants with Polygraphy where that has its GraphSurgeon."""
+
+
+@functools.cache
+def converters(module: str) -> tuple[str, ...]:
+    """Distributions whose versions an artifact of this recipe's module depends on, beside Paddle's."""
+    sources = [file.read_text() for file in sorted(_imported(module))]
+    used = [name for name in CONVERTERS if any(f"import {name}" in source for source in sources)]
+    return tuple(distribution for name in used for distribution in CONVERTERS[name])
+
+
 def _file(module: str) -> Path | None:
     """The file of a module, or None where the name is of something inside one."""
     path = ROOT.joinpath(*module.split("."))

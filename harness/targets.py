@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,17 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             # Else newer GPUs multiply in TF32, which keeps ten bits of the fraction.
             env["NVIDIA_TF32_OVERRIDE"] = "0"
         return env
+
+
+def repeats(target: Target, targets: Iterable[Target]) -> bool:
+    """Whether a legacy-IR target is a plain one but for its profile.
+
+    Where there is no other IR, the two are the same.
+    """
+    return target.profile == "legacy-ir" and any(
+        (other.runtime, other.options, other.profile) == (target.runtime, target.options, "")
+        for other in targets
+    )
 
 
 def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:

@@ -8,7 +8,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.lab import Lab
-from harness.targets import BUILT_IN, expanded, load
+from harness.targets import BUILT_IN, expanded, load, repeats
 from harness.workers import ROOT
 
 
@@ -87,3 +87,10 @@ def test_float16_allows_more_than_float32_and_less_than_bfloat16(lab: Lab) -> No
     exact, half, brain = (lab.yardsticks("lenet", feeds, storage)[0].rmse for storage in storages)
     assert 100 * exact < half < 10_000 * exact
     assert 2 * half < brain < 32 * half
+
+
+def test_a_legacy_target_repeats_its_plain_one() -> None:
+    found = load()
+    assert repeats(found["predictor-legacy-ir"], found.values())
+    assert not repeats(found["predictor"], found.values())
+    assert not repeats(found["openvino-pdmodel"], found.values())  # there is no plain one

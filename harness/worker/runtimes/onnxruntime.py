@@ -1,0 +1,64 @@
+"""onnxruntime: what `paddle2onnx` made of the exported program, on its CPU provider.
+
+Files: ``model`` (an ``.onnx`` file). Options: ``threads``, ``optimize`` (false: the graph as it is).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+
+from harness.worker import engines
+from harness.worker.model import ReferenceModel
+
+RECIPE = "onnx"
+
+
+def available(options: Mapping[str, Any]) -> Optional[str]:
+    """It needs the packages paddle2onnx and onnxruntime."""
+    return engines.missing(["paddle2onnx", "onnxruntime"])
+
+
+class Session:
+    """Needs ``files["model"]``."""
+
+    def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        import onnxruntime
+
+        asked = onnxruntime.SessionOptions()
+        asked.intra_op_num_threads = int(options.get("threads", 1))
+        asked.inter_op_num_threads = 1
+        asked.log_severity_level = 3  # a warning for every initializer it may not fold
+        if options.get("optimize") is False:
+            asked.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self.version = str(onnxruntime.__version__)
+        self.session = onnxruntime.InferenceSession(files["model"], asked, providers=["CPUExecutionProvider"])
+        self.inputs = [spec.name for spec in model.inputs]
+
+    def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
+        """Outputs in the file's order.
+
+        Raises:
+            ValueError: the file's inputs are not the model's.
+        """
+        names = [item.name for item in self.session.get_inputs()]
+        if sorted(names) != sorted(self.inputs):
+            raise ValueError(f"the file's inputs are {names}, the model's {self.inputs}")
+        found: List[np.ndarray] = self.session.run(None, dict(zip(self.inputs, feed)))
+        return found
+
+    def describe(self) -> Dict[str, Any]:
+        """What the session says it runs with (read back, not what was asked)."""
+        options = self.session.get_session_options()
+        return {
+            "device": "cpu",
+            "version": self.version,
+            "providers": list(self.session.get_providers()),
+            "threads": int(options.intra_op_num_threads),
+            "inputs": [item.name for item in self.session.get_inputs()],
+            "outputs": len(self.session.get_outputs()),
+        }
+
+    def close(self) -> None:
+        self.session = None

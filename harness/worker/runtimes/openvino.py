@@ -1,0 +1,74 @@
+"""OpenVINO on the CPU: what `paddle2onnx` made of the exported program.
+
+Files: ``model`` (an ``.onnx`` file). Options: ``precision`` (``f32`` unless said: OpenVINO's own choice
+is bfloat16 on processors that have it) and ``threads``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+
+from harness.worker import engines
+from harness.worker.model import ReferenceModel
+
+RECIPE = "onnx"
+
+
+def available(options: Mapping[str, Any]) -> Optional[str]:
+    """It needs the packages paddle2onnx and openvino."""
+    return engines.missing(["paddle2onnx", "openvino"])
+
+
+class Session:
+    """Needs ``files["model"]``, an ``.onnx`` or a ``.pdmodel`` file with its parameters beside it."""
+
+    def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        import openvino
+
+        core = openvino.Core()
+        # One stream: a run is one caller's, and latency is what it is timed for.
+        asked = {
+            "INFERENCE_PRECISION_HINT": str(options.get("precision", "f32")),
+            "INFERENCE_NUM_THREADS": int(options.get("threads", 1)),
+            "NUM_STREAMS": 1,
+        }
+        self.version = str(openvino.__version__)
+        self.compiled = core.compile_model(core.read_model(files["model"]), "CPU", asked)
+        self.request = self.compiled.create_infer_request()
+        self.inputs = [spec.name for spec in model.inputs]
+
+    def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
+        """Outputs in the file's order.
+
+        Raises:
+            ValueError: the file's inputs are not the model's.
+        """
+        names = self._names()
+        if sorted(names) != sorted(self.inputs):
+            raise ValueError(f"the file's inputs are {names}, the model's {self.inputs}")
+        found = self.request.infer({name: np.ascontiguousarray(a) for name, a in zip(self.inputs, feed)})
+        # Copies: the request's own memory holds the next run's outputs.
+        return [np.array(found[output]) for output in self.compiled.outputs]
+
+    def _names(self) -> List[str]:
+        names = [set(item.get_names()) for item in self.compiled.inputs]
+        return [next((name for name in self.inputs if name in own), min(own)) for own in names]
+
+    def describe(self) -> Dict[str, Any]:
+        """What the compiled model says of itself (read back, not what was asked)."""
+        told = self.compiled.get_property
+        return {
+            "device": ",".join(told("EXECUTION_DEVICES")).lower(),
+            "version": self.version,
+            "precision": told("INFERENCE_PRECISION_HINT").get_type_name(),
+            "threads": int(told("INFERENCE_NUM_THREADS")),
+            "streams": int(told("NUM_STREAMS")),
+            "inputs": self._names(),
+            "outputs": len(self.compiled.outputs),
+        }
+
+    def close(self) -> None:
+        self.request = None
+        self.compiled = None
