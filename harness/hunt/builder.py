@@ -84,7 +84,12 @@ class Builder:
     def input(self, tail: Sequence[int], dtype: str = "float32", high: int = 0) -> Value:
         """A new input of the network."""
         kind = {"float32": "", "int64": "integers", "bool": "booleans"}[dtype] or self.choose(FLOATS)
-        spec: dict[str, Any] = {"shape": [self.batch, *tail], "dtype": dtype, "kind": kind, "seed": self.seed()}
+        spec: dict[str, Any] = {
+            "shape": [self.batch, *tail],
+            "dtype": dtype,
+            "kind": kind,
+            "seed": self.seed(),
+        }
         if dtype == "int64":
             spec["high"] = high
         self.inputs.append(spec)
@@ -113,13 +118,15 @@ class Builder:
         node: dict[str, Any] = {"op": op, "inputs": [value.index for value in inputs], "attrs": attrs}
         if params:
             node["params"] = params
-        self.nodes.append(node)
         value = Value(
-            len(self.nodes) - 1,
+            len(self.nodes),
             tuple(int(length) for length in tail),
             gives or inputs[0].dtype,
             inputs[0].batched if batched is None else batched,
         )
+        # What comes out, for whoever puts an input in the node's place.
+        node["gives"] = {"tail": list(value.tail), "dtype": value.dtype, "batched": value.batched}
+        self.nodes.append(node)
         self.values.append(value)
         return value
 

@@ -76,8 +76,8 @@ def sentence(kind: str, message: str) -> str:
     """One line of an error of Paddle's; one that an executor raised quotes the user's code first."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if lines and lines[0] == "In user code:":
-        told = next((i for i, line in enumerate(lines) if "Error Message Summary" in line), -2)
-        return f"{kind}: {next((line for line in lines[told + 1 :] if set(line) - {'-'}), lines[-1])}"
+        named = [line for line in lines if re.match(r"\w+Error: ", line)]
+        return f"{kind}: {(named or lines)[-1]}"
     return RemoteError("", RemoteFailure(type=kind, message=message)).sentence
 
 
@@ -88,7 +88,7 @@ def of_crash(failure: WorkerFailure) -> Failure:
     return Failure(failure.outcome, stage, failure.sentence)
 
 
-def judge(answer: Mapping[str, Any], equivariant: bool) -> Verdict:
+def judge(answer: Mapping[str, Any]) -> Verdict:
     """The verdict on what ``generated.checks.run`` answered."""
     oracle, moved = answer["oracle"], answer["moved"]
     why = meaningless(oracle, moved)
@@ -168,7 +168,9 @@ def _free(oracle: Runs, moved: Sequence[Runs]) -> list[bool]:
     """Which whole-number outputs a rounding decides otherwise somewhere."""
     return [
         not np.issubdtype(array.dtype, np.floating)
-        and any((draw[run][index] != oracle[run][index]).any() for draw in moved for run in range(len(oracle)))
+        and any(
+            (draw[run][index] != oracle[run][index]).any() for draw in moved for run in range(len(oracle))
+        )
         for index, array in enumerate(oracle[0])
     ]
 
@@ -181,9 +183,7 @@ def _shapes(stage: str, runs: Runs, expected: Runs) -> Failure | None:
         for index, array in enumerate(outputs):
             got = runs[run][index]
             if got.shape != array.shape:
-                return Failure(
-                    "fail", stage, f"shape {list(got.shape)} for {list(array.shape)}", run, index
-                )
+                return Failure("fail", stage, f"shape {list(got.shape)} for {list(array.shape)}", run, index)
             kind = "float32" if array.dtype == "float64" else str(array.dtype)
             if str(got.dtype) != kind:
                 return Failure("fail", stage, f"dtype {got.dtype} for {kind}", run, index)
@@ -195,7 +195,11 @@ def _again(stage: str, runs: Runs) -> list[Failure]:
     for index, first in enumerate(runs[0]):
         same = bitwise("second run", runs[1][index], first, empty_ok=True)
         if not same.ok and not np.isnan(first.astype("float64")).any():
-            return [Failure("fail", stage, "the second run of the same feed gives other bits", 1, index, same.worst)]
+            return [
+                Failure(
+                    "fail", stage, "the second run of the same feed gives other bits", 1, index, same.worst
+                )
+            ]
     return []
 
 

@@ -161,7 +161,11 @@ def matmul_parameter(b: Builder, v: Value) -> Value:
     width, transpose = b.integer(1, 6), b.flag()
     shape = [width, v.tail[-1]] if transpose else [v.tail[-1], width]
     return b.add(
-        "matmul_parameter", [v], [*v.tail[:-1], width], params={"weight": b.weight(shape)}, transpose=transpose
+        "matmul_parameter",
+        [v],
+        [*v.tail[:-1], width],
+        params={"weight": b.weight(shape)},
+        transpose=transpose,
     )
 
 
@@ -186,7 +190,11 @@ def matmul_pair(b: Builder, v: Value) -> Value:
 @on(when=sequence)
 def einsum(b: Builder, v: Value) -> Value:
     equation, tail = b.choose(
-        (("bij,bkj->bik", (v.tail[0], v.tail[0])), ("bij,bij->bi", v.tail[:1]), ("bij,bik->bkj", (v.tail[1],) * 2))
+        (
+            ("bij,bkj->bik", (v.tail[0], v.tail[0])),
+            ("bij,bij->bi", v.tail[:1]),
+            ("bij,bik->bkj", (v.tail[1],) * 2),
+        )
     )
     return b.add("einsum", [v, b.like(v)], tail, equation=equation)
 
@@ -229,9 +237,13 @@ def conv2d(b: Builder, v: Value) -> Value:
     elif style == "SAME":
         told, dilation = "SAME", [1, 1]
         sizes = [-(-length // s) for length, s in zip(size, stride, strict=True)]
-    elif style == "VALID" and all(d * (k - 1) + 1 <= n for d, k, n in zip(dilation, kernel, size, strict=True)):
+    elif style == "VALID" and all(
+        d * (k - 1) + 1 <= n for d, k, n in zip(dilation, kernel, size, strict=True)
+    ):
         told = "VALID"
-        sizes = [(n - d * (k - 1) - 1) // s + 1 for n, d, k, s in zip(size, dilation, kernel, stride, strict=True)]
+        sizes = [
+            (n - d * (k - 1) - 1) // s + 1 for n, d, k, s in zip(size, dilation, kernel, stride, strict=True)
+        ]
     params = {"weight": b.weight([out, channels // groups, *kernel])}
     op = b.choose(("conv2d", "conv2d_no_bias"))
     if op == "conv2d":
@@ -279,7 +291,9 @@ def pool2d(b: Builder, v: Value) -> Value:
         room = length + 2 * padding - kernel
         sizes.append((-(-room // stride) if ceil else room // stride) + 1)
     # A window that starts in the padding behind the last element holds no element at all.
-    if ceil and any((n - 1) * stride >= length + padding for n, length in zip(sizes, v.tail[1:], strict=True)):
+    if ceil and any(
+        (n - 1) * stride >= length + padding for n, length in zip(sizes, v.tail[1:], strict=True)
+    ):
         ceil, sizes = False, [(length + 2 * padding - kernel) // stride + 1 for length in v.tail[1:]]
     common = {"kernel": kernel, "stride": stride, "padding": padding, "ceil": ceil}
     if b.flag():
@@ -322,7 +336,10 @@ def layer_norm(b: Builder, v: Value) -> Value:
     shape = list(v.tail[b.integer(0, len(v.tail) - 1) :])
     if b.flag():
         return b.add("layer_norm_plain", [v], v.tail, shape=shape)
-    params = {"weight": b.weight(shape), "bias": b.weight(shape)}
+    size = 1
+    for length in shape:
+        size *= length
+    params = {"weight": b.weight([size]), "bias": b.weight([size])}
     return b.add("layer_norm", [v], v.tail, params=params, shape=shape, epsilon=b.choose((1e-5, 1e-2)))
 
 
@@ -577,7 +594,9 @@ def accumulate(b: Builder, v: Value) -> Value:
 
 @on(weight=2)
 def compare(b: Builder, v: Value) -> Value:
-    return b.add(b.choose(("less_than", "greater_equal", "equal", "not_equal")), [v, b.like(v)], v.tail, "bool")
+    return b.add(
+        b.choose(("less_than", "greater_equal", "equal", "not_equal")), [v, b.like(v)], v.tail, "bool"
+    )
 
 
 @on()
@@ -646,7 +665,7 @@ def embedding(b: Builder, v: Value) -> Value:
     rows, width = b.integer(2, 5), b.integer(1, 4)
     index = b.add("clip_integers", [v], v.tail, high=rows - 1)
     if b.flag():
-        return b.add("one_hot", [index], [*v.tail, rows], "float32", classes=rows)
+        return b.add("one_hot", [index], [*v.tail, rows], "float32", classes=rows, dtype="float32")
     params = {"weight": b.weight([rows, width])}
     if b.flag():
         return b.add("embedding_padded", [index], [*v.tail, width], "float32", params=params, padding=0)

@@ -65,7 +65,11 @@ def build(
         module.__file__ = file
         sys.modules[module.__name__] = module  # inspect finds a class's source by its module
     exec(compile(text, file, "exec"), vars(module))
-    net = module.Network()
+    paddle.set_default_dtype(floating)
+    try:
+        net = module.Network()
+    finally:
+        paddle.set_default_dtype("float32")
     if watched:
         net.see = lambda number, value: value
     net.eval()
@@ -136,19 +140,25 @@ def _shifted(
 
 
 def run(
-    network: Mapping[str, Any], batches: Sequence[int], draws: int, stages: Optional[Sequence[str]] = None
+    network: Mapping[str, Any],
+    batches: Sequence[int],
+    draws: int,
+    stages: Optional[Sequence[str]] = None,
+    additive: bool = False,
+    options: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
     """The network's oracle, and what every stage gave for every feed.
 
     Stages: ``dygraph`` (also ``permuted`` and ``rows``: the first feed's rows in another order, and one by
-    one), ``export``, ``jit``, ``static`` and :data:`PREDICTORS`. The first feed is run twice.
+    one), ``export``, ``jit``, ``static`` and :data:`PREDICTORS` (with ``options`` beside their own). The first
+    feed is run twice. ``draws`` and ``additive`` are :func:`oracle`'s.
 
     Returns:
         ``oracle``, ``moved``; ``stages``: name -> ``{"runs": [[array, ...], ...]}`` or ``{"raised": type,
         "message": text}``. An exporting error leaves the later stages out.
     """
     _mark("oracle")
-    found: Dict[str, Any] = oracle(network, batches, draws)
+    found: Dict[str, Any] = oracle(network, batches, draws, additive)
     fed = feeds(network, batches)
     sequence = [fed[0], fed[0], *fed[1:]]
     done: Dict[str, Any] = {}
@@ -167,7 +177,7 @@ def run(
         files: Dict[str, str] = {}
         _try(done, "export", None, lambda: files.update(export(network, folder)) or [])
         if files:
-            for name, session in sessions(network, files).items():
+            for name, session in sessions(network, files, options or {}).items():
                 _try(done, name, stages, lambda: _served(session(), sequence))  # noqa: B023
     finally:
         for name in set(sys.modules) - known:
@@ -196,8 +206,10 @@ def export(network: Mapping[str, Any], folder: str) -> Dict[str, str]:
     }
 
 
-def sessions(network: Mapping[str, Any], files: Dict[str, str]) -> Dict[str, Callable[[], Any]]:
-    """How each stage behind the export opens its session."""
+def sessions(
+    network: Mapping[str, Any], files: Dict[str, str], more: Mapping[str, Any]
+) -> Dict[str, Callable[[], Any]]:
+    """How each stage behind the export opens its session; the predictors with ``more`` options."""
     model: Any = types.SimpleNamespace(
         inputs=[types.SimpleNamespace(name=f"x{index}") for index in range(len(network["inputs"]))]
     )
@@ -206,7 +218,7 @@ def sessions(network: Mapping[str, Any], files: Dict[str, str]) -> Dict[str, Cal
         "static": lambda: static.Session({**files, "params": "model.pdiparams"}, model, {}),
     }
     for name, options in PREDICTORS.items():
-        found[name] = lambda options=options: predictor.Session(files, model, options)
+        found[name] = lambda options=options: predictor.Session(files, model, {**options, **more})
     return found
 
 
@@ -221,9 +233,7 @@ def _mark(stage: str) -> None:
     print(MARK, stage, flush=True)
 
 
-def _try(
-    done: Dict[str, Any], name: str, stages: Optional[Sequence[str]], what: Callable[[], Any]
-) -> None:
+def _try(done: Dict[str, Any], name: str, stages: Optional[Sequence[str]], what: Callable[[], Any]) -> None:
     """Run a stage; what it raises is its result."""
     if stages is not None and name not in stages:
         return
@@ -233,4 +243,3 @@ def _try(
     except Exception as error:
         paddle.disable_static()
         done[name] = {"raised": type(error).__name__, "message": str(error).strip() or repr(error)}
-

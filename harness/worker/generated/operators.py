@@ -115,7 +115,7 @@ TEMPLATES: Dict[str, str] = {
     "where": "paddle.where({0}, {1}, {2})",
     "logical_not": "paddle.logical_not({0})",
     "cast": "paddle.cast({0}, {dtype})",
-    "one_hot": "F.one_hot({0}, {classes})",
+    "one_hot": "paddle.cast(F.one_hot({0}, {classes}), {dtype})",
     "clip_integers": "paddle.clip(paddle.abs({0}), 0, {high})",
     # control flow
     "cond": "paddle.static.nn.cond(paddle.mean({0}) > {bound}, lambda: F.relu({0}), lambda: {0} * 2.0)",

@@ -76,7 +76,12 @@ def write(network: Mapping[str, Any], floating: str = "float32", watched: bool =
         head += _FILL.format(floating=floating)
     text = [head, "", "class Network(paddle.nn.Layer):"]
     if made:
-        text += ["    def __init__(self):", "        super().__init__()", *("        " + line for line in made), ""]
+        text += [
+            "    def __init__(self):",
+            "        super().__init__()",
+            *("        " + line for line in made),
+            "",
+        ]
     text += [f"    def forward(self, {', '.join(named[:first])}):", *("        " + line for line in body)]
     return "\n".join(text) + "\n"
 
