@@ -115,7 +115,8 @@ class _Party:
         return (
             f"{self.name}: {tally.networks} networks ({tally.per_minute:.0f} a minute), "
             f"{len(tally.operators)} operators, {tally.compared} elements compared; "
-            f"{tally.meaningless} numerically meaningless, {sum(tally.refused.values())} refused by the oracle, "
+            f"{tally.meaningless} numerically meaningless, {sum(tally.refused.values())} refused by the "
+            f"oracle, "
             f"{tally.again} with a known finding, {len(self.new)} new"
         )
 

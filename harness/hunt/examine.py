@@ -25,6 +25,11 @@ def stages_of(focus: str) -> list[str]:
     return list(STAGES) if not focus else ["dygraph", *FOCUS[focus]]
 
 
+def stages_for(stage: str) -> list[str]:
+    """What must be executed to see a stage fail."""
+    return list(STAGES) if stage == "export" else ["dygraph", stage]
+
+
 def examine(
     pool: WorkerPool, network: Network, stages: Sequence[str] = STAGES, options: Any = None
 ) -> Verdict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 from hypothesis.errors import HypothesisException
 
 from harness.hunt.builder import Network
-from harness.hunt.examine import examine, stages_of
+from harness.hunt.examine import examine, stages_for, stages_of
 from harness.hunt.findings import Finding, Notebook, explains
 from harness.hunt.judge import Failure
 from harness.hunt.localise import first_operator, guilty_passes
@@ -127,11 +128,9 @@ class Hunter:
         def look(network: Network) -> None:
             self._look(network)
 
-        try:
-            look()
         # Flaky: what failed passed when it was tried again. The smallest network that failed is kept.
-        except (Found, Enough, HypothesisException, ExceptionGroup):
-            pass
+        with contextlib.suppress(Found, Enough, HypothesisException, ExceptionGroup):
+            look()
 
     def _look(self, network: Network) -> None:
         this = self._round
@@ -189,7 +188,7 @@ class Hunter:
         assert this.best is not None
         assert this.failure is not None
         end = time.monotonic() + self.shrinking_s
-        stages = ["dygraph", this.failure.stage]
+        stages = stages_for(this.failure.stage)
 
         def fails(network: Network) -> bool:
             if time.monotonic() > end or self.stop.is_set():

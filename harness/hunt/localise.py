@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from harness.hunt.builder import Network
-from harness.hunt.examine import examine
+from harness.hunt.examine import examine, stages_for
 from harness.hunt.judge import Failure
 from harness.hunt.reduce import restricted
 from harness.witness import read
@@ -27,7 +27,7 @@ def first_operator(pool: WorkerPool, network: Network, failure: Failure) -> tupl
         part = restricted(network, [first + place])
         if not part["inputs"]:
             continue
-        found = examine(pool, part, ["dygraph", failure.stage])
+        found = examine(pool, part, stages_for(failure.stage))
         if any(_alike(other, failure) for other in found.failures):
             return node["op"], tuple(sorted(_upstream(part)))
     return "", ()
@@ -59,7 +59,7 @@ def guilty_passes(pool: WorkerPool, network: Network, failure: Failure) -> tuple
     for name in _passes(pool, network, failure.stage):
         if time.monotonic() > end:
             break
-        verdict = examine(pool, network, ["dygraph", failure.stage], {"without": [name]})
+        verdict = examine(pool, network, stages_for(failure.stage), {"without": [name]})
         if not verdict.failures:
             found.append(name)
     return tuple(found)

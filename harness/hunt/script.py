@@ -71,7 +71,7 @@ def write(pool: WorkerPool, finding: Finding) -> str:
     exported = stage not in ("dygraph", "permuted", "rows")
     head = f'"""{finding.release}, {stage}: {finding.failure.outcome}. {_one_line(finding)}"""\n\n'
     imports = ["import os"] * (base == "predictor") + ["import sys"] + ["import tempfile"] * exported
-    text = head + "\n".join(imports) + "\n\n" + parts["source"].rstrip() + "\n\n\n"
+    text: str = head + "\n".join(imports) + "\n\n" + parts["source"].rstrip() + "\n\n\n"
     text += "tensors = lambda found: found if isinstance(found, (list, tuple)) else [found]  # noqa: E731\n"
     text += f"feed = [{', '.join(parts['feed'])}]\nnet = Network()\nnet.eval()\n"
     if parts["expected"]:

@@ -149,9 +149,9 @@ def run(
 ) -> Dict[str, Any]:
     """The network's oracle, and what every stage gave for every feed.
 
-    Stages: ``dygraph`` (also ``permuted`` and ``rows``: the first feed's rows in another order, and one by
-    one), ``export``, ``jit``, ``static`` and :data:`PREDICTORS` (with ``options`` beside their own). The first
-    feed is run twice. ``draws`` and ``additive`` are :func:`oracle`'s.
+    Stages: ``dygraph`` (also ``permuted`` and ``rows``: the first feed's rows in another order, and one
+    by one), ``export``, ``jit``, ``static`` and :data:`PREDICTORS` (``options`` beside their own). The
+    first feed is run twice. ``draws`` and ``additive`` are :func:`oracle`'s.
 
     Returns:
         ``oracle``, ``moved``; ``stages``: name -> ``{"runs": [[array, ...], ...]}`` or ``{"raised": type,
@@ -218,7 +218,7 @@ def sessions(
         "static": lambda: static.Session({**files, "params": "model.pdiparams"}, model, {}),
     }
     for name, options in PREDICTORS.items():
-        found[name] = lambda options=options: predictor.Session(files, model, {**options, **more})
+        found[name] = functools.partial(predictor.Session, files, model, {**options, **more})
     return found
 
 

@@ -55,7 +55,8 @@ TEMPLATES: Dict[str, str] = {
     "conv1d": "F.conv1d({0}, {weight}, {bias}, {stride}, {padding}, {dilation}, {groups})",
     "conv2d": "F.conv2d({0}, {weight}, {bias}, {stride}, {padding}, {dilation}, {groups}, {layout})",
     "conv2d_no_bias": "F.conv2d({0}, {weight}, None, {stride}, {padding}, {dilation}, {groups}, {layout})",
-    "conv2d_transpose": "F.conv2d_transpose({0}, {weight}, {bias}, {stride}, {padding}, {extra}, groups={groups})",
+    "conv2d_transpose": "F.conv2d_transpose({0}, {weight}, {bias}, {stride}, {padding}, {extra}, "
+    "groups={groups})",
     "max_pool2d": "F.max_pool2d({0}, {kernel}, {stride}, {padding}, ceil_mode={ceil})",
     "avg_pool2d": "F.avg_pool2d({0}, {kernel}, {stride}, {padding}, ceil_mode={ceil}, exclusive={exclusive})",
     "adaptive_avg_pool2d": "F.adaptive_avg_pool2d({0}, {size})",

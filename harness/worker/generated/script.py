@@ -14,7 +14,7 @@ MOST_LITERALS = 24
 
 
 def parts(network: Mapping[str, Any], batches: Sequence[int], run: int = 0) -> Dict[str, Any]:
-    """Texts: ``source``, ``feed``, ``specs``, and ``expected`` by the oracle where it is short, else ``[]``."""
+    """Texts: ``source``, ``feed``, ``specs``; ``expected`` by the oracle where it is short, else ``[]``."""
     number = max(run - 1, 0) if run < len(batches) + 1 else 0
     feed, specs = [], []
     for index, spec in enumerate(network["inputs"]):

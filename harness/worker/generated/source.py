@@ -74,16 +74,16 @@ def write(network: Mapping[str, Any], floating: str = "float32", watched: bool =
         head += _PARAMETER.format(floating=floating)
     if any("filled(" in line for line in made):
         head += _FILL.format(floating=floating)
-    text = [head, "", "class Network(paddle.nn.Layer):"]
+    parts = [head, "", "class Network(paddle.nn.Layer):"]
     if made:
-        text += [
+        parts += [
             "    def __init__(self):",
             "        super().__init__()",
             *("        " + line for line in made),
             "",
         ]
-    text += [f"    def forward(self, {', '.join(named[:first])}):", *("        " + line for line in body)]
-    return "\n".join(text) + "\n"
+    parts += [f"    def forward(self, {', '.join(named[:first])}):", *("        " + line for line in body)]
+    return "\n".join(parts) + "\n"
 
 
 def _expression(
