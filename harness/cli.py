@@ -25,6 +25,7 @@ from harness import doctor as doctor_module
 from harness import rerun as again
 from harness.errors import HarnessError
 from harness.gate import commands as gate_commands
+from harness.hunt import commands as hunt_commands
 from harness.listing import Kind
 from harness.options import Tier, default_store
 from harness.progress import run_pytest
@@ -281,6 +282,7 @@ app.command()(bisect_cli.bisect)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.matrix)
 app.command()(speed_commands.calibrate)
+app.command()(hunt_commands.hunt)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ Files: ``model`` and ``params`` (two files), or ``folder`` (older layout: ``__mo
 file per parameter). Options: ``device`` (``cpu``, ``gpu``, or the type of a custom device),
 ``precision`` (``"fp16"``, of a GPU or custom device), ``tensorrt`` (its precision: ``"fp32"``, ``"fp16"``,
 ``"int8"``), ``onednn`` (true, false, absent: as the release has it), ``bfloat16``, ``int8`` (oneDNN's int8
-kernels for what the program quantizes), ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``.
+kernels for what the program quantizes), ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``,
+``without`` (passes that are taken out), ``log``.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def configure(files: Mapping[str, str], options: Mapping[str, Any]) -> Config:
         config.switch_ir_optim(bool(options["ir_optim"]))
     if options.get("memory_optim"):
         config.enable_memory_optim()
+    for name in options.get("without", ()):
+        config.delete_pass(name)
     config.set_cpu_math_library_num_threads(int(options.get("threads", 1)))
     if not options.get("log"):
         config.disable_glog_info()

@@ -1,0 +1,112 @@
+"""What a hunt found: kept per release, folded by what it is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from harness.errors import HarnessError
+from harness.files import write_whole
+from harness.hunt.builder import Network
+from harness.hunt.judge import Failure
+
+NEIGHBOURS = 3
+"""How far upstream of the first diverging operator a finding's operators may lie."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One fault, shrunk. ``operator`` diverges first; ``passes`` are those without which it is gone."""
+
+    release: str
+    failure: Failure
+    network: Network
+    operator: str = ""
+    passes: tuple[str, ...] = ()
+    seed: int = 0
+    seen: int = 1
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Names of the network's operators, each once."""
+        return tuple(sorted({node["op"] for node in self.network["nodes"]}))
+
+    @property
+    def name(self) -> str:
+        """A file's name: outcome, stage, operators."""
+        return "-".join([self.failure.outcome, self.failure.stage, *self.operators])[:110]
+
+
+def default_folder() -> Path:
+    """``hunt`` in the user's cache folder; one folder below it for each release."""
+    return Path(platformdirs.user_cache_dir("paddle-conformance")) / "hunt"
+
+
+def explains(known: Finding, failure: Failure, nearby: Sequence[str]) -> bool:
+    """Whether a failure is a known finding again.
+
+    An error or crash by its message, a wrong answer where the known one's operators are at the place
+    that diverges first (``nearby``; empty before that is looked for, which explains nothing).
+    """
+    if known.failure.key != failure.key:
+        return False
+    return failure.outcome != "fail" or (bool(nearby) and set(known.operators) <= set(nearby))
+
+
+class Notebook:
+    """The folder of one release: ``findings.json``, ``seeds.json``, Hypothesis's ``examples``.
+
+    Raises:
+        HarnessError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            (folder / "examples").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"{folder} cannot be made ({error.strerror}): name another with --folder"
+            ) from error
+        self.findings = self._read("findings.json", list[Finding])
+        self.seeds = self._read("seeds.json", list[int])
+
+    def _read(self, name: str, kind: type) -> list:  # type: ignore[type-arg]
+        file = self.folder / name
+        if not file.exists():
+            return []
+        try:
+            return list(msgspec.json.decode(file.read_bytes(), type=kind))
+        except msgspec.MsgspecError as error:
+            raise HarnessError(f"{file} cannot be read ({error}): remove it to hunt afresh") from error
+
+    def note(self, finding: Finding) -> None:
+        """Add a finding, or count it once more."""
+        for place, known in enumerate(self.findings):
+            if (known.failure.key, known.operators) == (finding.failure.key, finding.operators):
+                self.findings[place] = msgspec.structs.replace(known, seen=known.seen + 1)
+                break
+        else:
+            self.findings.append(finding)
+        self._write("findings.json", self.findings)
+
+    def again(self, place: int) -> None:
+        """One more network showed a finding."""
+        known = self.findings[place]
+        self.findings[place] = msgspec.structs.replace(known, seen=known.seen + 1)
+
+    def used(self, seed: int) -> None:
+        """Keep a seed that was hunted with."""
+        self.seeds.append(seed)
+        self._write("seeds.json", self.seeds)
+
+    def close(self) -> None:
+        """Write the counts."""
+        self._write("findings.json", self.findings)
+
+    def _write(self, name: str, value: object) -> None:
+        text = json.dumps(msgspec.to_builtins(value), indent=1)
+        write_whole(self.folder / name, text.encode(), "the notebook")

@@ -1,0 +1,216 @@
+"""The search: rounds of Hypothesis, each until it finds something new, which it then shrinks."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+from hypothesis.errors import HypothesisException
+
+from harness.hunt.builder import Network
+from harness.hunt.examine import examine, stages_for, stages_of
+from harness.hunt.findings import Finding, Notebook, explains
+from harness.hunt.judge import Failure
+from harness.hunt.localise import first_operator, guilty_passes
+from harness.hunt.reduce import reduce
+from harness.hunt.strategies import networks
+from harness.workers import WorkerPool
+
+ROUND = 400
+"""Networks of one round."""
+SHRINKING_S = 40.0
+FRESH_AFTER = 500
+"""Networks after which a worker is replaced: what one leaves behind must not tell on many."""
+
+
+class Enough(KeyboardInterrupt):
+    """Ends a round: time is up, or shrinking has taken long enough. Hypothesis lets it through."""
+
+
+class Found(AssertionError):
+    """The failure that a round is about."""
+
+
+@dataclass
+class Tally:
+    """What was tried so far."""
+
+    networks: int = 0
+    executions: int = 0
+    """Networks and those tried while shrinking and localising."""
+    compared: int = 0
+    meaningless: int = 0
+    again: int = 0
+    """Networks that showed a known finding."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """What the oracle itself refused, by message: not judged."""
+    operators: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.monotonic)
+    searching_s: float = 0.0
+
+    @property
+    def per_minute(self) -> float:
+        """Networks per minute of searching, without shrinking and localising."""
+        return 60 * self.networks / self.searching_s if self.searching_s else 0.0
+
+
+class Hunter:
+    """Hunts in one release.
+
+    Args:
+        pool: workers of the release.
+        notebook: where findings and seeds are kept.
+        focus: ``"jit"``, ``"predictor"`` or ``""`` for every stage.
+        stop: set to end the hunt; what is being shrunk is kept as small as it got.
+        say: told of every new finding.
+    """
+
+    def __init__(
+        self,
+        release: str,
+        pool: WorkerPool,
+        notebook: Notebook,
+        focus: str = "",
+        stop: threading.Event | None = None,
+        say: Callable[[Finding], None] = lambda finding: None,
+        shrinking_s: float = SHRINKING_S,
+    ) -> None:
+        self.release = release
+        self.pool = pool
+        self.notebook = notebook
+        self.stages: Sequence[str] = stages_of(focus)
+        self.stop = stop or threading.Event()
+        self.say = say
+        self.shrinking_s = shrinking_s
+        self.tally = Tally()
+        self.end = float("inf")
+        self._round = _Round()
+
+    def hunt(self, minutes: float, seed: int, most: int = 0) -> list[Finding]:
+        """Hunt for that long, or until ``most`` networks were tried; the new findings."""
+        new: list[Finding] = []
+        self.end = time.monotonic() + 60 * minutes
+        while not self._over and (not most or self.tally.networks < most):
+            self.notebook.used(seed)
+            self._round = _Round(seed=seed)
+            examples = min(ROUND, most - self.tally.networks) if most else ROUND
+            self._search(seed, examples)
+            if self._round.best is not None:
+                finding = self._localised(self._round)
+                self.notebook.note(finding)
+                new.append(finding)
+                self.say(finding)
+            seed += 1
+        self.notebook.close()
+        return new
+
+    @property
+    def _over(self) -> bool:
+        return self.stop.is_set() or time.monotonic() > self.end
+
+    def _search(self, seed: int, examples: int) -> None:
+        kept: ExampleDatabase = DirectoryBasedExampleDatabase(self.notebook.folder / "examples")
+
+        @seeded(seed)
+        @settings(
+            max_examples=examples, deadline=None, database=kept, report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
+        )  # fmt: skip
+        @given(networks())
+        def look(network: Network) -> None:
+            self._look(network)
+
+        # Flaky: what failed passed when it was tried again. The smallest network that failed is kept.
+        with contextlib.suppress(Found, Enough, HypothesisException, ExceptionGroup):
+            look()
+
+    def _look(self, network: Network) -> None:
+        this = self._round
+        if self.stop.is_set() or (self._over and this.key is None):
+            raise Enough
+        if this.key is not None and time.monotonic() - this.since > self.shrinking_s:
+            raise Enough
+        began = time.monotonic()
+        verdict = examine(self.pool, network, self.stages)
+        failure = verdict.first
+        self._count(network, verdict, began)
+        if failure is None or failure.stage == "oracle":
+            return
+        if this.key is None:
+            if self._is_known(network, failure):
+                self.tally.again += 1
+                return
+            this.key, this.since = failure.key, time.monotonic()
+        elif not any(other.key == this.key for other in verdict.failures):
+            return
+        same = next(other for other in verdict.failures if other.key == this.key)
+        size = (len(network["nodes"]), len(repr(network)))
+        if this.best is None or size < this.size:
+            this.best, this.failure, this.size = network, same, size
+        raise Found(str(this.key))
+
+    def _count(self, network: Network, verdict: Any, began: float) -> None:
+        tally = self.tally
+        tally.executions += 1
+        tally.compared += verdict.compared
+        if tally.executions % FRESH_AFTER == 0:
+            self.pool.discard()
+        if self._round.key is None:
+            tally.networks += 1
+            tally.searching_s += time.monotonic() - began
+            tally.operators.update(node["op"] for node in network["nodes"])
+            tally.meaningless += bool(verdict.meaningless)
+            if verdict.first is not None and verdict.first.stage == "oracle":
+                tally.refused[verdict.first.message] += 1
+
+    def _is_known(self, network: Network, failure: Failure) -> bool:
+        same = [
+            place for place, known in enumerate(self.notebook.findings) if known.failure.key == failure.key
+        ]
+        if not same:
+            return False
+        nearby = first_operator(self.pool, network, failure)[1] if failure.outcome == "fail" else ()
+        for place in same:
+            if explains(self.notebook.findings[place], failure, nearby):
+                self.notebook.again(place)
+                return True
+        return False
+
+    def _localised(self, this: _Round) -> Finding:
+        assert this.best is not None
+        assert this.failure is not None
+        end = time.monotonic() + self.shrinking_s
+        stages = stages_for(this.failure.stage)
+
+        def fails(network: Network) -> bool:
+            if time.monotonic() > end or self.stop.is_set():
+                return False
+            self.tally.executions += 1
+            found = [f for f in examine(self.pool, network, stages).failures if f.key == this.key]
+            this.failure = found[0] if found else this.failure
+            return bool(found)
+
+        network = reduce(this.best, fails)
+        operator = first_operator(self.pool, network, this.failure)[0]
+        passes = guilty_passes(self.pool, network, this.failure)
+        return Finding(self.release, this.failure, network, operator, passes, this.seed)
+
+
+@dataclass
+class _Round:
+    """The failure a round is about, once it has one, and the smallest network that shows it."""
+
+    seed: int = 0
+    key: tuple[str, str, str] | None = None
+    since: float = 0.0
+    best: Network | None = None
+    failure: Failure | None = None
+    size: tuple[int, int] = (0, 0)

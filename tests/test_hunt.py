@@ -1,0 +1,216 @@
+"""The hunt: networks are valid, injected bugs are found and named, and nothing is found where nothing is."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as seeded
+
+from harness.hunt import judge as judging
+from harness.hunt import script
+from harness.hunt.examine import examine
+from harness.hunt.findings import Finding, Notebook, explains
+from harness.hunt.hunter import Hunter
+from harness.hunt.judge import Failure, folded, judge
+from harness.hunt.reduce import reduce
+from harness.hunt.strategies import MOST_OPERATORS, networks
+from harness.workers import ROOT, WorkerPool
+
+EXPORTS = {"dynamic": True, "equivariant": True}
+LINEAR = {
+    "op": "linear_no_bias",
+    "attrs": {},
+    "params": {"weight": {"shape": [4, 4], "kind": "normal", "seed": 2}},
+}
+
+
+def network(*ops: str, shape: tuple[int, ...] = (4,)) -> dict[str, Any]:
+    """A chain of operators on one input of ``shape``."""
+    nodes = [
+        {**(LINEAR if op == "linear_no_bias" else {"op": op, "attrs": {}}), "inputs": [place],
+         "gives": {"tail": list(shape), "dtype": "float32", "batched": True}}
+        for place, op in enumerate(ops)
+    ]  # fmt: skip
+    inputs = [{"shape": [2, *shape], "dtype": "float32", "kind": "normal", "seed": 1}]
+    return {**EXPORTS, "inputs": inputs, "nodes": nodes, "outputs": [len(ops)]}
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[WorkerPool]:
+    if importlib.util.find_spec("paddle") is None:
+        pytest.skip(f"{sys.executable} has no Paddle: install the paddle extra")
+    made = WorkerPool(tmp_path / "logs", sys.executable, 60)
+    yield made
+    made.close()
+
+
+# Composing
+
+
+@seeded(4)
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+          phases=[Phase.generate])  # fmt: skip
+@given(networks())
+def test_networks_are_closed(network: dict[str, Any]) -> None:
+    """Every node reads what comes before it, every value is needed, and operators are the far side's."""
+    first = len(network["inputs"])
+    count = first + len(network["nodes"])
+    assert first
+    assert count - first <= MOST_OPERATORS + 3
+    used = set(network["outputs"])
+    for place, node in enumerate(network["nodes"], first):
+        assert all(index < place for index in node["inputs"])
+        assert node["op"] in templates()
+        used |= set(node["inputs"])
+    assert used == set(range(count))
+
+
+def templates() -> set[str]:
+    """Names of the operators that the far side can write: read from its source, which imports no paddle."""
+    spec = importlib.util.spec_from_file_location(
+        "far_operators", ROOT / "harness/worker/generated/operators.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return set(module.TEMPLATES)
+
+
+# Judging
+
+
+def answer(got: np.ndarray, oracle: np.ndarray, moved: np.ndarray | None = None) -> dict[str, Any]:
+    moves = oracle * (1 + 1e-7) if moved is None else moved
+    runs = [[got], [got]]
+    return {"oracle": [[oracle]], "moved": [[[moves]]], "stages": {"dygraph": {"runs": runs}}}
+
+
+def test_a_wrong_value_is_a_failure_and_a_rounding_is_none() -> None:
+    oracle = np.linspace(1.0, 2.0, 6)
+    right = oracle.astype("float32")
+    assert not judge(answer(right, oracle)).failures
+    wrong = right.copy()
+    wrong[3] += 1e-4
+    (failure,) = judge(answer(wrong, oracle)).failures
+    assert (failure.outcome, failure.stage) == ("fail", "dygraph")
+
+
+def test_what_the_oracle_cannot_decide_is_not_judged() -> None:
+    oracle = np.array([1.0, 2.0])
+    assert judge(answer(np.array([1.0, 5.0], "float32"), oracle, oracle + np.array([0.0, 3.0]))).meaningless
+    assert judge(answer(np.array([1.0, 5.0], "float32"), np.array([1.0, np.inf]))).meaningless
+    tie = judge(answer(np.array([1, 0]), np.array([0, 1]), np.array([1, 0])))
+    assert not tie.failures
+    assert not tie.compared
+
+
+def test_other_shapes_dtypes_and_later_runs_are_failures() -> None:
+    oracle = np.ones((2, 3))
+    for got in (np.ones((2, 1), "float32"), np.ones((2, 3), "float16")):
+        assert judge(answer(got, oracle)).failures
+    changed = answer(np.ones((2, 3), "float32"), oracle)
+    changed["stages"]["dygraph"]["runs"][1] = [np.full((2, 3), 1 + 2**-20, "float32")]
+    assert any("second run" in failure.message for failure in judge(changed).failures)
+
+
+def test_what_every_reader_of_a_program_gets_wrong_is_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = np.ones((2, 3))
+    found = answer(np.ones((2, 3), "float32"), oracle)
+    wrong = {"runs": [[np.zeros((2, 3), "float32")]] * 2}
+    found["stages"].update(jit=wrong, static=wrong)
+    first = judge(found).first
+    assert first is not None
+    assert first.stage == "export"
+
+
+def test_messages_fold_to_what_they_have_in_common() -> None:
+    one = "(InvalidArgument) at 0x7f: got [2, 3] of /tmp/a1/model.json"
+    other = "(InvalidArgument) at 0x9a: got [5] of /tmp/b2/model.json"
+    assert folded(one) == folded(other)
+
+
+def test_a_known_finding_explains_its_operators_only() -> None:
+    failure = Failure("fail", "predictor", "largest error is 3 times the allowed one")
+    known = Finding("3.3.1", failure, network("relu", "tanh"))
+    assert explains(known, failure, ("relu", "softmax", "tanh"))
+    assert not explains(known, failure, ("relu", "softmax"))
+    assert not explains(known, failure, ())
+
+
+def test_the_plain_data_shrinks_to_what_fails() -> None:
+    large = network("relu", "tanh", "abs", "softsign", "silu")
+    found = reduce(large, lambda small: any(node["op"] == "abs" for node in small["nodes"]))
+    assert [node["op"] for node in found["nodes"]] == ["abs"]
+
+
+def test_the_notebook_is_read_again(tmp_path: Path) -> None:
+    book = Notebook(tmp_path)
+    finding = Finding("3.3.1", Failure("error", "jit", "no"), network("relu"))
+    book.note(finding)
+    book.note(finding)
+    book.used(7)
+    again = Notebook(tmp_path)
+    assert [known.seen for known in again.findings] == [2]
+    assert again.seeds == [7]
+
+
+# Hunting
+
+INJECTED = [
+    ("layer", ("tanh", "relu", "softsign"), "dygraph", "relu"),
+    ("export", ("abs", "tanh", "softsign"), "export", "tanh"),
+    ("loader", ("abs", "linear_no_bias", "softsign"), "jit", "linear_no_bias"),
+    ("executor", ("abs", "softsign"), "static", "abs"),
+    ("second run", ("abs", "softsign"), "predictor-no-ir", "abs"),
+]
+
+
+@pytest.mark.parametrize(("bug", "ops", "stage", "operator"), INJECTED, ids=[row[0] for row in INJECTED])
+def test_an_injected_bug_is_found_and_named(
+    pool: WorkerPool, bug: str, ops: tuple[str, ...], stage: str, operator: str
+) -> None:
+    from harness.hunt.localise import first_operator
+
+    whole = network(*ops)
+    assert not examine(pool, whole).failures
+    pool.call("generated.sabotage.inject", bug=bug)
+    failure = examine(pool, whole).first
+    assert failure is not None
+    assert (failure.outcome, failure.stage) == ("fail", stage)
+    assert first_operator(pool, whole, failure)[0] == operator
+
+
+@pytest.mark.slow
+def test_a_hunt_finds_shrinks_and_writes_an_injected_bug(pool: WorkerPool, tmp_path: Path) -> None:
+    """The network is Hypothesis's own; the script it ends in is plain Paddle, and passes where no bug is."""
+    pool.call("generated.sabotage.inject", bug="export")
+    hunter = Hunter("here", pool, Notebook(tmp_path / "notes"), focus="jit", shrinking_s=20)
+    for round_ in range(10):
+        found = [f for f in hunter.hunt(2, 1 + round_, 40) if "tanh" in f.operators]
+        hunter.tally.networks = 0
+        if found:
+            break
+    assert found
+    assert found[0].operator == "tanh"
+    text = script.write(pool, found[0])
+    names = {node.names[0].name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import)}
+    assert names <= {"os", "sys", "tempfile", "numpy", "paddle", "paddle.nn.functional"}
+    file = tmp_path / "finding.py"
+    file.write_text(text)
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "expected" in done.stdout
+
+
+def test_every_stage_of_the_focus_exists() -> None:
+    assert all(set(stages) <= set(judging.STAGES) for stages in judging.FOCUS.values())
