@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from harness import compare
 from harness.artifacts import Artifact, Store, key_of
+from harness.availability import described, unavailable
 from harness.engines import Engines
-from harness.errors import HarnessError, NotApplicable
+from harness.errors import NotApplicable
 from harness.model_files import UserModel, copy_deployed
 from harness.models import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
 from harness.remembered import Remembered
-from harness.targets import LEGACY_IR, Target, expanded, repeats
+from harness.targets import LEGACY_IR, Target, expanded
 from harness.usable import FirstRuns, Limits, Usable
 from harness.user_models import unique
 from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
@@ -420,52 +421,6 @@ class Lab:
             compare.Yardstick([o[i] for o in measured], [o[i] for o in truth], storage, multiple)
             for i in range(len(truth[0]))
         ]
-
-
-def described(pool: WorkerPool, interpreter: str) -> dict[str, Any]:
-    """What an environment elsewhere says of itself.
-
-    Raises:
-        HarnessError: there is none, or Paddle does not work in it; what to do.
-    """
-    try:
-        found: dict[str, Any] = pool.call("environment.describe", spec=pool.default.at(interpreter))
-    except WorkerFailure as error:
-        raise HarnessError(
-            f"Paddle does not work at {interpreter} ({error.sentence}): install it there, name another "
-            "interpreter, or leave the targets out that name this one (--targets)"
-        ) from error
-    return found
-
-
-def unavailable(
-    pool: WorkerPool,
-    target: Target,
-    targets: Iterable[Target],
-    here: Mapping[str, Any],
-    where: Mapping[str, Any],
-) -> str | None:
-    """Why a target cannot run, or None: ``here`` is the environment under test, ``where`` another's or {}.
-
-    ``targets``: all there are, one of which it may be in another profile.
-    """
-    paddle = here["paddle"]["version"]
-    if here["profile"] == "legacy-ir" and not where and repeats(target, targets):
-        return f"Paddle {paddle} runs in legacy-IR mode already: the plain target is this one"
-    pir = target.profile != "legacy-ir" and here["profile"] == "pir"
-    if where and pir and not where["paddle"]["pir"] and target.runtime != "dygraph":
-        return (
-            f"Paddle {where['paddle']['version']} on {where['host']} does not read the programs that "
-            f'Paddle {paddle} writes here: add profile = "legacy-ir" to the target'
-        )
-    spec = pool.default.at(target.interpreter)
-    reason = pool.call("runtimes.available", spec=spec, runtime=target.runtime, options=target.options)
-    if reason is None and target.options.get("tensorrt") and target.models == "any" and pir:
-        reason = (
-            "the predictor gives TensorRT programs of legacy IR only: run with --profile legacy-ir, or in "
-            "Paddle 2"
-        )
-    return None if reason is None else str(reason)
 
 
 class Producer(msgspec.Struct, frozen=True):

@@ -18,8 +18,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import targets as targets_module
+from harness.availability import described, unavailable
 from harness.errors import HarnessError
-from harness.lab import described, unavailable
 from harness.rerun import project_root
 from harness.session import claims as all_claims
 from harness.targets import LEGACY_IR
