@@ -30,6 +30,7 @@ from harness.options import Tier, default_store
 from harness.progress import run_pytest
 from harness.report import summary, write_report
 from harness.script import write_script
+from harness.speed import commands as speed_commands
 from harness.usable import Limits
 
 EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
@@ -279,6 +280,7 @@ app.add_typer(env_cli.app)
 app.command()(bisect_cli.bisect)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.matrix)
+app.command()(speed_commands.calibrate)
 
 
 def main() -> None:

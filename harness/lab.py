@@ -17,6 +17,7 @@ from harness.artifacts import Artifact, Store, key_of
 from harness.errors import HarnessError, NotApplicable
 from harness.model_files import UserModel, copy_deployed
 from harness.models import FlowInfo, ModelInfo, RecipeInfo, source_digest, user_info
+from harness.remembered import Remembered
 from harness.targets import LEGACY_IR, Target, expanded
 from harness.usable import FirstRuns, Limits, Usable
 from harness.user_models import unique
@@ -49,6 +50,7 @@ class Lab:
         profile_env: environment variables of the chosen profile for the whole run.
         digits: folder with the four idx-gz files; ``dataset`` says what they are.
         user_models: models of the user's own, and the limits they are held to.
+        again: try recipes that are remembered to fail.
 
     Raises:
         HarnessError: one of them has the name of another.
@@ -63,9 +65,11 @@ class Lab:
         dataset: Mapping[str, Any],
         user_models: Sequence[UserModel] = (),
         limits: Limits | None = None,
+        again: bool = False,
     ) -> None:
         self.pool = pool
         self.store = store
+        self.remembered = Remembered(store.root, again)
         self.digits = digits
         self.dataset = dict(dataset)
         self.environment: dict[str, Any] = pool.call("environment.describe")
@@ -180,6 +184,10 @@ class Lab:
         env = LEGACY_IR if profile == "legacy-ir" else {}
         spec = self.pool.default.with_env(env)
         key = key_of(origin)
+        if key not in self._failed:
+            end = self.remembered.recall(key)
+            if end is not None:
+                self._failed[key] = end
         if key in self._failed:
             raise self._failed[key]
 
@@ -197,14 +205,17 @@ class Lab:
             return values
 
         try:
-            return self.store.get_or_make(origin, make)
+            made = self.store.get_or_make(origin, make)
         except WorkerFailure as failure:
             # A recipe that stopped half-way can leave its process changed: after a failed export in
             # legacy-IR mode the next network's export met the first one's parameters.
             self.pool.discard(spec)
             # Every consumer would meet the same end again, each at the cost of a new process.
             self._failed[key] = failure
+            self.remembered.note(key, failure)
             raise
+        self.remembered.forget(key)
+        return made
 
     @functools.cached_property
     def _failed(self) -> dict[str, WorkerFailure]:

@@ -55,6 +55,8 @@ class Options(msgspec.Struct, frozen=True):
     deadline: float = 120.0
     brief: bool = False
     """Whether what is only shown, and decides nothing, is left out where a check says so."""
+    again: bool = False
+    """Whether recipes are tried that the store remembers to fail."""
     latency_budget: float = 0.0
     """Seconds of timed runs a latency case; 0: as the tier has it."""
 
@@ -184,6 +186,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="leave out cases that only widen what is shown, as a gate does (most latencies)",
     )
     group.addoption(
+        "--again",
+        action="store_true",
+        help="try recipes anew that failed twice with the same error of their code, which is remembered",
+    )
+    group.addoption(
         "--latency-budget",
         type=float,
         default=0.0,
@@ -234,6 +241,7 @@ def from_config(config: pytest.Config) -> Options:
         model_memory=config.getoption("--model-memory"),
         deadline=deadline,
         brief=config.getoption("--brief"),
+        again=config.getoption("--again"),
         latency_budget=config.getoption("--latency-budget"),
     )
 

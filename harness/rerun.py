@@ -103,6 +103,8 @@ def arguments(options: Options) -> list[str]:
         flag = FLAGS.get(name) or "--" + name.replace("_", "-")
         if name in REPEATED:
             found += [f"{flag}={file}" for file in value]
+        elif isinstance(value, bool):
+            found.append(flag)
         else:
             found.append(f"{flag}={','.join(value) if isinstance(value, tuple) else value}")
     return found
@@ -115,7 +117,7 @@ def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]
         HarnessError: pytest left no records; its own words.
     """
     folder = new_folder(root, "reruns")
-    options = msgspec.structs.replace(options_of(run), run_folder=str(folder))
+    options = msgspec.structs.replace(options_of(run), run_folder=str(folder), again=True)
     return run_alone(record.nodeid, record.case, arguments(options), folder, root)
 
 

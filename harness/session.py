@@ -92,9 +92,14 @@ class RunSession:
         Raises:
             HarnessError: no Paddle in the chosen interpreter, an unwritable store, a missing dataset.
         """
-        return self._open(self.options.python, self.options.profile, "logs")
+        return self.open_lab(self.options.python, self.options.profile, "logs")
 
-    def _open(self, python: str, profile: str, logs: str) -> Lab:
+    def open_lab(self, python: str, profile: str, logs: str) -> Lab:
+        """A lab of that interpreter and profile, whose workers log into this folder of the run.
+
+        Raises:
+            HarnessError: as :attr:`lab`.
+        """
         store = Store(self.options.store_folder)
         digits, dataset = locate(self.options.dataset, store)
         files = (targets.BUILT_IN, *map(Path, self.options.targets_file))
@@ -103,7 +108,16 @@ class RunSession:
         if profile == "legacy-ir":
             pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
         try:
-            return Lab(pool, store, targets.load(files), digits, dataset, self.user_models, limits)
+            return Lab(
+                pool,
+                store,
+                targets.load(files),
+                digits,
+                dataset,
+                self.user_models,
+                limits,
+                self.options.again,
+            )
         except HarnessError:
             pool.close()
             raise
@@ -130,7 +144,7 @@ class RunSession:
             if name in found:
                 raise HarnessError(f"--from names {name} twice: give each environment a name of its own")
             own = (python, profile) == (self.options.python, self.options.profile)
-            lab = self.lab if own else self._open(python, profile, f"logs/from-{name}")
+            lab = self.lab if own else self.open_lab(python, profile, f"logs/from-{name}")
             found[name] = Producer(name, lab)
         return tuple(found.values())
 
@@ -192,7 +206,8 @@ class RunSession:
         ``methods``, ``graph`` and ``names`` narrow that (``harness/models.py``). Where models are
         named, those that a flow has in the full tier only are among them.
         """
-        chosen = self.models()
+        # A flow names its models, those for latency among them.
+        chosen = self.models(role="any")
         wanted = choose("flow", self.options.flows, list(self.lab.flows))
         whole = self.options.tier == "full" or self.options.models
         return [

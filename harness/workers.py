@@ -317,6 +317,15 @@ class WorkerPool:
             worker.close()
 
     @contextlib.contextmanager
+    def alone(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
+        """A new process with none started ahead of the next one, which would disturb a timing."""
+        worker = self._start(spec or self.default)
+        try:
+            yield worker
+        finally:
+            worker.close()
+
+    @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
         """Wait until no standby is being started, so that nothing of ours disturbs a timing."""
         for future in list(self._standby.values()):

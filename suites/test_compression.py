@@ -43,6 +43,11 @@ MOVED = 0.5
 """Share of the quantization error that the export may move the logits by. Where a value lies halfway
 between two levels, a rounding decides which: such flips are few."""
 
+MOVED_AT_SIZE = 1.5
+"""The same for an untrained network at full size, where a value that falls to the other level changes all
+that is behind it: its export's error is then another draw of the quantization error, the square root of two
+from the first."""
+
 INT8_ERROR = 5.0
 """How many times the quantization error int8 kernels may be off the simulation by: they also quantize
 what it leaves float between two quantized operators. Seen: 0.1 to 2.6 where they work, 64 where they
@@ -162,7 +167,8 @@ def test_export_agrees(case: Case, lab: Lab, run_session: RunSession, model: str
     error = subject.quantization_error([feed], expected)
     moved = rms(got[0] - expected)
     subject.facts["export"] = {"moved": moved, "quantization_error": error}
-    case.at_most("distance of the export, over the quantization error", moved / error, MOVED)
+    most = MOVED if lab.models[model].trained else MOVED_AT_SIZE
+    case.at_most("distance of the export, over the quantization error", moved / error, most)
 
 
 @pytest.mark.claims("004-int8-gain")

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import pytest
 
 from harness.case import Case, bitwise_all, close_runs
 from harness.compare import Yardstick
+from harness.errors import NotApplicable
 from harness.lab import Lab, Producer
+from harness.models import FlowInfo
+from harness.session import RunSession
 from harness.targets import Target
+from harness.workers import WorkerFailure
+from suites.support.compression import INT8, PLAIN, Subject, agreement, logits, rms, rounding
+from suites.test_compression import INT8_ERROR, MOVED, SAME_CLASS
 
 FEEDS = ((1, 0), (3, 1), (1, 0))
 """(batch, seed) of each run: a first one, another batch size, and the first again."""
@@ -126,3 +133,39 @@ def test_model_load(case: Case, lab: Lab, producer: Producer, model: str) -> Non
     case.exact("parameters were others before", all(same), False)
     for name, value in saved["model.pdopt"].items():
         case.bitwise(f"optimizer: {name}", got["optimizer"].get(name), value)
+
+
+@pytest.mark.flows
+@pytest.mark.brief(flow=("qat-slim", "ptq-static-hist", "prune-l1"))
+def test_compressed(
+    case: Case, lab: Lab, run_session: RunSession, producer: Producer, model: str, flow: FlowInfo
+) -> None:
+    """The producer's quantized or pruned model gives its logits here, on int8 kernels too."""
+    try:
+        theirs = Subject(case, producer.lab, run_session, model, flow)
+    except WorkerFailure as failure:
+        # Its own run tells so; there is nothing that could cross.
+        raise NotApplicable(f"{producer.name} makes no such model: {failure.sentence}") from failure
+    feeds = theirs.few(2)
+    expected = logits(theirs.run(theirs.target(PLAIN), feeds).outputs)
+    got = logits(lab.execute(_here(lab, theirs, PLAIN), model, feeds, files=theirs.files()).outputs)
+    if not flow.quantizes:
+        case.close("logits", got, expected, rounding(theirs, feeds))
+        return
+    error = theirs.quantization_error(feeds, expected)
+    case.at_most("distance of the logits, over the quantization error", rms(got - expected) / error, MOVED)
+    case.at_least("share of digits with the class chosen there", agreement(got, expected), SAME_CLASS)
+    if flow.method != "weights":
+        int8 = logits(lab.execute(_here(lab, theirs, INT8), model, feeds, files=theirs.files()).outputs)
+        case.at_most(
+            "error of int8 kernels over that of quantizing", rms(int8 - expected) / error, INT8_ERROR
+        )
+        case.at_least(
+            "share of digits for which int8 kernels choose it", agreement(int8, expected), SAME_CLASS
+        )
+
+
+def _here(lab: Lab, theirs: Subject, name: str) -> Target:
+    """The loading side's target, in the profile of the files if it has that one."""
+    profile = "" if lab.profile == "legacy-ir" else theirs.flow.profile
+    return msgspec.structs.replace(lab.targets[name], profile=profile)

@@ -62,7 +62,12 @@ def test_run_by_path_file_or_name(tmp_path: Path) -> None:
 
 def test_options_become_the_arguments_that_give_them() -> None:
     options = Options(
-        tier="full", models=("a", "b"), profile="legacy-ir", targets_file=("x.toml", "y.toml"), deadline=2.5
+        tier="full",
+        models=("a", "b"),
+        profile="legacy-ir",
+        targets_file=("x.toml", "y.toml"),
+        deadline=2.5,
+        again=True,
     )
     assert rerun.arguments(options) == [
         "--tier=full",
@@ -71,6 +76,7 @@ def test_options_become_the_arguments_that_give_them() -> None:
         "--targets-file=x.toml",
         "--targets-file=y.toml",
         "--deadline=2.5",
+        "--again",
     ]
     assert rerun.arguments(Options()) == []
 

@@ -63,6 +63,12 @@ def gate(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run the baseline although an earlier gate ran the same.")
     ] = False,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="MINUTES", help="Time both in turns, at most so long (default: not at all)."
+        ),
+    ] = 0.0,
 ) -> None:
     """May we upgrade? Status: 0 pass, 1 blocked, 2 usage, 3 inconclusive or not comparable."""
     root = project_root()
@@ -84,6 +90,7 @@ def gate(
         confirm=confirm,
         fresh=fresh,
         store=Path(store or default_store()),
+        speed_minutes=speed,
     )
     try:
         result, where = run.gate(request, rules, root, live)

@@ -10,6 +10,7 @@ import msgspec
 
 import harness
 from harness.gate import differences, policy
+from harness.gate import speed as timings
 from harness.gate.drift import curve_pairs, speed
 from harness.gate.policy import UNDECIDED, Policy
 from harness.gate.result import (
@@ -30,6 +31,7 @@ from harness.gate.runs import faults
 from harness.gate.verdicts import Pair, base_case, judge, pairs, ran
 from harness.records import Run
 from harness.report.summary import SEVERITY
+from harness.speed.session import Outcome
 from harness.types import Record
 
 FIRST_RUN = "models/usable["
@@ -52,6 +54,8 @@ class Asked(msgspec.Struct, frozen=True):
     """Where the gate is written: runs inside it are named relative to it."""
     flaky: tuple[str, ...] = ()
     """Cases that were run once more in the candidate, alone, and did not end as before."""
+    speed: Outcome | None = None
+    """The two releases timed in turns, where that was asked for."""
 
 
 def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today: date) -> GateResult:
@@ -67,6 +71,8 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
     changes = [
         _placed(_settled(change, found, asked.flaky), places) for change in judged if change is not None
     ]
+    if asked.speed is not None:
+        changes += timings.changes(asked.speed)
     versions = (_paddle(baseline), _paddle(candidate))
     decided, faults = policy.apply(rules, changes, *versions, today, asked.whole)
     both = [p for p in paired if ran(p.before) and ran(p.after)]
@@ -94,6 +100,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
         numerics=tuple(_numerics(decided)),
         curves=_curves(both),
         speed=_speeds(both),
+        paired=tuple(timings.rows(asked.speed)) if asked.speed is not None else (),
         warnings=_warnings(baseline, candidate),
         differences=found,
         models=tuple(_models(decided, candidate)),
@@ -232,7 +239,10 @@ def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
 
 
 def route_of(record: Record) -> str:
-    """Format and loader of a crossing: its case without the model."""
+    """Format and loader of a crossing: its case without the model; of a compressed one, its flow."""
+    if record.flow:
+        flow = record.flow.removesuffix("-legacy-ir")
+        return f"{'' if flow == record.flow else 'legacy_'}{flow} → predictor"
     head, _, rest = base_case(record).removeprefix(f"{record.area}/").partition("[")
     parts = rest.removesuffix("]").removeprefix(record.model).strip("-")
     return parts.replace("-", " → ", 1) if parts else head.replace("_", " ")

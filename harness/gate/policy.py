@@ -15,11 +15,17 @@ from packaging.version import InvalidVersion, Version
 from harness.errors import UsageError
 from harness.gate.result import Change, Direction, Verdict
 from harness.known import covers
+from harness.speed import decide
 from harness.types import REFUSED
 
-DEFAULT_BLOCK: dict[Verdict, bool] = {"broken": True, "missing": True, "numerically worse": True}
-"""Verdicts that block unless a policy says otherwise. Not ``slower``: two runs measured apart say
-nothing of speed. Files carried back to the old release (``rollback``) block nothing either."""
+DEFAULT_BLOCK: dict[Verdict, bool] = {
+    "broken": True,
+    "missing": True,
+    "numerically worse": True,
+    "slower": True,
+}
+"""Verdicts that block unless a policy says otherwise. ``slower`` is one only where the two releases were
+timed in turns. Files carried back to the old release (``rollback``) block nothing."""
 
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "not comparable")
 
@@ -34,6 +40,17 @@ class Numerics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     factor: float = 2.0
     floor: float = 0.5
+
+
+class SpeedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When two releases are as fast as each other, as shares: ``harness/speed/decide.py`` has the rest."""
+
+    threshold: float = decide.Rule().threshold
+    floor: float = decide.Rule().floor
+
+    @property
+    def rule(self) -> decide.Rule:
+        return decide.Rule(threshold=self.threshold, floor=self.floor)
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +111,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     block: dict[Verdict, bool] = {}
     rollback: bool = False
     numerics: Numerics = Numerics()
+    speed: SpeedRule = SpeedRule()
     rule: tuple[Rule, ...] = ()
     acknowledged: tuple[Acknowledged, ...] = ()
     model: tuple[dict[str, Any], ...] = ()

@@ -171,6 +171,37 @@ class Speed(msgspec.Struct, frozen=True, omit_defaults=True):
     gated: bool = False
 
 
+class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One model on one target, timed in pairs of processes that take turns. Shares: 0.02 is 2 % slower.
+
+    ``low`` to ``high`` is a 99 % interval with all looks at the data paid for; ``detectable`` the
+    smallest change that these pairs would have shown; ``load_change`` that of the time to load.
+    """
+
+    case: str
+    model: str
+    target: str
+    batch: int
+    answer: str
+    """``same``, ``slower``, ``faster`` or ``not enough data``."""
+    before_us: float
+    after_us: float
+    change: float | None = None
+    low: float | None = None
+    high: float | None = None
+    detectable: float | None = None
+    pairs: int = 0
+    load_change: float | None = None
+    load_low: float | None = None
+    load_high: float | None = None
+    disturbed: float = 0.0
+    """Share of blocks during which the system took the processor away."""
+    confirmed: bool | None = None
+    """Whether a second measurement found it slower too; null: it was not told slower."""
+    why: str = ""
+    """What kept it from a verdict."""
+
+
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that differs between the two environments."""
 
@@ -242,6 +273,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     numerics: tuple[Numerics, ...] = ()
     curves: tuple[CurvePair, ...] = ()
     speed: tuple[Speed, ...] = ()
+    paired: tuple[PairedSpeed, ...] = ()
     warnings: dict[str, tuple[str, ...]] = {}
     """``gone`` and ``new``: messages that only one of the two releases raised."""
     differences: tuple[Difference, ...] = ()

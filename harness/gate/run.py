@@ -12,7 +12,7 @@ from rich.console import Console
 
 from harness.environments import Environment, resolve_one
 from harness.errors import UsageError
-from harness.gate import outputs, reuse
+from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
@@ -21,6 +21,7 @@ from harness.records import Run, read_run
 from harness.report.gate import write_gate
 from harness.rerun import RUNS
 from harness.session import now
+from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40
 """Blocking cases that are run once more before they block; beyond that many, chance is not the cause."""
@@ -42,6 +43,8 @@ class Request(msgspec.Struct, frozen=True):
     """Whether the baseline runs although an earlier gate ran the same."""
     store: Path = Path()
     """Where earlier baselines are remembered."""
+    speed_minutes: float = 0.0
+    """How long the two releases are timed in turns; 0: not at all."""
 
 
 class _Subject(msgspec.Struct, frozen=True):
@@ -97,9 +100,29 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         flaky = _run_again(doubtful, sides, request, root, folder, console)
         asked = msgspec.structs.replace(asked, flaky=tuple(flaky))
         result = result_of(baseline, candidate, policy, asked, date.today())
+    if request.speed_minutes:
+        asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, root, folder, console))
+        result = result_of(baseline, candidate, policy, asked, date.today())
     result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
     write(result, folder)
     return result, folder
+
+
+def _timed(
+    sides: Sequence[_Subject], policy: Policy, request: Request, root: Path, folder: Path, console: Console
+) -> Outcome:
+    environments = [side.environment for side in sides if side.environment is not None]
+    if len(environments) < len(sides):
+        raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
+    return speed.timed(
+        environments,
+        policy.speed.rule,
+        request.speed_minutes,
+        str(request.store),
+        folder / "speed",
+        root,
+        lambda text: console.print(f"speed, {text}"),
+    )
 
 
 def write(result: GateResult, folder: Path) -> None:
@@ -211,6 +234,6 @@ def _run_again(
     environment = sides[1].environment
     assert environment is not None
     options = [argument for argument in _arguments(request, root, sides) if argument.startswith("-")]
-    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options))
+    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options, "--again"))
     (run,) = run_all(root, [job], console)
     return [record.case for record in run.records if record.outcome == "pass"]

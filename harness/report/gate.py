@@ -9,6 +9,7 @@ from harness.gate.result import VERDICTS, GateResult, Verdict
 from harness.report import compression_gate, environment, gate_views, routes
 from harness.report.compression_views import LOOK
 from harness.report.layout import templates, write_page
+from harness.speed.decide import Rule
 
 MOST_DRAWN_CURVES = 9
 MOST_DRAWN_SPEEDS = 8
@@ -83,6 +84,10 @@ def render(result: GateResult, folder: Path | None = None) -> str:
                 for i, curve in enumerate(curves[:MOST_DRAWN_CURVES])
             ],
             speeds=speeds,
+            paired=views.paired(result.paired),
+            paired_floor=(result.policy.get("speed") or {}).get("floor", Rule().floor),
+            paired_counts=views.paired_counts(result.paired),
+            paired_figure=gate_figures.paired(views.paired(result.paired), "paired"),
             speed_figures=[
                 (group, gate_figures.speed(group, f"speed{i}"))
                 for i, group in enumerate(speeds[:MOST_DRAWN_SPEEDS])

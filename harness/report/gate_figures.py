@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.gate.result import CurvePair, Direction, Numerics
+from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed
 from harness.report import svg
 from harness.report.figures import overlay
 from harness.report.gate_views import SpeedGroup
@@ -83,6 +83,33 @@ def curve(pair: CurvePair, name: str) -> Markup:
         f"Loss per step of {pair.case}, baseline and candidate",
         first_difference=pair.first_difference,
     )
+
+
+MOST_PAIRED = 40
+"""Paired measurements drawn; the table has all."""
+
+
+def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
+    """Each change of speed with its interval, in per cent; those that were decided by colour."""
+    drawn = [row for row in rows if row.change is not None and row.low is not None][:MOST_PAIRED]
+    if not drawn:
+        return ""
+    with svg.style(name):
+        labels = [svg.short(f"{row.model}, {row.target}, {row.batch}") for row in drawn]
+        figure = Figure(figsize=(7.0, 0.7 + 0.22 * len(labels)))
+        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+        for y, row in enumerate(drawn):
+            low, change, high = (100 * (value or 0.0) for value in (row.low, row.change, row.high))
+            colour = svg.SECOND if row.answer in ("slower", "faster") else svg.FIRST
+            svg.interval(axes, y, low, change, high, colour)
+        axes.axvline(0, color=svg.FIRST, linewidth=0.8)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_xlabel("time of a run, candidate against baseline, per cent")
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        spoken = "; ".join(f"{row.model} on {row.target}: {row.answer}" for row in drawn[:8])
+        return svg.markup(figure, name, f"Changes of speed with their intervals. {spoken}.")
 
 
 def speed(group: SpeedGroup, name: str) -> Markup:

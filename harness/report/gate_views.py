@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from harness.gate.result import (
     GateResult,
     ModelTotal,
     Numerics,
+    PairedSpeed,
     Side,
     Speed,
     Subject,
@@ -166,6 +168,18 @@ def speeds(rows: Iterable[Speed]) -> tuple[SpeedGroup, ...]:
         SpeedGroup(f"{model or 'model not named'}, batch {batch}", tuple(group))
         for (model, batch), group in sorted(groups.items())
     )
+
+
+def paired(rows: Iterable[PairedSpeed]) -> tuple[PairedSpeed, ...]:
+    """Slower ones first, then what changed most."""
+    order = {"slower": 0, "faster": 1, "not enough data": 2}
+    return tuple(sorted(rows, key=lambda row: (order.get(row.answer, 3), -abs(row.change or 0.0), row.model)))
+
+
+def paired_counts(rows: Iterable[PairedSpeed]) -> tuple[tuple[str, int], ...]:
+    """How many are slower, faster, the same, undecided; zeros included."""
+    counted = Counter(row.answer for row in rows)
+    return tuple((answer, counted[answer]) for answer in ("slower", "faster", "same", "not enough data"))
 
 
 def models(rows: Iterable[ModelTotal]) -> tuple[tuple[ModelTotal, ...], tuple[ModelTotal, ...]]:

@@ -55,6 +55,7 @@ def templates(whole: str) -> Environment:
         seconds=wording.seconds,
         clip=partial(wording.clip, whole=whole),
         moment=wording.moment,
+        change=wording.change,
         prose=wording.prose,
         mark=lambda outcome: OUTCOME_MARKS.get(outcome, "·"),
         measures=tables.measures,

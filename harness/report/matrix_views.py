@@ -155,6 +155,8 @@ def _pair_total(group: list[GridCell]) -> PairTotal:
     works = {route: all(map(_passes, cells)) for route, cells in by_route.items()}
     formats: dict[str, bool] = {}
     for route, good in works.items():
+        if all(cell.outcome == "not-run" for cell in by_route[route]):
+            continue  # nothing of this kind was there to be read
         # The same network exported in legacy IR is another way to the same end.
         kind = route.split(" → ")[0].removeprefix("legacy_")
         formats[kind] = formats.get(kind, False) or good

@@ -69,11 +69,13 @@ class Cell(msgspec.Struct, frozen=True):
     cases: int
     counts: dict[Outcome, int]
     headroom: float | None
-    """Largest error over allowed error; None where nothing was compared against an allowance."""
+    """Largest numerical error over the allowed one; None where no numbers were held to an allowance."""
     unexpected: int
     known: int
     first_bad: int | None
     """Index into ``run.records`` of the case that decided ``worst``, if it is a bad one."""
+    reason: str = ""
+    """Why nothing ran, where nothing did."""
 
 
 class Grid(msgspec.Struct, frozen=True):
@@ -209,7 +211,7 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
     decisive = min(indexes, key=rank)
     here = [records[index] for index in indexes]
     standings = Counter(standing(record) for record in here)
-    headrooms = [record.headroom for record in here if record.headroom is not None]
+    headrooms = [record.tolerance for record in here if record.tolerance is not None]
     worst = records[decisive].outcome
     return Cell(
         worst=worst,
@@ -219,6 +221,7 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
         unexpected=standings["unexpected"] + standings["surprise"] + standings["empty"],
         known=standings["known"],
         first_bad=decisive if worst in BAD_OUTCOMES else None,
+        reason=records[decisive].reason if worst == "not-run" else "",
     )
 
 

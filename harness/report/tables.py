@@ -172,8 +172,8 @@ def areas(found: Iterable[Case]) -> tuple[Area, ...]:
 
 def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
     """Passing cases with the largest error over allowed error: where drift would show first."""
-    passing = [c for c in found if c.standing == "pass" and c.record.headroom is not None]
-    return tuple(sorted(passing, key=lambda c: -(c.record.headroom or 0.0))[:most])
+    passing = [c for c in found if c.standing == "pass" and c.record.tolerance is not None]
+    return tuple(sorted(passing, key=lambda c: -(c.record.tolerance or 0.0))[:most])
 
 
 def curves(found: Iterable[Case]) -> tuple[Curve, ...]:

@@ -61,6 +61,11 @@ def ratio(value: float | None) -> str:
     return f"{value:.1e}"
 
 
+def change(value: float | None) -> str:
+    """A relative change, 0.021 as ``+2.1 %``."""
+    return "—" if value is None else f"{round(100 * value, 1) + 0.0:+.1f} %"
+
+
 def moment(value: str) -> str:
     """An ISO 8601 moment to the minute; anything else as it is."""
     try:

@@ -140,7 +140,13 @@ class Subject:
         return found
 
     def ranges(self) -> list[dict[str, Any]]:
-        """What goes into each layer of the float network: on the calibration's digits."""
+        """What goes into each layer of the float network: on the calibration's digits.
+
+        Raises:
+            NotApplicable: the network is not trained on digits.
+        """
+        if not self.lab.models[self.model].trained:
+            raise NotApplicable(f"{self.model} is not trained here: no digits have calibrated it")
         weights = self.lab.artifact("checkpoint", self.model).file("model.pdparams")
         found: list[dict[str, Any]] = self.lab.pool.call(
             "simulation.ranges",

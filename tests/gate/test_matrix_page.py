@@ -57,6 +57,17 @@ def test_cases_that_were_not_run_do_not_work() -> None:
     assert [total.works for total in totals.values()] == [True, False, False]
 
 
+def test_a_kind_of_file_that_a_release_cannot_write_is_none_to_be_read() -> None:
+    cells = (
+        GridCell("jit → jit.load", "1", "2", "pass", 2, 2),
+        GridCell("prune-l1 → predictor", "1", "2", "not-run", 2, 0),
+        GridCell("qat → predictor", "1", "2", "not-run", 2, 0),
+        GridCell("legacy_qat → predictor", "1", "2", "error", 2, 0),
+    )
+    (total,) = pair_totals(cells).values()
+    assert (total.readable, total.formats) == (1, 2)
+
+
 @pytest.mark.parametrize(
     ("names", "text"), [("abc", "a–c"), ("ac", "a, c"), ("abd", "a–b, d"), ("", ""), ("d", "d")]
 )

@@ -101,6 +101,15 @@ def test_case_without_its_producer(case: str, producer: str, base: str, route: s
     assert route_of(crossing) == route
 
 
+@pytest.mark.parametrize(
+    ("flow", "route"),
+    [("qat-slim", "qat-slim → predictor"), ("qat-slim-legacy-ir", "legacy_qat-slim → predictor")],
+)
+def test_a_flow_is_a_kind_of_file(flow: str, route: str) -> None:
+    case = f"upgrade/compressed[lenet-{flow}-from-2.6.2]"
+    assert route_of(record(case, producer="2.6.2", model="lenet", flow=flow)) == route
+
+
 # Whole gates
 
 

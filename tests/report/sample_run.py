@@ -184,7 +184,15 @@ def _on_target(draw: random.Random, model: str, target: str) -> Iterator[Record]
             )
             continue
         used = draw.uniform(0.02, 0.7)
-        yield record(case, claims=(claim,), headroom=used, elements=2560, title="Outputs agree.", **place)
+        yield record(
+            case,
+            claims=(claim,),
+            headroom=used,
+            tolerance=used,
+            elements=2560,
+            title="Outputs agree.",
+            **place,
+        )
     if target.startswith("predictor"):
         for batch in (1, 16):
             base = 90 * (1 + MODELS.index(model)) ** 1.7 * batch**0.6

@@ -162,10 +162,10 @@ def test_claim_that_only_records_name_gets_a_row(tmp_path: Path) -> None:
 def test_grid_cell_has_gravest_outcome_cases_and_headroom(tmp_path: Path) -> None:
     place: dict[str, Any] = {"model": "lenet", "target": "jit"}
     records = [
-        record("a/1", headroom=0.5, **place),
-        record("a/2", "fail", headroom=3.0, **KNOWN, **place),
+        record("a/1", tolerance=0.5, **place),
+        record("a/2", "fail", tolerance=3.0, **KNOWN, **place),
         record("a/3", "error", **place),
-        record("a/4", headroom=0.1, model="lenet", target="static"),
+        record("a/4", tolerance=0.1, model="lenet", target="static"),
         record("a/5"),
     ]
     grid = summary.grid(write_run(tmp_path / "run", records))

@@ -216,3 +216,20 @@ def without(key: Any) -> Callable[[Any], Any]:
 def put(value: Any) -> Callable[[Any], Any]:
     """That value, whatever was there."""
     return lambda _: value
+
+
+def confused(runs: list[list[Any]]) -> None:
+    """One row in twenty gets the class behind its own."""
+    for run in runs:
+        run[0][::20] = np.roll(run[0][::20], 1, axis=1)
+
+
+def noisy(size: float) -> Callable[[list[list[Any]]], None]:
+    """Normal noise of that size on the first output of every run."""
+
+    def change(runs: list[list[Any]]) -> None:
+        rng = np.random.default_rng(1)
+        for run in runs:
+            run[0] += size * rng.standard_normal(run[0].shape).astype("float32")
+
+    return change

@@ -15,7 +15,20 @@ from harness.lab import Lab
 from harness.targets import LEGACY_IR
 from suites import test_compression as suite
 from suites.support.pruning import kept
-from teeth.disturbances import Arguments, Files, Made, Result, number, option, outputs, put, values, within
+from teeth.disturbances import (
+    Arguments,
+    Files,
+    Made,
+    Result,
+    confused,
+    noisy,
+    number,
+    option,
+    outputs,
+    put,
+    values,
+    within,
+)
 from teeth.machinery import Mutant, Teeth, parameters
 
 EXECUTE, INSPECT, STEPS = "runtimes.execute", "compressed.inspect", "simulation.step_errors"
@@ -75,25 +88,10 @@ def float_files(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
     return {**arguments, "files": {**arguments["files"], **files}}
 
 
-def confused(runs: list[list[Any]]) -> None:
-    """One digit in twenty gets the class behind its own."""
-    for run in runs:
-        run[0][::20] = np.roll(run[0][::20], 1, axis=1)
-
-
 def lost(runs: list[list[Any]]) -> None:
     """Every third digit gets the class behind its own."""
     for run in runs:
         run[0][::3] = np.roll(run[0][::3], 1, axis=1)
-
-
-def noisy(size: float) -> Callable[[list[list[Any]]], None]:
-    def change(runs: list[list[Any]]) -> None:
-        rng = np.random.default_rng(1)
-        for run in runs:
-            run[0] += size * rng.standard_normal(run[0].shape).astype("float32")
-
-    return change
 
 
 def stale(runs: list[list[Any]]) -> None:

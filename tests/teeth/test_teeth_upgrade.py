@@ -10,8 +10,10 @@ from suites import test_upgrade as suite
 from teeth.disturbances import (
     Files,
     Result,
+    confused,
     flipped,
     last_bit,
+    noisy,
     number,
     outputs,
     runtime,
@@ -23,6 +25,9 @@ from teeth.machinery import Mutant, Teeth, parameters
 
 CONTINUED = "crossing.continued"
 LENET = {"model": "lenet"}
+COMPRESSED = suite.test_compressed
+QUANTIZED = {**LENET, "flow": "ptq-static-hist-legacy-ir"}
+PRUNED = {"model": "resnet_vd_small", "flow": "prune-static-l1-legacy-ir"}
 
 
 def route(name: str) -> dict[str, str]:
@@ -104,6 +109,15 @@ MUTANTS = (
         LENET,
         "optimizer: linear_2.b_0_moment1_0",
     ),
+    Mutant(
+        "other logits", COMPRESSED, (outputs(noisy(0.1), number(2)),), QUANTIZED, "distance of the logits"
+    ),
+    Mutant("other classes", COMPRESSED, (outputs(confused, number(2)),), QUANTIZED, "class chosen there"),
+    Mutant("other int8 logits", COMPRESSED, (outputs(noisy(5.0), number(3)),), QUANTIZED, "error of int8"),
+    Mutant(
+        "other int8 classes", COMPRESSED, (outputs(confused, number(3)),), QUANTIZED, "int8 kernels choose"
+    ),
+    Mutant("another pruned model", COMPRESSED, (outputs(noisy(1e-2), number(2)),), PRUNED, "logits"),
 )
 
 

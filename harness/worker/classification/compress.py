@@ -72,17 +72,23 @@ def prune(layer: Any, config: Config) -> Pruning:
     original = _values(layer)
     pruner = getattr(paddleslim.dygraph, kind)(layer, shape)
     layer.eval()
-    names = {
-        f"{name}.weight": sublayer.weight.name
+    convolutions = {
+        f"{name}.weight": sublayer
         for name, sublayer in layer.named_sublayers()
         if isinstance(sublayer, paddle.nn.Conv2D)
     }
-    pruner.prune_vars(dict.fromkeys(names.values(), config.slim.pruned_ratio), [0])
+    weights = [sublayer.weight.name for sublayer in convolutions.values()]
+    pruner.prune_vars(dict.fromkeys(weights, config.slim.pruned_ratio), [0])
     after = dygraph_flops(layer, shape)
     layer.train()
     # What a shortcut's convolution gives is added to its block's last one: it loses the channels that
-    # that one loses, and decides nothing.
-    deciding = [name for name in names if ".shortcut." not in name]
+    # that one loses, and decides nothing. A depthwise one has a filter for each channel it is given, and
+    # loses those that its input lost.
+    deciding = [
+        name
+        for name, sublayer in convolutions.items()
+        if ".shortcut." not in name and sublayer.weight.shape[1] == sublayer._in_channels
+    ]
     ratios = dict.fromkeys(deciding, config.slim.pruned_ratio)
     return Pruning(ratios, original, _values(layer), [float(before), float(after)])
 

@@ -126,7 +126,7 @@ def deploy(job: Job, program: str) -> str:
             "paddleslim.QAT with PACT, by document 004's configuration",
             {"kind": "quantization"},
             models=("resnet_vd_small",),
-            full=("resnet50_vd",),
+            full=("mobilenet_v1", "resnet50_vd"),
         ),
         Flow(
             "prune-config",
@@ -135,7 +135,7 @@ def deploy(job: Job, program: str) -> str:
             "paddleslim.FPGMFilterPruner, by document 004's configuration",
             {"kind": "prune"},
             models=("resnet_vd_small",),
-            full=("resnet50_vd",),
+            full=("mobilenet_v1", "resnet50_vd"),
         ),
     ),
 )
@@ -184,7 +184,7 @@ def configured_training(job: Job) -> Dict[str, Any]:
             "static",
             "paddleslim.quant.quant_post_static, by document 004's configuration",
             models=("resnet_vd_small",),
-            full=("resnet50_vd",),
+            full=("mobilenet_v1", "resnet50_vd"),
         ),
     ),
 )

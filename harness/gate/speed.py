@@ -1,0 +1,101 @@
+"""Two releases timed in turns: what a gate asks for, and what becomes of it in its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.environments import Environment
+from harness.gate.result import Change, PairedSpeed
+from harness.options import Options
+from harness.session import RunSession
+from harness.speed import session
+from harness.speed.decide import Rule
+from harness.speed.measure import Side, Work
+from harness.speed.session import Outcome, Result, Tell
+
+AREA = "speed"
+TARGETS = ("dygraph", "predictor", "predictor-no-onednn")
+BATCHES = (1, 64)
+"""Batch sizes, the larger one for the predictor only: what a service feels, and what a batch job does."""
+
+
+def timed(
+    environments: Sequence[Environment],
+    rule: Rule,
+    minutes: float,
+    store: str,
+    folder: Path,
+    root: Path,
+    tell: Tell,
+) -> Outcome:
+    """Every trained reference model of the quick tier, on a few targets, baseline against candidate.
+
+    Raises:
+        HarnessError: no Paddle in one of the environments, or the store cannot be written.
+    """
+    first, second = environments
+    options = Options(python=first.python, profile=first.profile, run_folder=str(folder), store=store)
+    run = RunSession(options, root, root / "suites")
+    labs = [run.lab, run.open_lab(second.python, second.profile, "logs/candidate")]
+    try:
+        works = [
+            Work(model, batch, (labs[0].targets[name], labs[0].targets[name]))
+            for model in run.models(trained=True)
+            for name in TARGETS
+            for batch in (BATCHES if name == "predictor" else BATCHES[:1])
+        ]
+        sides = [Side(one.name, lab) for one, lab in zip(environments, labs, strict=True)]
+        return session.compare(sides, works, rule, 60 * minutes, tell)
+    finally:
+        for lab in labs:
+            lab.pool.close()
+
+
+def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
+    """The measurements as a gate keeps them."""
+    for result in outcome.results:
+        found, load = result.estimate, result.load
+        yield PairedSpeed(
+            case=_case(result),
+            model=result.model,
+            target=result.targets[1],
+            batch=result.batch,
+            answer=result.answer,
+            before_us=result.medians_us[0],
+            after_us=result.medians_us[1],
+            change=found.change if found else None,
+            low=found.low if found else None,
+            high=found.high if found else None,
+            detectable=found.detectable if found else None,
+            pairs=found.pairs if found else 0,
+            load_change=load.change if load else None,
+            load_low=load.low if load else None,
+            load_high=load.high if load else None,
+            disturbed=result.disturbed,
+            confirmed=result.confirmed,
+            why=result.why,
+        )
+
+
+def changes(outcome: Outcome) -> Iterator[Change]:
+    """What was decided, as cases of the gate; what could not be decided is no verdict, and shown only."""
+    for result in outcome.results:
+        found = result.estimate
+        if found is None or result.answer == "not enough data":
+            continue
+        yield Change(
+            case=_case(result),
+            verdict=result.answer,
+            area=AREA,
+            model=result.model,
+            target=result.targets[1],
+            title="A run takes as long as before, in pairs of processes that take turns.",
+            text=f"{100 * found.change:+.1f} % ({100 * found.low:+.1f} to {100 * found.high:+.1f}) over "
+            f"{found.pairs} pairs of processes: {result.medians_us[0]:.0f} µs before, "
+            f"{result.medians_us[1]:.0f} µs now",
+        )
+
+
+def _case(result: Result) -> str:
+    return f"{AREA}/run[{result.work}]"

@@ -1,0 +1,59 @@
+"""What each way of running a model cannot do: from a run's cases to a table; pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from harness.report.summary import SEVERITY
+from harness.report.tables import Case
+from harness.types import Outcome
+
+ENGINES = ("cpp", "onnx", "lite", "distributed")
+"""Areas that are of one way of running each: their cases name no target."""
+
+
+class Gap(msgspec.Struct, frozen=True):
+    """One thing that does not work, or was not tried, on one target."""
+
+    text: str
+    outcome: Outcome
+    instead: str
+    issue: str
+    cases: tuple[Case, ...]
+
+    @property
+    def known(self) -> bool:
+        return all(case.standing in ("known", "not-run") for case in self.cases)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(case.record.model for case in self.cases if case.record.model))
+
+
+def gaps(found: Iterable[Case]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
+    """For every target (or area of an engine) its gaps, gravest first; targets as the run met them.
+
+    Cases of compressing a model are left out: what a flow makes of a network is told in its own table.
+    """
+    members: dict[str, dict[tuple[str, Outcome], list[Case]]] = {}
+    for case in found:
+        record = case.record
+        where = record.target or (record.area if record.area in ENGINES else "")
+        if not where or record.flow:
+            continue
+        groups = members.setdefault(where, {})
+        if case.is_finding or case.standing == "not-run":
+            groups.setdefault((record.known or case.cause, record.outcome), []).append(case)
+    return tuple(
+        (where, tuple(sorted(map(_gap, groups.items()), key=lambda gap: SEVERITY.index(gap.outcome))))
+        for where, groups in members.items()
+        if groups
+    )
+
+
+def _gap(item: tuple[tuple[str, Outcome], list[Case]]) -> Gap:
+    (text, outcome), cases = item
+    record = cases[0].record
+    return Gap(text, outcome, record.known_instead, record.known_issue, tuple(cases))

@@ -1,0 +1,1 @@
+"""Speed one can decide on: two sides measured in pairs of fresh processes that take turns."""

@@ -1,0 +1,122 @@
+"""`harness calibrate`: its options, and what it prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.environments import resolve_one
+from harness.errors import UsageError
+from harness.options import Options, choose, default_store
+from harness.rerun import project_root
+from harness.session import RunSession, now
+from harness.speed import calibrate as calibrations
+from harness.speed import machine
+from harness.speed.calibrate import Calibration, Share
+from harness.speed.decide import Rule
+from harness.speed.measure import Side, Work
+
+DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
+
+out = Console(highlight=False, soft_wrap=True)
+live = Console(highlight=False, stderr=True)
+
+
+def works_of(text: str, session: RunSession, target: str) -> list[Work]:
+    """Works from ``MODEL:BATCH,…``.
+
+    Raises:
+        UsageError: an entry is none.
+        HarnessError: a model or target is unknown.
+    """
+    lab = session.lab
+    (name,) = choose("target", (target,), list(lab.targets))
+    found = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        model, _, batch = entry.partition(":")
+        choose("model", (model,), list(lab.models))
+        if not (batch or "1").isdigit() or int(batch or 1) < 1:
+            raise UsageError(f"{entry} is no work: write MODEL:BATCH, such as lenet:1")
+        found.append(Work(model, int(batch or 1), (lab.targets[name], lab.targets[name])))
+    if not found:
+        raise UsageError("no work is named: write MODEL:BATCH, such as lenet:1")
+    return found
+
+
+def calibrate(
+    environment: Annotated[
+        str,
+        typer.Argument(metavar="[ENVIRONMENT]", help="A release, wheel or interpreter (default: this one)."),
+    ] = sys.executable,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 30.0,
+    works: Annotated[
+        str, typer.Option("--works", metavar="MODEL:BATCH[,…]", help="What is timed.")
+    ] = DEFAULT_WORKS,
+    target: Annotated[str, typer.Option(help="On which target.")] = "predictor",
+    comparisons: Annotated[
+        int, typer.Option(min=1, help="Comparisons drawn from the measured pairs.")
+    ] = 1000,
+    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
+    store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
+) -> None:
+    """How often the rule for speed is wrong on this machine: one release against itself, and slowed down."""
+    root = project_root(Path.cwd())
+    started, clock, before = now(), time.monotonic(), machine.conditions()
+    made = resolve_one(environment)
+    options = Options(
+        python=made.python,
+        profile=made.profile,
+        run_folder=folder or str(root / "reports" / "calibrations" / time.strftime("%Y%m%d-%H%M%S")),
+        store=store or default_store(),
+    )
+    session = RunSession(options, root, root / "suites")
+    labs = [session.lab, session.open_lab(made.python, made.profile, "logs/candidate")]
+    try:
+        sides = [Side(made.name, lab) for lab in labs]
+        pool = calibrations.collect(
+            sides, works_of(works, session, target), 60 * minutes, lambda text: live.print(text)
+        )
+        found = calibrations.summarize(
+            made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before
+        )
+    finally:
+        for lab in labs:
+            lab.pool.close()
+    path = calibrations.write(found, session.folder)
+    show(found, out)
+    out.print(f"written: {path}")
+
+
+def show(found: Calibration, console: Console) -> None:
+    """The table as text."""
+    pinned = "one processor for both" if found.place.measured else "not pinned"
+    console.print(
+        f"{escape(found.name)}: {found.pairs} pairs of processes a work, {found.comparisons} comparisons "
+        f"drawn from them, {pinned}{f' ({found.place.why})' if found.place.why else ''}"
+    )
+    table = Table(
+        "work", "µs", "spread", "bias", "slowed by", "told", "without confirming", "stored medians 5 %"
+    )
+    for row in found.rows:
+        alike = row.extra == 0
+        table.add_row(
+            row.work if alike else "",
+            f"{found.median_us[row.work]:.0f}" if alike else "",
+            f"{100 * found.spread[row.work]:.2f} %" if alike else "",
+            f"{100 * found.bias[row.work]:+.2f} %" if alike else "",
+            f"{100 * row.extra:.0f} %",
+            *(_share(share) for share in (row.told, row.first, row.stored)),
+        )
+    console.print(table)
+
+
+def _share(share: Share) -> str:
+    low, high = share.interval
+    return f"{100 * share.share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"

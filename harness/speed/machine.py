@@ -1,0 +1,79 @@
+"""What a machine was doing while it measured: processors, governor, load, time taken away."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Where the measured processes run and where this one does: processor numbers.
+
+    ``why`` says what is missing where they cannot be kept apart.
+    """
+
+    measured: tuple[int, ...]
+    orchestrator: tuple[int, ...]
+    why: str = ""
+
+
+class Conditions(msgspec.Struct, frozen=True):
+    """A moment of the machine. Times are seconds since it started, over all processors."""
+
+    load: float
+    steal_s: float
+    busy_s: float
+    switches: int
+    governor: str
+
+
+def placement() -> Placement:
+    """One processor for both measured processes, the others for this one."""
+    if not hasattr(os, "sched_getaffinity"):
+        return Placement((), (), "this system cannot keep a process on a processor")
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        return Placement(tuple(allowed), tuple(allowed), "there is one processor: this process shares it")
+    return Placement((allowed[-1],), tuple(allowed[:-1]))
+
+
+@contextlib.contextmanager
+def apart(place: Placement) -> Iterator[None]:
+    """Keep this process off the measured processor for the block."""
+    if not place.orchestrator or place.orchestrator == place.measured:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    _move(place.orchestrator)
+    try:
+        yield
+    finally:
+        _move(before)
+
+
+def _move(cpus: Any) -> None:
+    # Threads that read from workers are of this process, and each has an affinity of its own.
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(int(task), set(cpus))
+
+
+def conditions() -> Conditions:
+    """The machine now."""
+    times = psutil.cpu_times()
+    governor = GOVERNOR.read_text().strip() if GOVERNOR.exists() else ""
+    return Conditions(
+        load=os.getloadavg()[0],
+        steal_s=float(getattr(times, "steal", 0.0)),
+        busy_s=sum(times) - times.idle - float(getattr(times, "iowait", 0.0)),
+        switches=psutil.cpu_stats().ctx_switches,
+        governor=governor,
+    )

@@ -1,0 +1,139 @@
+"""Two releases timed in turns: verdicts of the gate, its policy, its page."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import pytest
+from pages import Page, section
+
+from gate.builders import gate, sample
+from harness.errors import UsageError
+from harness.gate import policy, speed
+from harness.gate.policy import Policy
+from harness.gate.result import PairedSpeed
+from harness.report.gate import render
+from harness.speed import session
+from harness.speed.decide import Rule
+from harness.speed.machine import Conditions, Placement
+from harness.speed.measure import Measured, Work
+from harness.speed.session import Outcome, Result
+from harness.targets import Target
+
+NOW = Conditions(0.1, 0.0, 1.0, 100, "performance")
+PREDICTOR = Target("predictor", "predictor")
+
+
+def measured(change: float, number: int) -> Measured:
+    value = math.log1p(change) + 0.001 * (number % 3 - 1)
+    return Measured(
+        bool(number % 2), (0.0,), (value,), (1e-4, 1e-4 * math.exp(value)), 0.01, (1, 1), 30, 0.0, False
+    )
+
+
+def result(model: str, change: float, again: float | None = None, pairs: int = 20) -> Result:
+    """What a work comes to whose pairs are as given; ``again``: what it is when measured once more."""
+    work = Work(model, 1, (PREDICTOR, PREDICTOR))
+    first = session._result(work, [measured(change, i) for i in range(pairs)], "", Rule())
+    if first.answer != "slower":
+        return first
+    second = [measured(change if again is None else again, i) for i in range(20)]
+    return session._confirm(first, second, Rule())
+
+
+def outcome(*results: Result) -> Outcome:
+    return Outcome(("2.6.2", "3.3.1"), results, Rule(), 16, 60.0, Placement((1,), (0,)), NOW, NOW)
+
+
+RESULTS = (
+    result("lenet", 0.05),
+    result("conv_bn", -0.3),
+    result("lstm", 0.001),
+    result("transformer", 0.05, again=0.0),
+    result("two_inputs", 0.05, pairs=3),
+)
+
+
+def test_only_what_was_decided_is_a_case_of_the_gate() -> None:
+    changes = {change.model: change for change in speed.changes(outcome(*RESULTS))}
+    assert {model: change.verdict for model, change in changes.items()} == {
+        "lenet": "slower",
+        "conv_bn": "faster",
+        "lstm": "same",
+    }
+    assert changes["lenet"].text.startswith("+5.0 % (")
+    rows = {row.model: row for row in speed.rows(outcome(*RESULTS))}
+    assert rows["lenet"].confirmed is True
+    assert (rows["transformer"].answer, rows["transformer"].confirmed) == ("not enough data", False)
+    assert "second measurement gave" in rows["transformer"].why
+    assert (rows["two_inputs"].change, rows["two_inputs"].why) == (None, "too few pairs in the time given")
+
+
+@pytest.mark.parametrize(
+    ("text", "blocks"),
+    [("", True), ("[block]\nslower = false\n", False)],
+    ids=["default", "slower = false"],
+)
+def test_slower_blocks_unless_the_policy_says_no(text: str, blocks: bool, tmp_path: Path) -> None:
+    file = tmp_path / "gate.toml"
+    file.write_text(text)
+    found, faults = policy.apply(
+        policy.load(file), list(speed.changes(outcome(*RESULTS))), "2.6.2", "3.3.1", date(2026, 1, 1), True
+    )
+    assert not faults
+    assert {change.model for change in found if change.blocks} == ({"lenet"} if blocks else set())
+
+
+def test_policy_has_floor_and_threshold(tmp_path: Path) -> None:
+    file = tmp_path / "gate.toml"
+    file.write_text("[speed]\nfloor = 0.1\nthreshold = 0.15\n")
+    rule = policy.load(file).speed.rule
+    assert (rule.floor, rule.threshold) == (0.1, 0.15)
+    assert (
+        session._result(
+            Work("lenet", 1, (PREDICTOR, PREDICTOR)), [measured(0.05, i) for i in range(20)], "", rule
+        ).answer
+        == "same"
+    )
+    file.write_text("[speed]\nfloor = 'much'\n")
+    with pytest.raises(UsageError):
+        policy.load(file)
+    assert Policy().speed.rule == Rule()
+
+
+def test_many_works_pay_for_being_many() -> None:
+    """A change that one work alone would show is not told when four hundred were looked at."""
+    work = Work("lenet", 1, (PREDICTOR, PREDICTOR))
+    one = session._result(work, [measured(-0.05, i) for i in range(20)], "", Rule(), 402)
+    assert one.estimate is not None
+    weak = msgspec.structs.replace(one, estimate=msgspec.structs.replace(one.estimate, p=0.005))
+    null = msgspec.structs.replace(one, answer="same", estimate=msgspec.structs.replace(one.estimate, p=0.5))
+    many = {"weak": weak, "strong": one, **{str(i): null for i in range(400)}}
+    counted = session._counted(many)
+    assert counted["weak"].answer == "not enough data"
+    assert counted["strong"].answer == "faster"
+    assert session._counted({"weak": weak})["weak"].answer == "faster"
+
+
+def test_page_shows_intervals_and_what_was_not_decided() -> None:
+    page = render(gate(paired=tuple(speed.rows(outcome(*RESULTS)))))
+    table = section(page, "speed")
+    assert "1 slower, 1 faster, 1 same, 2 not enough data" in table
+    assert "+5.0 %" in table
+    assert "-30.0 %" in table
+    assert "too few pairs in the time given" in table
+    assert "<svg" in table
+    Page(page)
+
+
+def test_page_without_pairs_says_how_to_get_them() -> None:
+    assert "Speed is not gated" in section(render(gate()), "speed")
+    assert "--speed MINUTES" in section(render(sample()), "speed")
+
+
+def test_rows_survive_json() -> None:
+    rows = tuple(speed.rows(outcome(*RESULTS)))
+    assert msgspec.json.decode(msgspec.json.encode(rows), type=tuple[PairedSpeed, ...]) == rows

@@ -1,0 +1,109 @@
+"""Calibration: its table from pairs whose truth is known, and the command from end to end."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.errors import HarnessError
+from harness.options import Options
+from harness.session import RunSession
+from harness.speed import calibrate, machine
+from harness.speed.calibrate import EXTRAS, Share
+from harness.speed.commands import works_of
+from harness.speed.decide import Rule
+from harness.speed.measure import Measured, Side, pair
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def measured(rng: np.random.Generator, number: int, spread: float, process: float) -> Measured:
+    """One pair; ``process``: what a process differs by from another of its kind at another time."""
+    base = 1e-4 * math.exp(rng.normal(0, process))
+    noise = rng.normal(0, spread)
+    return Measured(
+        swapped=bool(number % 2),
+        extras=EXTRAS,
+        ratios=tuple(math.log1p(extra) + noise for extra in EXTRAS),
+        medians=(base, base * math.exp(noise)),
+        load=0.0,
+        load_mib=(1.0, 1.0),
+        rounds=30,
+        disturbed=0.0,
+        unsteady=False,
+    )
+
+
+def test_table_of_known_pairs() -> None:
+    rng = np.random.default_rng(0)
+    pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(200)]}
+    rows = {row.extra: row for row in calibrate.evaluate(pool, Rule(), 300)}
+    assert rows[0.0].told.share <= 0.005
+    assert rows[0.0].told.hits <= rows[0.0].first.hits
+    assert rows[0.02].told.share >= 0.9
+    assert rows[0.05].told.share == 1.0
+    # Two processes at other times differ by more than 5 % on their own, and hide 2 %.
+    assert rows[0.0].stored.share > 0.2
+    assert rows[0.02].stored.share < 0.7
+
+
+def test_too_few_pairs_are_a_sentence() -> None:
+    rng = np.random.default_rng(0)
+    pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(10)]}
+    with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 40 are needed"):
+        calibrate.evaluate(pool, Rule(), 10)
+
+
+@pytest.mark.parametrize(
+    ("hits", "of", "low", "high"),
+    [(0, 1000, 0.0, 0.0037), (1000, 1000, 0.9963, 1.0), (50, 100, 0.398, 0.602)],
+)
+def test_intervals_of_shares(hits: int, of: int, low: float, high: float) -> None:
+    assert Share(hits, of).interval == pytest.approx((low, high), abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("works", "says"),
+    [("lenet:x", "lenet:x is no work"), ("nothing:1", "no model named nothing"), (",", "no work is named")],
+)
+def test_wrong_works_are_a_sentence(works: str, says: str, python: str, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "harness.cli",
+        "calibrate",
+        python,
+        "--works",
+        works,
+        "--folder",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert says in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_pairs_of_real_processes(python: str, tmp_path: Path) -> None:
+    """A slowdown of a half, put into one of two processes of the same Paddle, is what the pairs read."""
+    session = RunSession(Options(python=python, run_folder=str(tmp_path)), ROOT, ROOT / "suites")
+    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
+    try:
+        sides = [Side("here", lab) for lab in labs]
+        works = works_of("lenet:1", session, "predictor")
+        rng = np.random.default_rng(0)
+        place = machine.placement()
+        with machine.apart(place), pair(sides, works[0].targets, True, place) as processes:
+            found = processes.measure(works[0], 0.1, rng, (0.0, 0.5))
+    finally:
+        for lab in labs:
+            lab.pool.close()
+    assert found.rounds >= 8
+    # More where others take the processor away while it is spun; nothing where it is not put in.
+    assert math.exp(found.ratios[1] - found.ratios[0]) > 1.25
