@@ -43,9 +43,9 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
     seen = witness.read(result.printed)
     case.measures["primitives"] = seen.primitives
     case.measures["passes"] = len(seen.passes)
-    case.exact(
-        "oneDNN primitives ran, as the configuration says", seen.computing > 0, result.describe["onednn"]
-    )
+    # The configuration of another device may leave oneDNN on, for operators that stay on the CPU.
+    onednn = result.describe["onednn"] and target.device == "cpu"
+    case.exact("oneDNN primitives ran, as the configuration says", seen.computing > 0, onednn)
     if target.options.get("onednn") is False:
         case.exact("oneDNN primitives", seen.primitives, {})
     case.exact("nodes were given to TensorRT", seen.tensorrt_nodes > 0, "tensorrt" in target.options)
@@ -53,7 +53,7 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
     case.exact("primitives computing on bfloat16", seen.computing_bfloat16 > 0, wanted)
     if target.options.get("ir_optim") is False:
         case.exact("passes that fuse operators", list(seen.fusing), [])
-    elif result.describe["onednn"]:
+    elif onednn:
         case.exact("passes that fuse operators ran", len(seen.fusing) > 0, True)
     else:
         # The new IR has no fusing passes for a plain CPU: there, optimisation is constant folding.
@@ -70,7 +70,7 @@ def test_device_and_precision(case: Case, lab: Lab, target: Target) -> None:
     result = lab.execute(target, model, feeds)
     told = result.describe
     case.exact("device", told["device"], target.device)
-    case.exact("memory of the device was used", told.get("device_now_mib", 0.0) > 0, target.device != "cpu")
+    case.exact("memory of the device was used", told.get("device_used_mib", 0.0) > 0, target.device != "cpu")
     case.measures["device"] = {name: value for name, value in told.items() if name.startswith("device")}
     if "tensorrt" in target.options:
         return  # it chooses a precision for each layer, up to the one it was allowed

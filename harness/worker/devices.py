@@ -23,7 +23,11 @@ def missing(device: str) -> Optional[str]:
         return None if paddle.device.cuda.device_count() else "this build of Paddle sees no GPU"
     types = custom_types()
     if device in types:
-        return None
+        if int(paddle.__version__.split(".")[0]) >= 3:
+            return None
+        return (
+            f"Paddle {paddle.__version__} counts no memory of custom devices, so nothing tells what ran there"
+        )
     if not types:
         return "Paddle reports no custom device here: one needs its vendor's plug-in (paddle-custom-…)"
     told = ", ".join(types)
@@ -46,25 +50,39 @@ def synchronize(device: str) -> None:
         paddle.device.synchronize(device)
 
 
+def memory(device: str) -> Dict[str, float]:
+    """Present memory of what Paddle allocated on the device and its peak, in MiB; {} for a CPU.
+
+    Read where `paddle.device.cuda.memory_allocated` reads it, which some releases refuse a custom device.
+    """
+    if device == "cpu":
+        return {}
+    core = paddle.base.core
+    return {
+        "device_now_mib": core.device_memory_stat_current_value("Allocated", 0) / 2**20,
+        "device_peak_mib": core.device_memory_stat_peak_value("Allocated", 0) / 2**20,
+    }
+
+
 def reset_peak(device: str) -> None:
     """Forget the device's peak memory so far, where the release can (3.0 and later)."""
     if device != "cpu" and hasattr(paddle.device.cuda, "reset_max_memory_allocated"):
         paddle.device.cuda.reset_max_memory_allocated(0)
 
 
-def memory(device: str) -> Dict[str, float]:
-    """Peak and present memory of what Paddle allocated on the device, in MiB; {} for a CPU.
+class Meter:
+    """Memory that a session takes on its device. What others hold there in this process counts before."""
 
-    Empty too where the release counts that of GPUs only: Paddle 2, for a custom device.
-    """
-    if device == "cpu":
-        return {}
-    cuda = paddle.device.cuda
-    try:
-        peak, now = cuda.max_memory_allocated(0), cuda.memory_allocated(0)
-    except ValueError:
-        return {}
-    return {"device_peak_mib": peak / 2**20, "device_now_mib": now / 2**20}
+    def __init__(self, device: str) -> None:
+        self.device = device
+        reset_peak(device)
+        self.before = memory(device)
+
+    def told(self) -> Dict[str, float]:
+        """``device_used_mib``: what was allocated since, at its peak if that was a new one; {} for a CPU."""
+        after = memory(self.device)
+        grown = [after[name] - self.before[name] for name in after]
+        return {"device_used_mib": max(grown)} if grown else {}
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from harness.worker import runtimes
+from harness.worker import devices, runtimes
 
 _held: Dict[int, Tuple[int, List[np.ndarray]]] = {}
 _numbers = itertools.count(1)
@@ -88,13 +88,16 @@ def block(number: int, runs: int, extra: float = 0.0) -> Dict[str, Any]:
     of known size, for calibration.
     """
     session, feed = _held[number]
-    infer = runtimes._sessions[session].infer
+    opened = runtimes._sessions[session]
+    infer, device = opened.infer, getattr(opened, "device", "cpu")
     clock = time.perf_counter
     seconds: List[float] = []
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     for _ in range(runs):
+        devices.synchronize(device)
         start = clock()
         infer(feed)
+        devices.synchronize(device)
         if extra:
             end = clock()
             until = end + extra * (end - start)

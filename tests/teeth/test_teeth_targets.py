@@ -30,7 +30,7 @@ def told(name: str, value: Any) -> Result:
 
 def remembering(answer: Any) -> Any:
     """A device's memory was used, of which nobody spoke."""
-    answer["describe"]["device_now_mib"] = 1.0
+    answer["describe"]["device_used_mib"] = 1.0
     return answer
 
 

@@ -30,6 +30,7 @@ class Session:
         self.dtype = options.get("dtype", "float64" if self.storage else "float32")
         self.device = str(options.get("device", "cpu"))
         self.ran_on = ""
+        self.meter = devices.Meter(self.device)
         with devices.chosen(self.device):
             self.net = models.network(model, files["params"], self.dtype)
         self.net.eval()
@@ -71,7 +72,7 @@ class Session:
     def describe(self) -> Dict[str, Any]:
         return {
             "device": self.ran_on,
-            **devices.memory(self.device),
+            **self.meter.told(),
             "dtype": self.dtype,
             "parameter_dtypes": sorted({str(p.dtype).split(".")[-1] for p in self.net.parameters()}),
         }

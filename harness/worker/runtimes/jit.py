@@ -26,6 +26,7 @@ class Session:
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.device = str(options.get("device", "cpu"))
         self.ran_on = ""
+        self.meter = devices.Meter(self.device)
         with devices.chosen(self.device):
             if "prefix" in files:
                 self.layer = paddle.jit.load(files["prefix"])
@@ -40,8 +41,7 @@ class Session:
         return [tensor.numpy() for tensor in outputs]
 
     def describe(self) -> Dict[str, Any]:
-        told = devices.memory(self.device)
-        return {"device": self.ran_on, **told, "layer": type(self.layer).__name__}
+        return {"device": self.ran_on, **self.meter.told(), "layer": type(self.layer).__name__}
 
     def close(self) -> None:
         self.layer = None

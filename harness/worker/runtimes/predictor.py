@@ -87,6 +87,7 @@ class Session:
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.device = str(options.get("device", "cpu"))
+        self.meter = devices.Meter(self.device)
         self.config = configure(files, options)
         self.in_memory = bool(options.get("in_memory"))
         self.predictor = create_predictor(self.config)
@@ -113,10 +114,10 @@ class Session:
     def describe(self) -> Dict[str, Any]:
         """What the configuration says it will do (read back, not what was asked)."""
         config = self.config
-        memory = devices.memory(self.device)
+        used = self.meter.told()
         return {
-            "device": self._used(memory),
-            **memory,
+            "device": self._used(used),
+            **used,
             "tensorrt": bool(config.tensorrt_engine_enabled()),
             "onednn": bool(config.mkldnn_enabled()),
             "ir_optim": bool(config.ir_optim()),
@@ -127,11 +128,11 @@ class Session:
             "outputs": len(self.predictor.get_output_names()),
         }
 
-    def _used(self, memory: Mapping[str, float]) -> str:
+    def _used(self, used: Mapping[str, float]) -> str:
         """The device: of a custom one the configuration says nothing, but its memory does."""
         if self.config.use_gpu():
             return "gpu"
-        return self.device if memory.get("device_now_mib", 0.0) > 0 else "cpu"
+        return self.device if used.get("device_used_mib", 0.0) > 0 else "cpu"
 
     def close(self) -> None:
         self.predictor = None
