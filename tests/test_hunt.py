@@ -141,7 +141,7 @@ def test_messages_fold_to_what_they_have_in_common() -> None:
 
 def test_a_known_finding_explains_its_operators_only() -> None:
     failure = Failure("fail", "predictor", "largest error is 3 times the allowed one")
-    known = Finding("3.3.1", failure, network("relu", "tanh"))
+    known = Finding("3.3.1", failure, network("relu", "tanh"), "tanh")
     assert explains(known, failure, ("relu", "softmax", "tanh"))
     assert not explains(known, failure, ("relu", "softmax"))
     assert not explains(known, failure, ())

@@ -48,12 +48,14 @@ def default_folder() -> Path:
 def explains(known: Finding, failure: Failure, nearby: Sequence[str]) -> bool:
     """Whether a failure is a known finding again.
 
-    An error or crash by its message, a wrong answer where the known one's operators are at the place
-    that diverges first (``nearby``; empty before that is looked for, which explains nothing).
+    An error or crash by its message; a wrong answer where the known one's operators are at the place that
+    diverges first (``nearby``), or where neither shows in any single value.
     """
     if known.failure.key != failure.key:
         return False
-    return failure.outcome != "fail" or (bool(nearby) and set(known.operators) <= set(nearby))
+    if failure.outcome != "fail" or not nearby:
+        return failure.outcome != "fail" or not known.operator
+    return set(known.operators) <= set(nearby)
 
 
 class Notebook:

@@ -50,7 +50,8 @@ class Failure(msgspec.Struct, frozen=True):
     @property
     def key(self) -> tuple[str, str, str]:
         """What shrinking must keep: outcome, stage, and the message without its numbers."""
-        return self.outcome, self.stage, "" if self.outcome == "fail" else folded(self.message)
+        wrong_value = self.outcome == "fail" and self.message.startswith(("largest error", "rms error"))
+        return self.outcome, self.stage, "wrong value" if wrong_value else folded(self.message)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -186,11 +187,23 @@ def free(oracle: Runs, moved: Sequence[Runs]) -> list[bool]:
     ]
 
 
+ANOTHER_ORDER = "the outputs are in another order"
+
+
+def _reordered(outputs: Sequence[Array], expected: Sequence[Array]) -> bool:
+    """Whether exchanging outputs makes shapes and types right that are wrong as they stand."""
+    found = [(array.shape, array.dtype.kind) for array in outputs]
+    wanted = [(array.shape, array.dtype.kind) for array in expected]
+    return found != wanted and sorted(found) == sorted(wanted)
+
+
 def _shapes(stage: str, runs: Runs, expected: Runs) -> Failure | None:
     """Another number of outputs, shape or dtype than the oracle's."""
     for run, outputs in enumerate(expected):
         if run >= len(runs) or len(runs[run]) != len(outputs):
             return Failure("fail", stage, "another number of outputs", run)
+        if _reordered(runs[run], outputs):
+            return Failure("fail", stage, ANOTHER_ORDER, run)
         for index, array in enumerate(outputs):
             got = runs[run][index]
             if got.shape != array.shape:

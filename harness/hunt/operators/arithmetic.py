@@ -127,13 +127,10 @@ def matmul_left(b: Builder, v: Value) -> Value:
 
 @on(when=lambda v: v.batched and len(v.tail) >= 2, weight=2)
 def matmul_pair(b: Builder, v: Value) -> Value:
-    left = b.flag()
-    length = v.tail[-1] if left else v.tail[-2]
-    tx, ty = (False, True) if left else (True, False)
-    return b.add(
-        "matmul_transposed", [v, b.like(v)],
-        [*v.tail[:-2], v.tail[-2] if left else length, v.tail[-2] if left else length], tx=tx, ty=ty,
-    )  # fmt: skip
+    """A value times another of its shape, one of them transposed."""
+    other, by_rows = b.like(v), b.flag()
+    size = v.tail[-2] if by_rows else v.tail[-1]
+    return b.add("matmul_transposed", [v, other], [*v.tail[:-2], size, size], tx=not by_rows, ty=by_rows)
 
 
 @on(when=sequence)

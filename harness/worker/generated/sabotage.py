@@ -1,82 +1,99 @@
-"""Bugs on purpose, one in each stage, for the proof that the hunt finds and names them.
-
-A worker that was asked for one keeps it until it ends.
-"""
+"""Bugs on purpose, one in each stage, for the proof that the hunt finds and names them."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+import contextlib
+from typing import Any, Callable, Dict, Iterator
 
 import paddle
 
+from harness.worker.generated import checks
+from harness.worker.runtimes import predictor
 
-def layer() -> None:
+
+@contextlib.contextmanager
+def _instead(holder: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    """Put what ``make`` makes of a function in its place."""
+    right = getattr(holder, name)
+    setattr(holder, name, make(right))
+    try:
+        yield
+    finally:
+        setattr(holder, name, right)
+
+
+def layer() -> Any:
     """`F.relu` is wrong in float32, in dynamic graph only."""
-    right = paddle.nn.functional.relu
 
-    def relu(x: Any, name: Any = None) -> Any:
-        found = right(x)
-        return found * 1.01 if paddle.in_dynamic_mode() and x.dtype == paddle.float32 else found
+    def make(right: Any) -> Any:
+        def relu(x: Any, name: Any = None) -> Any:
+            found = right(x)
+            return found * 1.01 if paddle.in_dynamic_mode() and x.dtype == paddle.float32 else found
 
-    paddle.nn.functional.relu = relu
+        return relu
+
+    return _instead(paddle.nn.functional, "relu", make)
 
 
-def export() -> None:
+def export() -> Any:
     """`jit.save` writes a sigmoid where the network has a tanh."""
-    save = paddle.jit.save
 
-    def wrong(*given: Any, **named: Any) -> Any:
-        functional = paddle.nn.functional
-        kept, functional.tanh = functional.tanh, functional.sigmoid
-        try:
-            return save(*given, **named)
-        finally:
-            functional.tanh = kept
+    def make(right: Any) -> Any:
+        def save(*given: Any, **named: Any) -> Any:
+            functional = paddle.nn.functional
+            with _instead(functional, "tanh", lambda tanh: functional.sigmoid):
+                return right(*given, **named)
 
-    paddle.jit.save = wrong
+        return save
+
+    return _instead(paddle.jit, "save", make)
 
 
-def loader() -> None:
+def loader() -> Any:
     """`jit.load` reads every parameter a hundredth too large."""
-    load = paddle.jit.load
 
-    def wrong(*given: Any, **named: Any) -> Any:
-        loaded = load(*given, **named)
-        for parameter in loaded.parameters():
-            parameter.set_value(parameter * 1.01)
-        return loaded
+    def make(right: Any) -> Any:
+        def load(*given: Any, **named: Any) -> Any:
+            loaded = right(*given, **named)
+            for parameter in loaded.parameters():
+                parameter.set_value(parameter * 1.01)
+            return loaded
 
-    paddle.jit.load = wrong
+        return load
 
-
-def executor() -> None:
-    """The static executor's outputs are a row off."""
-    right = paddle.static.Executor.run
-
-    def wrong(self: Any, *given: Any, **named: Any) -> Any:
-        found = right(self, *given, **named)
-        return [array[::-1] for array in found] if named.get("fetch_list") else found
-
-    paddle.static.Executor.run = wrong
+    return _instead(paddle.jit, "load", make)
 
 
-def second_run() -> None:
-    """A predictor's later runs give what its first gave, a bit off."""
-    from harness.worker.runtimes import predictor
+def executor() -> Any:
+    """The static executor's rows are the other way round."""
 
-    right = predictor.Session.infer
+    def make(right: Any) -> Any:
+        def run(self: Any, *given: Any, **named: Any) -> Any:
+            found = right(self, *given, **named)
+            return [array[::-1] for array in found] if named.get("fetch_list") else found
 
-    def wrong(self: Any, feed: Any) -> Any:
-        found = right(self, feed)
-        if hasattr(self, "ran"):
-            found = [array * array.dtype.type(2) for array in found]
-        self.ran = True
-        return found
+        return run
 
-    setattr(predictor.Session, "infer", wrong)  # noqa: B010
+    return _instead(paddle.static.Executor, "run", make)
 
 
-BUGS: Dict[str, Callable[[], None]] = {
+def second_run() -> Any:
+    """A predictor's later runs give twice the numbers."""
+
+    def make(right: Any) -> Any:
+        def infer(self: Any, feed: Any) -> Any:
+            found = right(self, feed)
+            if hasattr(self, "ran"):
+                found = [array * array.dtype.type(2) for array in found]
+            self.ran = True
+            return found
+
+        return infer
+
+    return _instead(predictor.Session, "infer", make)
+
+
+BUGS: Dict[str, Callable[[], Any]] = {
     "layer": layer,
     "export": export,
     "loader": loader,
@@ -86,5 +103,11 @@ BUGS: Dict[str, Callable[[], None]] = {
 
 
 def inject(bug: str) -> None:
-    """Put one of :data:`BUGS` into this process."""
-    BUGS[bug]()
+    """Put one of :data:`BUGS` into this process, until it ends."""
+    BUGS[bug]().__enter__()
+
+
+def run(bug: str, **arguments: Any) -> Dict[str, Any]:
+    """What :func:`checks.run` answers with one of :data:`BUGS` in the process."""
+    with BUGS[bug]():
+        return checks.run(**arguments)
