@@ -34,7 +34,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
 """The types that an input of Paddle Inference can have and NumPy has too."""
 
-BLOCKS, RUNS = 12, 10
+BLOCKS, RUNS = 12, 6
 """Blocks in which the two take turns, and runs of each in a block."""
 
 pytestmark = pytest.mark.claims("002-cpp")
