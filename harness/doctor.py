@@ -53,6 +53,7 @@ def examine(python: str, store: Path) -> list[Row]:
             _paddleslim,
             _paddle2onnx,
             _onnxruntime,
+            _openvino,
         ):
             rows.extend(look(facts))
     rows += [
@@ -204,6 +205,12 @@ def _onnxruntime(facts: Facts) -> Iterator[Row]:
     version = facts["packages"].get("onnxruntime")
     do = "" if version else "install onnxruntime to run exported ONNX files"
     yield Row("onnxruntime", "ok" if version else "missing", version or "not installed", do)
+
+
+def _openvino(facts: Facts) -> Iterator[Row]:
+    version = facts["packages"].get("openvino")
+    do = "" if version else "install openvino for a second engine beside Paddle's and onnxruntime"
+    yield Row("OpenVINO", "ok" if version else "missing", version or "not installed", do)
 
 
 def _gpu(facts: Facts) -> Iterator[Row]:

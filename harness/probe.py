@@ -19,8 +19,8 @@ PROBE_DEADLINE_S = 120.0
 
 PROBE = Path(__file__).parent / "worker" / "probe.py"
 NAMES = (
-    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "numpy",
-    "setuptools",
+    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "openvino",
+    "numpy", "setuptools",
 )  # fmt: skip
 SLIM_NEEDS = ("six", "requests", "decorator")
 

@@ -33,7 +33,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def repeats(target: Target, targets: Iterable[Target]) -> bool:
-    """Whether a legacy-IR target is another one but for its profile: where there is no other IR, it is that one."""
+    """Whether a legacy-IR target is a plain one but for its profile.
+
+    Where there is no other IR, the two are the same.
+    """
     return target.profile == "legacy-ir" and any(
         (other.runtime, other.options, other.profile) == (target.runtime, target.options, "")
         for other in targets

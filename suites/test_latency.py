@@ -11,6 +11,7 @@ from harness.case import Case, close_all
 from harness.lab import Lab
 from harness.latency import TimedSession, rounds_for, summarize, worker_clock
 from harness.session import RunSession
+from harness.statistics import median_interval
 from harness.targets import Target
 from suites.test_agreement import require
 
@@ -24,6 +25,12 @@ TARGETS = (
 )
 BUDGET_S = {"quick": 0.25, "full": 2.0}
 """Seconds of timed runs a case."""
+
+YARDSTICK = "onnxruntime"
+"""What every target's latency is shown against: the same pinned version beside every Paddle."""
+
+BLOCKS, RUNS = 12, 5
+"""Blocks that the targets take turns in, and runs of each in a block."""
 
 brief = pytest.mark.brief(target=("dygraph", "predictor", "predictor-no-onednn"), batch=(1,))
 
@@ -106,6 +113,75 @@ def test_full_size(
 ) -> None:
     """The same for networks of the size people deploy, at batch 1."""
     measure(case, lab, run_session, benchmark, model, target, 1)
+
+
+@pytest.mark.models(trained=True)
+def test_beside_onnxruntime(case: Case, lab: Lab, model: str) -> None:
+    """Each target's latency at batch 1 is told as a ratio to onnxruntime's, taking turns in one process."""
+    beside_onnxruntime(case, lab, model, BLOCKS)
+
+
+@pytest.mark.full
+@pytest.mark.models(role="latency")
+def test_full_size_beside_onnxruntime(case: Case, lab: Lab, model: str) -> None:
+    """The same for networks of the size people deploy."""
+    beside_onnxruntime(case, lab, model, BLOCKS)
+
+
+def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
+    """Time every target that runs here in turns with onnxruntime, with their outputs checked."""
+    require(lab, lab.targets[YARDSTICK])
+    beside = [lab.targets[name] for name in (YARDSTICK, *TARGETS, "openvino")]
+    beside = [target for target in beside if lab.not_applicable(target) is None]
+    files = [lab.files(target, model) for target in beside]
+    feed = lab.sample(model, 1)
+    (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed])
+    worker = lab.pool.warm(lab.spec())
+    sessions: list[int] = []
+    with lab.pool.quiet():
+        try:
+            for target, own in zip(beside, files, strict=True):
+                opened = worker.call(
+                    "runtimes.open_session",
+                    lab.pool.deadline,
+                    runtime=target.runtime,
+                    files=own,
+                    model=model,
+                    options=target.options,
+                )
+                sessions.append(opened["session"])
+                warmed = worker.call(
+                    "timing.block", lab.pool.deadline, session=sessions[-1], feed=feed, runs=RUNS
+                )
+                close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, yardsticks)
+            medians = worker.call(
+                "timing.paired", lab.pool.deadline, sessions=sessions, feed=feed, blocks=blocks, runs=RUNS
+            )
+        finally:
+            for session in sessions:
+                worker.call("runtimes.close_session", lab.pool.deadline, session=session)
+    case.exact("blocks timed", [len(seconds) for seconds in medians], [blocks] * len(beside))
+    case.measures["yardstick"] = {
+        "engine": YARDSTICK,
+        "version": lab.environment["packages"].get(YARDSTICK, ""),
+        "batch": 1,
+        "median_us": 1e6 * float(np.median(medians[0])),
+        "targets": {
+            target.name: ratio(own, medians[0]) for target, own in zip(beside[1:], medians[1:], strict=False)
+        },
+    }
+
+
+def ratio(seconds: list[float], yardstick: list[float]) -> dict[str, float]:
+    """Median of the blocks' ratios with its 99 % interval, and the median itself in microseconds."""
+    ratios = [a / b for a, b in zip(seconds, yardstick, strict=False)]
+    low, high = median_interval(ratios)
+    return {
+        "ratio": float(np.median(ratios)),
+        "low": low,
+        "high": high,
+        "median_us": 1e6 * float(np.median(seconds)),
+    }
 
 
 def test_clock(case: Case, lab: Lab) -> None:

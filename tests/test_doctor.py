@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
         "paddleslim": "2.6.0",
         "paddle2onnx": "2.1.0",
         "onnxruntime": "1.20.0",
+        "openvino": "2025.3.0",
         "numpy": "1.26.4",
         "setuptools": "80.9.0",
     },
@@ -39,6 +40,7 @@ LOOKS = (
     "_paddleslim",
     "_paddle2onnx",
     "_onnxruntime",
+    "_openvino",
 )
 
 
@@ -109,6 +111,7 @@ def test_good_environment_has_nothing_to_do() -> None:
         ({}, {"paddle": "2.6.2"}, "paddle2onnx", "warn", "paddle2onnx==1.3.1", True),
         ({"paddle2onnx": "1.3.1"}, {"paddle": "2.6.2"}, "paddle2onnx", "ok", "", True),
         ({"onnxruntime": None}, {}, "onnxruntime", "missing", "install onnxruntime", True),
+        ({"openvino": None}, {}, "OpenVINO", "missing", "install openvino", True),
         ({}, {"paddle": "develop"}, "Paddle", "ok", "", True),
     ],
 )

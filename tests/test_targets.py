@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.targets import BUILT_IN, load
+from harness.targets import BUILT_IN, load, repeats
 from harness.workers import ROOT
 
 
@@ -59,3 +59,10 @@ def test_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(HarnessError, match="not valid TOML"):
         load((file,))
+
+
+def test_a_legacy_target_repeats_its_plain_one() -> None:
+    found = load()
+    assert repeats(found["predictor-legacy-ir"], found.values())
+    assert not repeats(found["predictor"], found.values())
+    assert not repeats(found["openvino-pdmodel"], found.values())  # there is no plain one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.records import Run
-from harness.report import compression, compression_views, environment, summary, tables
+from harness.report import compression, compression_views, environment, summary, tables, yardstick
 from harness.report.layout import templates, write_page
 
 MOST_DRAWN_CURVES = 9
@@ -59,6 +59,7 @@ def render(run: Run) -> str:
                 (group, figures.latency(group, rows, f"lat{i}"))
                 for i, (group, rows) in enumerate(groups.items())
             ],
+            beside=yardstick.table(found),
             methods=compression_views.methods(compression.rows(run, found)),
             release=compression_views.release(run.header),
             flow_look=compression_views.LOOK,

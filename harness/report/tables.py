@@ -18,7 +18,7 @@ from harness.report.summary import SEVERITY, Standing, cause, standing
 from harness.report.wording import number
 from harness.types import BAD_OUTCOMES, Comparison, Outcome, Record
 
-SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression")
+SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression", "yardstick")
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -231,6 +231,8 @@ def is_special(record: Record, key: str) -> bool:
         return _series(value.get("uninterrupted")) is not None
     if key == "compression":
         return record.area == key and bool(record.flow)
+    if key == "yardstick":
+        return isinstance(value.get("targets"), dict)
     return key == "corruption" or _is_positive(value.get("median_us"))
 
 

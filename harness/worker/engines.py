@@ -1,25 +1,27 @@
-"""Engines beside Paddle that an environment may lack."""
+"""Packages beside Paddle that an environment may lack, and the command that gets one."""
 
 from __future__ import annotations
 
 import importlib.util
-from typing import Optional
+from typing import Optional, Sequence
 
-GET = {
-    "paddle2onnx": "pip install paddle2onnx==2.1.0` (1.3.1 beside Paddle 2.6)",
-    "onnx": "pip install onnx`",
-    "onnxruntime": "pip install onnxruntime`",
-    "openvino": "pip install openvino`",
-}
-"""The command that gets a package, behind its opening backtick."""
+import paddle
 
 
-def missing(*packages: str) -> Optional[str]:
-    """Why something that needs these packages cannot run here, or None.
+def missing(packages: Sequence[str]) -> Optional[str]:
+    """Why what needs these packages cannot run here, with the command that gets the first one; or None.
 
     Asks whether they are there, and does not import them: an engine costs memory and time.
     """
     for name in packages:
         if importlib.util.find_spec(name) is None:
-            return f"{name} is not installed in the environment under test: run `{GET[name]} there"
+            return (
+                f"{name} is not installed in the environment under test: `pip install {_wanted(name)}` there"
+            )
     return None
+
+
+def _wanted(name: str) -> str:
+    if name == "paddle2onnx":
+        return "paddle2onnx==1.3.1" if paddle.__version__.startswith("2.") else "paddle2onnx==2.1.0"
+    return name

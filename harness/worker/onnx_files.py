@@ -81,7 +81,7 @@ def differences(first: str, second: str) -> List[str]:
     for index, other in ((0, 1), (1, 0)):
         for (dtype, shape, _), count in sorted((constants[index] - constants[other]).items()):
             found.append(f"only in the {'first' if not index else 'second'}: {count} {dtype}{list(shape)}")
-    if not found and _nodes(models[0]) != _nodes(models[1]):
+    if not found and _nodes(models[0].graph) != _nodes(models[1].graph):
         found.append("the same operators in another order, or with other attributes")
     return found
 
@@ -110,12 +110,14 @@ def _constants(model: Any) -> List[Tuple[str, Tuple[int, ...], bytes]]:
     return [(array.dtype.name, array.shape, array.tobytes()) for array in held]
 
 
-def _nodes(model: Any) -> List[Tuple[str, List[bytes]]]:
+def _nodes(graph: Any) -> List[Any]:
+    """Every operator with its attributes, graphs inside them likewise."""
     return [
-        (
-            node.op_type,
-            sorted(item.SerializeToString() for item in node.attribute if item.name != "value"),
-        )
-        for node in model.graph.node
+        (node.op_type, sorted((item.name, _attribute(item)) for item in node.attribute))
+        for node in graph.node
         if node.op_type != "Constant"
     ]
+
+
+def _attribute(item: Any) -> str:
+    return repr(_nodes(item.g)) if item.HasField("g") else item.SerializeToString().hex()

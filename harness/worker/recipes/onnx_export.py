@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Tuple
 import paddle
 
 from harness.worker import models
+from harness.worker.model import ReferenceModel
 from harness.worker.recipes import Job, recipe
 from harness.worker.recipes.inference_formats import program_file
 
@@ -86,33 +87,49 @@ def onnx(job: Job) -> Dict[str, Any]:
     """
     program = program_file(job.of("jit", "inference_model", "model"))
     opset = int(job.parameters.get("opset", OPSET))
-    found = convert(program, job.of("jit", "inference_model", "model.pdiparams"), job.path("model.onnx"), opset)
+    found = convert(
+        program, job.of("jit", "inference_model", "model.pdiparams"), job.path("model.onnx"), opset
+    )
     if found["status"] or found["bytes"] < 1:
-        raise RuntimeError(
-            f"paddle2onnx {ending(found['status'])} and wrote "
-            f"{'no file' if found['bytes'] < 0 else str(found['bytes']) + ' bytes'}: {'; '.join(found['said'])}"
-        )
+        wrote = "no file" if found["bytes"] < 0 else f"{found['bytes']} bytes"
+        said = "; ".join(found["said"])
+        raise RuntimeError(f"paddle2onnx {ending(found['status'])} and wrote {wrote}: {said}")
     return {"files": {"model": "model.onnx"}, "opset": opset, "said": found["said"]}
+
+
+def attempt(model: str, weights: str, prefix: str, opset: int) -> Dict[str, Any]:
+    """Call `paddle.onnx.export` once, in this process: what it ``raised`` ('' for nothing), and ``bytes``."""
+    stated = models.get(model)
+    net = models.network(stated, weights)
+    net.eval()
+    return _export(net, stated, prefix, opset)
+
+
+def _export(net: Any, stated: ReferenceModel, prefix: str, opset: int) -> Dict[str, Any]:
+    os.environ.update({**NO_INSTALLING, **os.environ})
+    raised = ""
+    try:
+        paddle.onnx.export(net, prefix, input_spec=models.input_specs(stated), opset_version=opset)
+    except Exception as error:  # whatever it raised is the answer
+        raised = f"{type(error).__name__}: {error}"
+    path = prefix + ".onnx"
+    return {"raised": raised, "bytes": os.path.getsize(path) if os.path.exists(path) else -1}
 
 
 @recipe("onnx-export", needs=("checkpoint",))
 def onnx_export(job: Job) -> Dict[str, Any]:
     """The network by `paddle.onnx.export`, for each of ``opsets``.
 
-    ``values["files"]`` has a path by opset; one that paddle2onnx wrote nothing for is left out, and
-    ``values["raised"]`` says what it raised, or that it raised nothing.
+    ``values["files"]`` has a path by opset, without those that nothing was written for;
+    ``values["raised"]`` has what was raised for these, '' where they failed in silence.
     """
-    os.environ.update({**NO_INSTALLING, **os.environ})
     net = models.network(job.model, job.of("checkpoint", "model.pdparams"))
     net.eval()
     files, raised = {}, {}
     for opset in job.parameters.get("opsets", [OPSET]):
-        prefix = job.path(f"opset{opset}", "model")
-        try:
-            paddle.onnx.export(net, prefix, input_spec=models.input_specs(job.model), opset_version=opset)
-            raised[str(opset)] = "nothing"
-        except Exception as error:  # whatever it raised is the answer, and the next opset another
-            raised[str(opset)] = f"{type(error).__name__}: {error}"
-        if os.path.exists(prefix + ".onnx") and os.path.getsize(prefix + ".onnx"):
-            files[str(opset)] = os.path.relpath(prefix + ".onnx", job.out)
-    return {"files": files, "raised": {k: v for k, v in raised.items() if k not in files}}
+        found = _export(net, job.model, job.path(f"opset{opset}", "model"), opset)
+        if found["bytes"] > 0:
+            files[str(opset)] = f"opset{opset}/model.onnx"
+        else:
+            raised[str(opset)] = found["raised"]
+    return {"files": files, "raised": raised}

@@ -17,7 +17,7 @@ RECIPE = "onnx"
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
     """It needs the packages paddle2onnx and onnxruntime."""
-    return engines.missing("paddle2onnx", "onnxruntime")
+    return engines.missing(["paddle2onnx", "onnxruntime"])
 
 
 class Session:
@@ -33,9 +33,7 @@ class Session:
         if options.get("optimize") is False:
             asked.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self.version = str(onnxruntime.__version__)
-        self.session = onnxruntime.InferenceSession(
-            files["model"], asked, providers=["CPUExecutionProvider"]
-        )
+        self.session = onnxruntime.InferenceSession(files["model"], asked, providers=["CPUExecutionProvider"])
         self.inputs = [spec.name for spec in model.inputs]
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:

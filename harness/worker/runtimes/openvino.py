@@ -18,7 +18,7 @@ RECIPE = "onnx"
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
     """It needs the packages paddle2onnx and openvino."""
-    return engines.missing("paddle2onnx", "openvino")
+    return engines.missing(["paddle2onnx", "openvino"])
 
 
 class Session:
@@ -60,7 +60,7 @@ class Session:
         """What the compiled model says of itself (read back, not what was asked)."""
         told = self.compiled.get_property
         return {
-            "device": ",".join(told("EXECUTION_DEVICES")),
+            "device": ",".join(told("EXECUTION_DEVICES")).lower(),
             "version": self.version,
             "precision": told("INFERENCE_PRECISION_HINT").get_type_name(),
             "threads": int(told("INFERENCE_NUM_THREADS")),

@@ -14,7 +14,7 @@ from harness.worker.runtimes import openvino
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
     """It needs the package openvino."""
-    return engines.missing("openvino")
+    return engines.missing(["openvino"])
 
 
 class Session(openvino.Session):

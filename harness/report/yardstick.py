@@ -1,0 +1,58 @@
+"""Latency beside the yardstick engine: from the records of a run to a table, models by targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from harness.report.tables import Case, is_special
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """A target's median latency over the yardstick's; ``low`` and ``high`` bound it at 99 %."""
+
+    ratio: float
+    low: float
+    high: float
+    median_us: float
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One model: the yardstick's own median, and the ratios by target."""
+
+    case: Case
+    model: str
+    batch: int
+    median_us: float
+    ratios: dict[str, Ratio]
+
+
+class Table(msgspec.Struct, frozen=True):
+    """All models of a run; ``engine`` is the yardstick with its version."""
+
+    engine: str
+    targets: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def table(found: Iterable[Case]) -> Table | None:
+    """The table of every well-formed ``yardstick`` measure, or None where no case has one."""
+    rows: list[Row] = []
+    engines: dict[str, None] = {}
+    for case in found:
+        values: Any = case.record.measures.get("yardstick")
+        if not is_special(case.record, "yardstick"):
+            continue
+        try:
+            ratios = msgspec.convert(values["targets"], dict[str, Ratio])
+            row = Row(case, case.record.model, int(values["batch"]), float(values["median_us"]), ratios)
+        except (KeyError, TypeError, ValueError, msgspec.ValidationError):
+            continue
+        rows.append(row)
+        engines[f"{values.get('engine', 'the yardstick')} {values.get('version', '')}".strip()] = None
+    if not rows:
+        return None
+    targets = dict.fromkeys(name for row in rows for name in row.ratios)
+    return Table(", ".join(engines), tuple(targets), tuple(rows))

@@ -1,0 +1,230 @@
+"""ONNX: both ways of exporting, every opset, and each intermediate value; and the engines that run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import paired
+from harness.case import Case, close_all, close_runs
+from harness.errors import NotApplicable
+from harness.lab import Lab
+from harness.models import FlowInfo
+from harness.session import RunSession
+from harness.targets import Target
+from suites.support import onnx_models
+from suites.support.compression import PLAIN, Subject, agreement, logits, rms
+from suites.support.onnx_models import OPSET, converted, exported, require_onnx
+from suites.test_agreement import feeds_of, require
+
+OPSETS = tuple(range(7, 22))
+"""Every opset that some paddle2onnx supports; the installed one may support fewer."""
+
+COUNTERPARTS = 0.15
+"""Share of the nodes whose output Paddle's program has too. The rest computes shapes, or splits one of
+Paddle's operators into several. Seen: 0.19 (an LSTM) to 0.95."""
+
+MOVED = 10.0
+"""How many times the quantization error onnxruntime may be off Paddle's simulation by: paddle2onnx drops
+the quantizers between a layer and its bias. Seen: 0.6 to 5.7, with the classes of 0.99 of the digits."""
+
+SAME_CLASS = 0.98
+"""Digits for which the exported quantized model chooses the class that Paddle's chooses."""
+
+QUANTIZED = ("ptq-static-hist", "qat-slim")
+"""One flow of each kind whose program carries its scales."""
+
+command = pytest.mark.claims("card-onnx")
+
+
+@command
+def test_file(case: Case, lab: Lab, model: str) -> None:
+    """What the `paddle2onnx` command writes passes checker, shape inference and loading, for any batch."""
+    require_onnx(lab)
+    path = converted(lab, model)
+    found = lab.pool.call("onnx_files.inspect", path=path)
+    case.measures["file"] = {name: found.get(name) for name in ("bytes", "opset", "ir", "operators")}
+    whole(case, found)
+    case.exact("opset", found.get("opset"), OPSET)
+    stated = {name: [list(shape), dtype] for name, shape, dtype in lab.models[model].inputs}
+    case.exact("inputs", {name: [shape, dtype] for name, shape, dtype in found.get("inputs", [])}, stated)
+    case.exact("number of outputs", len(found.get("outputs", [])), len(lab.models[model].outputs))
+
+
+def whole(case: Case, found: dict[str, Any]) -> None:
+    """A file that is not empty, and that nothing that reads it complains of."""
+    case.at_least("bytes", found["bytes"], 1)
+    case.exact("onnx.checker", found["checker"], "")
+    case.exact("shape inference", found.get("shapes", ""), "")
+    case.exact("onnxruntime's loading", found.get("loads", ""), "")
+
+
+@command
+@pytest.mark.models(forms=("layer", "graph"))
+def test_exported_network(case: Case, lab: Lab, model: str) -> None:
+    """What `paddle.onnx.export` makes of the network is as near the float64 oracle, at any batch size."""
+    require_onnx(lab)
+    feeds = feeds_of(lab, model)
+    oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
+    path = exported(lab, model)
+    result = lab.execute(lab.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
+    close_runs(case, "", result.outputs, oracle, yardsticks)
+    onnx_models.explain(case, lab, model, path, feeds[2])
+
+
+@pytest.mark.models(forms=("layer", "graph"))
+def test_both_ways(case: Case, lab: Lab, model: str) -> None:
+    """The command and `paddle.onnx.export` write the same model: operators, attributes and constants."""
+    require_onnx(lab)
+    first, second = converted(lab, model), exported(lab, model)
+    found = lab.pool.call("onnx_files.differences", first=first, second=second)
+    case.exact("differences", found, [])
+
+
+@command
+def test_every_node(case: Case, lab: Lab, model: str) -> None:
+    """Every intermediate tensor that stands for a value of Paddle's program has that value."""
+    require_onnx(lab)
+    found = onnx_models.first_diverging(lab, model, converted(lab, model), lab.sample(model, 3, 1))
+    case.measures["nodes"] = found
+    case.exact("first diverging node", found["first"], "")
+    case.at_least("share of nodes with a counterpart", found["compared"] / found["nodes"], COUNTERPARTS)
+    if found["first"]:
+        case.notes.append(onnx_models.sentence(found))
+
+
+@command
+@pytest.mark.parametrize("opset", OPSETS)
+def test_opset(case: Case, lab: Lab, opset: int) -> None:
+    """LeNet exported in each supported opset is a whole file of that opset, with the network's outputs."""
+    hold_opset(case, lab, "lenet", opset)
+
+
+@pytest.mark.full
+@pytest.mark.models(forms=("layer", "graph"))
+@pytest.mark.parametrize("opset", OPSETS)
+def test_opset_of_every_model(case: Case, lab: Lab, model: str, opset: int) -> None:
+    """The same for every model: an opset is the one that was asked for, or the next that can express it."""
+    hold_opset(case, lab, model, opset)
+
+
+def hold_opset(case: Case, lab: Lab, model: str, opset: int) -> None:
+    """One opset of one model, by `paddle.onnx.export`."""
+    require_onnx(lab)
+    low, high = lab.pool.call("recipes.onnx_export.opsets")
+    if not low <= opset <= high:
+        raise NotApplicable(f"the installed paddle2onnx supports opsets {low} to {high}")
+    path = exported(lab, model, opset, tuple(range(low, high + 1)))
+    found = lab.pool.call("onnx_files.inspect", path=path)
+    whole(case, found)
+    case.at_least("opset", found.get("opset", 0), opset)
+    case.at_most("opset", found.get("opset", 0), max(opset, OPSET))
+    feeds = [lab.sample(model, batch, batch) for batch in (1, 3)]
+    result = lab.execute(lab.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
+    close_runs(case, "", result.outputs, lab.oracle(model, feeds), lab.yardsticks(model, feeds))
+
+
+@pytest.mark.parametrize("way", ["command", "export"])
+def test_opset_too_high(case: Case, lab: Lab, tmp_path: Path, way: str) -> None:
+    """An opset above the supported range is refused with a reason, and leaves no file."""
+    require_onnx(lab)
+    asked = lab.pool.call("recipes.onnx_export.opsets")[1] + 1
+    if way == "command":
+        found = convert(lab, Path(onnx_models.program(lab, "lenet")["folder"]), tmp_path, asked)
+        case.exact("the exit status is a refusal", found["status"] != 0, True)
+        case.exact("bytes written", found["bytes"], -1)
+        case.exact("the reason names the opset", "opset" in " ".join(found["said"]).lower(), True)
+        return
+    made = lab.pool.call(
+        "recipes.onnx_export.attempt",
+        model="lenet",
+        weights=lab.artifact("checkpoint", "lenet").file("model.pdparams"),
+        prefix=str(tmp_path / "model"),
+        opset=asked,
+    )
+    case.exact("bytes written", made["bytes"], -1)
+    case.exact("what is raised names the opset", "opset" in made["raised"].lower(), True)
+
+
+def convert(lab: Lab, folder: Path, out: Path, opset: int) -> dict[str, Any]:
+    """The command's ending, for whatever program lies in the folder."""
+    program = next(file for file in sorted(folder.iterdir()) if file.suffix in (".json", ".pdmodel"))
+    found: dict[str, Any] = lab.pool.call(
+        "recipes.onnx_export.convert",
+        program=str(program),
+        params=str(folder / "model.pdiparams"),
+        out=str(out / "model.onnx"),
+        opset=opset,
+    )
+    return found
+
+
+def test_opset_too_low(case: Case, lab: Lab, tmp_path: Path) -> None:
+    """An opset below the supported range becomes the lowest one, and the command says so."""
+    require_onnx(lab)
+    low, _ = lab.pool.call("recipes.onnx_export.opsets")
+    found = convert(lab, Path(onnx_models.program(lab, "lenet")["folder"]), tmp_path, low - 4)
+    case.exact("exit status", found["status"], 0)
+    case.exact("the opset used is told", f"opset_version = {low} " in " ".join(found["said"]), True)
+    case.exact(
+        "opset", lab.pool.call("onnx_files.inspect", path=str(tmp_path / "model.onnx")).get("opset"), low
+    )
+
+
+def test_no_program(case: Case, lab: Lab, tmp_path: Path) -> None:
+    """What the command cannot read is refused: no exit status of success, no empty file."""
+    require_onnx(lab)
+    onnx_models.json_program(tmp_path)
+    out = tmp_path / "out"
+    out.mkdir()
+    found = convert(lab, tmp_path, out, OPSET)
+    case.measures["refusal"] = found
+    case.exact("the exit status is a refusal", found["status"] != 0, True)
+    case.exact("bytes written", found["bytes"], -1)
+
+
+@pytest.mark.flows(names=QUANTIZED)
+def test_quantized(
+    case: Case, lab: Lab, run_session: RunSession, tmp_path: Path, model: str, flow: FlowInfo
+) -> None:
+    """A quantized model converts, and onnxruntime gives its classes within the error of quantizing at all."""
+    require_onnx(lab)
+    subject = Subject(case, lab, run_session, model, flow)
+    feeds, labels = subject.digits()
+    simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    found = convert(lab, Path(subject.files()["folder"]), tmp_path, OPSET)
+    case.exact("exit status", (found["status"], *found["said"][-3:]) if found["status"] else 0, 0)
+    if found["status"]:
+        return
+    path = str(tmp_path / "model.onnx")
+    whole(case, lab.pool.call("onnx_files.inspect", path=path))
+    error = subject.quantization_error(feeds, simulated)
+    target = lab.targets[onnx_models.ONNXRUNTIME]
+    got = logits(lab.execute(target, model, feeds, files={"model": path}).outputs)
+    subject.facts["onnx"] = {
+        "error": rms(got - simulated),
+        "quantization_error": error,
+        "same_class": agreement(got, simulated),
+    }
+    case.at_most("distance from Paddle's, over the quantization error", rms(got - simulated) / error, MOVED)
+    case.at_least("share of digits with Paddle's class", agreement(got, simulated), SAME_CLASS)
+    lost, stands = subject.accuracy("onnx_accuracy", simulated, got, labels, subject.bound)
+    case.notes.append(f"onnxruntime against Paddle's simulation: {lost.sentence()}")
+    case.exact("onnxruntime loses more than the bound", stands is paired.Standing.worse, False)
+
+
+@pytest.mark.targets(names=("onnxruntime", "openvino", "openvino-pdmodel"))
+def test_engine_as_asked(case: Case, lab: Lab, target: Target) -> None:
+    """An engine says of itself what was asked of it: the processor, threads, and float32 arithmetic."""
+    require(lab, target)
+    feed = lab.sample("lenet", 2)
+    result = lab.execute(target, "lenet", [feed])
+    told = result.describe
+    case.measures["describe"] = told
+    asked = {"device": "cpu", **target.options}
+    case.exact("what it says it runs with", {name: told.get(name) for name in asked}, asked)
+    close_all(
+        case, "outputs", result.outputs[0], lab.oracle("lenet", [feed])[0], lab.yardsticks("lenet", [feed])
+    )
