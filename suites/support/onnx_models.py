@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case
+from harness.case import Case, CheckFailed
 from harness.errors import NotApplicable
 from harness.lab import Feed, Lab
 from harness.targets import Target
@@ -31,11 +31,11 @@ def exported(lab: Lab, model: str, opset: int = OPSET, opsets: tuple[int, ...] =
     """The file that `paddle.onnx.export` makes of the network, one of several opsets made together.
 
     Raises:
-        FileNotFoundError: it wrote none, or an empty one.
+        CheckFailed: it wrote none, or an empty one.
     """
     made = lab.artifact("onnx-export", model, opsets=list(opsets))
     if str(opset) not in made.values["files"]:
-        raise FileNotFoundError(
+        raise CheckFailed(
             f"paddle.onnx.export of opset {opset} wrote nothing and raised "
             f"{made.values['raised'][str(opset)] or 'nothing'}"
         )
