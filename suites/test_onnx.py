@@ -33,9 +33,6 @@ the quantizers between a layer and its bias. Seen: 0.6 to 5.7, with the classes 
 SAME_CLASS = 0.98
 """Digits for which the exported quantized model chooses the class that Paddle's chooses."""
 
-QUANTIZED = ("ptq-static-hist", "qat-slim")
-"""One flow of each kind whose program carries its scales."""
-
 command = pytest.mark.claims("card-onnx")
 
 
@@ -161,16 +158,15 @@ def convert(lab: Lab, folder: Path, out: Path, opset: int) -> dict[str, Any]:
     return found
 
 
-def test_opset_too_low(case: Case, lab: Lab, tmp_path: Path) -> None:
+def test_opset_too_low(case: Case, lab: Lab) -> None:
     """An opset below the supported range becomes the lowest one, and the command says so."""
     require_onnx(lab)
     low, _ = lab.pool.call("recipes.onnx_export.opsets")
-    found = convert(lab, Path(onnx_models.program(lab, "lenet")["folder"]), tmp_path, low - 4)
-    case.exact("exit status", found["status"], 0)
-    case.exact("the opset used is told", f"opset_version = {low} " in " ".join(found["said"]), True)
-    case.exact(
-        "opset", lab.pool.call("onnx_files.inspect", path=str(tmp_path / "model.onnx")).get("opset"), low
-    )
+    made = lab.artifact("onnx", "lenet", opset=low - 4)
+    told = f"opset_version = {low} " in " ".join(made.values["said"])
+    case.exact("the opset used is told", told, True)
+    found = lab.pool.call("onnx_files.inspect", path=made.file("model.onnx"))
+    case.exact("opset", found.get("opset"), low)
 
 
 def test_no_program(case: Case, lab: Lab, tmp_path: Path) -> None:
@@ -185,13 +181,27 @@ def test_no_program(case: Case, lab: Lab, tmp_path: Path) -> None:
     case.exact("bytes written", found["bytes"], -1)
 
 
-@pytest.mark.flows(names=QUANTIZED)
+@pytest.mark.flows(names=("qat-slim",))
 def test_quantized(
     case: Case, lab: Lab, run_session: RunSession, tmp_path: Path, model: str, flow: FlowInfo
 ) -> None:
-    """A quantized model converts, and onnxruntime gives its classes within the error of quantizing at all."""
+    """A model trained quantization-aware converts, and onnxruntime gives its classes and its accuracy."""
+    hold_quantized(lab, Subject(case, lab, run_session, model, flow), tmp_path)
+
+
+@pytest.mark.full
+@pytest.mark.flows(names=("ptq-static-hist",))
+def test_quantized_afterwards(
+    case: Case, lab: Lab, run_session: RunSession, tmp_path: Path, model: str, flow: FlowInfo
+) -> None:
+    """The same of post-training quantization."""
+    hold_quantized(lab, Subject(case, lab, run_session, model, flow), tmp_path)
+
+
+def hold_quantized(lab: Lab, subject: Subject, tmp_path: Path) -> None:
+    """Convert a quantized program and hold onnxruntime's logits against Paddle's simulation of it."""
     require_onnx(lab)
-    subject = Subject(case, lab, run_session, model, flow)
+    case, model = subject.case, subject.model
     feeds, labels = subject.digits()
     simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
     found = convert(lab, Path(subject.files()["folder"]), tmp_path, OPSET)

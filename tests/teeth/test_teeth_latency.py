@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from suites import test_latency as suite
-from teeth.disturbances import Files, Result, flipped, option, put, within
+from teeth.disturbances import Files, Result, flipped, option, put, runtime, setting, within
 from teeth.machinery import Benchmark, Mutant, Teeth, parameters
 
 OPEN, BLOCK = "runtimes.open_session", "timing.block"
@@ -56,6 +56,27 @@ MUTANTS = (
         (Files(OPEN, flipped("model.pdparams")),),
         FULL,
         "outputs while timed: output 0",
+    ),
+    Mutant(
+        "weight's exponent bit flipped",
+        suite.test_beside_onnxruntime,
+        (Files(OPEN, flipped("model.onnx"), runtime("onnxruntime")),),
+        {"model": "lenet"},
+        "onnxruntime, outputs: output 0",
+    ),
+    Mutant(
+        "weight's exponent bit flipped for the predictor",
+        suite.test_full_size_beside_onnxruntime,
+        (Files(OPEN, FLIP, runtime("predictor")),),
+        {"model": "lenet"},
+        "predictor, outputs: output 0",
+    ),
+    Mutant(
+        "half of the blocks",
+        suite.test_beside_onnxruntime,
+        (setting("timing.paired", blocks=6),),
+        {"model": "lenet"},
+        "blocks timed",
     ),
     Mutant(
         "a slow clock",

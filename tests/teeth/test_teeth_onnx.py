@@ -22,6 +22,7 @@ from teeth.disturbances import (
     put,
     runtime,
     setting,
+    values,
     within,
 )
 from teeth.machinery import Mutant, Teeth, parameters
@@ -68,7 +69,7 @@ def found(call: str, name: str, value: Any) -> Result:
 
 REFUSAL = {"raised": "ValueError: the opset must be between 7 and 21", "bytes": -1}
 REFUSED = (Arguments(ATTEMPT, lambda arguments, lab: {"value": dict(REFUSAL)}, instead="selftest.echo"),)
-QUANTIZED = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
+QUANTIZED = {"model": "lenet", "flow": "qat-slim"}
 
 
 def float_program(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
@@ -78,17 +79,20 @@ def float_program(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
     return {**arguments, "program": program, "params": params}
 
 
-def by_the_predictor(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
-    """The quantized program itself, in place of the file that was made of it."""
-    made = lab.compressed(lab.flows[QUANTIZED["flow"]], "lenet")
-    files = {
-        "model": made.file(made.values["program"]),
-        "params": made.file("inference_model/model.pdiparams"),
-    }
-    return {**arguments, "runtime": "predictor", "files": files, "options": {"onednn": False}}
+def converted(flow: str) -> tuple[Arguments, ...]:
+    """The quantized program itself, in place of the file that should be made of it."""
+
+    def by_the_predictor(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+        made = lab.compressed(lab.flows[flow], "lenet")
+        params = made.file("inference_model/model.pdiparams")
+        files = {"model": made.file(made.values["program"]), "params": params}
+        return {**arguments, "runtime": "predictor", "files": files, "options": {"onednn": False}}
+
+    return Arguments(CONVERT, float_program), Arguments(EXECUTE, by_the_predictor, ONNX)
 
 
-CONVERTED = (Arguments(CONVERT, float_program), Arguments(EXECUTE, by_the_predictor, ONNX))
+CONVERTED = converted("qat-slim")
+AFTERWARDS = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
 
 
 def other_classes(runs: Any) -> None:
@@ -155,7 +159,7 @@ MUTANTS = (
     Mutant(
         "weight's exponent bit flipped",
         suite.test_both_ways,
-        (Files(DIFFERENCES, flipped("model.onnx")),),
+        (Files(DIFFERENCES, flipped("opset17/model.onnx")),),
         LENET,
         "differences",
     ),
@@ -227,14 +231,24 @@ MUTANTS = (
         "what is raised",
         repair=REFUSED,
     ),
-    Mutant("a refusal", suite.test_opset_too_low, (setting(CONVERT, opset=99),), says="exit status"),
-    Mutant("another opset", suite.test_opset_too_low, (setting(CONVERT, opset=11),), says="opset"),
+    Mutant("another opset", suite.test_opset_too_low, (of_opset(11),), says="opset"),
     Mutant(
-        "in silence", suite.test_opset_too_low, (found(CONVERT, "said", []),), says="the opset used is told"
+        "in silence",
+        suite.test_opset_too_low,
+        (values("onnx", lambda held: held.update(said=[])),),
+        says="the opset used is told",
     ),
     Mutant("success", suite.test_no_program, (found(CONVERT, "status", 0),), says="exit status"),
     Mutant("an empty file", suite.test_no_program, (found(CONVERT, "bytes", 0),), says="bytes written"),
     Mutant("paddle2onnx itself", suite.test_quantized, given=QUANTIZED, says="exit status", repair=CONVERTED),
+    Mutant(
+        "paddle2onnx itself",
+        suite.test_quantized_afterwards,
+        given=AFTERWARDS,
+        says="exit status",
+        repair=converted(AFTERWARDS["flow"]),
+        slow=True,
+    ),
     Mutant(
         "other classes",
         suite.test_quantized,
