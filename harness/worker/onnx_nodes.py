@@ -38,7 +38,7 @@ def first_diverging(
     model = onnx.load(path)
     given = dict(zip(inputs, feed))
     found = {**given, **intermediates(model, given)}
-    expected = counterparts(folder, program, params, given)
+    expected = counterparts(folder, program, params, [item.name for item in model.graph.output], given)
     nodes = [node for node in model.graph.node if node.op_type != "Constant"]
     agreeing = set(given)
     compared = 0
@@ -107,20 +107,28 @@ def intermediates(model: Any, feed: Mapping[str, np.ndarray]) -> Dict[str, np.nd
 
 
 def counterparts(
-    folder: str, program: str, params: str, feed: Mapping[str, np.ndarray]
+    folder: str, program: str, params: str, outputs: List[str], feed: Mapping[str, np.ndarray]
 ) -> Dict[str, np.ndarray]:
-    """The program's own values, from the static executor, by the names that paddle2onnx gives them."""
+    """The program's own values, from the static executor, by the names that paddle2onnx gives them.
+
+    ``outputs`` are the file's: what the program fetches, whatever paddle2onnx calls it.
+    """
     with programs.static_mode():
         executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, *_ = paddle.static.load_inference_model(
+        loaded, _, fetches = paddle.static.load_inference_model(
             folder, executor, model_filename=program, params_filename=params
         )
         if programs.is_pir(loaded):
             # What the program fetches itself takes the columns that the values asked for would have.
             block = loaded.global_block()
-            for op in [op for op in block.ops if op.name() == "pd_op.fetch"]:
+            own = [op for op in block.ops if op.name() == "pd_op.fetch"]
+            fetches = [op.operand_source(0) for op in own]
+            for op in own:
                 block.remove_op(op)
-        asked = _values(loaded) if programs.is_pir(loaded) else _variables(loaded)
+            asked = _values(loaded)
+        else:
+            asked = _variables(loaded)
+        asked.update(zip(outputs, fetches))
         arrays = executor.run(loaded, feed=dict(feed), fetch_list=list(asked.values()))
     return {name: np.asarray(array) for name, array in zip(asked, arrays) if array is not None}
 
