@@ -33,10 +33,10 @@ the quantizers between a layer and its bias. Seen: 0.6 to 5.7, with the classes 
 SAME_CLASS = 0.98
 """Digits for which the exported quantized model chooses the class that Paddle's chooses."""
 
-command = pytest.mark.claims("card-onnx")
+decides = pytest.mark.claims("card-onnx")
 
 
-@command
+@decides
 def test_file(case: Case, lab: Lab, model: str) -> None:
     """What the `paddle2onnx` command writes passes checker, shape inference and loading, for any batch."""
     require_onnx(lab)
@@ -58,14 +58,14 @@ def whole(case: Case, found: dict[str, Any]) -> None:
     case.exact("onnxruntime's loading", found.get("loads", ""), "")
 
 
-@command
-@pytest.mark.models(forms=("layer", "graph"))
-def test_exported_network(case: Case, lab: Lab, model: str) -> None:
-    """What `paddle.onnx.export` makes of the network is as near the float64 oracle, at any batch size."""
+@decides
+@pytest.mark.parametrize("way", ["command", "export"])
+def test_same_outputs(case: Case, lab: Lab, model: str, way: str) -> None:
+    """What the command, or `paddle.onnx.export`, writes gives the oracle's outputs at every batch size."""
     require_onnx(lab)
     feeds = feeds_of(lab, model)
     oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
-    path = exported(lab, model)
+    path = converted(lab, model) if way == "command" else exported(lab, model)
     result = lab.execute(lab.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
     close_runs(case, "", result.outputs, oracle, yardsticks)
     onnx_models.explain(case, lab, model, path, feeds[2])
@@ -80,7 +80,7 @@ def test_both_ways(case: Case, lab: Lab, model: str) -> None:
     case.exact("differences", found, [])
 
 
-@command
+@decides
 def test_every_node(case: Case, lab: Lab, model: str) -> None:
     """Every intermediate tensor that stands for a value of Paddle's program has that value."""
     require_onnx(lab)
@@ -92,7 +92,6 @@ def test_every_node(case: Case, lab: Lab, model: str) -> None:
         case.notes.append(onnx_models.sentence(found))
 
 
-@command
 @pytest.mark.parametrize("opset", OPSETS)
 def test_opset(case: Case, lab: Lab, opset: int) -> None:
     """LeNet exported in each supported opset is a whole file of that opset, with the network's outputs."""

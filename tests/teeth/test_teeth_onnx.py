@@ -132,18 +132,21 @@ MUTANTS = (
         LENET,
         "inputs",
     ),
-    Mutant(
-        "weight's exponent bit flipped",
-        suite.test_exported_network,
-        (Files(EXECUTE, flipped("model.onnx"), ONNX),),
-        LENET,
-        "run 1",
+    *(
+        Mutant(
+            f"weight's exponent bit flipped, {way}",
+            suite.test_same_outputs,
+            (Files(EXECUTE, flipped("model.onnx"), ONNX),),
+            {**LENET, "way": way},
+            "run 1",
+        )
+        for way in ("command", "export")
     ),
     Mutant(
         "a run is missing",
-        suite.test_exported_network,
+        suite.test_same_outputs,
         (outputs(lambda runs: runs.pop(), ONNX),),
-        LENET,
+        {**LENET, "way": "command"},
         "number of runs",
     ),
     Mutant(
