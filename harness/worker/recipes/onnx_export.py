@@ -110,7 +110,7 @@ def _export(net: Any, stated: ReferenceModel, prefix: str, opset: int) -> Dict[s
     raised = ""
     try:
         paddle.onnx.export(net, prefix, input_spec=models.input_specs(stated), opset_version=opset)
-    except Exception as error:  # whatever it raised is the answer
+    except (Exception, SystemExit) as error:  # paddle2onnx 2 leaves the interpreter where it fails
         raised = f"{type(error).__name__}: {error}"
     path = prefix + ".onnx"
     return {"raised": raised, "bytes": os.path.getsize(path) if os.path.exists(path) else -1}
