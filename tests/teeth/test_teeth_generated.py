@@ -33,7 +33,7 @@ MUTANTS = (
         "the static executor's rows the other way round",
         suite.test_generated_network,
         (sabotaged("executor"),),
-        NETWORK,
+        {"network": "network-02"},
         "static, run 1",
     ),
     Mutant(
