@@ -1,4 +1,4 @@
-"""3.3.1, predictor: behind a conv2d(data_format="NHWC") run by oneDNN, axes are counted as if it were NCHW: a
+"""2.6.2 to 3.3.1, predictor: behind a conv2d(data_format="NHWC") run by oneDNN, axes are counted as if it were NCHW: a
 softmax over axis 1 is over another axis. A wrong answer without a word, by default (other neighbours
 raise, or give another shape); gone with disable_mkldnn()."""
 

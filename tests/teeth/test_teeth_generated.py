@@ -30,10 +30,10 @@ def swapped(run: Any) -> Any:
 
 MUTANTS = (
     Mutant(
-        "the static executor's rows the other way round",
+        "the static executor's numbers one too large",
         suite.test_generated_network,
         (sabotaged("executor"),),
-        {"network": "network-02"},
+        NETWORK,
         "static, run 1",
     ),
     Mutant(
