@@ -102,9 +102,12 @@ BUGS: Dict[str, Callable[[], Any]] = {
 }
 
 
+_injected = contextlib.ExitStack()
+
+
 def inject(bug: str) -> None:
     """Put one of :data:`BUGS` into this process, until it ends."""
-    BUGS[bug]().__enter__()
+    _injected.enter_context(BUGS[bug]())
 
 
 def run(bug: str, **arguments: Any) -> Dict[str, Any]:
