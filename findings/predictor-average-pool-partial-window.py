@@ -1,4 +1,4 @@
-"""3.3.1, predictor: avg_pool2d(ceil_mode=True, exclusive=False) divides the sum of a window that reaches over
+"""2.6.2 to 3.3.1, predictor: avg_pool2d(ceil_mode=True, exclusive=False) divides the sum of a window that reaches over
 the edge by another count in oneDNN than Paddle's own kernel does. A wrong answer without a word, by
 default; gone with disable_mkldnn()."""
 

@@ -1,4 +1,4 @@
-"""3.3.1, predictor: a value that an element-wise operator reads first and a pooling second is overwritten in
+"""3.0.0 to 3.3.1, predictor: a value that an element-wise operator reads first and a pooling second is overwritten in
 between; the pooling pools what the other operator computed. A wrong answer without a word, by default.
 inplace_pass does it where oneDNN runs the pooling: gone without that pass, and with disable_mkldnn()."""
 

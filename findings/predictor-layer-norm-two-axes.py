@@ -1,4 +1,4 @@
-"""3.3.1, predictor: a layer norm over more than the last axis raises in the default configuration, where oneDNN
+"""3.0.0 to 3.3.1, predictor: a layer norm over more than the last axis raises in the default configuration, where oneDNN
 is on: onednn_placement_pass gives it to a kernel that has the last axis only. Gone with disable_mkldnn()."""
 
 import os

@@ -30,7 +30,7 @@ def swapped(run: Any) -> Any:
 
 MUTANTS = (
     Mutant(
-        "the static executor's rows the other way round",
+        "the static executor's numbers one too large",
         suite.test_generated_network,
         (sabotaged("executor"),),
         NETWORK,
