@@ -39,15 +39,16 @@ class Case:
 
     def bitwise(self, what: str, got: Any, expected: Any, empty_ok: bool = False) -> None:
         """Same dtype, shape and bytes."""
-        self._saw(got)
+        self.saw(got)
         self.add(compare.bitwise(what, _array(got), np.asarray(expected), empty_ok))
 
     def close(self, what: str, got: Any, oracle: Any, yardstick: compare.Yardstick) -> None:
         """Within the yardstick of the float64 oracle."""
-        self._saw(got)
+        self.saw(got)
         self.add(compare.close(what, _array(got), np.asarray(oracle), yardstick))
 
-    def _saw(self, got: Any) -> None:
+    def saw(self, got: Any) -> None:
+        """Count an array among those that two runs can have the same bits of."""
         array = np.asarray(got)
         self._hashed = True
         self._hash.update(f"{array.dtype}{array.shape}".encode())

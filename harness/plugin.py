@@ -41,7 +41,7 @@ MARKERS = (
     "runs on, and which forms of the user's own",
     "targets(runtime='', names=(), models='any', device='', absent=False): which targets a check runs on",
     "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
-    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters",
+    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
     "full: runs in the full tier only",
 )
 

@@ -60,6 +60,8 @@ class RunSession:
         self.started = time.time()
         self.problems: list[str] = []
         self.recorded: set[str] = set()
+        self.memo: dict[str, Any] = {}
+        """What one check computed and others of the run want too."""
         self.selected = 0
         self.writer: RecordWriter | None = None
         choose("claim", options.claims, list(claims()))

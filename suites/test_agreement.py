@@ -51,6 +51,7 @@ def test_first_and_later_runs(case: Case, lab: Lab, model: str, target: Target) 
             )
 
 
+@pytest.mark.brief(target=("predictor",))
 @pytest.mark.claims("002-formats")
 @pytest.mark.models(trained=True)
 def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) -> None:

@@ -30,7 +30,9 @@ MAIN = (
 )
 """What a gate tries: one flow of each method and interface."""
 
-pytestmark = pytest.mark.brief(flow=MAIN)
+SHOWN = {"flow": MAIN, "model": ("lenet", "resnet_vd_small")}
+
+pytestmark = pytest.mark.brief(**SHOWN)
 
 quantizes = pytest.mark.flows(methods=("qat", "ptq", "weights"))
 calibrates = pytest.mark.flows(methods=("qat", "ptq"))
@@ -80,7 +82,7 @@ def test_accuracy(case: Case, lab: Lab, run_session: RunSession, model: str, flo
     """A quantized model loses no more accuracy than the bound, paired on the test digits."""
     subject = Subject(case, lab, run_session, model, flow)
     feeds, labels = subject.digits()
-    got = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    got = subject.simulated(feeds)
     subject.hold_accuracy(subject.before(feeds), got, labels, subject.bound)
 
 
@@ -89,7 +91,7 @@ def test_pruned_accuracy(case: Case, lab: Lab, run_session: RunSession, model: s
     """A pruned model that was trained on loses at most a few points, paired on the test digits."""
     subject = Subject(case, lab, run_session, model, flow)
     feeds, labels = subject.digits()
-    got = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    got = subject.simulated(feeds)
     subject.hold_accuracy(subject.before(feeds), got, labels, PRUNED_BOUND)
 
 
@@ -181,7 +183,7 @@ def test_int8_kernels(
     require(lab, target)
     subject = Subject(case, lab, run_session, model, flow)
     feeds, labels = subject.digits()
-    simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    simulated = subject.simulated(feeds)
     result = subject.run(subject.target(target.name), feeds, **witness.VERBOSE)
     got = logits(result.outputs)
     seen = witness.read(result.printed)
@@ -207,7 +209,7 @@ def test_default_predictor(case: Case, lab: Lab, run_session: RunSession, model:
     """The predictor as a release configures it gives what the program says: it runs on oneDNN, unasked."""
     subject = Subject(case, lab, run_session, model, flow)
     feeds, _ = subject.digits()
-    simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
+    simulated = subject.simulated(feeds)
     got = logits(subject.run(subject.target("predictor"), feeds).outputs)
     error = subject.quantization_error(feeds, simulated)
     subject.facts["default"] = {"error": rms(got - simulated), "quantization_error": error}
@@ -217,6 +219,7 @@ def test_default_predictor(case: Case, lab: Lab, run_session: RunSession, model:
     case.at_least("share of digits with the simulation's class", agreement(got, simulated), SAME_CLASS)
 
 
+@pytest.mark.brief(**SHOWN, engine=("plain", "int8"))
 @pytest.mark.flows
 @pytest.mark.parametrize("engine", ENGINES)
 def test_later_runs(

@@ -122,6 +122,7 @@ def by_hand(lab: Lab, given: list[str]) -> dict[str, Any]:
     return ended
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("model", ["lenet", "two_inputs"])
 def test_by_hand(case: Case, lab: Lab, tmp_path: Path, model: str) -> None:
     """Called by hand, the program writes every output, with Python's bits, and says how long runs took."""
@@ -144,6 +145,7 @@ def test_by_hand(case: Case, lab: Lab, tmp_path: Path, model: str) -> None:
     case.exact("first values printed", f" {first}" in printed["out"], True)
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("model", ["lenet", "two_inputs"])
 def test_declared_inputs(case: Case, lab: Lab, model: str) -> None:
     """The library says which type and shape each input was exported with."""
@@ -199,6 +201,7 @@ def words_of_python(lab: Lab, files: Mapping[str, str], feed: Feed) -> str:
     return ""
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_refusal(case: Case, lab: Lab, tmp_path: Path, kind: str) -> None:
     """What is wrong with a file or an input is said, in Paddle's words where it refuses; the status is 1."""
@@ -257,6 +260,7 @@ WRONG = {
 }
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("kind", WRONG)
 def test_wrong_arguments(case: Case, lab: Lab, kind: str) -> None:
     """A wrong command line ends with status 2 and one sentence that says what is wrong with it."""
@@ -268,6 +272,7 @@ def test_wrong_arguments(case: Case, lab: Lab, kind: str) -> None:
     case.exact(f"{ended['err']!r} says {says!r}", says in ended["err"], True)
 
 
+@pytest.mark.brief
 def test_usage(case: Case, lab: Lab) -> None:
     """`--help` names every argument that the harness uses, and ends with status 0."""
     require(lab, CPP)

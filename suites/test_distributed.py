@@ -110,6 +110,7 @@ def test_ranks_agree(case: Case, lab: Lab, backend: str) -> None:
             bitwise_all(case, f"rank {number}, {moment}", rank[moment], first[moment])
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-launch")
 @pytest.mark.parametrize("optimizer", ["SGD", pytest.param("Momentum", marks=pytest.mark.full)])
 @pytest.mark.parametrize("backend", DEVICES)
@@ -127,6 +128,7 @@ def test_loss_curve(case: Case, lab: Lab, backend: str, optimizer: str) -> None:
     compare_training(case, lab, "two processes", {"losses": losses, LAST: state}, optimizer, 0)
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-launch")
 def test_repeats(case: Case, lab: Lab) -> None:
     """A second job of the same training gives the same bits: losses, states and checkpoints."""
@@ -152,6 +154,7 @@ def test_resume_in_two(case: Case, lab: Lab) -> None:
         bitwise_all(case, f"rank {number}, end", got[LAST], expected[LAST])
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-launch")
 def test_resume_in_one(case: Case, lab: Lab) -> None:
     """From rank 0's checkpoint, one process goes on: from the same bits, as near the truth as it ever is."""
@@ -163,6 +166,7 @@ def test_resume_in_one(case: Case, lab: Lab) -> None:
     compare_training(case, lab, "one process", resumed, "Momentum", PER_EPOCH)
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-launch")
 def test_killed_rank(case: Case, lab: Lab) -> None:
     """A rank that is killed ends the whole job with an error, and the last epoch's checkpoint loads."""
@@ -180,6 +184,7 @@ def test_killed_rank(case: Case, lab: Lab) -> None:
     case.measures["seconds_to_the_end"] = done["seconds"]
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize(
     "exported", ["without the export", pytest.param("as written", marks=pytest.mark.full)]
 )

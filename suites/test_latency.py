@@ -121,6 +121,7 @@ def test_full_size(
     measure(case, lab, run_session, benchmark, model, target, 1)
 
 
+@pytest.mark.brief(model=("lenet",))
 @pytest.mark.models(trained=True)
 def test_beside_onnxruntime(case: Case, lab: Lab, model: str) -> None:
     """Each target's latency at batch 1 is told as a ratio to onnxruntime's, taking turns in one process."""

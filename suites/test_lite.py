@@ -44,6 +44,7 @@ def lite(lab: Lab) -> Target:
     return target
 
 
+@pytest.mark.brief(model=("lenet",))
 @pytest.mark.claims("004-lite")
 def test_converts_and_agrees(case: Case, lab: Lab, model: str) -> None:
     """`opt` converts the model for x86 and for arm, knows all its operators, and the x86 result agrees."""
@@ -93,6 +94,7 @@ def compare_compressed(case: Case, lab: Lab, subject: Subject, tmp_path: Path) -
     case.at_least("share of digits with the predictor's class", agreement(got, expected), SAME_CLASS)
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-lite")
 @pytest.mark.flows(names=("qat-config",))
 def test_quantized_model(
@@ -114,6 +116,7 @@ def test_compressed_model(
     compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-lite")
 def test_program_as_exported(case: Case, lab: Lab, tmp_path: Path) -> None:
     """`opt` converts LeNet as `jit.save` writes it, with nothing done to the program first."""
@@ -131,6 +134,7 @@ def test_program_as_exported(case: Case, lab: Lab, tmp_path: Path) -> None:
     case.at_least("bytes", done["bytes"], 1)
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("asked", ASKED)
 def test_exit_status(case: Case, lab: Lab, asked: str, tmp_path: Path) -> None:
     """`opt` ends with status 0 where it did what was asked, and with another where it did not."""
@@ -152,6 +156,7 @@ def test_exit_status(case: Case, lab: Lab, asked: str, tmp_path: Path) -> None:
     case.exact("ends with status 0", done["status"] == 0, possible)
 
 
+@pytest.mark.brief
 def test_other_processor(case: Case, lab: Lab) -> None:
     """What was converted for arm is refused on x86, and not run all the same."""
     target = lite(lab)

@@ -94,6 +94,7 @@ def test_every_node(case: Case, lab: Lab, model: str) -> None:
         case.notes.append(onnx_models.sentence(found))
 
 
+@pytest.mark.brief(opset=(17,))
 @pytest.mark.parametrize("opset", OPSETS)
 def test_opset(case: Case, lab: Lab, opset: int) -> None:
     """LeNet exported in each supported opset is a whole file of that opset, with the network's outputs."""
@@ -124,6 +125,7 @@ def hold_opset(case: Case, lab: Lab, model: str, opset: int) -> None:
     close_runs(case, "", result.outputs, lab.oracle(model, feeds), lab.yardsticks(model, feeds))
 
 
+@pytest.mark.brief
 @pytest.mark.parametrize("way", ["command", "export"])
 def test_opset_too_high(case: Case, lab: Lab, tmp_path: Path, way: str) -> None:
     """An opset above the supported range is refused with a reason, and leaves no file."""
@@ -159,6 +161,7 @@ def convert(lab: Lab, folder: Path, out: Path, opset: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.brief
 def test_opset_too_low(case: Case, lab: Lab) -> None:
     """An opset below the supported range becomes the lowest one, and the command says so."""
     require_onnx(lab)
@@ -170,6 +173,7 @@ def test_opset_too_low(case: Case, lab: Lab) -> None:
     case.exact("opset", found.get("opset"), low)
 
 
+@pytest.mark.brief
 def test_no_program(case: Case, lab: Lab, tmp_path: Path) -> None:
     """What the command cannot read is refused: no exit status of success, no empty file."""
     require_onnx(lab)
@@ -226,6 +230,7 @@ def hold_quantized(lab: Lab, subject: Subject, tmp_path: Path) -> None:
     case.exact("onnxruntime loses more than the bound", stands is paired.Standing.worse, False)
 
 
+@pytest.mark.brief
 @pytest.mark.targets(names=("onnxruntime", "openvino", "openvino-pdmodel"))
 def test_engine_as_asked(case: Case, lab: Lab, target: Target) -> None:
     """An engine says of itself what was asked of it: the processor, threads, and float32 arithmetic."""

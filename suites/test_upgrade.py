@@ -152,11 +152,13 @@ def test_compressed(
     if not flow.quantizes:
         case.close("logits", got, expected, rounding(theirs, feeds))
         return
+    case.saw(got)
     error = theirs.quantization_error(feeds, expected)
     case.at_most("distance of the logits, over the quantization error", rms(got - expected) / error, MOVED)
     case.at_least("share of digits with the class chosen there", agreement(got, expected), SAME_CLASS)
     if flow.method != "weights":
         int8 = logits(lab.execute(_here(lab, theirs, INT8), model, feeds, files=theirs.files()).outputs)
+        case.saw(int8)
         case.at_most(
             "error of int8 kernels over that of quantizing", rms(int8 - expected) / error, INT8_ERROR
         )

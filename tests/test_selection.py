@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from harness.options import Options
-from harness.selection import is_whole
+from harness.selection import is_whole, left_out
 
 SUITES = Path(__file__).parents[1] / "suites"
 
@@ -45,3 +45,21 @@ def test_the_suites_as_they_are_is_whole() -> None:
 )
 def test_a_narrowed_run_is_not(narrowing: dict[str, Any]) -> None:
     assert not asked(**narrowing)
+
+
+@pytest.mark.parametrize(
+    ("kept", "parameters", "out"),
+    [
+        (None, {"model": "lenet"}, False),
+        ({}, {"model": "lenet"}, True),
+        ({"model": ("lenet",)}, {"model": "lenet"}, False),
+        ({"model": ("lenet",)}, {"model": "lstm"}, True),
+        ({"model": ("lenet",), "batch": (1,)}, {"model": "lenet", "batch": 8}, True),
+    ],
+)
+def test_what_a_brief_run_leaves_out(
+    kept: dict[str, Any] | None, parameters: dict[str, Any], out: bool
+) -> None:
+    mark = pytest.mark.brief(**kept).mark if kept is not None else None
+    item = SimpleNamespace(get_closest_marker=lambda name: mark, callspec=SimpleNamespace(params=parameters))
+    assert left_out(item) is out

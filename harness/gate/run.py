@@ -196,7 +196,9 @@ def _arguments(request: Request, root: Path, sides: Sequence[_Subject]) -> tuple
     producers = dict.fromkeys(
         f"--from={name}={python}" for name, python in filter(None, map(_producer, sides))
     )
-    return (*given, "--brief", f"--latency-budget={LATENCY_BUDGET_S}", *producers)
+    # The full tier is asked for by somebody who has the time.
+    brief = () if "--tier=full" in given else ("--brief", f"--latency-budget={LATENCY_BUDGET_S}")
+    return (*given, *brief, *producers)
 
 
 def _producer(side: _Subject) -> tuple[str, str] | None:

@@ -58,6 +58,7 @@ class Subject:
         }
         # Before anything is made: a row of the page's table says what failed to be.
         case.measures["compression"] = self.facts
+        self.memo = run.memo
         self.images = run.options.images
         self.bound = run.options.accuracy_bound
         self.artifact: Artifact = lab.compressed(flow, model)
@@ -176,6 +177,14 @@ class Subject:
     def run(self, target: Target, feeds: list[list[NDArray[Any]]], **more: Any) -> Execution:
         """The deployable model on a target."""
         return self.lab.execute(target, self.model, feeds, files=self.files(), **more)
+
+    def simulated(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
+        """What the program says of all test digits, ``[n, classes]``: several checks hold something to it."""
+        key = f"simulated {self.artifact.manifest.key}"
+        if key not in self.memo:
+            self.memo[key] = logits(self.run(self.target(PLAIN), feeds).outputs)
+        found: NDArray[Any] = self.memo[key]
+        return found
 
     def before(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """Logits of the float network in dynamic graph, ``[n, classes]``."""

@@ -71,6 +71,7 @@ class Run:
     """As much of a run as checks ask their session for."""
 
     options: Options = field(default_factory=lambda: Options(tier="quick"))
+    memo: dict[str, Any] = field(default_factory=dict)
 
 
 Place = tuple[str, int]
