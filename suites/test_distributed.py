@@ -142,6 +142,7 @@ def test_repeats(case: Case, lab: Lab) -> None:
     bitwise_all(case, "last checkpoint", again["checkpoints"].get(LAST, {}), whole["checkpoints"][LAST])
 
 
+@pytest.mark.brief
 @pytest.mark.claims("004-launch")
 def test_resume_in_two(case: Case, lab: Lab) -> None:
     """From rank 0's checkpoint, two processes go on bit for bit as if they had never stopped."""

@@ -36,7 +36,7 @@ SECOND = "openvino"
 BLOCKS, RUNS = 12, 5
 """Blocks that the targets take turns in, and runs of each in a block."""
 
-brief = pytest.mark.brief(target=("dygraph", "predictor", "predictor-no-onednn"), batch=(1,))
+brief = pytest.mark.brief(target=("predictor",), batch=(1,))
 
 
 def measure(
