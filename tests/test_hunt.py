@@ -212,5 +212,15 @@ def test_a_hunt_finds_shrinks_and_writes_an_injected_bug(pool: WorkerPool, tmp_p
     assert "expected" in done.stdout
 
 
+def test_a_rounding_of_one_is_no_failure_of_elu(pool: WorkerPool) -> None:
+    """Near zero `exp(x) - 1` has no more right digits than 1 has there."""
+    tiny = network("multiply_scalar", "elu")
+    tiny["nodes"][0]["attrs"] = {"value": 1e-4}
+    tiny["nodes"][1]["attrs"] = {"alpha": 1.0}
+    verdict = examine(pool, tiny)
+    assert not verdict.failures
+    assert verdict.compared
+
+
 def test_every_stage_of_the_focus_exists() -> None:
     assert all(set(stages) <= set(judging.STAGES) for stages in judging.FOCUS.values())
