@@ -1,5 +1,5 @@
 """3.3.0 and 3.3.1, predictor: F.interpolate(scale_factor=...) raises NotImplementedError in the default
-configuration, where oneDNN is on (an array of doubles is no attribute it can convert). Gone with disable_mkldnn() or size=."""
+configuration, where oneDNN is on (an array of doubles is no attribute it can convert). Gone with disable_mkldnn(); size= raises it too."""
 
 import os
 import sys
