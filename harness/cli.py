@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import harness
-from harness import bisect_cli, env_cli, listing, user_models
+from harness import bisect_cli, compare_cli, env_cli, listing, user_models
 from harness import doctor as doctor_module
 from harness import rerun as again
 from harness.errors import HarnessError
@@ -279,6 +279,7 @@ def doctor(python: Python = "", store: Annotated[str, typer.Option(metavar="PATH
 
 app.add_typer(env_cli.app)
 app.command()(bisect_cli.bisect)
+app.command()(compare_cli.compare)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.matrix)
 app.command()(speed_commands.calibrate)

@@ -29,6 +29,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage: str = "float32"
     models: Literal["any", "quantized"] = "any"
     interpreter: str = ""
+    price_per_hour: float = 0.0
 
     @property
     def device(self) -> str:

@@ -1,0 +1,60 @@
+"""`harness compare`: runs of different machines, targets or engines on one page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from harness import comparison, targets
+from harness.errors import HarnessError, UsageError
+from harness.files import write_whole
+from harness.report import comparison as page
+from harness.rerun import open_run, project_root
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="Runs, by folder or by name in reports/.")
+    ],
+    reference: Annotated[
+        str,
+        typer.Option(metavar="[RUN:]TARGET", help="What ratios are to (default: the first that was timed)."),
+    ] = "",
+    only: Annotated[str, typer.Option("--targets", metavar="NAME[,…]", help="Only these targets.")] = "",
+    targets_file: Annotated[
+        list[str] | None, typer.Option(metavar="TOML", help="Targets of your own (may be given again).")
+    ] = None,
+    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
+) -> None:
+    """Several runs, targets or machines side by side: right or wrong first, then how fast."""
+    root = project_root()
+    found = [open_run(name, root) for name in runs]
+    names = [run.folder.name for run in found]
+    if len(set(names)) < len(names):
+        raise UsageError("two of the runs have the same folder name: a column could be of either")
+    known = targets.load((targets.BUILT_IN, *map(Path, targets_file or ())))
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    result = comparison.compare(found, known, wanted, reference)
+    where = Path(folder) if folder else root / "reports" / "comparisons" / time.strftime("%Y%m%d-%H%M%S")
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(
+            f"{where} cannot be made ({error.strerror}): name another folder with --folder"
+        ) from error
+    data = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+    write_whole(where / "comparison.json", data, "the comparison")
+    path = page.write(result, shlex.join(["harness", *sys.argv[1:]]), where / "comparison.html")
+    timed = sum(cell is not None for row in result.rows for cell in row.cells)
+    counts = f"{len(result.columns)} targets, {len(result.conformance)} models, {timed} latencies"
+    out.print(escape(f"{counts}; page: {path}"))
