@@ -85,9 +85,7 @@ def prune(layer: Any, config: Config) -> Pruning:
     # that one loses, and decides nothing. A depthwise one has a filter for each channel it is given, and
     # loses those that its input lost.
     deciding = [
-        name
-        for name, sublayer in convolutions.items()
-        if ".shortcut." not in name and sublayer.weight.shape[1] == sublayer._in_channels
+        name for name, sublayer in convolutions.items() if ".shortcut." not in name and sublayer._groups == 1
     ]
     ratios = dict.fromkeys(deciding, config.slim.pruned_ratio)
     return Pruning(ratios, original, _values(layer), [float(before), float(after)])
