@@ -134,8 +134,8 @@ def test_what_every_reader_of_a_program_gets_wrong_is_the_export(monkeypatch: py
 
 
 def test_messages_fold_to_what_they_have_in_common() -> None:
-    one = "(InvalidArgument) at 0x7f: got [2, 3] of /tmp/a1/model.json"
-    other = "(InvalidArgument) at 0x9a: got [5] of /tmp/b2/model.json"
+    one = "(InvalidArgument) at 0x7f: got [2, 3] of /run/a1/model.json"
+    other = "(InvalidArgument) at 0x9a: got [5] of /run/b2/model.json"
     assert folded(one) == folded(other)
 
 

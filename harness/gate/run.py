@@ -67,6 +67,8 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
     """
     started, clock = now(), time.monotonic()
     sides = (_subject(request.baseline, root), _subject(request.candidate, root))
+    if request.speed_minutes and any(side.environment is None for side in sides):
+        raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
     names = "-to-".join(slug(side.name) for side in sides)
     folder = new_folder(request.folder, root, "gates", names)
     for side in sides:
@@ -101,6 +103,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         asked = msgspec.structs.replace(asked, flaky=tuple(flaky))
         result = result_of(baseline, candidate, policy, asked, date.today())
     if request.speed_minutes:
+        write(result, folder)  # what is known already is not lost with the timing
         asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, root, folder, console))
         result = result_of(baseline, candidate, policy, asked, date.today())
     result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
@@ -112,8 +115,6 @@ def _timed(
     sides: Sequence[_Subject], policy: Policy, request: Request, root: Path, folder: Path, console: Console
 ) -> Outcome:
     environments = [side.environment for side in sides if side.environment is not None]
-    if len(environments) < len(sides):
-        raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
     return speed.timed(
         environments,
         policy.speed.rule,

@@ -9,12 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 from pages import Page, section
+from report.builders import record, write_run
+from rich.console import Console
 
 from gate.builders import gate, sample
 from harness.errors import UsageError
-from harness.gate import policy, speed
+from harness.gate import policy, run, speed
 from harness.gate.policy import Policy
 from harness.gate.result import PairedSpeed
+from harness.gate.run import Request
 from harness.report.gate import render
 from harness.speed import session
 from harness.speed.decide import Rule
@@ -132,6 +135,14 @@ def test_page_shows_intervals_and_what_was_not_decided() -> None:
 def test_page_without_pairs_says_how_to_get_them() -> None:
     assert "Speed is not gated" in section(render(gate()), "speed")
     assert "--speed MINUTES" in section(render(sample()), "speed")
+
+
+def test_an_earlier_run_cannot_be_timed_and_that_is_said_first(tmp_path: Path) -> None:
+    write_run(tmp_path / "earlier", [record()])
+    request = Request(str(tmp_path / "earlier"), str(tmp_path / "earlier"), speed_minutes=1.0)
+    with pytest.raises(UsageError, match="name releases, not an earlier run"):
+        run.gate(request, Policy(), tmp_path, Console(quiet=True))
+    assert not (tmp_path / "reports").exists()
 
 
 def test_rows_survive_json() -> None:
