@@ -36,3 +36,22 @@ def write_whole(path: Path, data: bytes, what: str) -> Path:
             f"cannot write {what} {path}: {error.strerror}; free some space or name another file"
         ) from error
     return path
+
+
+def append(path: Path, line: bytes, what: str) -> None:
+    """Add one line to ``path`` and hand it to the operating system at once.
+
+    Raises:
+        HarnessError: the folder is missing or unwritable, or the disk is full; earlier lines are as they
+            were.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(line + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write {what} to {path}: {error.strerror}; free some space or name another folder "
+            "(what was written before is kept)"
+        ) from error

@@ -16,6 +16,7 @@ from harness.gate.policy import UNDECIDED, Policy
 from harness.gate.result import (
     EXIT_OF,
     VERDICTS,
+    Calibrated,
     Change,
     CurvePair,
     Difference,
@@ -56,6 +57,8 @@ class Asked(msgspec.Struct, frozen=True):
     """Cases that were run once more in the candidate, alone, and did not end as before."""
     speed: Outcome | None = None
     """The two releases timed in turns, where that was asked for."""
+    calibration: Calibrated | None = None
+    """How far that can be believed on this machine, where it was calibrated."""
 
 
 def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today: date) -> GateResult:
@@ -101,6 +104,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
         curves=_curves(both),
         speed=_speeds(both),
         paired=tuple(timings.rows(asked.speed)) if asked.speed is not None else (),
+        calibration=asked.calibration,
         warnings=_warnings(baseline, candidate),
         differences=found,
         models=tuple(_models(decided, candidate)),

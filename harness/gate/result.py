@@ -202,6 +202,33 @@ class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
     """What kept it from a verdict."""
 
 
+class Told(msgspec.Struct, frozen=True):
+    """How often a slowdown of known size was told on this machine; 0: a release against itself.
+
+    ``told`` of ``comparisons``, by this harness, with the 95 % interval ``low`` to ``high`` of the share;
+    ``stored`` of as many, by a rule of 5 % between the medians of two stored runs.
+    """
+
+    extra: float
+    told: int
+    comparisons: int
+    low: float
+    high: float
+    stored: int
+
+
+class Calibrated(msgspec.Struct, frozen=True):
+    """The newest `harness calibrate` of this machine: how far a verdict on speed can be believed."""
+
+    started: str
+    name: str
+    """The environment that was timed against itself."""
+    works: int
+    pairs: int
+    """Pairs of processes, the same for every work."""
+    rows: tuple[Told, ...]
+
+
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that differs between the two environments."""
 
@@ -274,6 +301,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     curves: tuple[CurvePair, ...] = ()
     speed: tuple[Speed, ...] = ()
     paired: tuple[PairedSpeed, ...] = ()
+    calibration: Calibrated | None = None
     warnings: dict[str, tuple[str, ...]] = {}
     """``gone`` and ``new``: messages that only one of the two releases raised."""
     differences: tuple[Difference, ...] = ()

@@ -95,6 +95,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         reused=(sides[0].run is not None, sides[1].run is not None),
         whole=not request.narrowed,
         folder=str(folder),
+        calibration=speed.calibrated(root),
     )
     result = result_of(baseline, candidate, policy, asked, date.today())
     doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []

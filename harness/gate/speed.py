@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.environments import Environment
-from harness.gate.result import Change, PairedSpeed
+from harness.gate.result import Calibrated, Change, PairedSpeed, Told
 from harness.options import Options
 from harness.session import RunSession
-from harness.speed import session
+from harness.speed import calibrate, session
 from harness.speed.decide import Rule
 from harness.speed.measure import Side, Work
 from harness.speed.session import Outcome, Result, Tell
@@ -76,6 +76,23 @@ def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
             confirmed=result.confirmed,
             why=result.why,
         )
+
+
+def calibrated(root: Path) -> Calibrated | None:
+    """How often the rule was wrong when this machine was calibrated, all works together."""
+    found = calibrate.latest(root)
+    if found is None:
+        return None
+    totals = [found.total(extra) for extra in dict.fromkeys(row.extra for row in found.rows)]
+    return Calibrated(
+        started=found.started,
+        name=found.name,
+        works=len(found.median_us),
+        pairs=found.pairs,
+        rows=tuple(
+            Told(row.extra, row.told.hits, row.told.of, *row.told.interval, row.stored.hits) for row in totals
+        ),
+    )
 
 
 def changes(outcome: Outcome) -> Iterator[Change]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.files import append, write_whole
 from harness.speed import decide, machine
 from harness.speed.decide import Rule, Sample
 from harness.speed.measure import Measured, Side, Work, pair
@@ -23,8 +24,20 @@ EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 CASES = 40
 """Cases of the gate that each comparison is one of: alone, it would have less to show."""
 
+FOLDER = "calibrations"
+"""Below the folder of reports."""
+PAIRS = "pairs.jsonl"
+"""What was measured: a line that says of what, then one for each pair of processes, by work."""
+
 STORED_RULE = 0.05
 """`pytest-benchmark --benchmark-compare-fail=median:5%`."""
+
+
+class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line of the pairs: the environment, and where it was timed."""
+
+    name: str
+    machine: str
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -76,34 +89,99 @@ class Calibration(msgspec.Struct, frozen=True):
     place: machine.Placement
     before: machine.Conditions
     after: machine.Conditions
+    machine: str = ""
+    """Processor and how many of them: a calibration says nothing of another machine."""
+
+    def total(self, extra: float) -> Row:
+        """All works together at one slowdown."""
+        rows = [row for row in self.rows if row.extra == extra]
+        told, first, stored = (
+            Share(sum(share.hits for share in shares), sum(share.of for share in shares))
+            for shares in zip(*((row.told, row.first, row.stored) for row in rows), strict=True)
+        )
+        return Row("all", extra, told, first, stored)
 
 
 Pool = dict[str, list[Measured]]
 """By the id of the work."""
 
 
-def collect(sides: Sequence[Side], works: Sequence[Work], seconds: float, tell: Tell, seed: int = 0) -> Pool:
+def collect(
+    sides: Sequence[Side],
+    works: Sequence[Work],
+    seconds: float,
+    tell: Tell,
+    file: Path,
+    seed: int = 0,
+) -> Pool:
     """Pairs of every work with every slowdown until the seconds are spent; both orders equally often.
+
+    Each is appended to ``file`` when it is complete, so that an interrupted calibration keeps what it
+    measured. Ctrl-C ends the measuring.
 
     Raises:
         WorkerFailure: a work cannot be run.
+        HarnessError: the file cannot be written.
     """
     rng = np.random.default_rng(seed)
     place = machine.placement()
     found: Pool = {work.id: [] for work in works}
+    append(file, msgspec.json.encode(Subject(sides[0].name, machine.identity())), "the pairs")
     for work in works:
         for side, target in zip(sides, work.targets, strict=True):
             side.lab.files(target, work.model)
     until = time.monotonic() + seconds
     number = 0
-    with machine.apart(place):
+    with machine.apart(place), contextlib.suppress(KeyboardInterrupt):
         while number % 2 or time.monotonic() < until:
+            now: dict[str, Measured] = {}
             with pair(sides, works[0].targets, bool(number % 2), place) as processes:
                 for index in rng.permutation(len(works)):
-                    found[works[index].id].append(processes.measure(works[index], PAIR_S, rng, EXTRAS))
+                    now[works[index].id] = processes.measure(works[index], PAIR_S, rng, EXTRAS)
+            for name, one in now.items():
+                found[name].append(one)
+            append(file, msgspec.json.encode(now), "the pairs")
             number += 1
             tell(f"{number} pairs, {max(0, until - time.monotonic()):.0f} s left")
     return found
+
+
+def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
+    """What earlier calibrations on this machine measured, together: of which environment, and the pairs.
+
+    Raises:
+        HarnessError: a folder holds none, or those of another machine, environment or set of slowdowns.
+    """
+    found: Pool = {}
+    subjects: set[Subject] = set()
+    for file in (folder / PAIRS for folder in folders):
+        try:
+            first, *lines = file.read_bytes().splitlines() or [b""]
+            subjects.add(msgspec.json.decode(first, type=Subject))
+            for number, line in enumerate(lines, 2):
+                for work, one in _pair_of(line, last=number > len(lines)).items():
+                    found.setdefault(work, []).append(one)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot read {file}: {error.strerror}; name a calibration's folder"
+            ) from error
+        except msgspec.DecodeError as error:
+            raise HarnessError(f"{file} holds no pairs ({error}); calibrate anew") from error
+    if len(subjects) > 1 or any(one.machine != machine.identity() for one in subjects):
+        told = "; ".join(sorted(f"{one.name} on {one.machine}" for one in subjects))
+        raise HarnessError(f"pairs of one environment on this machine are needed, these are of {told}")
+    if any(one.extras != EXTRAS for measured in found.values() for one in measured):
+        raise HarnessError("these pairs were measured with other slowdowns; calibrate anew")
+    return next(iter(subjects)).name, found
+
+
+def _pair_of(line: bytes, last: bool) -> dict[str, Measured]:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Measured])
+    except msgspec.DecodeError:
+        if last:
+            return {}  # a kill cut it
+        raise
 
 
 def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[Row, ...]:
@@ -206,7 +284,20 @@ def summarize(
         place=machine.placement(),
         before=before,
         after=machine.conditions(),
+        machine=machine.identity(),
     )
+
+
+def latest(root: Path) -> Calibration | None:
+    """The newest calibration of this machine among those below ``reports``."""
+    for file in sorted((root / "reports" / FOLDER).glob("*/calibration.json"), reverse=True):
+        try:
+            found = msgspec.json.decode(file.read_bytes(), type=Calibration)
+        except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+            continue  # of an earlier form, or cut
+        if found.machine == machine.identity():
+            return found
+    return None
 
 
 def write(found: Calibration, folder: Path) -> Path:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness.environments import resolve_one
 from harness.errors import UsageError
+from harness.gate.runs import new_folder
 from harness.options import Options, choose, default_store
 from harness.rerun import project_root
 from harness.session import RunSession, now
@@ -65,15 +66,24 @@ def calibrate(
     ] = 1000,
     folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
     store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
+    ] = None,
 ) -> None:
     """How often the rule for speed is wrong on this machine: one release against itself, and slowed down."""
     root = project_root(Path.cwd())
     started, clock, before = now(), time.monotonic(), machine.conditions()
+    if earlier:
+        name, pool = calibrations.pooled(earlier)
+        found = calibrations.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
+        _finish(found, new_folder(folder, root, calibrations.FOLDER, ""))
+        return
     made = resolve_one(environment)
     options = Options(
         python=made.python,
         profile=made.profile,
-        run_folder=folder or str(root / "reports" / "calibrations" / time.strftime("%Y%m%d-%H%M%S")),
+        run_folder=str(new_folder(folder, root, calibrations.FOLDER, "")),
         store=store or default_store(),
     )
     session = RunSession(options, root, root / "suites")
@@ -81,7 +91,11 @@ def calibrate(
     try:
         sides = [Side(made.name, lab) for lab in labs]
         pool = calibrations.collect(
-            sides, works_of(works, session, target), 60 * minutes, lambda text: live.print(text)
+            sides,
+            works_of(works, session, target),
+            60 * minutes,
+            lambda text: live.print(text),
+            session.folder / calibrations.PAIRS,
         )
         found = calibrations.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before
@@ -89,7 +103,11 @@ def calibrate(
     finally:
         for lab in labs:
             lab.pool.close()
-    path = calibrations.write(found, session.folder)
+    _finish(found, session.folder)
+
+
+def _finish(found: Calibration, folder: Path) -> None:
+    path = calibrations.write(found, folder)
     show(found, out)
     out.print(f"written: {path}")
 
@@ -113,6 +131,16 @@ def show(found: Calibration, console: Console) -> None:
             f"{100 * found.bias[row.work]:+.2f} %" if alike else "",
             f"{100 * row.extra:.0f} %",
             *(_share(share) for share in (row.told, row.first, row.stored)),
+        )
+    for extra in dict.fromkeys(row.extra for row in found.rows):
+        total = found.total(extra)
+        table.add_row(
+            "all" if extra == 0 else "",
+            "",
+            "",
+            "",
+            f"{100 * extra:.0f} %",
+            *(_share(share) for share in (total.told, total.first, total.stored)),
         )
     console.print(table)
 

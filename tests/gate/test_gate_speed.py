@@ -16,7 +16,7 @@ from gate.builders import gate, sample
 from harness.errors import UsageError
 from harness.gate import policy, run, speed
 from harness.gate.policy import Policy
-from harness.gate.result import PairedSpeed
+from harness.gate.result import Calibrated, PairedSpeed, Told
 from harness.gate.run import Request
 from harness.report.gate import render
 from harness.speed import session
@@ -130,6 +130,18 @@ def test_page_shows_intervals_and_what_was_not_decided() -> None:
     assert "too few pairs in the time given" in table
     assert "<svg" in table
     Page(page)
+
+
+def test_page_says_how_far_this_machine_can_be_believed() -> None:
+    rows = (Told(0.0, 1, 1000, 0.0, 0.006, 150), Told(0.02, 973, 1000, 0.961, 0.982, 310))
+    known = Calibrated("2026-01-01T00:00:00", "3.3.1", 8, 60, rows)
+    paired = tuple(speed.rows(outcome(*RESULTS)))
+    page = section(render(gate(paired=paired, calibration=known)), "speed")
+    assert "97.3 %" in page
+    assert "96.1 to 98.2 %" in page
+    assert "31 %" in page
+    assert "not calibrated" not in page
+    assert "not calibrated" in section(render(gate(paired=paired)), "speed")
 
 
 def test_page_without_pairs_says_how_to_get_them() -> None:

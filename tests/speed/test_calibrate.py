@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from harness.errors import HarnessError
+from harness.files import append
+from harness.gate import speed as gate_speed
 from harness.options import Options
 from harness.session import RunSession
 from harness.speed import calibrate, machine
@@ -57,6 +60,74 @@ def test_too_few_pairs_are_a_sentence() -> None:
     pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(10)]}
     with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 40 are needed"):
         calibrate.evaluate(pool, Rule(), 10)
+
+
+def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "") -> Path:
+    """A calibration's folder with the pairs of one work."""
+    rng = np.random.default_rng(len(str(folder)))
+    folder.mkdir()
+    file = folder / calibrate.PAIRS
+    append(file, msgspec.json.encode(calibrate.Subject(name, place)), "the pairs")
+    for number in range(pairs):
+        append(file, msgspec.json.encode({"lenet": measured(rng, number, 0.012, 0.1)}), "the pairs")
+    with file.open("a") as open_file:
+        open_file.write(cut)
+    return folder
+
+
+def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> None:
+    here = machine.identity()
+    folders = [
+        kept(tmp_path / "a", "3.3.1", here, 30, '{"lenet":{"swa'),
+        kept(tmp_path / "b", "3.3.1", here, 12),
+    ]
+    name, pool = calibrate.pooled(folders)
+    assert (name, len(pool["lenet"])) == ("3.3.1", 42)
+    found = calibrate.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
+    assert found.total(0.0).told.of == 200
+    assert found.total(0.05).told.share > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "cut", "says"),
+    [
+        ("3.3.1", "another processor, 64 processors", "", "this machine are needed"),
+        ("2.6.2", "", "", "one environment on this machine"),
+        ("3.3.1", "", "{\n{}\n", "holds no pairs"),
+    ],
+    ids=["machine", "environment", "damaged"],
+)
+def test_pairs_that_do_not_belong_together_are_a_sentence(
+    name: str, place: str, cut: str, says: str, tmp_path: Path
+) -> None:
+    here = machine.identity()
+    folders = [kept(tmp_path / "a", "3.3.1", here, 2), kept(tmp_path / "b", name, place or here, 2, cut)]
+    with pytest.raises(HarnessError, match=says):
+        calibrate.pooled(folders)
+    with pytest.raises(HarnessError, match="name a calibration's folder"):
+        calibrate.pooled([tmp_path])
+
+
+def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(60)]}
+    found = calibrate.summarize("3.3.1", pool, Rule(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
+    assert gate_speed.calibrated(tmp_path) is None
+    for name, one in (
+        ("1", found),
+        ("2", msgspec.structs.replace(found, name="3.3.0")),
+        ("3", msgspec.structs.replace(found, machine="another")),
+    ):
+        folder = tmp_path / "reports" / calibrate.FOLDER / name
+        folder.mkdir(parents=True)
+        calibrate.write(one, folder)
+    (folder.parent / "4").mkdir()
+    (folder.parent / "4" / "calibration.json").write_text("{")
+    told = gate_speed.calibrated(tmp_path)
+    assert told is not None
+    assert (told.name, told.works, told.pairs) == ("3.3.0", 1, 60)
+    assert [row.extra for row in told.rows] == list(EXTRAS)
+    assert [row.comparisons for row in told.rows] == [50] * len(EXTRAS)
 
 
 @pytest.mark.parametrize(
