@@ -17,7 +17,7 @@ import pytest
 
 import harness
 from conftest import Command, child_environment
-from harness.cli import main
+from harness.cli import Commands, main
 from harness.progress import Follower
 from harness.records import read_run
 
@@ -245,6 +245,7 @@ def test_version_and_help(folder: Path, command: Command, here: Here) -> None:
     assert command(folder, "harness.cli", "--version").stdout == f"harness {harness.__version__}\n"
     text = here("--help").stdout
     assert all(name in text for name in ("run", "list", "report", "rerun", "doctor"))
+    assert all(name in text for name in Commands.lazy), "what is imported when it is called"
 
 
 # Lists and doctor
