@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -146,7 +147,7 @@ class Fleet(msgspec.Struct, frozen=True):
     runs: tuple[RunRow, ...]
     """Newest first."""
     newest: tuple[RunRow, ...]
-    """The newest of every release, profile and host."""
+    """The newest of every release, profile and host that is more than a few cases run again."""
     releases: tuple[str, ...]
     moved: tuple[Moved, ...]
     claims: tuple[ClaimRow, ...]
@@ -170,7 +171,6 @@ def look(history: History) -> Fleet:
         HarnessError: `ruptures` is not installed.
     """
     runs = _rows(history, RunRow, "runs", order="started DESC, run")
-    newest = {(run.release, run.profile, run.host): run for run in reversed(runs)}
     names = sorted({(run.release, run.profile) for run in runs}, key=lambda n: (release_order(n[0]), n[1]))
     moved = _rows(
         history, Moved, "latest",
@@ -181,7 +181,7 @@ def look(history: History) -> Fleet:
         folders=tuple(map(str, history.folders)),
         notes=tuple(history.skipped.sentences()),
         runs=runs,
-        newest=tuple(sorted(newest.values(), key=lambda run: (release_order(run.release), run.profile))),
+        newest=tuple(sorted(newest(runs), key=lambda run: (release_order(run.release), run.profile))),
         releases=tuple(label(*name) for name in names),
         moved=moved,
         claims=claims(history),
@@ -191,6 +191,19 @@ def look(history: History) -> Fleet:
         slowest=_rows(history, Slow, "slowest", limit=20),
         hosts=tuple(host for (host,) in history.query("SELECT DISTINCT host FROM cases ORDER BY host")[1]),
     )
+
+
+def newest(runs: Iterable[RunRow]) -> Iterator[RunRow]:
+    """Of runs that come newest first, that of every release, profile and host.
+
+    A few cases that were run again are no newer run: a tenth of what the largest of them ran is needed.
+    """
+    groups: dict[tuple[str | None, ...], list[RunRow]] = {}
+    for run in runs:
+        groups.setdefault((run.release, run.profile, run.host), []).append(run)
+    for group in groups.values():
+        most = max(run.cases for run in group)
+        yield next(run for run in group if 10 * run.cases >= most)
 
 
 def claims(history: History) -> tuple[ClaimRow, ...]:

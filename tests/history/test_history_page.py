@@ -121,6 +121,15 @@ def test_page_tells_what_moved_and_where_it_slowed_down(fleet: Fleet, text: str)
     assert "day46" in section(text, "first")
 
 
+def test_a_case_run_again_is_no_newest_run(tmp_path: Path) -> None:
+    replay(tmp_path / "whole")
+    again = replay(tmp_path / "reruns" / "one", 1).folder / "records.jsonl"
+    again.write_bytes(b"".join(again.read_bytes().splitlines(keepends=True)[:2]))
+    found = look(open_history([tmp_path], Narrowed()))
+    assert [run.run for run in found.newest] == ["whole"]
+    assert [run.run for run in found.runs] == ["reruns/one", "whole"]
+
+
 def test_page_of_one_run_says_so(tmp_path: Path) -> None:
     replay(tmp_path / "one")
     text = render(look(open_history([tmp_path], Narrowed())), "harness history", tmp_path / "history.html")
