@@ -103,6 +103,8 @@ class History:
 
         try:
             done = self.db.execute(sql, list(parameters)) if parameters else self.db.execute(sql)
+            if done is None:
+                raise UsageError("the query is empty: `harness query --list` shows what can be asked")
             return [column[0] for column in done.description or ()], done.fetchall()
         except duckdb.Error as error:
             raise UsageError(_sentence(str(error))) from error

@@ -229,6 +229,7 @@ def test_details_measures_and_gates_are_there(tmp_path: Path) -> None:
         ("SELECT nothing FROM runs", 'Referenced column "nothing" not found'),
         ("FROM chnages", 'Did you mean "changes"'),
         ("SELECT FROM", "syntax error"),
+        ("-- nothing", "the query is empty"),
     ],
 )
 def test_wrong_sql_is_one_sentence(tmp_path: Path, sql: str, words: str) -> None:
