@@ -6,9 +6,6 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,7 +14,7 @@ from browser import needs_chromium, sizes
 from history.replay import failing, replay, slower
 from pages import HOSTILE, Page, section
 
-from harness.cli import main
+from conftest import InProcess
 from harness.history.data import Narrowed, open_history
 from harness.history.fleet import Fleet, look
 from harness.report.history import render
@@ -28,27 +25,6 @@ pytest.importorskip("ruptures", reason="the history extra is not installed")
 
 CHECK = "agreement/first_and_later_runs[lenet-predictor]"
 TIMED = "latency/run[lenet-predictor-1]"
-
-
-Here = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """The command line in a folder, in this process: one of its own takes a second."""
-
-    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        capsys.readouterr()
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
-
-    return run
 
 
 def fill(folder: Path, days: int = 48) -> Path:
@@ -145,52 +121,52 @@ def test_page_fits_its_window(text: str, tmp_path: Path) -> None:
         assert height > 1000
 
 
-def test_query_prints_tables_csv_and_json(folder: Path, here: Here) -> None:
+def test_query_prints_tables_csv_and_json(folder: Path, in_process: InProcess) -> None:
     sql = "SELECT release, count(*) AS runs FROM runs GROUP BY ALL ORDER BY ALL"
-    done = here(folder, "query", sql, ".")
+    done = in_process(folder, "query", sql, ".")
     assert done.returncode == 0, done.stderr
     assert [line.split() for line in done.stdout.splitlines()] == [
         ["release", "runs"],
         ["3.2.2", "24"],
         ["3.3.1", "24"],
     ]
-    text = here(folder, "query", sql, ".", "--format", "json").stdout
+    text = in_process(folder, "query", sql, ".", "--format", "json").stdout
     assert json.loads(text) == [{"release": "3.2.2", "runs": 24}, {"release": "3.3.1", "runs": 24}]
-    changed = here(folder, "query", "SELECT run FROM changes", "--format", "csv", ".")
+    changed = in_process(folder, "query", "SELECT run FROM changes", "--format", "csv", ".")
     assert list(csv.reader(io.StringIO(changed.stdout))) == [["run"], ["day24"], ["day25"]]
 
 
-def test_wrong_queries_end_with_one_sentence(folder: Path, here: Here) -> None:
+def test_wrong_queries_end_with_one_sentence(folder: Path, in_process: InProcess) -> None:
     for arguments, words in (
         (["SELECT x FROM runs", "."], 'column "x" not found'),
         (["FROM runs", "missing"], "there is no missing"),
         ([], "--list"),
     ):
-        done = here(folder, "query", *arguments)
+        done = in_process(folder, "query", *arguments)
         assert done.returncode == 2
         assert words in done.stderr
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_history_prints_what_wants_a_look_and_writes_the_page(folder: Path, here: Here) -> None:
-    done = here(folder, "history", ".", "--html", "all.html", "--target", "predictor")
+def test_history_prints_what_wants_a_look_and_writes_the_page(folder: Path, in_process: InProcess) -> None:
+    done = in_process(folder, "history", ".", "--html", "all.html", "--target", "predictor")
     assert done.returncode == 0, done.stderr
     assert "48 runs of 2 releases on 1 machine" in done.stdout
     assert "moved: 2" in done.stdout
     assert (folder / "all.html").is_file()
-    listed = here(folder, "query", "--list", ".")
+    listed = in_process(folder, "query", "--list", ".")
     assert {"first_failures", "flaky", "changes"} <= {
         line.split(" ")[0] for line in listed.stdout.splitlines()
     }
 
 
-def test_merge_writes_a_run_and_its_page(tmp_path: Path, here: Here) -> None:
+def test_merge_writes_a_run_and_its_page(tmp_path: Path, in_process: InProcess) -> None:
     replay(tmp_path / "desk", host="desk")
     replay(tmp_path / "rack", host="rack", edit=lambda r: msgspec.structs.replace(r, duration_s=1.0))
-    done = here(tmp_path, "merge", "desk", "far=rack", "-o", "all")
+    done = in_process(tmp_path, "merge", "desk", "far=rack", "-o", "all")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Paddle 3.3.1 passes" in done.stdout
     assert "predictor @ far" in (tmp_path / "all" / "index.html").read_text()
-    again = here(tmp_path, "merge", "desk", "rack", "-o", "all")
+    again = in_process(tmp_path, "merge", "desk", "rack", "-o", "all")
     assert again.returncode == 1
     assert "already holds a run" in again.stderr
