@@ -12,7 +12,7 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 from rich.console import Console
@@ -20,24 +20,40 @@ from rich.markup import escape
 from rich.table import Table
 
 import harness
-from harness import bisect_cli, compare_cli, env_cli, listing, user_models
 from harness import doctor as doctor_module
+from harness import listing, user_models
 from harness import rerun as again
 from harness.errors import HarnessError
-from harness.gate import commands as gate_commands
-from harness.hunt import commands as hunt_commands
+from harness.lazy_commands import LazyGroup
 from harness.listing import Kind
 from harness.options import Tier, default_store
 from harness.progress import run_pytest
 from harness.report import summary, write_report
-from harness.script import write_script
-from harness.speed import commands as speed_commands
 from harness.usable import Limits
 
 EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
+
+class Commands(LazyGroup):
+    """The commands that live in rooms of their own, each imported when it is called."""
+
+    lazy: ClassVar = {
+        "env": "harness.env_cli:app",
+        "bisect": "harness.bisect_cli:bisect",
+        "compare": "harness.compare_cli:compare",
+        "query": "harness.history.commands:query",
+        "history": "harness.history.commands:history",
+        "merge": "harness.history.commands:merge",
+        "gate": "harness.gate.commands:gate",
+        "matrix": "harness.gate.commands:matrix",
+        "calibrate": "harness.speed.commands:calibrate",
+        "hunt": "harness.hunt.commands:hunt",
+    }
+
+
 app = typer.Typer(
     name="harness",
+    cls=Commands,
     help="Conformance and benchmark harness for what Paddle saves, exports and runs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -239,6 +255,8 @@ def rerun(
     found = again.open_run(run, root)
     record = again.find_case(found, case)
     if script:
+        from harness.script import write_script  # networks and hypothesis: half a second
+
         path = write_script(found, record, root, Path(output).absolute() if output else None)
         out.print(escape(f"written: {path}"))
         out.print(escape(f"run it: {again.options_of(found).python} {path}"))
@@ -275,15 +293,6 @@ def doctor(python: Python = "", store: Annotated[str, typer.Option(metavar="PATH
     good = doctor_module.can_run(rows)
     out.print("the main job can run" if good else "the main job cannot run: see the rows marked missing")
     raise typer.Exit(0 if good else 1)
-
-
-app.add_typer(env_cli.app)
-app.command()(bisect_cli.bisect)
-app.command()(compare_cli.compare)
-app.command()(gate_commands.gate)
-app.command()(gate_commands.matrix)
-app.command()(speed_commands.calibrate)
-app.command()(hunt_commands.hunt)
 
 
 def main() -> None:

@@ -34,10 +34,16 @@ class Column(msgspec.Struct, frozen=True):
     threads: int
     price: float
     """Per hour, in whatever currency the targets file has; 0: not given."""
+    place: str = ""
+    """Which machine of a merged run; empty: the run is of one."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.target} @ {self.place}" if self.place else self.target
 
     @property
     def id(self) -> str:
-        return f"{self.run}:{self.target}"
+        return f"{self.run}:{self.name}"
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -119,25 +125,25 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
     found: list[Column] = []
     for run in runs:
         environment = run.header.environment
-        for name in dict.fromkeys(record.target for record in run.records if record.target):
-            if wanted and name not in wanted:
+        for name, place in dict.fromkeys((record.target, record.place) for record in run.records):
+            if not name or (wanted and name not in wanted):
                 continue
             target = targets.get(name)
-            where: Any = next(
-                (r.measures["where"] for r in run.records if r.target == name and "where" in r.measures), {}
-            )
-            there = where if isinstance(where, dict) and where else environment
+            mine = (r.measures for r in run.records if (r.target, r.place) == (name, place))
+            where: Any = next((measures["where"] for measures in mine if "where" in measures), None)
+            there = where if isinstance(where, dict) else _in(environment, "places", place) or environment
             found.append(
                 Column(
                     run=run.folder.name,
                     target=name,
                     paddle=str(_in(there, "paddle", "version")),
-                    cpu=str(_in(there, "cpu", "model")),
+                    cpu=str(_in(there, "cpu", "model") or _in(there, "cpu")),
                     host=str(there.get("host", "")),
                     device=str(target.options.get("device", "cpu")) if target else "",
                     precision=target.storage if target else "",
                     threads=int(target.options.get("threads", 1)) if target else 1,
                     price=target.price_per_hour if target else 0.0,
+                    place=place,
                 )
             )
     missing = sorted(set(wanted) - {column.target for column in found})
@@ -157,14 +163,15 @@ def _in(values: Mapping[str, Any], *path: str) -> Any:
 
 def _records(runs: Sequence[Run], column: Column) -> list[Record]:
     (run,) = [run for run in runs if run.folder.name == column.run]
-    return [record for record in run.records if record.target == column.target and not record.flow]
+    wanted = (column.target, column.place)
+    return [record for record in run.records if (record.target, record.place) == wanted and not record.flow]
 
 
 def _reference(
     columns: Sequence[Column], by_column: Mapping[str, Sequence[Record]], wanted: str
 ) -> Column | None:
     if wanted:
-        found = [column for column in columns if wanted in (column.id, column.target)]
+        found = [column for column in columns if wanted in (column.id, column.name, column.target)]
         if not found:
             names = ", ".join(column.id for column in columns)
             raise UsageError(f"no column is called {wanted}: choose one of {names}")

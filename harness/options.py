@@ -6,15 +6,17 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import platformdirs
-import pytest
 
 from harness import user_models
 from harness.errors import HarnessError
 from harness.usable import Limits
+
+if TYPE_CHECKING:
+    import pytest
 
 Profile = Literal["default", "legacy-ir"]
 

@@ -23,6 +23,13 @@ class _Kind(msgspec.Struct):
     schema: int = 0
 
 
+def encode(line: Line) -> bytes:
+    """One line of ``records.jsonl``, its end included."""
+    # omit_defaults would leave out the two fields a reader needs first.
+    data = {"kind": line.kind, "schema": line.schema, **msgspec.to_builtins(line)}
+    return msgspec.json.encode(data) + b"\n"
+
+
 class RecordWriter:
     """Appends lines to ``records.jsonl`` so that a killed run leaves every finished case readable."""
 
@@ -34,7 +41,6 @@ class RecordWriter:
             raise HarnessError(
                 f"cannot write {path}: {error.strerror}; name another folder with --run-folder"
             ) from error
-        self._encoder = msgspec.json.Encoder()
 
     def write(self, line: Line) -> None:
         """Append one line and hand it to the operating system at once.
@@ -42,10 +48,8 @@ class RecordWriter:
         Raises:
             HarnessError: the disk is full or the folder has become unwritable.
         """
-        # omit_defaults would leave out the two fields a reader needs first.
-        data = {"kind": line.kind, "schema": line.schema, **msgspec.to_builtins(line)}
         try:
-            self._file.write(self._encoder.encode(data) + b"\n")
+            self._file.write(encode(line))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:

@@ -118,7 +118,7 @@ def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]
     """
     folder = new_folder(root, "reruns")
     options = msgspec.structs.replace(options_of(run), run_folder=str(folder), again=True)
-    return run_alone(record.nodeid, record.case, arguments(options), folder, root)
+    return run_alone(record.nodeid, record.own_case, arguments(options), folder, root)
 
 
 def run_alone(

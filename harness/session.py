@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import harness
-from harness import known, targets
+from harness import known, sources, targets
 from harness.artifacts import Store
 from harness.datasets import locate
 from harness.errors import HarnessError
@@ -281,6 +281,7 @@ class RunSession:
                 environment={**lab.environment, "dataset": lab.dataset, **self._own(), **self._elsewhere()},
                 harness={
                     "version": harness.__version__,
+                    "source": sources.digest(self.root),
                     "python": platform.python_version(),
                     "platform": platform.platform(),
                     "interpreter": sys.executable,

@@ -77,6 +77,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Which environment wrote the files that the case loads; empty: the environment under test."""
     flow: str = ""
     """Which way of compressing the model made the files; empty: it is not compressed."""
+    place: str = ""
+    """Which of the machines of a merged run it is of; empty: the run's own."""
     beyond: bool = False
     """Whether the case is of a network or target that the claims' documents do not describe: it
     shows where a claim ends, and does not decide by itself whether the claim holds."""
@@ -104,6 +106,16 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     notes: tuple[str, ...] = ()
     started: str = ""
     duration_s: float = 0.0
+
+    @property
+    def own_case(self) -> str:
+        """Its id in the run of its own machine."""
+        return self.case.removesuffix(f" @ {self.place}") if self.place else self.case
+
+    @property
+    def column(self) -> str:
+        """Its target, with the machine in a merged run: what is compared side by side."""
+        return f"{self.target} @ {self.place}" if self.target and self.place else self.target
 
 
 class RunHeader(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from harness import targets
 from harness.artifacts import Store
+from harness.cli import main
 from harness.datasets import locate
 from harness.lab import Lab
 from harness.options import default_store
@@ -77,6 +79,33 @@ def command() -> Command:
             timeout=DEADLINE_S * 2,
             check=False,
         )
+
+    return run
+
+
+class Ended(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+InProcess = Callable[..., Ended]
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """The command line in a folder, in this process, for what starts no pytest: its own takes a second."""
+
+    def run(folder: Path, *arguments: str) -> Ended:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
+        capsys.readouterr()
+        status = 0
+        try:
+            main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Ended(status, *capsys.readouterr())
 
     return run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -10,14 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 import harness
-from conftest import Command, child_environment
-from harness.cli import main
+from conftest import Command, Ended, InProcess, child_environment
+from harness.cli import Commands
 from harness.progress import Follower
 from harness.records import read_run
 
@@ -184,31 +184,12 @@ def test_interrupted_run_ends_its_pytest_and_keeps_its_records(
 # Sentences
 
 
-class Ended(NamedTuple):
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 Here = Callable[..., Ended]
 
 
 @pytest.fixture
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """The command line in this process, for what starts no pytest: a process of its own takes a second."""
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        capsys.readouterr()
-        status = 0
-        try:
-            main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return Ended(status, *capsys.readouterr())
-
-    return run
+def here(folder: Path, in_process: InProcess) -> Here:
+    return functools.partial(in_process, folder)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +226,7 @@ def test_version_and_help(folder: Path, command: Command, here: Here) -> None:
     assert command(folder, "harness.cli", "--version").stdout == f"harness {harness.__version__}\n"
     text = here("--help").stdout
     assert all(name in text for name in ("run", "list", "report", "rerun", "doctor"))
+    assert all(name in text for name in Commands.lazy), "what is imported when it is called"
 
 
 # Lists and doctor

@@ -309,6 +309,7 @@ def test_header_tells_options_and_environment(run: Run) -> None:
     assert run.header.environment["paddle"]["version"]
     assert run.header.environment["dataset"]["train"] > 0
     assert run.header.harness["packages"]["pytest"] == pytest.__version__
+    assert len(run.header.harness["source"]) == 64
     assert "000-save" in run.header.claims
 
 

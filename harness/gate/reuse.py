@@ -8,7 +8,6 @@ always run.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import platform
@@ -18,14 +17,13 @@ from pathlib import Path
 
 import msgspec
 
+from harness import sources
 from harness.artifacts import key_of
 from harness.environments import Environment
 from harness.environments.manifest import MANIFEST
 from harness.errors import HarnessError
 from harness.records import Run, read_run
-from harness.workers import ROOT
 
-SOURCES = ("harness", "suites", "reference_models")
 LEFT_OUT = ("logs", "pytest.log")
 """What a copied run does without."""
 
@@ -53,7 +51,7 @@ def key(environments: Sequence[Environment], arguments: Sequence[str], root: Pat
         return ""
     return key_of(
         {
-            "sources": _sources(root),
+            "sources": sources.digest(root),
             "environments": made,
             "profiles": [environment.profile for environment in environments],
             "arguments": list(arguments),
@@ -61,18 +59,6 @@ def key(environments: Sequence[Environment], arguments: Sequence[str], root: Pat
             "digits": sorted(str(p.name) for p in (Path.home() / ".cache/paddle/dataset/mnist").glob("*.gz")),
         }
     )
-
-
-@functools.cache
-def _sources(root: Path) -> str:
-    digest = hashlib.sha256()
-    for base in dict.fromkeys((ROOT, root)):
-        for name in SOURCES:
-            for file in sorted((base / name).rglob("*")):
-                if file.suffix in (".py", ".toml", ".txt") and file.is_file():
-                    digest.update(str(file.relative_to(base)).encode())
-                    digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _entry(store: Path, name: str) -> Path:

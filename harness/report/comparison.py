@@ -18,7 +18,7 @@ def render(found: Comparison, command: str) -> str:
     runs = {column.run for column in found.columns}
 
     def label(column: Column) -> str:
-        return column.target if len(runs) == 1 else f"{column.target} ({column.run})"
+        return column.name if len(runs) == 1 else f"{column.name} ({column.run})"
 
     return (
         templates(whole="comparison.json")

@@ -40,7 +40,7 @@ def gaps(found: Iterable[Case]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
     members: dict[str, dict[tuple[str, Outcome], list[Case]]] = {}
     for case in found:
         record = case.record
-        where = record.target or (record.area if record.area in ENGINES else "")
+        where = record.column or (record.area if record.area in ENGINES else "")
         if not where or record.flow:
             continue
         groups = members.setdefault(where, {})

@@ -79,7 +79,10 @@ class Cell(msgspec.Struct, frozen=True):
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """Model × target, rows and columns in the order in which the run met them."""
+    """Model × target, rows and columns in the order in which the run met them.
+
+    A merged run has a column for each target of each machine.
+    """
 
     models: tuple[str, ...]
     targets: tuple[str, ...]
@@ -185,7 +188,7 @@ def grid(run: Run) -> Grid:
     outside = 0
     for index, record in enumerate(run.records):
         if record.model and record.target:
-            members.setdefault((record.model, record.target), []).append(index)
+            members.setdefault((record.model, record.column), []).append(index)
         else:
             outside += 1
     return Grid(

@@ -189,7 +189,7 @@ def latencies(found: Iterable[Case]) -> tuple[Latency, ...]:
         values = case.record.measures.get("latency")
         if isinstance(values, dict) and _is_positive(values.get("median_us")):
             where = f"{case.record.model or 'model not named'}, batch {values.get('batch', '?')}"
-            target = case.record.target or str(values.get("runtime", "target not named"))
+            target = case.record.column or str(values.get("runtime", "target not named"))
             rows.append(Latency(case, where, target, values))
     return tuple(sorted(rows, key=lambda r: (r.case.record.model, _order(r.values.get("batch")))))
 

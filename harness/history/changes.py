@@ -1,0 +1,291 @@
+"""Where a latency changed: change points in the medians of many runs, with false alarms held down.
+
+A series is one case on one target, host and profile in order of time, across releases where one
+followed the other; where releases were run in turns, as a gate does, each is a series of its own, since
+what the machine did meanwhile would read as a difference of theirs.
+
+Its segments are found by PELT (Killick, Fearnhead and Eckley, JASA 107, 2012; Celisse et al., CSDA 128,
+2018, as in `ruptures`) on the ranks of the medians: no single disturbed run decides, and without a change
+the ranks are a permutation whatever the latencies' distribution is. So one table of penalties holds for
+all series: each is the quantile, over random permutations, of the penalty at which the first change point
+appears. The error is shared among all series of a history (Bonferroni).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import groupby, pairwise
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from packaging.version import InvalidVersion, Version
+
+from harness.errors import HarnessError
+from harness.history.data import History
+
+ALPHA = 0.05
+"""Chance that a history without any change shows a change point at all."""
+FLOOR = 0.02
+"""Smallest share by which neighbouring segments' medians must differ: what a gate calls slower."""
+SHORTEST = 3
+"""Runs in a segment at least."""
+MOST_RUNS = 400
+"""Newest runs of a series that are looked at: as far as the penalties were computed."""
+
+LEVELS = (0.05, 0.01, 0.001)
+PENALTIES: dict[int, tuple[float, float, float]] = {
+    8: (5.01, 5.34, 5.34),
+    9: (5.41, 6.01, 6.01),
+    10: (5.74, 6.56, 6.83),
+    11: (5.64, 7.01, 7.51),
+    12: (5.78, 7.39, 8.32),
+    14: (6.09, 8.01, 9.61),
+    16: (6.23, 8.36, 10.43),
+    20: (6.74, 8.84, 11.53),
+    25: (7.13, 9.54, 12.67),
+    30: (7.29, 9.90, 12.92),
+    40: (7.70, 10.33, 14.09),
+    60: (8.28, 10.94, 14.79),
+    100: (8.77, 11.65, 15.69),
+    200: (9.62, 12.52, 16.40),
+    400: (10.03, 12.58, 16.56),
+}
+"""Runs -> penalty at each of the levels, in units of the ranks' variance, rounded up.
+
+From 20,000 permutations each (15,000 of 100 runs, 8,000 of 200, 3,000 of 400): the quantile of the
+largest (SSE with no change point - SSE with k) / k, k up to 3, by dynamic programming.
+"""
+
+
+Values = NDArray[np.float64]
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One run's median, and what else could explain that it differs from its neighbour's."""
+
+    case_id: str
+    model: str
+    target: str
+    batch: int | None
+    profile: str
+    host: str
+    run: str
+    number: int
+    started: datetime | None
+    median_us: float
+    release: str | None = None
+    commit: str | None = None
+    python: str | None = None
+    cpu: str | None = None
+    source: str | None = None
+    packages: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A change point: medians of the segments before and after, and what else changed there."""
+
+    case_id: str
+    model: str
+    target: str
+    batch: int | None
+    profile: str
+    host: str
+    run: str
+    """The first run of the new segment."""
+    started: datetime | None
+    release: str | None
+    change: float
+    """Share: 0.1 is ten per cent slower."""
+    before_us: float
+    after_us: float
+    runs_before: int
+    runs_after: int
+    differs: str
+
+
+class Series(msgspec.Struct, frozen=True):
+    """One line of a trend. ``starts``: index of the first point of every segment but the first."""
+
+    points: tuple[Point, ...]
+    starts: tuple[int, ...]
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(point.release or "no release" for point in self.points))
+
+    @property
+    def title(self) -> str:
+        """``latency/run[lenet-predictor-1], 3.2.2–3.3.1``."""
+        ends = dict.fromkeys((self.releases[0], self.releases[-1]))
+        return f"{self.points[0].case_id}, {'–'.join(ends)}"
+
+    @property
+    def segments(self) -> tuple[tuple[int, int, float]]:
+        """First and past-the-last index of each segment, and its median in microseconds."""
+        edges = (0, *self.starts, len(self.points))
+        return tuple(  # type: ignore[return-value]
+            (a, b, float(np.median([point.median_us for point in self.points[a:b]])))
+            for a, b in pairwise(edges)
+        )
+
+    def changes(self) -> Iterable[Change]:
+        for (first, start, before), (_, end, after) in pairwise(self.segments):
+            last, new = self.points[start - 1], self.points[start]
+            yield Change(
+                new.case_id, new.model, new.target, new.batch, new.profile, new.host, new.run, new.started,
+                new.release, after / before - 1, before, after, start - first, end - start,
+                differs(last, new),
+            )  # fmt: skip
+
+
+POINTS = f"SELECT {', '.join(Point.__struct_fields__)} FROM latencies"
+"""In the order of the view: by case, host and profile, and then by time."""
+
+
+def series(history: History) -> list[Series]:
+    """Every series of two runs or more, with its change points."""
+    points = history.rows(Point, POINTS)
+    groups = [
+        part[-MOST_RUNS:]
+        for _, group in groupby(points, key=lambda point: (point.case_id, point.host, point.profile))
+        for part in _in_turns(list(group))
+        if len(part) > 1
+    ]
+    tested = sum(len(group) >= 2 * SHORTEST for group in groups)
+    found = []
+    for group in groups:
+        starts = change_points([point.median_us for point in group], ALPHA / max(tested, 1))
+        found.append(Series(tuple(group), tuple(starts)))
+    return found
+
+
+def _in_turns(points: list[Point]) -> list[list[Point]]:
+    """One series, or one for each release where they were run in turns."""
+    by_release: dict[str | None, list[Point]] = {}
+    for point in points:
+        by_release.setdefault(point.release, []).append(point)
+    switches = sum(one.release != other.release for one, other in pairwise(points))
+    return [points] if switches < len(by_release) else list(by_release.values())
+
+
+def change_points(values: Sequence[float], alpha: float = ALPHA) -> list[int]:
+    """Index of the first value after each change.
+
+    Args:
+        values: positive, in order.
+        alpha: chance that a series without a change gets any.
+
+    Raises:
+        HarnessError: `ruptures` is not installed.
+    """
+    starts = _split(np.asarray(values, dtype=float), alpha)
+    return _told(np.log(np.asarray(values, dtype=float)), starts)
+
+
+def _split(values: Values, alpha: float) -> list[int]:
+    """Change points of the whole, then of each segment by ranks of its own.
+
+    Beside a large change a small one moves the ranks of the whole too little.
+    """
+    limit = penalty(len(values), alpha)
+    ranks = ranked(values)
+    variance = float(np.var(ranks, ddof=1)) if len(values) > 1 else 0.0
+    if not math.isfinite(limit) or not variance:
+        return []
+    starts = _segment(ranks, limit * variance)
+    if not starts:
+        return []
+    edges = (0, *starts, len(values))
+    within = [first + more for first, end in pairwise(edges) for more in _split(values[first:end], alpha)]
+    return sorted([*starts, *within])
+
+
+def penalty(runs: int, alpha: float) -> float:
+    """Penalty of a series of this length in units of its ranks' variance; infinite where it is too short.
+
+    Between the table's lengths and below its levels by the logarithm of either.
+    """
+    lengths = sorted(PENALTIES)
+    if runs < lengths[0]:
+        return math.inf
+    levels = -np.log(LEVELS)
+    at_level = []
+    for length in lengths:
+        values = PENALTIES[length]
+        if not all(map(math.isfinite, values)):
+            at_level.append(math.inf if alpha < LEVELS[0] or not math.isfinite(values[0]) else values[0])
+            continue
+        place = -math.log(alpha)
+        if place > levels[-1]:
+            slope = (values[-1] - values[-2]) / (levels[-1] - levels[-2])
+            at_level.append(values[-1] + slope * (place - levels[-1]))
+        else:
+            at_level.append(float(np.interp(place, levels, values)))
+    return float(np.interp(math.log(runs), np.log(lengths), at_level))
+
+
+def ranked(values: Sequence[float] | Values) -> Values:
+    """Ranks from 1; equal values share their mean rank."""
+    _, place, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[place], dtype=float)
+
+
+def differs(last: Point, new: Point) -> str:
+    """What else changed between two runs, in words: where a change of speed may come from."""
+    found = [f"{last.release} → {new.release}"] if last.release != new.release else []
+    for name, what in (
+        ("commit", "commit"), ("cpu", "processor"), ("python", "Python"), ("packages", "packages"),
+        ("source", "harness"),
+    ):  # fmt: skip
+        one, other = getattr(last, name), getattr(new, name)
+        # A release has a commit and packages of its own.
+        if one != other and not (found and name in ("commit", "packages")):
+            found.append(what)
+    return ", ".join(found)
+
+
+def _segment(ranks: Values, limit: float) -> list[int]:
+    try:
+        import ruptures
+    except ImportError as error:
+        raise HarnessError(
+            "change points are found with ruptures, which is not installed here: "
+            "install the project's history extra, pip install -e '.[history]'"
+        ) from error
+    detector = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(ranks[:, None])
+    return [int(end) for end in detector.predict(pen=limit)[:-1]]
+
+
+def _told(logs: Values, starts: list[int]) -> list[int]:
+    """Without the points whose segments differ by less than the floor, the least one first."""
+    kept = list(starts)
+    while kept:
+        edges = [0, *kept, len(logs)]
+        medians = [float(np.median(logs[a:b])) for a, b in pairwise(edges)]
+        steps = [abs(b - a) for a, b in pairwise(medians)]
+        least = int(np.argmin(steps))
+        if steps[least] >= math.log1p(FLOOR):
+            break
+        del kept[least]
+    return kept
+
+
+def release_order(release: str | None) -> tuple[bool, Version, str]:
+    """Sorts releases; what is no version comes last."""
+    try:
+        return (False, Version(release or ""), "")
+    except InvalidVersion:
+        return (True, Version("0"), release or "")
+
+
+def add_changes(history: History) -> None:
+    """Fill the table ``changes``."""
+    found = [change for one in series(history) for change in one.changes()]
+    names = Change.__struct_fields__
+    if found:
+        columns = [[getattr(change, name) for change in found] for name in names]
+        history.db.execute(f"INSERT INTO changes SELECT {', '.join('unnest(?)' for _ in names)}", columns)

@@ -1,0 +1,236 @@
+"""The runs under some folders as tables of an embedded database, read where they lie.
+
+Nothing is imported or kept: each call reads every ``records.jsonl`` anew, with only the columns that
+the views need. A line that a kill cut, or that is no record, is counted and left out.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from harness.errors import HarnessError, UsageError
+from harness.history import schema
+from harness.history.views import CHANGES, View
+from harness.history.views import views as view_list
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+RECORDS = "records.jsonl"
+LEFT_OUT = ("logs", "__pycache__", "node_modules")
+"""Folders that hold no run, and may hold many files."""
+
+
+class Narrowed(msgspec.Struct, frozen=True):
+    """Which cases are looked at; empty: all. ``case`` is a part of the id, or a pattern with ``*``."""
+
+    models: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+    case: str = ""
+
+    def where(self) -> tuple[str, list[Any]]:
+        """A condition on ``cases``, and its parameters."""
+        parts, values = ["true"], list[Any]()
+        for column, wanted in (("model", self.models), ("target", self.targets), ("release", self.releases)):
+            if wanted:
+                parts.append(f"list_contains(?, {column})")
+                values.append(list(wanted))
+        if self.case:
+            text = self.case.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+            parts.append(r"(case_id LIKE ? ESCAPE '\')")
+            values.append(text.replace("*", "%") if "*" in text else f"%{text}%")
+        return " AND ".join(parts), values
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """What was there and is not in the tables."""
+
+    damaged: int = 0
+    """Lines that are no record: cut by a kill, say."""
+    newer: int = 0
+    """Lines of a newer harness."""
+    headless: tuple[str, ...] = ()
+    """Files without a run's header."""
+    copies: int = 0
+    """Runs that lie in another folder too, as a gate's baseline that was used again does."""
+    merged: int = 0
+    """Cases of merged runs whose own runs are there."""
+
+    def sentences(self) -> Iterator[str]:
+        if self.damaged:
+            yield f"{count(self.damaged, 'line')} could not be read (a run that is killed may cut its last)"
+        if self.newer:
+            yield f"{count(self.newer, 'line')} of a newer harness left out: update the harness"
+        if self.headless:
+            more = f" and {len(self.headless) - 3} more" if len(self.headless) > 3 else ""
+            yield f"no run header in {', '.join(self.headless[:3])}{more}: left out"
+        if self.copies:
+            yield f"{count(self.copies, 'copy', 'copies')} of runs counted once"
+        if self.merged:
+            yield f"{count(self.merged, 'case')} of merged runs counted in their own runs"
+
+
+class History:
+    """An open database over runs; see :mod:`harness.history.views` for what can be asked."""
+
+    def __init__(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        folders: tuple[Path, ...],
+        skipped: Skipped,
+        views: tuple[View, ...],
+    ) -> None:
+        self.db = db
+        self.folders = folders
+        self.skipped = skipped
+        self.views = views
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of the columns, and the rows.
+
+        Raises:
+            UsageError: the database does not accept it; its own words.
+        """
+        import duckdb
+
+        try:
+            done = self.db.execute(sql, list(parameters)) if parameters else self.db.execute(sql)
+            if done is None:
+                raise UsageError("the query is empty: `harness query --list` shows what can be asked")
+            return [column[0] for column in done.description or ()], done.fetchall()
+        except duckdb.Error as error:
+            raise UsageError(_sentence(str(error))) from error
+
+    def rows(self, kind: type[Row], sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """The rows as ``kind``, whose fields are named like the columns."""
+        names, rows = self.query(sql, parameters)
+        return [msgspec.convert(dict(zip(names, row, strict=True)), kind) for row in rows]
+
+
+def engine() -> Any:
+    """The module of the database.
+
+    Raises:
+        HarnessError: it is not installed.
+    """
+    try:
+        import duckdb
+    except ImportError as error:
+        raise HarnessError(
+            "the history is read with DuckDB, which is not installed here: "
+            "install the project's history extra, pip install -e '.[history]'"
+        ) from error
+    return duckdb
+
+
+def files_under(folders: Sequence[Path]) -> list[Path]:
+    """Every ``records.jsonl`` below these folders, links not followed: ``latest`` is a run already.
+
+    Raises:
+        UsageError: a folder is missing, or none holds a run.
+    """
+    found: dict[Path, None] = {}
+    for given in folders:
+        if not given.exists():
+            raise UsageError(f"there is no {given}: name folders that hold runs")
+        start = given.resolve()
+        if start.is_file():
+            found[start] = None
+            continue
+        for here, below, names in os.walk(start):
+            below[:] = sorted(name for name in below if name not in LEFT_OUT and name[0] != ".")
+            if RECORDS in names:
+                found[Path(here, RECORDS)] = None
+    if not found:
+        raise UsageError(f"no run in {', '.join(map(str, folders))}: give folders in which {RECORDS} lie")
+    return list(found)
+
+
+def open_history(folders: Sequence[Path], narrowed: Narrowed | None = None) -> History:
+    """Read all runs below these folders.
+
+    ``narrowed``: which cases are looked at; they are then laid out once for many questions. Without it
+    each question lays out what it needs.
+
+    Raises:
+        HarnessError: DuckDB is not installed, or cannot read a file.
+        UsageError: a folder is missing, or none holds a run.
+    """
+    duckdb = engine()
+    files = files_under(folders)
+    db = duckdb.connect(":memory:")
+    try:
+        return _load(db, tuple(folders), files, narrowed)
+    except duckdb.Error as error:
+        raise HarnessError(f"the runs cannot be read: {_sentence(str(error))}") from error
+
+
+def _load(
+    db: duckdb.DuckDBPyConnection, folders: tuple[Path, ...], files: list[Path], narrowed: Narrowed | None
+) -> History:
+    names = _names(files)
+    db.execute(
+        "CREATE TEMP TABLE _files AS SELECT unnest(?) AS file, unnest(?) AS run, unnest(?) AS folder",
+        [[str(file) for file in files], names, [str(file.parent) for file in files]],
+    )
+    for statement in schema.lines(files):
+        db.execute(statement)
+    db.execute(schema.RUNS)
+    db.execute(CHANGES.sql)
+    merged = (
+        db.execute(schema.MERGED).fetchone() if _one(db, "SELECT count(*) FROM _runs WHERE merged") else None
+    )
+    if narrowed is None:
+        db.execute(schema.CASES.format(form="VIEW", where="true"))
+    else:
+        where, values = narrowed.where()
+        db.execute(schema.CASES.format(form="TABLE", where=where), values)
+    bad, newer = _pair(db, schema.DAMAGED)
+    headless = db.execute(schema.HEADLESS).fetchall()
+    skipped = Skipped(
+        damaged=bad,
+        newer=newer,
+        headless=tuple(name for (name,) in headless),
+        copies=len(files) - len(headless) - _one(db, "SELECT count(*) FROM _runs"),
+        merged=int(merged[0]) if merged else 0,
+    )
+    views = tuple(view_list(files))
+    for view in views:
+        db.execute(f"CREATE TEMP VIEW {view.name} AS {view.sql}")
+    return History(db, folders, skipped, (*views, CHANGES))
+
+
+def _names(files: Sequence[Path]) -> list[str]:
+    """What each run is called: its folder, from the folder that all have in common."""
+    folders = [file.parent for file in files]
+    common = Path(os.path.commonpath([folder.parent for folder in folders]))
+    return [folder.relative_to(common).as_posix() for folder in folders]
+
+
+def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
+    found = db.execute(sql).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _pair(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, int]:
+    found = db.execute(sql).fetchone()
+    return (int(found[0] or 0), int(found[1] or 0)) if found else (0, 0)
+
+
+def _sentence(message: str) -> str:
+    """The database's own message without its drawing of the place, as one line."""
+    head = message.split("\n\nLINE ")[0]
+    return " ".join(head.split())
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 run``, ``2 runs``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,0 +1,244 @@
+"""What the fleet's page shows: the database's answers as frozen types, in a reader's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from harness.history.changes import Series, release_order, series
+from harness.history.data import History, Row
+
+Verdict = Literal["holds", "broken", "not run"]
+
+
+class RunRow(msgspec.Struct, frozen=True):
+    """One run in numbers."""
+
+    run: str
+    folder: str
+    started: datetime | None
+    release: str | None
+    profile: str
+    host: str | None
+    cpu: str | None
+    tier: str | None
+    complete: bool
+    duration_s: float | None
+    cases: int
+    passed: int
+    unexpected: int
+    known: int
+    not_run: int
+    merged: bool
+
+    @property
+    def label(self) -> str:
+        return label(self.release, self.profile)
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A case whose newest outcome is not that of the run before."""
+
+    case_id: str
+    release: str | None
+    profile: str
+    host: str
+    before: str
+    outcome: str
+    standing: str
+    cause: str
+    known: str
+    run: str
+    run_before: str
+    number: int
+
+
+class ClaimCell(msgspec.Struct, frozen=True):
+    """A claim on a release (and a target), by the newest record of each of its cases."""
+
+    claim: str
+    release: str | None
+    profile: str
+    verdict: Verdict
+    before: Verdict | None
+    cases: int
+    passed: int
+    unexpected: int
+    mended: int
+    broke: int
+    hosts: int
+    target: str = ""
+
+    @property
+    def label(self) -> str:
+        return label(self.release, self.profile)
+
+
+class ClaimRow(msgspec.Struct, frozen=True):
+    """One claim; cells by release, and by target and release."""
+
+    id: str
+    sentence: str
+    cells: dict[str, ClaimCell]
+    targets: dict[str, dict[str, ClaimCell]]
+
+    @property
+    def moved(self) -> bool:
+        return any(cell.before not in (None, cell.verdict) for cell in self.cells.values())
+
+
+class Flaky(msgspec.Struct, frozen=True):
+    """A case whose outcome changed ``flips`` times with nothing else changed.
+
+    One flip may be a change of something that is not recorded; more are flaky.
+    """
+
+    case_id: str
+    release: str | None
+    profile: str
+    host: str
+    flips: int
+    failed: int
+    runs: int
+    outcomes: str
+    until: datetime | None
+    failed_run: str
+    cause: str
+
+
+class FirstFailure(msgspec.Struct, frozen=True):
+    """The first run in which a case failed, and the run before it in which it had passed."""
+
+    case_id: str
+    release: str | None
+    profile: str
+    host: str
+    first_started: datetime | None
+    first_run: str
+    passed_before: str | None
+    failed: int
+    runs: int
+    now: str
+    standing: str
+    cause: str
+
+
+class Slow(msgspec.Struct, frozen=True):
+    """How long the check of a case takes."""
+
+    case_id: str
+    release: str | None
+    profile: str
+    host: str
+    runs: int
+    median_s: float
+    longest_s: float
+
+
+class Fleet(msgspec.Struct, frozen=True):
+    """Everything on the page. ``releases`` are labels: a release, and its profile where not default."""
+
+    folders: tuple[str, ...]
+    notes: tuple[str, ...]
+    runs: tuple[RunRow, ...]
+    """Newest first."""
+    newest: tuple[RunRow, ...]
+    """The newest of every release, profile and host that is more than a few cases run again."""
+    releases: tuple[str, ...]
+    moved: tuple[Moved, ...]
+    claims: tuple[ClaimRow, ...]
+    trends: tuple[Series, ...]
+    """Those with a change point first."""
+    flaky: tuple[Flaky, ...]
+    first_failures: tuple[FirstFailure, ...]
+    slowest: tuple[Slow, ...]
+    hosts: tuple[str, ...]
+
+
+def label(release: str | None, profile: str) -> str:
+    """``3.3.1``, or ``3.3.1 legacy-ir``."""
+    return " ".join(filter(None, (release or "no release", profile if profile != "default" else "")))
+
+
+def look(history: History) -> Fleet:
+    """Ask everything.
+
+    Raises:
+        HarnessError: `ruptures` is not installed.
+    """
+    runs = _rows(history, RunRow, "runs", order="started DESC, run")
+    names = sorted({(run.release, run.profile) for run in runs}, key=lambda n: (release_order(n[0]), n[1]))
+    moved = _rows(
+        history, Moved, "latest",
+        "before IS NOT NULL AND before <> outcome",
+        "standing = 'known', outcome IN ('pass', 'not-run'), started DESC, case_id",
+    )  # fmt: skip
+    return Fleet(
+        folders=tuple(map(str, history.folders)),
+        notes=tuple(history.skipped.sentences()),
+        runs=runs,
+        newest=tuple(sorted(newest(runs), key=lambda run: (release_order(run.release), run.profile))),
+        releases=tuple(label(*name) for name in names),
+        moved=moved,
+        claims=claims(history),
+        trends=tuple(sorted(series(history), key=lambda one: not one.starts)),
+        flaky=_rows(history, Flaky, "flaky"),
+        first_failures=_rows(history, FirstFailure, "first_failures", "standing <> 'known'"),
+        slowest=_rows(history, Slow, "slowest", limit=20),
+        hosts=tuple(host for (host,) in history.query("SELECT DISTINCT host FROM cases ORDER BY host")[1]),
+    )
+
+
+def newest(runs: Iterable[RunRow]) -> Iterator[RunRow]:
+    """Of runs that come newest first, that of every release, profile and host.
+
+    A few cases that were run again are no newer run: a tenth of what the largest of them ran is needed.
+    """
+    groups: dict[tuple[str | None, ...], list[RunRow]] = {}
+    for run in runs:
+        groups.setdefault((run.release, run.profile, run.host), []).append(run)
+    for group in groups.values():
+        most = max(run.cases for run in group)
+        yield next(run for run in group if 10 * run.cases >= most)
+
+
+def claims(history: History) -> tuple[ClaimRow, ...]:
+    """Every claim that a case names, in the order of their ids, with the newest sentence for it."""
+    _, told = history.query(
+        "SELECT key, arg_max(value, started) FROM (SELECT started, unnest(map_entries(try_cast(claims AS"
+        " MAP(VARCHAR, VARCHAR))), recursive := true) FROM _runs) GROUP BY key"
+    )
+    sentences = dict(told)
+    cells = history.rows(ClaimCell, "FROM claim_state")
+    targets = history.rows(ClaimCell, "FROM claim_targets")
+    found = []
+    for claim in dict.fromkeys(cell.claim for cell in cells):
+        by_target: dict[str, dict[str, ClaimCell]] = {}
+        for cell in targets:
+            if cell.claim == claim:
+                by_target.setdefault(cell.target, {})[cell.label] = cell
+        own = {cell.label: cell for cell in cells if cell.claim == claim}
+        found.append(ClaimRow(claim, sentences.get(claim, ""), own, by_target))
+    return tuple(found)
+
+
+def page_of(folder: str, page: Path) -> str:
+    """Address of a run's page from the fleet's, or '' where it has none or lies elsewhere."""
+    there = Path(folder, "index.html")
+    below = page.resolve().parent
+    return there.relative_to(below).as_posix() if there.is_relative_to(below) and there.exists() else ""
+
+
+def _rows(
+    history: History, kind: type[Row], view: str, where: str = "", order: str = "", limit: int = 0
+) -> tuple[Row, ...]:
+    fields = ", ".join(kind.__struct_fields__)
+    sql = f"SELECT {fields} FROM {view}"
+    sql += f" WHERE {where}" if where else ""
+    sql += f" ORDER BY {order}" if order else ""
+    sql += f" LIMIT {limit}" if limit else ""
+    return tuple(history.rows(kind, sql))

@@ -1,0 +1,180 @@
+"""Runs of several machines as one: a run's folder that report, compare and query read like any other.
+
+Each record says its place, and the header says what each place is. What several places ran is a case
+of each, so its id gets the place; what one place ran twice is refused, unless a rule is given.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.errors import HarnessError, UsageError
+from harness.files import write_whole
+from harness.records import Line, Run, encode, read_run
+from harness.report.summary import SEVERITY
+from harness.types import Record, RunFooter, RunHeader
+
+RECORDS = "records.jsonl"
+ALIKE = (("paddle", "version"), ("paddle", "commit"), ("profile",))
+"""Facts in which runs that are merged must agree: a run is of one Paddle."""
+
+
+class Duplicates(StrEnum):
+    """What becomes of a case that one place ran more than once."""
+
+    refuse = "refuse"
+    newest = "newest"
+    worst = "worst"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One run, and what its place is called."""
+
+    place: str
+    run: Run
+
+
+def parts(given: Sequence[tuple[str, Run]]) -> tuple[Part, ...]:
+    """Runs with their places: the given name, else the machine's, else the folder's."""
+    found = []
+    for name, run in given:
+        host = run.header.environment.get("host")
+        found.append(Part(name or str(host or run.folder.name), run))
+    return tuple(found)
+
+
+def merge(found: Sequence[Part], folder: Path, rule: Duplicates, command: str) -> Run:
+    """Write the runs as one into ``folder``; the run that it then holds.
+
+    Raises:
+        UsageError: fewer than two runs, of unlike Paddle, or a place ran a case twice and the rule refuses.
+        HarnessError: the folder holds a run, or cannot be written.
+    """
+    if len(found) < 2:
+        raise UsageError("one run is merged already: name two or more")
+    _same_paddle(found)
+    if (folder / RECORDS).exists():
+        raise HarnessError(f"{folder} already holds a run: name another folder with -o")
+    records = list(_records(found, rule))
+    lines: list[Line] = [
+        _header(found, folder.name, len(records), command),
+        *records,
+        *_footer(found, len(records)),
+    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"{folder} cannot be made ({error.strerror}): name another with -o") from error
+    write_whole(folder / RECORDS, b"".join(map(encode, lines)), "the merged run")
+    return read_run(folder)
+
+
+def _same_paddle(found: Sequence[Part]) -> None:
+    for path in ALIKE:
+        told = {part.run.folder.name: _fact(part.run, path) for part in found}
+        if len(set(told.values())) > 1:
+            listed = ", ".join(f"{name} has {value or 'none'}" for name, value in told.items())
+            raise UsageError(
+                f"the runs differ in {' '.join(path)} ({listed}): `harness compare` shows them side by side"
+            )
+
+
+def _fact(run: Run, path: Sequence[str]) -> str:
+    here: Any = run.header.environment
+    for name in path:
+        here = here.get(name) if isinstance(here, dict) else None
+    return str(here or "")
+
+
+def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:
+    """All records with their places, in the order of the runs."""
+    kept: dict[tuple[str, str], Record] = {}
+    twice: Counter[tuple[str, str]] = Counter()
+    for part in found:
+        for record in part.run.records:
+            # A merged run may be merged again.
+            key = (record.place or part.place, record.own_case)
+            new = msgspec.structs.replace(record, place=key[0], case=key[1])
+            if key in kept:
+                twice[key] += 1
+                new = _one_of(kept[key], new, rule)
+            kept[key] = new
+    if twice and rule is Duplicates.refuse:
+        place, case = next(iter(twice))
+        raise UsageError(
+            f"{len(twice)} cases were run more than once on one machine ({case} on {place}, say): give "
+            "--duplicates newest or worst, or other names to the places with NAME=RUN"
+        )
+    places = Counter(case for _, case in kept)
+    for (place, case), record in kept.items():
+        yield msgspec.structs.replace(record, case=f"{case} @ {place}") if places[case] > 1 else record
+
+
+def _one_of(first: Record, second: Record, rule: Duplicates) -> Record:
+    if rule is Duplicates.worst:
+        return min(first, second, key=lambda record: SEVERITY.index(record.outcome))
+    return max(first, second, key=lambda record: record.started)
+
+
+def _header(found: Sequence[Part], name: str, selected: int, command: str) -> RunHeader:
+    places: dict[str, dict[str, Any]] = {}
+    for part in found:
+        told = {key: value for key, value in part.run.header.environment.items() if key != "installed"}
+        for place, facts in (told.pop("places", None) or {part.place: told}).items():
+            runs = [*places.get(place, {}).get("runs", []), part.run.header.run]
+            places[place] = {**facts, "runs": runs}
+    headers = [part.run.header for part in found]
+    first = headers[0]
+    return RunHeader(
+        run=name,
+        started=min(header.started for header in headers),
+        tier=", ".join(dict.fromkeys(header.tier for header in headers)),
+        command=command,
+        selected=selected,
+        options=first.options,
+        environment={
+            **_common([{**header.environment, "places": None} for header in headers]),
+            "places": places,
+        },
+        harness=_common([header.harness for header in headers]),
+        claims={claim: text for header in headers for claim, text in header.claims.items()},
+    )
+
+
+def _common(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all of them agree in; the rest is told place by place."""
+    first, *others = facts
+    found: dict[str, Any] = {}
+    for name, value in first.items():
+        values = [other.get(name) for other in others]
+        if all(other == value for other in values):
+            found[name] = value
+        elif isinstance(value, dict) and all(isinstance(other, dict) for other in values):
+            found[name] = _common([value, *(other for other in values if isinstance(other, dict))])
+    return found
+
+
+def _footer(found: Sequence[Part], collected: int) -> Iterator[RunFooter]:
+    """The end, if every run has one: an interrupted one leaves all of it incomplete."""
+    footers = [(part.place, part.run.footer) for part in found if part.run.footer is not None]
+    if len(footers) < len(found):
+        return
+    problems = [f"{place}: {problem}" for place, footer in footers for problem in footer.problems]
+    problems += [
+        f"{part.place}: {part.run.damaged} lines of {part.run.folder} could not be read"
+        for part in found
+        if part.run.damaged
+    ]
+    yield RunFooter(
+        finished=max(footer.finished for _, footer in footers),
+        duration_s=sum(footer.duration_s for _, footer in footers),
+        exit_status=max(footer.exit_status for _, footer in footers),
+        collected=collected,
+        problems=tuple(problems),
+    )

@@ -1,0 +1,218 @@
+"""The common questions to the runs, as views with names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness.history.schema import TEXT, read
+
+
+class View(msgspec.Struct, frozen=True):
+    """A question with a name; ``sql`` answers it, ``meaning`` says what a row of the answer is."""
+
+    name: str
+    meaning: str
+    sql: str
+
+
+CHANGES = View(
+    "changes",
+    "change points of latency by case, host and profile, in order of time",
+    """
+CREATE TEMP TABLE changes (case_id VARCHAR, model VARCHAR, target VARCHAR, batch BIGINT, profile VARCHAR,
+  host VARCHAR, run VARCHAR, started TIMESTAMP, release VARCHAR, change DOUBLE, before_us DOUBLE,
+  after_us DOUBLE, runs_before BIGINT, runs_after BIGINT, differs VARCHAR)
+""",
+)
+"""A table, filled by :mod:`harness.history.changes` only when a query names it."""
+
+SAME = "case_id, release, profile, host"
+"""What two records must share to be of the same thing at different times."""
+
+
+def _state(more: str) -> str:
+    """Verdicts on claims, as :func:`harness.report.summary.claim_rows` has them for one run."""
+    by = ", ".join(filter(None, ("claim, release, profile", more)))
+    return f"""
+WITH named AS (SELECT *, unnest(claims) AS claim FROM latest),
+judged AS (SELECT *, NOT beyond OR NOT bool_or(NOT beyond) OVER (PARTITION BY {by}) AS deciding FROM named)
+SELECT {by},
+  CASE WHEN bool_or(deciding AND outcome NOT IN ('pass', 'not-run')) THEN 'broken'
+    WHEN bool_or(deciding AND outcome = 'pass' AND comparisons > 0 AND elements > 0) THEN 'holds'
+    ELSE 'not run' END AS verdict,
+  CASE WHEN count(before) = 0 THEN NULL
+    WHEN bool_or(deciding AND coalesce(before, outcome) NOT IN ('pass', 'not-run')) THEN 'broken'
+    WHEN bool_or(deciding AND coalesce(before, outcome) = 'pass') THEN 'holds' ELSE 'not run' END AS before,
+  count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
+  count(*) FILTER (standing IN ('unexpected', 'surprise', 'empty')) AS unexpected,
+  count(*) FILTER (outcome = 'pass' AND before NOT IN ('pass', 'not-run')) AS mended,
+  count(*) FILTER (outcome NOT IN ('pass', 'not-run') AND before = 'pass') AS broke,
+  count(DISTINCT host) AS hosts, max(started) AS started
+FROM judged GROUP BY ALL ORDER BY ALL
+"""
+
+
+_VIEWS = (
+    View(
+        "runs",
+        "one row a run: where, what, when, how it ended",
+        """
+SELECT r.run, r.started, r.release, r.profile,
+  coalesce(any_value(r.host), string_agg(DISTINCT c.host, ', ' ORDER BY c.host)) AS host,
+  r.cpu, r.tier, r.complete, r.exit_status, r.duration_s,
+  count(c.run) AS cases, count(*) FILTER (c.outcome = 'pass') AS passed,
+  count(*) FILTER (c.standing IN ('unexpected', 'surprise', 'empty')) AS unexpected,
+  count(*) FILTER (c.standing = 'known') AS known, count(*) FILTER (c.standing = 'not-run') AS not_run,
+  len(r.problems) AS faults, r.merged, r.commit, r.python, r.harness, r.source, r.setting, r.command, r.folder
+FROM _runs r LEFT JOIN _cases c USING (run) GROUP BY ALL
+""",
+    ),
+    View(
+        "cases",
+        "one row a case of a run; standing: pass, known, unexpected, surprise, empty, not-run",
+        "SELECT * EXCLUDE (latency) FROM _cases",
+    ),
+    View(
+        "latest",
+        "the newest record of every case on every release and host, and its outcome in the run before",
+        f"""
+SELECT * EXCLUDE (latency),
+  lag(outcome) OVER earlier AS before, lag(run) OVER earlier AS run_before
+FROM _cases
+WINDOW earlier AS (PARTITION BY {SAME} ORDER BY started, run)
+QUALIFY row_number() OVER (PARTITION BY {SAME} ORDER BY started DESC, run DESC) = 1
+""",
+    ),
+    View(
+        "first_failures",
+        "first run in which a case failed on a release and host, the run before in which it passed, and now",
+        f"""
+WITH bad AS (
+  SELECT {SAME}, min(started) AS first_started, arg_min(run, started) AS first_run,
+    arg_min(cause, started) AS cause, arg_min(standing, started) AS standing,
+    arg_min(known, started) AS known, count(*) AS failed
+  FROM _cases WHERE outcome NOT IN ('pass', 'not-run') GROUP BY ALL
+)
+SELECT c.case_id, c.model, c.target, b.release, b.profile, b.host, b.first_started, b.first_run,
+  arg_max(c.run, c.started) FILTER (c.outcome = 'pass' AND c.started < b.first_started) AS passed_before,
+  b.failed, count(*) AS runs, arg_max(c.outcome, c.started) AS now, b.standing, b.cause, b.known
+FROM bad b JOIN _cases c USING ({SAME}) GROUP BY ALL ORDER BY first_started DESC, c.case_id
+""",
+    ),
+    View(
+        "flaky",
+        "cases whose outcome changed with nothing else changed: Paddle, harness, packages, machine, options",
+        """
+WITH ran AS (
+  SELECT *, outcome <> lag(outcome) OVER (PARTITION BY case_id, setting, host ORDER BY started, run) AS flip
+  FROM _cases WHERE setting IS NOT NULL AND outcome <> 'not-run'
+)
+SELECT case_id, model, target, any_value(release) AS release, any_value(profile) AS profile, host,
+  count(*) FILTER (flip) AS flips, count(*) FILTER (outcome <> 'pass') AS failed, count(*) AS runs,
+  string_agg(DISTINCT outcome, ', ' ORDER BY outcome) AS outcomes,
+  min(started) AS since, max(started) AS until,
+  arg_max(run, started) FILTER (outcome <> 'pass') AS failed_run,
+  arg_max(cause, started) FILTER (outcome <> 'pass') AS cause
+FROM ran GROUP BY case_id, model, target, setting, host HAVING flips > 0 ORDER BY flips DESC, case_id
+""",
+    ),
+    View(
+        "claims",
+        "one row a claim of a run: holds, broken or not run, as on the run's page",
+        """
+WITH named AS (SELECT *, unnest(claims) AS claim FROM _cases),
+judged AS (
+  SELECT *, NOT beyond OR NOT bool_or(NOT beyond) OVER (PARTITION BY run, claim) AS deciding FROM named
+)
+SELECT claim, run, started, release, profile, host,
+  CASE WHEN bool_or(deciding AND outcome NOT IN ('pass', 'not-run')) THEN 'broken'
+    WHEN bool_or(deciding AND outcome = 'pass' AND comparisons > 0 AND elements > 0) THEN 'holds'
+    ELSE 'not run' END AS verdict,
+  count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
+  count(*) FILTER (standing IN ('unexpected', 'surprise', 'empty')) AS unexpected
+FROM judged GROUP BY ALL ORDER BY claim, started
+""",
+    ),
+    View(
+        "claim_state", "claim x release by the newest record of each case, and by the one before", _state("")
+    ),
+    View("claim_targets", "the same by target: claim x release x target", _state("target")),
+    View(
+        "latencies",
+        "one row a measured latency whose outputs were right: median in microseconds with its 99 % interval",
+        """
+SELECT case_id, model, target, latency.batch AS batch, latency.threads AS threads, release, profile, host,
+  cpu, run, started, latency.median_us AS median_us, latency.median_low_us AS low_us,
+  latency.median_high_us AS high_us, latency.load_ms AS load_ms,
+  latency.session_memory_mib AS memory_mib, commit, python, source, packages, number
+FROM _cases WHERE outcome = 'pass' AND latency.median_us > 0
+ORDER BY case_id, host, profile, started, run
+""",
+    ),
+    View(
+        "slowest",
+        "how long the check of a case takes on a release and host, in seconds",
+        """
+SELECT case_id, model, target, release, profile, host, count(*) AS runs, median(duration_s) AS median_s,
+  max(duration_s) AS longest_s, arg_max(run, duration_s) AS longest_run
+FROM _cases WHERE outcome <> 'not-run' GROUP BY ALL ORDER BY median_s DESC, case_id
+""",
+    ),
+)
+
+_DETAIL = {
+    "kind": TEXT,
+    "case": TEXT,
+    "details": (
+        "STRUCT(what VARCHAR, rule VARCHAR, ok BOOLEAN, elements BIGINT, got VARCHAR, expected VARCHAR,"
+        " headroom DOUBLE, needed DOUBLE, allowed DOUBLE, worst VARCHAR, message VARCHAR)[]"
+    ),
+}
+_GATE = {
+    **dict.fromkeys(("kind", "status", "sentence", "started", "command"), TEXT),
+    "exit_status": "INTEGER",
+    "baseline": "STRUCT(name VARCHAR, paddle VARCHAR)",
+    "candidate": "STRUCT(name VARCHAR, paddle VARCHAR)",
+    "counts": "MAP(VARCHAR, BIGINT)",
+    "comparable": "BIGINT",
+    "duration_s": "DOUBLE",
+    "paired": "JSON",
+}
+
+
+def views(files: Sequence[Path]) -> Iterator[View]:
+    """Every view; the last ones read the files again, and only when they are asked."""
+    yield from _VIEWS
+    yield View(
+        "details",
+        "one row a comparison that a record keeps: the failed ones and those nearest their allowance",
+        f"""
+SELECT run, "case" AS case_id, unnest(details, recursive := true)
+FROM {read(files, _DETAIL)} l JOIN _runs r ON r.file = l.filename WHERE kind = 'case'
+""",
+    )
+    yield View(
+        "measures",
+        "everything that a case measured, as JSON",
+        f"""
+SELECT run, "case" AS case_id, measures
+FROM {read(files, {"kind": TEXT, "case": TEXT, "measures": "JSON"})} l
+  JOIN _runs r ON r.file = l.filename WHERE kind = 'case' AND measures IS NOT NULL
+""",
+    )
+    gates = sorted({path for file in files if (path := file.parent.parent / "gate.json").is_file()})
+    typed = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in _GATE.items())
+    none = f"(SELECT '' AS filename, {typed} WHERE false)"
+    yield View(
+        "gates",
+        "one row a gate: both releases, its verdict, and what it timed in pairs",
+        f"""
+SELECT parse_dirpath(filename) AS folder, try_cast(started AS TIMESTAMP) AS started,
+  baseline.name AS baseline, candidate.name AS candidate, status, exit_status, sentence,
+  comparable, counts, paired, duration_s, command
+FROM {read(gates, _GATE, "format = 'unstructured'") if gates else none} WHERE kind = 'gate'
+""",
+    )

@@ -1,0 +1,81 @@
+"""The drawings of the fleet's page: latency over runs, with its change points."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from harness.history.changes import Series
+from harness.report import svg
+
+
+def trend(series: Series, name: str) -> Markup:
+    """A point a run and a line a segment, in order of time; log scale.
+
+    Where a new segment starts a line says whether it is slower or faster; dotted lines part releases.
+    """
+    points = series.points
+    values = [point.median_us for point in points]
+    with svg.style(name):
+        figure = Figure(figsize=(4.2, 2.1))
+        axes = svg.axes(figure, left=0.62, bottom=0.45)
+        axes.plot(range(len(values)), values, "o", color=svg.FIRST, ms=2.6, alpha=0.55, mew=0)
+        segments = series.segments
+        for first, end, median in segments:
+            axes.plot([first - 0.5, end - 0.5], [median, median], color=svg.INK, lw=1.4)
+        for (_, start, before), (_, _, after) in pairwise(segments):
+            axes.axvline(start - 0.5, color=svg.BAD if after > before else svg.THIRD, lw=1.2)
+        for place, release in _releases(series):
+            if place:
+                axes.axvline(place - 0.5, color=svg.SOFT, lw=0.7, ls=":")
+            axes.annotate(
+                release, (place - 0.5, 1.0), (2, -7), xycoords=("data", "axes fraction"),
+                textcoords="offset points", color=svg.SOFT, size=7, annotation_clip=False,
+            )  # fmt: skip
+        _scale(axes, values)
+        axes.set_xlabel("run, in order of time")
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 1:.0f}"))
+        axes.grid(axis="y")
+        axes.tick_params(length=2.5)
+        told = "; ".join(
+            f"from run {start + 1} {100 * (after / before - 1):+.1f} per cent"
+            for (_, start, before), (_, _, after) in pairwise(segments)
+        )
+        return svg.markup(
+            figure,
+            name,
+            f"Median latency of {series.title}, on {points[0].host} over {len(points)} runs: "
+            f"{told or 'no change point'}.",
+        )
+
+
+def _releases(series: Series) -> list[tuple[int, str]]:
+    """Where each release begins; labels that would touch are left out."""
+    found: list[tuple[int, str]] = []
+    apart = len(series.points) / 9
+    shown = -apart
+    last = None
+    for place, point in enumerate(series.points):
+        if point.release != last:
+            last = point.release
+            roomy = place - shown >= apart
+            found.append((place, point.release or "?" if roomy and len(series.releases) > 1 else ""))
+            shown = place if roomy else shown
+    return found
+
+
+def _scale(axes: Axes, values: list[float]) -> None:
+    """A logarithmic axis of microseconds, a tenth wider than the values and 20 % wide at least."""
+    low, high = min(values), max(values)
+    middle, half = (low * high) ** 0.5, max((high / low) ** 0.55, 1.1)
+    axes.set_yscale("log")
+    axes.set_ylim(middle / half, middle * half)
+    steps = MaxNLocator(4).tick_values(middle / half, middle * half)
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in steps if tick > 0]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: svg.time(value)))
+    axes.yaxis.set_minor_locator(NullLocator())
