@@ -82,7 +82,14 @@ Pool = dict[str, list[Measured]]
 """By the id of the work."""
 
 
-def collect(sides: Sequence[Side], works: Sequence[Work], seconds: float, tell: Tell, seed: int = 0) -> Pool:
+def collect(
+    sides: Sequence[Side],
+    works: Sequence[Work],
+    seconds: float,
+    tell: Tell,
+    extras: Sequence[float] = EXTRAS,
+    seed: int = 0,
+) -> Pool:
     """Pairs of every work with every slowdown until the seconds are spent; both orders equally often.
 
     Raises:
@@ -100,7 +107,7 @@ def collect(sides: Sequence[Side], works: Sequence[Work], seconds: float, tell: 
         while number % 2 or time.monotonic() < until:
             with pair(sides, works[0].targets, bool(number % 2), place) as processes:
                 for index in rng.permutation(len(works)):
-                    found[works[index].id].append(processes.measure(works[index], PAIR_S, rng, EXTRAS))
+                    found[works[index].id].append(processes.measure(works[index], PAIR_S, rng, extras))
             number += 1
             tell(f"{number} pairs, {max(0, until - time.monotonic()):.0f} s left")
     return found

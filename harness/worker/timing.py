@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from harness.worker import devices, runtimes
+from harness.worker import children, devices, runtimes
 
 
 def block(session: int, feed: List[np.ndarray], runs: int) -> Dict[str, Any]:
@@ -55,21 +55,21 @@ def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) 
 
 def reset_peak(device: str = "cpu") -> Dict[str, float]:
     """Forget the process's peak memory so far (Linux), so that the next one is of what follows."""
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    children.forget_peak()
     devices.reset_peak(device)
     return memory(device)
 
 
-def memory(device: str = "cpu") -> Dict[str, float]:
-    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB; the device's beside."""
-    with open("/proc/self/status") as file:
-        lines = dict(line.split(":", 1) for line in file if line.startswith(("VmHWM", "VmRSS")))
-    return {
-        "peak_mib": int(lines["VmHWM"].split()[0]) / 1024,
-        "now_mib": int(lines["VmRSS"].split()[0]) / 1024,
-        **devices.memory(device),
-    }
+def memory(device: str = "cpu", session: int = 0) -> Dict[str, float]:
+    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB; the device's beside.
+
+    Of a ``session`` that runs in another process: of that process since it was given the model, with
+    ``before_mib``, what it had before.
+    """
+    opened = runtimes._sessions.get(session)
+    if hasattr(opened, "memory"):
+        return dict(opened.memory())
+    return {**children.memory(), **devices.memory(device)}
 
 
 def clock_cost(rounds: int = 1000) -> float:

@@ -13,7 +13,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.options import Options
 from harness.session import RunSession
-from harness.speed import calibrate, machine
+from harness.speed import added, calibrate, machine
 from harness.speed.calibrate import EXTRAS, Share
 from harness.speed.commands import works_of
 from harness.speed.decide import Rule
@@ -65,6 +65,17 @@ def test_too_few_pairs_are_a_sentence() -> None:
 )
 def test_intervals_of_shares(hits: int, of: int, low: float, high: float) -> None:
     assert Share(hits, of).interval == pytest.approx((low, high), abs=5e-4)
+
+
+def test_what_a_target_adds() -> None:
+    rng = np.random.default_rng(0)
+    pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(40)]}
+    (row,) = added.rows(pool)
+    assert (row.work, row.pairs) == ("lenet", 40)
+    assert row.low < 0 < row.high
+    assert row.high - row.low < 0.02
+    with pytest.raises(HarnessError, match="3 pairs of lenet were measured, and 4 are needed"):
+        added.rows({"lenet": pool["lenet"][:3]})
 
 
 @pytest.mark.parametrize(
