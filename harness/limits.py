@@ -66,11 +66,13 @@ class Least(msgspec.Struct, frozen=True):
     by: Literal["operations", "bytes"]
 
 
-def least(cost: Cost, peak: Peak, storage: str) -> Least:
-    """The least time of a run of that cost on values of that type."""
+def least(cost: Cost, peak: Peak, storage: str) -> Least | None:
+    """The least time of a run of that cost on values of that type; None where nothing bounds it."""
     size = cost.bytes(storage)
     operations = cost.flops / peak.operations(storage)
     moving = size / peak.bandwidth(size)
+    if not operations and not moving:
+        return None
     return Least(1e6 * max(operations, moving), "operations" if operations >= moving else "bytes")
 
 

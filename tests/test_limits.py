@@ -24,13 +24,17 @@ PEAK = Peak(
         (Cost(1_000, 1 << 28, 0), "float32", 1e6 * 2**28 / 10e9, "bytes"),
         (Cost(1_000, 1 << 29, 0), "bfloat16", 1e6 * 2**28 / 10e9, "bytes"),  # half of the parameters' bytes
         (Cost(0, 1 << 20, 1 << 20), "float32", 1e6 * 2**21 / 80e9, "bytes"),
-        (Cost(0, 100, 100), "float32", 0.0, "operations"),  # below what was measured
     ],
 )
 def test_least_time(cost: Cost, storage: str, us: float, by: str) -> None:
     found = limits.least(cost, PEAK, storage)
+    assert found is not None
     assert found.us == pytest.approx(us)
     assert found.by == by
+
+
+def test_what_nothing_bounds_has_no_least_time() -> None:
+    assert limits.least(Cost(0, 100, 100), PEAK, "float32") is None  # fewer bytes than were measured
 
 
 def test_a_disturbed_level_is_no_limit() -> None:

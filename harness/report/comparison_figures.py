@@ -57,6 +57,12 @@ def swept(rows: Sequence[Row]) -> bool:
     return any(sum(row.cells[place] is not None for row in rows) > 1 for place in range(len(rows[0].cells)))
 
 
+def _edge(points: Sequence[tuple[int, Timing]]) -> frozenset[tuple[float, float]]:
+    """Where the limit lies at each batch size: the least time, and the throughput that it would be."""
+    least = ((batch, cell.least.us) for batch, cell in points if cell.least is not None)
+    return frozenset((us, 1e6 * batch / us) for batch, us in least)
+
+
 def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
     """Throughput against latency of one model, a line for each target, a point for each batch size.
 
@@ -67,18 +73,16 @@ def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
         for label, cells in zip(labels, zip(*(row.cells for row in rows), strict=True), strict=True)
     ]
     with svg.style(name):
-        figure = Figure(figsize=(7.0, 3.3))
+        figure = Figure(figsize=(8.6, 3.7))
         axes = svg.axes(figure, left=0.75, bottom=0.45)
         box = axes.get_position()
-        axes.set_position((box.x0, box.y0, 0.56, box.height))
-        known: set[tuple[tuple[float, float], ...]] = set()
-        for _, points in lines:
-            edge = tuple((cell.least.us, batch / cell.least.us * 1e6) for batch, cell in points if cell.least)
-            if len(edge) > 1 and edge not in known:
-                axes.plot(*zip(*edge, strict=True), color=svg.BAD, lw=1.0, alpha=0.75, ls=(0, (2, 2)))
-                known.add(edge)
-        if known:
-            axes.plot([], [], color=svg.BAD, lw=1.0, alpha=0.75, ls=(0, (2, 2)), label="machine's limit")
+        axes.set_position((box.x0, box.y0, 0.6, box.height))
+        edges = sorted(map(_edge, (points for _, points in lines)), key=len, reverse=True)
+        limits = [edge for i, edge in enumerate(edges) if not any(edge <= other for other in edges[:i])]
+        for edge in limits:
+            axes.plot(*zip(*sorted(edge), strict=True), color=svg.BAD, lw=1.3, ls=(0, (2, 1)))
+        if limits:
+            axes.plot([], [], color=svg.BAD, lw=1.3, ls=(0, (2, 1)), label="machine's limit")
         drawn = [(label, points) for label, points in lines if points]
         for (label, points), (colour, dash), mark in zip(
             drawn, itertools.cycle(LINES), itertools.cycle(MARKS), strict=False
@@ -87,10 +91,9 @@ def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
             axes.plot(
                 times, rates, mark, ls=dash, color=colour, lw=1.2, ms=3.2, mew=0, label=svg.short(label)
             )
-            for (batch, _), x, y in ((points[0], times[0], rates[0]), (points[-1], times[-1], rates[-1])):
-                axes.annotate(
-                    str(batch), (x, y), xytext=(0, 3.5), textcoords="offset points", fontsize=6.5, ha="center"
-                )
+            if label == drawn[0][0]:
+                for (batch, _), x, y in zip(points, times, rates, strict=True):
+                    axes.annotate(str(batch), (x, y), xytext=(-3, 3), textcoords="offset points", ha="right")
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("one run, log scale")
@@ -101,7 +104,7 @@ def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid()
         axes.tick_params(length=2.5, which="both")
-        figure.legend(loc="upper left", bbox_to_anchor=(box.x0 + 0.57, 0.99), frameon=False, handlelength=2.6)
+        figure.legend(loc="upper left", bbox_to_anchor=(box.x0 + 0.61, 0.99), frameon=False, handlelength=2.6)
         best = max(((c.throughput, b, label) for label, points in drawn for b, c in points), default=None)
         spoken = f" The most is {best[0]:,.0f} a second, {best[2]} at batch {best[1]}." if best else ""
         return svg.markup(figure, name, f"{rows[0].model}: throughput against latency.{spoken}")

@@ -62,10 +62,10 @@ def ratio(value: float | None) -> str:
 
 
 def size(value: int) -> str:
-    """Bytes in binary units, three digits."""
+    """Bytes in binary units, three digits, in one word."""
     for unit, step in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if value >= step:
-            return f"{value / step:.3g} {unit}"
+            return f"{value / step:.3g}\N{NO-BREAK SPACE}{unit}"
     return f"{value} B"
 
 
