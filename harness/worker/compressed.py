@@ -121,7 +121,7 @@ class Program:
             kind = op.name().split(".", 1)[-1]
             if kind == "parameter":
                 names[op.results()[0].id] = op.attrs()["parameter_name"]
-            slots = op.get_input_names() if op.name().startswith("pd_op.") else []
+            slots = [] if list(op.blocks()) or not op.name().startswith("pd_op.") else op.get_input_names()
             operands = [named(value) for value in op.operands_source()]
             inputs = {_SLOTS.get(slot, slot): [name] for slot, name in zip(slots, operands)}
             if kind == "combine":
