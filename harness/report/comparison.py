@@ -49,7 +49,7 @@ def _figures(
     found: Comparison, labels: list[str]
 ) -> list[tuple[str, list[tuple[str, Markup]], Markup | None]]:
     """For each model its latencies at the smallest and the largest batch, and its curves."""
-    drawn = []
+    drawn: list[tuple[str, list[tuple[str, Markup]], Markup | None]] = []
     for model, group in groupby(found.rows, key=lambda row: row.model):
         rows: list[Row] = [row for row in group if any(row.cells)]
         if not rows:

@@ -66,7 +66,7 @@ def memory(device: str = "cpu", session: int = 0) -> Dict[str, float]:
     Of a ``session`` that runs in another process: of that process since it was given the model, with
     ``before_mib``, what it had before.
     """
-    opened = runtimes._sessions.get(session)
+    opened: Any = runtimes._sessions.get(session)
     if hasattr(opened, "memory"):
         return dict(opened.memory())
     return {**children.memory(), **devices.memory(device)}
