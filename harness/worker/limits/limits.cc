@@ -39,7 +39,8 @@ constexpr long LANES = WIDTH / sizeof(float);
 
 // Independent sums: more than two units times the four or five cycles that one multiply-add takes.
 constexpr int CHAINS = 12;
-constexpr int GOES = 9;
+// Short ones: on a machine that others use too, some of them are not interrupted.
+constexpr int GOES = 96;
 
 volatile float opaque_factor = 0.999f, opaque_term = 0.001f;
 volatile float sink;
@@ -67,7 +68,7 @@ class Barrier {
 };
 
 // Seconds of the fastest go, from the first thread's start to the last one's end. Each thread makes its own
-// work, so that its memory is near it.
+// work, so that its memory is near it; it is told the go's number.
 template <typename Make>
 double fastest(int threads, Make make) {
   Barrier barrier(threads);
@@ -76,11 +77,11 @@ double fastest(int threads, Make make) {
   for (int number = 0; number < threads; ++number) {
     running.emplace_back([&, number] {
       auto work = make();
-      work();
+      work(0);
       for (int go = 0; go < GOES; ++go) {
         barrier.wait();
         starts[number][go] = now();
-        work();
+        work(go);
         ends[number][go] = now();
       }
     });
@@ -101,9 +102,9 @@ double fastest(int threads, Make make) {
 // Arithmetic, in operations: a multiply-add is two.
 
 double float32_rate(int threads) {
-  constexpr long ROUNDS = 2'000'000;
+  constexpr long ROUNDS = 200'000;
   const double seconds = fastest(threads, [] {
-    return [] {
+    return [](int) {
       const Vector factor = opaque_factor - Vector{}, term = opaque_term - Vector{};
       Vector sums[CHAINS];
       // Each its own reading: the compiler would make one chain of chains that begin alike.
@@ -124,9 +125,9 @@ double bfloat16_rate([[maybe_unused]] int threads) {
   double rate = 0;
 #ifdef __AVX512BF16__
   {
-    constexpr long ROUNDS = 1'000'000;
+    constexpr long ROUNDS = 200'000;
     const double seconds = fastest(threads, [] {
-      return [] {
+      return [](int) {
         const __m512bh one = _mm512_cvtne2ps_pbh(_mm512_set1_ps(opaque_factor), _mm512_set1_ps(opaque_term));
         __m512 sums[CHAINS];
         for (__m512& sum : sums) sum = _mm512_set1_ps(opaque_term);
@@ -145,9 +146,9 @@ double bfloat16_rate([[maybe_unused]] int threads) {
 #ifdef __AMX_BF16__
   constexpr int ASK_FOR_STATE = 0x1023, TILE_DATA = 18;  // of arch_prctl
   if (syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0) {
-    constexpr long ROUNDS = 200'000;
+    constexpr long ROUNDS = 20'000;
     const double seconds = fastest(threads, [] {
-      return [] {
+      return [](int) {
         struct alignas(64) {
           uint8_t palette = 1, start_row = 0, reserved[14] = {};
           uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
@@ -173,31 +174,34 @@ double bfloat16_rate([[maybe_unused]] int threads) {
 
 // Memory
 
-struct Free {
-  void operator()(Vector* memory) const { std::free(memory); }
-};
-using Memory = std::unique_ptr<Vector, Free>;
-
-Memory filled(long vectors) {
-  Memory memory(static_cast<Vector*>(std::aligned_alloc(4096, (vectors * WIDTH + 4095) / 4096 * 4096)));
-  if (!memory) std::exit(1);
-  std::fill_n(memory.get(), vectors, opaque_factor - Vector{});
-  return memory;
+std::shared_ptr<Vector> filled(long vectors) {
+  void* memory = std::aligned_alloc(4096, (vectors * WIDTH + 4095) / 4096 * 4096);
+  if (!memory) throw std::bad_alloc();
+  std::fill_n(static_cast<Vector*>(memory), vectors, opaque_factor - Vector{});
+  return {static_cast<Vector*>(memory), std::free};
 }
 
-// Repeated so often that a go takes long beside the clock.
-long passes(long bytes) { return std::max(1L, (48L << 20) / bytes); }
-
-constexpr long STEP = 8;  // vectors, each with a sum of its own
+// What one thread does in a go: all of its memory so many times, or, of much, one of so many slices after the
+// other. A slice's turn comes again when all the others have been through the cache.
+struct Plan {
+  long vectors, passes, slices;
+  Plan(long bytes, long step) {
+    constexpr long GO = 2L << 20;
+    slices = std::max(1L, bytes / GO);
+    passes = std::max(1L, GO / bytes);
+    vectors = bytes / slices / (WIDTH * step) * step;
+  }
+};
 
 double read_rate(int threads, long bytes) {
-  const long vectors = bytes / threads / (WIDTH * STEP) * STEP;
+  constexpr long STEP = 8;  // vectors, each with a sum of its own
+  const Plan plan(bytes / threads, STEP);
   const double seconds = fastest(threads, [=] {
-    return [=, memory = std::shared_ptr<Vector>(filled(vectors))] {
+    return [=, memory = filled(plan.vectors * plan.slices)](int go) {
       Vector sums[STEP] = {};
-      for (long pass = passes(bytes); pass > 0; --pass) {
-        const Vector* from = memory.get();
-        for (long at = 0; at < vectors; at += STEP) {
+      const Vector* from = memory.get() + go % plan.slices * plan.vectors;
+      for (long pass = 0; pass < plan.passes; ++pass) {
+        for (long at = 0; at < plan.vectors; at += STEP) {
 #pragma GCC unroll 8
           for (long lane = 0; lane < STEP; ++lane) sums[lane] += from[at + lane];
         }
@@ -208,23 +212,25 @@ double read_rate(int threads, long bytes) {
       sink = total;
     };
   });
-  return static_cast<double>(vectors) * WIDTH * threads * passes(bytes) / seconds;
+  return static_cast<double>(plan.vectors) * WIDTH * plan.passes * threads / seconds;
 }
 
 // McCalpin's triad, counted as he does: two reads and a write.
 double triad_rate(int threads, long bytes) {
-  const long vectors = bytes / threads / 3 / WIDTH;
+  const Plan plan(bytes / threads / 3, 1);
+  const long all = plan.vectors * plan.slices;
   const double seconds = fastest(threads, [=] {
-    return [=, a = std::shared_ptr<Vector>(filled(vectors)), b = std::shared_ptr<Vector>(filled(vectors)),
-            c = std::shared_ptr<Vector>(filled(vectors))] {
+    return [=, a = filled(all), b = filled(all),
+            c = filled(all)](int go) {
       const Vector factor = opaque_factor - Vector{};
-      Vector* to = a.get();
-      const Vector *first = b.get(), *second = c.get();
-      for (long at = 0; at < vectors; ++at) to[at] = first[at] + factor * second[at];
+      const long start = go % plan.slices * plan.vectors;
+      Vector* to = a.get() + start;
+      const Vector *first = b.get() + start, *second = c.get() + start;
+      for (long at = 0; at < plan.vectors; ++at) to[at] = first[at] + factor * second[at];
       asm volatile("" ::: "memory");
     };
   });
-  return 3.0 * vectors * WIDTH * threads / seconds;
+  return 3.0 * plan.vectors * WIDTH * threads / seconds;
 }
 
 // Far larger than the last cache, and a small part of the machine's memory.
