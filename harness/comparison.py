@@ -36,6 +36,8 @@ class Column(msgspec.Struct, frozen=True):
     threads: int
     price: float
     """Per hour, in whatever currency the targets file has; 0: not given."""
+    busy: float = 0.0
+    """Load of its run's machine for each processor, at the start or the end, whichever was more."""
     peak: Peak | None = None
     """What its machine can do at most with its threads, if the run measured that."""
 
@@ -150,6 +152,7 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
                     precision=target.storage if target else "",
                     threads=int(target.options.get("threads", 1)) if target else 1,
                     price=target.price_per_hour if target else 0.0,
+                    busy=_busy(run) if there is environment else 0.0,
                     peak=_peak(run, target),
                 )
             )
@@ -159,6 +162,13 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
     if not found:
         raise UsageError("no run has a case that names a target: there is nothing to compare")
     return tuple(found)
+
+
+def _busy(run: Run) -> float:
+    told = run.header.environment.get("cpu", {})
+    loads = (told.get("load1"), run.footer.load.get("load1") if run.footer is not None else None)
+    most = max((float(load) for load in loads if isinstance(load, int | float)), default=0.0)
+    return most / (told.get("cores") or 1)
 
 
 def _peak(run: Run, target: Target | None) -> Peak | None:

@@ -150,6 +150,13 @@ def test_page_of_two_machines(tmp_path: Path) -> None:
     assert "lenet: throughput against latency" in text
 
 
+def test_a_busy_machine_is_told(tmp_path: Path) -> None:
+    for load, told in ((1.1, False), (7.0, True)):
+        cpu = {"model": "Xeon", "cores": 2, "load1": load}
+        found = comparison.compare([run(tmp_path / f"load-{load}", cpu=cpu)], TARGETS)
+        assert ("Other programs were at work" in render(found, "harness compare")) is told
+
+
 def test_page_without_a_probe_says_so(tmp_path: Path) -> None:
     records = [record for record in RECORDS if record is not LIMITS]
     text = render(comparison.compare([run(tmp_path / "one", records)], TARGETS), "harness compare one")

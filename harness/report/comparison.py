@@ -17,6 +17,10 @@ FACTS = ("paddle", "cpu", "host", "device", "precision", "threads")
 """What is said of a column where columns differ in it."""
 
 
+BUSY = 1.5
+"""Programs that want each processor: this harness is one, and the others took time from it."""
+
+
 def render(found: Comparison, command: str) -> str:
     """The whole page as text: one HTML document that needs no other file, and no script."""
     differing = [name for name in FACTS if len({getattr(column, name) for column in found.columns}) > 1]
@@ -38,6 +42,7 @@ def render(found: Comparison, command: str) -> str:
             timed=[
                 place for place in range(len(found.columns)) if any(row.cells[place] for row in found.rows)
             ],
+            busy={c.run: c.busy for c in found.columns if c.busy > BUSY},
             priced=any(column.price for column in found.columns),
             figures=_figures(found, [label(column) for column in found.columns]),
             peaks=_peaks(found, label),
