@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from harness.worker import devices, runtimes
+from harness.worker import devices, runtimes, timing
 
 _held: Dict[int, Tuple[int, List[np.ndarray]]] = {}
 _numbers = itertools.count(1)
@@ -91,14 +91,14 @@ def block(number: int, runs: int, extra: float = 0.0) -> Dict[str, Any]:
     opened = runtimes._sessions[session]
     if hasattr(opened, "timed"):
         return _block_elsewhere(opened, feed, runs, extra)
-    infer, device = opened.infer, getattr(opened, "device", "cpu")
+    run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
     clock = time.perf_counter
     seconds: List[float] = []
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
     for _ in range(runs):
         devices.synchronize(device)
         start = clock()
-        infer(feed)
+        run()
         devices.synchronize(device)
         if extra:
             end = clock()
