@@ -164,7 +164,8 @@ def show_added(found: Added, console: Console) -> None:
         table.add_row(
             row.work, str(row.pairs), f"{row.plain_us:.1f}", f"{row.measured_us:.1f}", added_us, shares
         )
-    console.print(table)
+    # A table needs a width, and a file has none to keep to.
+    (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
 
 
 def _share(share: Share) -> str:
