@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
+from harness import limits
 from harness.errors import UsageError
+from harness.limits import Cost, Least, Peak
 from harness.records import Run
 from harness.report.summary import SEVERITY, cause
 from harness.targets import Target
@@ -34,6 +36,10 @@ class Column(msgspec.Struct, frozen=True):
     threads: int
     price: float
     """Per hour, in whatever currency the targets file has; 0: not given."""
+    busy: float = 0.0
+    """Load of its run's machine for each processor, at the start or the end, whichever was more."""
+    peak: Peak | None = None
+    """What its machine can do at most with its threads, if the run measured that."""
     place: str = ""
     """Which machine of a merged run; empty: the run is of one."""
 
@@ -72,6 +78,13 @@ class Timing(msgspec.Struct, frozen=True):
     """Over the reference column: estimate, and what the two intervals allow."""
     million: float | None = None
     """What a million examples cost at the target's price per hour."""
+    least: Least | None = None
+    """The least time that the target's machine can take for it."""
+
+    @property
+    def reached(self) -> float | None:
+        """Share of the limit; above 1 the engine does with fewer operations than the program has."""
+        return self.least.us / self.median_us if self.least is not None else None
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -80,6 +93,7 @@ class Row(msgspec.Struct, frozen=True):
     model: str
     batch: int
     cells: tuple[Timing | None, ...]
+    cost: Cost | None = None
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -143,6 +157,8 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
                     precision=target.storage if target else "",
                     threads=int(target.options.get("threads", 1)) if target else 1,
                     price=target.price_per_hour if target else 0.0,
+                    busy=_busy(run) if there is environment else 0.0,
+                    peak=_peak(run, target),
                     place=place,
                 )
             )
@@ -152,6 +168,21 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
     if not found:
         raise UsageError("no run has a case that names a target: there is nothing to compare")
     return tuple(found)
+
+
+def _busy(run: Run) -> float:
+    told = run.header.environment.get("cpu", {})
+    loads = (told.get("load1"), run.footer.load.get("load1") if run.footer is not None else None)
+    most = max((float(load) for load in loads if isinstance(load, int | float)), default=0.0)
+    return most / (told.get("cores") or 1)
+
+
+def _peak(run: Run, target: Target | None) -> Peak | None:
+    """The limit of the target's place and threads; none of another device than a CPU is measured."""
+    if target is None or target.device != "cpu":
+        return None
+    measured = [peak for record in run.records for peak in record.measures.get("limits", ())]
+    return limits.peaks(measured).get((target.interpreter, int(target.options.get("threads", 1))))
 
 
 def _in(values: Mapping[str, Any], *path: str) -> Any:
@@ -214,18 +245,23 @@ def _rows(
                 timed.setdefault(key, {})[column.id] = figures
     for (model, batch), cells in sorted(timed.items()):
         reference = cells.get(base.id) if base is not None else None
+        cost = next(filter(None, map(limits.cost_of, cells.values())), None)
         found: list[Timing | None] = []
         for place, column in enumerate(columns):
             judged = conformance.get(model, [None] * len(columns))[place]
             figures = cells.get(column.id)
             # The time of a wrong answer is no time.
             good = figures is not None and (judged is None or judged.conforms)
-            found.append(_timing(column, figures, reference, batch) if good and figures else None)
-        yield Row(model, batch, tuple(found))
+            found.append(_timing(column, figures, reference, batch, cost) if good and figures else None)
+        yield Row(model, batch, tuple(found), cost)
 
 
 def _timing(
-    column: Column, figures: Mapping[str, Any], reference: Mapping[str, Any] | None, batch: int
+    column: Column,
+    figures: Mapping[str, Any],
+    reference: Mapping[str, Any] | None,
+    batch: int,
+    cost: Cost | None,
 ) -> Timing:
     median, low, high = (float(figures[f"median_{name}us"]) for name in ("", "low_", "high_"))
     ratio = None
@@ -241,6 +277,7 @@ def _timing(
         memory_mib=figures.get("session_memory_mib"),
         ratio=ratio,
         million=column.price * median / 3600 / batch if column.price else None,
+        least=limits.least(cost, column.peak, column.precision) if cost and column.peak else None,
     )
 
 

@@ -39,7 +39,8 @@ MARKERS = (
     "claims(id, ...): the claims a check decides",
     "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
     "runs on, and which forms of the user's own",
-    "targets(runtime='', names=(), models='any', device='', absent=False): which targets a check runs on",
+    "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
+    "runs on",
     "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
     "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
     "full: runs in the full tier only",

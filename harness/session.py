@@ -235,13 +235,17 @@ class RunSession:
         models: str = "any",
         device: Literal["", "cpu", "other"] = "",
         absent: bool = False,
+        more: tuple[str, ...] = (),
     ) -> list[Target]:
         """The chosen targets, of some runtimes, on a CPU or not, or by name where a check asks for that.
 
         ``names`` narrows those of the harness: a target of the user's own is among them whatever its name.
         ``models="quantized"``: those that are for quantized models only, which no other check gets.
+        ``more``: beside ``names`` in the full tier, or where targets are named.
         ``absent``: also those for custom devices where Paddle reports none.
         """
+        if names and (self.options.tier == "full" or self.options.targets):
+            names = (*names, *more)
         return [
             target
             for target in self._chosen()

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from harness.case import Case, close_all
+from harness.errors import NotApplicable
 from harness.lab import Lab
 from harness.latency import TimedSession, rounds_for, summarize, worker_clock
 from harness.session import RunSession
 from harness.statistics import median_interval
 from harness.targets import Target
-from harness.workers import RemoteError
+from harness.workers import RemoteError, WorkerFailure
 from suites.test_agreement import require
 
 TARGETS = (
@@ -24,6 +25,13 @@ TARGETS = (
     "predictor-no-onednn",
     "predictor-threads2",
 )
+MORE = ("predictor-bf16", "predictor-cpp", "predictor-legacy-ir", "onnxruntime", "openvino")
+"""Timed in the full tier, or where they are named."""
+
+SWEPT = tuple(name for name in (*TARGETS, *MORE) if name not in ("dygraph", "jit", "static"))
+SWEEP = (2, 4, 16, 32, 64)
+"""Batches beside 1 and 8."""
+
 BUDGET_S = {"quick": 0.25, "full": 2.0}
 """Seconds of timed runs a case."""
 
@@ -36,18 +44,29 @@ SECOND = "openvino"
 BLOCKS, RUNS = 12, 5
 """Blocks that the targets take turns in, and runs of each in a block."""
 
+NEAR, BEYOND = 0.1, 1.5
+"""Shares of the machine's limit that NumPy's library may reach while other programs take of it."""
+
 brief = pytest.mark.brief(target=("predictor",), batch=(1,))
 
 
 def measure(
-    case: Case, lab: Lab, run: RunSession, benchmark: Any, model: str, target: Target, batch: int
+    case: Case,
+    lab: Lab,
+    run: RunSession,
+    benchmark: Any,
+    model: str,
+    target: Target,
+    batch: int,
+    tier: str = "",
 ) -> None:
     """Time one session, check its outputs, and put the figures into record and benchmark JSON."""
     require(lab, target)
     feed = lab.sample(model, batch)
     (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed], target.storage)
     files = lab.files(target, model)
-    budget = run.options.latency_budget or BUDGET_S[run.options.tier]
+    budget = run.options.latency_budget or BUDGET_S[tier or run.options.tier]
+    cost = cost_of(case, lab, run, model, batch)
     worker = lab.pool.warm(lab.spec(target))
     with lab.pool.quiet():
         base = worker.call("timing.reset_peak", lab.pool.deadline, device=target.device)
@@ -57,14 +76,16 @@ def measure(
             runtime=target.runtime,
             files=files,
             model=model,
-            options=target.options,
+            options=lab.options(target),
         )
         try:
             session = TimedSession(worker, opened["session"], feed, lab.pool.deadline)
             rounds = rounds_for(session.warm_up(budget), budget)
             benchmark.group = f"{model} batch {batch}"
             benchmark.pedantic(session.run, rounds=rounds, iterations=1)
-            peak = worker.call("timing.memory", lab.pool.deadline, device=target.device)
+            peak = worker.call(
+                "timing.memory", lab.pool.deadline, device=target.device, session=opened["session"]
+            )
         finally:
             worker.call("runtimes.close_session", lab.pool.deadline, session=opened["session"])
     close_all(case, "outputs while timed", session.outputs, oracle, yardsticks)
@@ -75,7 +96,8 @@ def measure(
         "threads": target.options.get("threads", 1),
         "load_ms": opened["load_ms"],
         "peak_memory_mib": peak["peak_mib"],
-        "session_memory_mib": max(0.0, peak["peak_mib"] - base["now_mib"]),
+        "session_memory_mib": max(0.0, peak["peak_mib"] - peak.get("before_mib", base["now_mib"])),
+        **cost,
         **summarize(session.seconds, batch),
     }
     if "device_peak_mib" in peak:
@@ -84,9 +106,31 @@ def measure(
     benchmark.extra_info.update(model=model, target=target.name, environment=lab.paddle, **figures)
 
 
+def cost_of(case: Case, lab: Lab, run: RunSession, model: str, batch: int) -> dict[str, Any]:
+    """Operations and bytes of a run, counted from the exported program; {} where that cannot be run here."""
+    key = f"cost of {model} at {batch}"
+    if key not in run.memo:
+        profile = lab.usable(model).profile if lab.models[model].form else ""
+        target = Target("counted", "static", profile=profile)
+        try:
+            files = lab.files(target, model)
+            run.memo[key] = lab.pool.call(
+                "cost.count",
+                spec=lab.spec(target),
+                folder=files["folder"],
+                program=files["program"],
+                params=files.get("params", ""),
+                feed=lab.sample(model, batch),
+            )
+        except (NotApplicable, WorkerFailure) as error:
+            run.memo[key] = {}
+            case.notes.append(f"operations not counted: {getattr(error, 'sentence', error)}")
+    return dict(run.memo[key])
+
+
 @brief
 @pytest.mark.models(trained=True)
-@pytest.mark.targets(names=TARGETS, device="cpu")
+@pytest.mark.targets(names=TARGETS, more=MORE, device="cpu")
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
 def test_run(
@@ -109,10 +153,20 @@ def test_run_on_gpu(
 
 
 @pytest.mark.full
+@pytest.mark.models(trained=True)
+@pytest.mark.targets(names=SWEPT, device="cpu")
+@pytest.mark.parametrize("batch", SWEEP)
+@pytest.mark.benchmark(timer=worker_clock)
+def test_batches(
+    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
+) -> None:
+    """The same at more batch sizes, for the curves of throughput against latency."""
+    measure(case, lab, run_session, benchmark, model, target, batch, "quick")
+
+
+@pytest.mark.full
 @pytest.mark.models(role="latency")
-@pytest.mark.targets(
-    names=("dygraph", "predictor", "predictor-no-onednn", "predictor-threads2", "predictor-gpu")
-)
+@pytest.mark.targets(names=("dygraph", *SWEPT, "predictor-gpu"))
 @pytest.mark.benchmark(timer=worker_clock)
 def test_full_size(
     case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target
@@ -209,6 +263,33 @@ def ratio(seconds: list[float], yardstick: list[float]) -> dict[str, float]:
         "high": high,
         "median_us": 1e6 * float(np.median(seconds)),
     }
+
+
+@pytest.mark.brief
+def test_machine(case: Case, lab: Lab, run_session: RunSession) -> None:
+    """What the machine can do at most is measured, and NumPy's library comes near it and not beyond."""
+    wanted = run_session.options.targets
+    places = {
+        (target.interpreter, int(target.options.get("threads", 1))): target
+        for target in lab.targets.values()
+        if target.device == "cpu" and (not wanted or target.name in wanted)
+    }
+    found = []
+    for (interpreter, threads), target in sorted(places.items()):
+        env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        spec = lab.pool.default.with_env(env).at(interpreter)
+        with lab.pool.quiet(), lab.pool.alone(spec) as worker:
+            told = worker.call("limits.measure", lab.pool.deadline, threads=threads)
+        found.append({"interpreter": interpreter, "host": lab.where(target).get("host", ""), **told})
+        reached = {
+            "arithmetic": told["numpy_product"] / told["float32"],
+            "memory": told["numpy_read"] / told["read"][-1][1],
+        }
+        for what, share in reached.items():
+            name = f"{threads} threads{' at ' * bool(interpreter)}{interpreter}: share of the limit of {what}"
+            case.at_most(name, share, BEYOND)
+            case.at_least(name, share, NEAR)
+    case.measures["limits"] = found
 
 
 def test_clock(case: Case, lab: Lab) -> None:

@@ -32,6 +32,9 @@ def timed(model: str, target: str, median: float, batch: int = 1, outcome: Any =
         "batch": batch,
         "load_ms": 12.0,
         "session_memory_mib": 3.0,
+        "flops": 1_000_000 * batch,
+        "parameter_bytes": 1 << 15,
+        "io_bytes": 0,
     }
     case = f"latency/run[{model}-{target}-{batch}]"
     return record(case, outcome, model=model, target=target, measures={"latency": figures, **more})
@@ -41,6 +44,9 @@ def judged(model: str, target: str, outcome: Any = "pass", **more: Any) -> Any:
     return record(f"agreement/outputs[{model}-{target}]", outcome, model=model, target=target, **more)
 
 
+PEAK = {"by": "program", "interpreter": "", "float32": 1e11, "bfloat16": 4e11, "read": [[1 << 14, 2e11]]}
+LIMITS = record("latency/machine", measures={"limits": [{**PEAK, "threads": 1}]})
+
 RECORDS = [
     judged("lenet", "predictor"),
     judged("lenet", "bf16", "fail", known="wrong behind a pooling"),
@@ -49,6 +55,7 @@ RECORDS = [
     timed("lenet", "predictor", 100.0),
     timed("lenet", "predictor", 400.0, batch=8),
     timed("lenet", "bf16", 50.0),
+    LIMITS,
     timed("lenet", "box", 200.0, where={**ENVIRONMENT, "host": "far", "cpu": {"model": "EPYC"}}),
 ]
 
@@ -97,6 +104,20 @@ def test_ratios_throughput_and_costs(found: Comparison) -> None:
     assert eight.cells[2] is None
 
 
+def test_distance_to_the_limit(found: Comparison) -> None:
+    one, eight = found.rows
+    cell = one.cells[0]
+    assert cell is not None
+    assert cell.least is not None
+    assert (cell.least.us, cell.least.by) == (pytest.approx(10.0), "operations")
+    assert cell.reached == pytest.approx(0.1)
+    assert eight.cells[0] is not None
+    assert eight.cells[0].reached == pytest.approx(0.2)
+    # Nobody measured eight threads.
+    assert one.cells[2] is not None
+    assert one.cells[2].least is None
+
+
 def test_another_reference_and_fewer_targets(tmp_path: Path) -> None:
     one = run(tmp_path / "one")
     found = comparison.compare([one], TARGETS, ("predictor", "box"), "box")
@@ -123,7 +144,23 @@ def test_page_of_two_machines(tmp_path: Path) -> None:
     assert {"conformance", "latency", "gaps"} <= set(page.ids())
     for expected in ("predictor (desk)", "predictor (rack)", "2.6.2", "wrong behind a pooling", "× 2.00"):
         assert expected in text
-    assert text.count("<table>") == 4
+    assert {"curves", "limits"} <= set(page.ids())
+    assert text.count("<table>") == 6
+    assert "10 %" in text
+    assert "lenet: throughput against latency" in text
+
+
+def test_a_busy_machine_is_told(tmp_path: Path) -> None:
+    for load, told in ((1.1, False), (7.0, True)):
+        cpu = {"model": "Xeon", "cores": 2, "load1": load}
+        found = comparison.compare([run(tmp_path / f"load-{load}", cpu=cpu)], TARGETS)
+        assert ("Other programs were at work" in render(found, "harness compare")) is told
+
+
+def test_page_without_a_probe_says_so(tmp_path: Path) -> None:
+    records = [record for record in RECORDS if record is not LIMITS]
+    text = render(comparison.compare([run(tmp_path / "one", records)], TARGETS), "harness compare one")
+    assert "No run measured what its machine can do at most" in text
 
 
 def test_page_without_latencies_says_so(tmp_path: Path) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
+from markupsafe import Markup
+
 import harness
-from harness.comparison import Column, Comparison
+from harness.comparison import Column, Comparison, Row
+from harness.report import comparison_figures as figures
 from harness.report.layout import templates, write_page
 
 FACTS = ("paddle", "cpu", "host", "device", "precision", "threads")
 """What is said of a column where columns differ in it."""
+
+
+BUSY = 1.5
+"""Programs that want each processor: this harness is one, and the others took time from it."""
 
 
 def render(found: Comparison, command: str) -> str:
@@ -33,9 +42,40 @@ def render(found: Comparison, command: str) -> str:
             timed=[
                 place for place in range(len(found.columns)) if any(row.cells[place] for row in found.rows)
             ],
+            busy={c.run: c.busy for c in found.columns if c.busy > BUSY},
             priced=any(column.price for column in found.columns),
+            figures=_figures(found, [label(column) for column in found.columns]),
+            peaks=_peaks(found, label),
         )
     )
+
+
+def _figures(
+    found: Comparison, labels: list[str]
+) -> list[tuple[str, list[tuple[str, Markup]], Markup | None]]:
+    """For each model its latencies at the smallest and the largest batch, and its curves."""
+    drawn: list[tuple[str, list[tuple[str, Markup]], Markup | None]] = []
+    for model, group in groupby(found.rows, key=lambda row: row.model):
+        rows: list[Row] = [row for row in group if any(row.cells)]
+        if not rows:
+            continue
+        name = f"model-{len(drawn)}"
+        ends = [rows[0], *rows[-1:]] if len(rows) > 1 else rows
+        bars = [
+            (f"batch {row.batch}", figures.limits(row, labels, f"{name}-batch-{row.batch}")) for row in ends
+        ]
+        curves = figures.curves(rows, labels, f"{name}-curves") if figures.swept(rows) else None
+        drawn.append((model, bars, curves))
+    return drawn
+
+
+def _peaks(found: Comparison, label: Callable[[Column], str]) -> list[tuple[str, Column]]:
+    """Each limit once, with the columns that it is the limit of."""
+    alike: dict[object, list[Column]] = {}
+    for column in found.columns:
+        if column.peak is not None:
+            alike.setdefault((column.run, column.peak), []).append(column)
+    return [(", ".join(map(label, columns)), columns[0]) for columns in alike.values()]
 
 
 def write(found: Comparison, command: str, path: Path) -> Path:

@@ -52,6 +52,7 @@ def templates(whole: str) -> Environment:
     env.filters.update(
         number=wording.number,
         ratio=wording.ratio,
+        size=wording.size,
         seconds=wording.seconds,
         clip=partial(wording.clip, whole=whole),
         moment=wording.moment,

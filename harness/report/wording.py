@@ -61,6 +61,14 @@ def ratio(value: float | None) -> str:
     return f"{value:.1e}"
 
 
+def size(value: int) -> str:
+    """Bytes in binary units, three digits, in one word."""
+    for unit, step in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= step:
+            return f"{value / step:.3g}\N{NO-BREAK SPACE}{unit}"
+    return f"{value} B"
+
+
 def change(value: float | None) -> str:
     """A relative change, 0.021 as ``+2.1 %``."""
     return "—" if value is None else f"{round(100 * value, 1) + 0.0:+.1f} %"

@@ -112,6 +112,7 @@ def collect(
     seconds: float,
     tell: Tell,
     file: Path,
+    extras: Sequence[float] = EXTRAS,
     seed: int = 0,
 ) -> Pool:
     """Pairs of every work with every slowdown until the seconds are spent; both orders equally often.
@@ -137,7 +138,7 @@ def collect(
             now: dict[str, Measured] = {}
             with pair(sides, works[0].targets, bool(number % 2), place) as processes:
                 for index in rng.permutation(len(works)):
-                    now[works[index].id] = processes.measure(works[index], PAIR_S, rng, EXTRAS)
+                    now[works[index].id] = processes.measure(works[index], PAIR_S, rng, extras)
             for name, one in now.items():
                 found[name].append(one)
             append(file, msgspec.json.encode(now), "the pairs")

@@ -18,8 +18,9 @@ from harness.gate.runs import new_folder
 from harness.options import Options, choose, default_store
 from harness.rerun import project_root
 from harness.session import RunSession, now
+from harness.speed import added, machine
 from harness.speed import calibrate as calibrations
-from harness.speed import machine
+from harness.speed.added import Added
 from harness.speed.calibrate import Calibration, Share
 from harness.speed.decide import Rule
 from harness.speed.measure import Side, Work
@@ -30,22 +31,31 @@ out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False, stderr=True)
 
 
-def works_of(text: str, session: RunSession, target: str) -> list[Work]:
-    """Works from ``MODEL:BATCH,…``.
+def works_of(text: str, session: RunSession, target: str, against: str = "") -> list[Work]:
+    """Works from ``MODEL:BATCH,…``, the baseline on the target ``against`` if that is another one.
 
     Raises:
-        UsageError: an entry is none.
+        UsageError: an entry is none, or a target cannot run here.
         HarnessError: a model or target is unknown.
     """
     lab = session.lab
-    (name,) = choose("target", (target,), list(lab.targets))
+    targets = []
+    for name in (against or target, target):
+        choose("target", (name,), list(lab.targets))
+        targets.append(lab.targets[name])
+        if reason := lab.not_applicable(targets[-1]):
+            raise UsageError(f"{name} cannot run here: {reason}")
+    if targets[0].env != targets[1].env or any(one.interpreter for one in targets):
+        raise UsageError(
+            f"{against} and {target} do not run in the same environment here: choose two that do"
+        )
     found = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
         model, _, batch = entry.partition(":")
         choose("model", (model,), list(lab.models))
         if not (batch or "1").isdigit() or int(batch or 1) < 1:
             raise UsageError(f"{entry} is no work: write MODEL:BATCH, such as lenet:1")
-        found.append(Work(model, int(batch or 1), (lab.targets[name], lab.targets[name])))
+        found.append(Work(model, int(batch or 1), (targets[0], targets[1])))
     if not found:
         raise UsageError("no work is named: write MODEL:BATCH, such as lenet:1")
     return found
@@ -61,6 +71,13 @@ def calibrate(
         str, typer.Option("--works", metavar="MODEL:BATCH[,…]", help="What is timed.")
     ] = DEFAULT_WORKS,
     target: Annotated[str, typer.Option(help="On which target.")] = "predictor",
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="TARGET",
+            help="Instead: what TARGET's way of running adds, such as Python's to predictor-cpp's.",
+        ),
+    ] = "",
     comparisons: Annotated[
         int, typer.Option(min=1, help="Comparisons drawn from the measured pairs.")
     ] = 1000,
@@ -90,13 +107,32 @@ def calibrate(
     labs = [session.lab, session.open_lab(made.python, made.profile, "logs/candidate")]
     try:
         sides = [Side(made.name, lab) for lab in labs]
+        chosen = works_of(works, session, target, against)
+        extras = (0.0,) if against else calibrations.EXTRAS
         pool = calibrations.collect(
             sides,
-            works_of(works, session, target),
+            chosen,
             60 * minutes,
             lambda text: live.print(text),
             session.folder / calibrations.PAIRS,
+            extras,
         )
+        if against:
+            more = Added(
+                made.name,
+                target,
+                against,
+                added.rows(pool),
+                time.monotonic() - clock,
+                started,
+                machine.placement(),
+                before,
+                machine.conditions(),
+            )
+            path = added.write(more, session.folder)
+            show_added(more, out)
+            out.print(f"written: {path}")
+            return
         found = calibrations.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before
         )
@@ -143,6 +179,24 @@ def show(found: Calibration, console: Console) -> None:
             *(_share(share) for share in (total.told, total.first, total.stored)),
         )
     console.print(table)
+
+
+def show_added(found: Added, console: Console) -> None:
+    """What one target adds to another, as text."""
+    pinned = "one processor for both" if found.place.measured else "not pinned"
+    console.print(
+        f"{escape(found.name)}: what {found.target} takes longer than {found.against}, {pinned}"
+        f"{f' ({found.place.why})' if found.place.why else ''}"
+    )
+    table = Table("work", "pairs", f"{found.against}, µs", f"{found.target}, µs", "added, µs", "added (99 %)")
+    for row in found.rows:
+        added_us = "{:+.1f} ({:+.1f} to {:+.1f})".format(*row.added_us)
+        shares = "{:+.2f} % ({:+.2f} to {:+.2f})".format(*(100 * v for v in (row.added, row.low, row.high)))
+        table.add_row(
+            row.work, str(row.pairs), f"{row.plain_us:.1f}", f"{row.measured_us:.1f}", added_us, shares
+        )
+    # A table needs a width, and a file has none to keep to.
+    (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
 
 
 def _share(share: Share) -> str:

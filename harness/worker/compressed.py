@@ -9,7 +9,7 @@ int8 weights (``onnx_format=True``), and `fake_*` operators on float32 weights t
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 import paddle
@@ -45,24 +45,58 @@ class Operator:
 
 
 class Program:
-    """Operators in order, the stored tensors by name, and shapes with the batch as -1."""
+    """Operators in order, the stored tensors by name, and shapes with the batch as -1.
 
-    def __init__(self, folder: str, program: str, params: Optional[str]) -> None:
+    With a ``feed`` the program is run: ``fetched`` are its outputs, and what operators of the kinds
+    ``seen`` take and give has the shapes of that run.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        program: str,
+        params: Optional[str],
+        feed: Optional[List[np.ndarray]] = None,
+        seen: Sequence[str] = (),
+    ) -> None:
         with programs.static_mode():
             executor = paddle.static.Executor(paddle.CPUPlace())
-            loaded, _, _ = paddle.static.load_inference_model(
+            loaded, feeds, fetches = paddle.static.load_inference_model(
                 folder, executor, model_filename=program, params_filename=params
             )
             scope = paddle.static.global_scope()
             self.operators: List[Operator] = []
             self.shapes: Dict[str, List[int]] = {}
             self.stored: Dict[str, np.ndarray] = {}
+            self.values: Dict[str, Any] = {}
+            self.fetched: List[np.ndarray] = []
             (self._read_pir if programs.is_pir(loaded) else self._read_legacy)(loaded)
             for item in programs.parameters(loaded):
                 found = scope.find_var(item["name"])
                 if found is not None:
                     self.stored[item["name"]] = np.array(found.get_tensor())
+            if feed is not None:
+                self._observe(executor, loaded, dict(zip(feeds, feed)), fetches, seen)
+            self.values.clear()  # they end with the program
         self.makers = {name: op for op in self.operators for name in op.outputs}
+
+    def _observe(
+        self, executor: Any, loaded: Any, feed: Dict[str, np.ndarray], fetches: Any, seen: Sequence[str]
+    ) -> None:
+        given = {op.outputs[0]: op.attributes["name"] for op in self.operators if op.kind == "data"}
+        given = given or {name: name for name in feed}
+        self.shapes.update((name, list(feed[own].shape)) for name, own in given.items())
+        wanted = [
+            name
+            for op in self.operators
+            if op.kind in seen
+            for name in [*(name for slot in op.inputs.values() for name in slot), *op.outputs]
+        ]
+        asked = {n: self.values[n] for n in wanted if n in self.values and n not in given}
+        fetches = programs.taken_fetches(loaded, fetches)
+        found = executor.run(loaded, feed=feed, fetch_list=[*asked.values(), *fetches])
+        self.shapes.update((name, list(np.shape(array))) for name, array in zip(asked, found))
+        self.fetched = [np.asarray(array) for array in found[len(asked) :]]
 
     def _read_legacy(self, loaded: Any) -> None:
         block = loaded.global_block()
@@ -73,6 +107,8 @@ class Program:
         for name, variable in block.vars.items():
             if variable.type not in _SHAPELESS:
                 self.shapes[name] = list(variable.shape)
+                if not variable.persistable:
+                    self.values[name] = variable
 
     def _read_pir(self, loaded: Any) -> None:
         names: Dict[int, str] = {}
@@ -85,13 +121,16 @@ class Program:
             kind = op.name().split(".", 1)[-1]
             if kind == "parameter":
                 names[op.results()[0].id] = op.attrs()["parameter_name"]
-            slots = op.get_input_names() if op.name().startswith("pd_op.") else []
+            slots = [] if list(op.blocks()) or not op.name().startswith("pd_op.") else op.get_input_names()
             operands = [named(value) for value in op.operands_source()]
             inputs = {_SLOTS.get(slot, slot): [name] for slot, name in zip(slots, operands)}
+            if kind == "combine":
+                inputs = {"X": operands}
             results = [value for value in op.results() if value.initialized()]
-            self.shapes.update(
-                (named(value), list(value.shape)) for value in results if value.is_dense_tensor_type()
-            )
+            dense = {named(value): value for value in results if value.is_dense_tensor_type()}
+            self.shapes.update((name, list(value.shape)) for name, value in dense.items())
+            if kind != "parameter":
+                self.values.update(dense)
             kind = "matmul_v2" if kind == "matmul" else kind
             self.operators.append(Operator(kind, inputs, [named(value) for value in results], op.attrs()))
 

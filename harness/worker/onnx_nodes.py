@@ -118,16 +118,8 @@ def counterparts(
         loaded, _, fetches = paddle.static.load_inference_model(
             folder, executor, model_filename=program, params_filename=params
         )
-        if programs.is_pir(loaded):
-            # What the program fetches itself takes the columns that the values asked for would have.
-            block = loaded.global_block()
-            own = [op for op in block.ops if op.name() == "pd_op.fetch"]
-            fetches = [op.operand_source(0) for op in own]
-            for op in own:
-                block.remove_op(op)
-            asked = _values(loaded)
-        else:
-            asked = _variables(loaded)
+        fetches = programs.taken_fetches(loaded, fetches)
+        asked = _values(loaded) if programs.is_pir(loaded) else _variables(loaded)
         asked.update(zip(outputs, fetches))
         arrays = executor.run(loaded, feed=dict(feed), fetch_list=list(asked.values()))
     return {name: np.asarray(array) for name, array in zip(asked, arrays) if array is not None}

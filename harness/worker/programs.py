@@ -78,6 +78,22 @@ def _walk_pir(op: Any, found: List[Dict[str, Any]]) -> None:
             _walk_pir(inner, found)
 
 
+def taken_fetches(program: Any, fetches: List[Any]) -> List[Any]:
+    """What a loaded program fetches, to be asked for beside other values.
+
+    Its own operators for that are taken out of one of the new IR: they take the columns that the values
+    asked for would have.
+    """
+    if not is_pir(program):
+        return fetches
+    block = program.global_block()
+    own = [op for op in block.ops if op.name() == "pd_op.fetch"]
+    values = [op.operand_source(0) for op in own]
+    for op in own:
+        block.remove_op(op)
+    return values
+
+
 def parameters(program: Any) -> List[Dict[str, Any]]:
     """Name, shape and dtype of every parameter (persistable variable) of a loaded program."""
     found = []

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 import numpy as np
 
-from harness.worker import devices, runtimes
+from harness.worker import children, devices, runtimes
 
 
 def block(session: int, feed: List[np.ndarray], runs: int) -> Dict[str, Any]:
@@ -25,16 +26,25 @@ def timed(opened: Any, feed: List[np.ndarray], runs: int) -> Tuple[List[float], 
     if hasattr(opened, "timed"):
         return opened.timed(feed, runs)
     device = getattr(opened, "device", "cpu")
+    run = prepared(opened, feed)
     seconds = []
     outputs: List[np.ndarray] = []
     clock = time.perf_counter
     for _ in range(runs):
         devices.synchronize(device)
         start = clock()
-        outputs = opened.infer(feed)
+        outputs = run()
         devices.synchronize(device)
         seconds.append(clock() - start)
     return seconds, outputs
+
+
+def prepared(opened: Any, feed: List[np.ndarray]) -> Callable[[], List[np.ndarray]]:
+    """A run of the feed in a session of this process, with what can be done before the clock runs done."""
+    if hasattr(opened, "prepared"):
+        run: Callable[[], List[np.ndarray]] = opened.prepared(feed)
+        return run
+    return functools.partial(opened.infer, feed)
 
 
 def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) -> List[List[float]]:
@@ -55,21 +65,21 @@ def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) 
 
 def reset_peak(device: str = "cpu") -> Dict[str, float]:
     """Forget the process's peak memory so far (Linux), so that the next one is of what follows."""
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")
+    children.forget_peak()
     devices.reset_peak(device)
     return memory(device)
 
 
-def memory(device: str = "cpu") -> Dict[str, float]:
-    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB; the device's beside."""
-    with open("/proc/self/status") as file:
-        lines = dict(line.split(":", 1) for line in file if line.startswith(("VmHWM", "VmRSS")))
-    return {
-        "peak_mib": int(lines["VmHWM"].split()[0]) / 1024,
-        "now_mib": int(lines["VmRSS"].split()[0]) / 1024,
-        **devices.memory(device),
-    }
+def memory(device: str = "cpu", session: int = 0) -> Dict[str, float]:
+    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB; the device's beside.
+
+    Of a ``session`` that runs in another process: of that process since it was given the model, with
+    ``before_mib``, what it had before.
+    """
+    opened: Any = runtimes._sessions.get(session)
+    if hasattr(opened, "memory"):
+        return dict(opened.memory())
+    return {**children.memory(), **devices.memory(device)}
 
 
 def clock_cost(rounds: int = 1000) -> float:

@@ -16,7 +16,7 @@ from harness.files import append
 from harness.gate import speed as gate_speed
 from harness.options import Options
 from harness.session import RunSession
-from harness.speed import calibrate, machine
+from harness.speed import added, calibrate, machine
 from harness.speed.calibrate import EXTRAS, Share
 from harness.speed.commands import works_of
 from harness.speed.decide import Rule
@@ -136,6 +136,17 @@ def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> 
 )
 def test_intervals_of_shares(hits: int, of: int, low: float, high: float) -> None:
     assert Share(hits, of).interval == pytest.approx((low, high), abs=5e-4)
+
+
+def test_what_a_target_adds() -> None:
+    rng = np.random.default_rng(0)
+    pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(40)]}
+    (row,) = added.rows(pool)
+    assert (row.work, row.pairs) == ("lenet", 40)
+    assert row.low < 0 < row.high
+    assert row.high - row.low < 0.02
+    with pytest.raises(HarnessError, match="3 pairs of lenet were measured, and 4 are needed"):
+        added.rows({"lenet": pool["lenet"][:3]})
 
 
 @pytest.mark.parametrize(

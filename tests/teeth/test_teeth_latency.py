@@ -9,6 +9,7 @@ from teeth.disturbances import Files, Result, flipped, option, put, runtime, set
 from teeth.machinery import Benchmark, Mutant, Teeth, parameters
 
 OPEN, BLOCK = "runtimes.open_session", "timing.block"
+MACHINE = "limits.measure"
 RUN = {"model": "lenet", "target": "predictor", "batch": 1}
 FULL = {"model": "lenet", "target": "dygraph"}
 FLIP = flipped("model.pdiparams")
@@ -52,6 +53,13 @@ MUTANTS = (
     ),
     Mutant(
         "weight's exponent bit flipped",
+        suite.test_batches,
+        (Files(OPEN, FLIP),),
+        {**RUN, "batch": 4},
+        "outputs while timed: output 0",
+    ),
+    Mutant(
+        "weight's exponent bit flipped",
         suite.test_full_size,
         (Files(OPEN, flipped("model.pdparams")),),
         FULL,
@@ -83,6 +91,24 @@ MUTANTS = (
         suite.test_clock,
         (Result("timing.clock_cost", lambda cost: cost + 1e-4),),
         says="clock",
+    ),
+    Mutant(
+        "chains of multiply-adds that the compiler made one",
+        suite.test_machine,
+        (Result(MACHINE, lambda told: {**told, "float32": 12 * told["float32"]}),),
+        says="1 threads: share of the limit of arithmetic",
+    ),
+    Mutant(
+        "a cache taken for the memory",
+        suite.test_machine,
+        (Result(MACHINE, lambda told: {**told, "read": [[size, 20 * rate] for size, rate in told["read"]]}),),
+        says="1 threads: share of the limit of memory",
+    ),
+    Mutant(
+        "a vector counted as one number",
+        suite.test_machine,
+        (Result(MACHINE, lambda told: {**told, "float32": told["float32"] / 16}),),
+        says="1 threads: share of the limit of arithmetic",
     ),
     Mutant("no clock", suite.test_clock, (Result("timing.clock_cost", put(float("nan"))),), says="clock"),
 )

@@ -21,7 +21,7 @@ from harness.worker.wire import pack, unpack
 from harness.workers import Worker
 from teeth.disturbances import Arguments, Call, Disturbance, Files, Made, Printed, Result
 
-REMEMBERED = ("high_level.resume", "distributed.run", "data_parallel.training.alone")
+REMEMBERED = ("high_level.resume", "distributed.run", "data_parallel.training.alone", "limits.measure")
 """Calls that take seconds, only read, and answer the same each time: their answers are kept, so that
 a mutant of the answer costs nothing."""
 

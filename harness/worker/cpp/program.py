@@ -2,25 +2,22 @@
 
 It is linked against the official inference library where ``PADDLE_INFERENCE_DIR`` names one (unpacked:
 ``paddle/include``, ``paddle/lib``, ``third_party/install``), else against the ``libpaddle.so`` of the
-installed wheel. ``CXX`` names another compiler than g++, ``HARNESS_PROGRAMS`` another folder for what was
-compiled than the user's cache.
+installed wheel.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import glob
-import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from typing import Any, Dict, List, Optional
 
 import paddle
+
+from harness.worker import compiling
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SOURCES = sorted(name for name in os.listdir(FOLDER) if name.endswith((".cc", ".h")))
@@ -29,9 +26,8 @@ PADDLE = os.path.dirname(os.path.abspath(paddle.__file__))
 
 def missing() -> Optional[str]:
     """Why the program cannot be compiled here, or None."""
-    if compiler() is None:
-        name = os.environ.get("CXX", "g++")
-        return f"no C++ compiler: {name} is not there; install g++, or name a compiler with CXX"
+    if compiling.missing():
+        return compiling.missing()
     if official():
         return _missing_official()
     if not os.path.exists(os.path.join(PADDLE, "base", "libpaddle.so")):
@@ -44,11 +40,6 @@ def missing() -> Optional[str]:
             "or name the official inference library with PADDLE_INFERENCE_DIR"
         )
     return None
-
-
-def compiler() -> Optional[str]:
-    """The compiler's path."""
-    return shutil.which(os.environ.get("CXX", "g++"))
 
 
 def official() -> str:
@@ -111,56 +102,23 @@ def command(output: str) -> List[str]:
     for folder in libraries:
         flags += ["-Xlinker", "-rpath", "-Xlinker", folder]
     source = os.path.join(FOLDER, "predictor.cc")
-    return [str(compiler()), "-std=c++17", "-O2", source, "-o", output, *flags]
-
-
-def cache() -> str:
-    """The folder of the compiled programs."""
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.environ.get("HARNESS_PROGRAMS") or os.path.join(user, "paddle-conformance", "programs")
+    return [str(compiling.compiler()), "-std=c++17", "-O2", source, "-o", output, *flags]
 
 
 @functools.cache
 def build() -> str:
-    """The program's path, compiled now unless it was before; two processes at once compile it once.
+    """The program's path, compiled now unless it was before.
 
     Raises:
         RuntimeError: the compiler refused, with its last words, or the folder cannot be written.
     """
-    key = hashlib.sha256(repr([command("OUTPUT"), getattr(paddle.version, "commit", "")]).encode())
-    for name in SOURCES:
-        with open(os.path.join(FOLDER, name), "rb") as file:
-            key.update(file.read())
-    path = os.path.join(cache(), f"predictor-{paddle.__version__}-{key.hexdigest()[:16]}")
-    if os.path.exists(path):
-        return path
-    try:
-        os.makedirs(cache(), exist_ok=True)
-        with open(path + ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not os.path.exists(path):
-                _compile(path)
-    except OSError as error:
-        raise RuntimeError(
-            f"the program cannot be written to {cache()} ({error.strerror}): name another folder with "
-            "HARNESS_PROGRAMS"
-        ) from error
-    return path
-
-
-def _compile(path: str) -> None:
-    """Compile beside ``path``, then rename: a reader finds the program whole or not at all."""
-    with tempfile.TemporaryDirectory(prefix="compiling-", dir=cache()) as folder:
-        output = os.path.join(folder, "predictor")
-        arguments = command(output)
-        done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode:
-            last = "\n".join(done.stderr.splitlines()[-20:])
-            raise RuntimeError(
-                f"{arguments[0]} could not compile the C++ predictor for Paddle {paddle.__version__} "
-                f"(exit status {done.returncode}):\n{last}"
-            )
-        os.replace(output, path)
+    return compiling.build(
+        f"predictor-{paddle.__version__}",
+        f"the C++ predictor for Paddle {paddle.__version__}",
+        command,
+        [os.path.join(FOLDER, name) for name in SOURCES],
+        str(getattr(paddle.version, "commit", "")),
+    )
 
 
 def run(arguments: List[str]) -> Dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from harness.worker import children
 from harness.worker.cpp import child, program
 from harness.worker.model import ReferenceModel
 from harness.worker.runtimes import predictor
@@ -55,6 +56,8 @@ class Session:
         self.inputs = [spec.name for spec in model.inputs]
         given = arguments(files, options)
         self.child = child.take()
+        children.forget_peak(self.child.process.pid)
+        self.before_mib = children.memory(self.child.process.pid)["now_mib"]
         try:
             self.told = self.child.open(given)
         except child.Refused:
@@ -68,6 +71,14 @@ class Session:
         """Seconds of each run by the program's own clock, and the last outputs."""
         seconds, outputs = self.child.run(dict(zip(self.inputs, feed)), runs)
         return seconds, list(outputs.values())
+
+    def taken(self) -> int:
+        """How often the system took the processor away from the program's process."""
+        return children.taken(self.child.process.pid)
+
+    def memory(self) -> Dict[str, float]:
+        """Of the program's process, MiB."""
+        return {**children.memory(self.child.process.pid), "before_mib": self.before_mib}
 
     def describe(self) -> Dict[str, Any]:
         """What the configuration and the predictor say, read back in the program."""

@@ -1,0 +1,95 @@
+"""What the harness's way of running a model adds: one target against a plainer one, in pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.files import write_whole
+from harness.speed import decide, machine
+from harness.speed.calibrate import Pool
+from harness.speed.decide import Rule, Sample
+
+LEAST_PAIRS = 4
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One work: medians of a run on either target, and what the measured one adds.
+
+    ``added``, ``low`` and ``high`` are shares of the plainer target's time, the interval at 99 %;
+    ``added_us`` the same of its median, microseconds.
+    """
+
+    work: str
+    plain_us: float
+    measured_us: float
+    pairs: int
+    added: float
+    low: float
+    high: float
+    spread: float
+    disturbed: float
+
+    @property
+    def added_us(self) -> tuple[float, float, float]:
+        return self.added * self.plain_us, self.low * self.plain_us, self.high * self.plain_us
+
+
+class Added(msgspec.Struct, frozen=True):
+    """All rows, and where they were measured."""
+
+    name: str
+    target: str
+    against: str
+    rows: tuple[Row, ...]
+    duration_s: float
+    started: str
+    place: machine.Placement
+    before: machine.Conditions
+    after: machine.Conditions
+
+
+def rows(pool: Pool, alpha: float = 0.01) -> tuple[Row, ...]:
+    """What the pairs say; the plainer target is the baseline of each.
+
+    Raises:
+        HarnessError: fewer than four pairs.
+    """
+    found = []
+    for work, measured in pool.items():
+        if len(measured) < LEAST_PAIRS:
+            raise HarnessError(
+                f"{len(measured)} pairs of {work} were measured, and {LEAST_PAIRS} are needed: give more "
+                "--minutes or fewer --works"
+            )
+        samples = [Sample(one.ratios[0], one.swapped) for one in measured]
+        estimate = decide.estimate(samples, Rule().once(len(samples), alpha))
+        plain, own = np.median([one.medians for one in measured], axis=0) * 1e6
+        disturbed = float(np.mean([one.disturbed for one in measured]))
+        found.append(
+            Row(
+                work,
+                float(plain),
+                float(own),
+                len(samples),
+                estimate.change,
+                estimate.low,
+                estimate.high,
+                estimate.spread,
+                disturbed,
+            )
+        )
+    return tuple(found)
+
+
+def write(found: Added, folder: Path) -> Path:
+    """`added.json` in the folder.
+
+    Raises:
+        HarnessError: it cannot be written.
+    """
+    data = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
+    return write_whole(folder / "added.json", data, "what the harness adds")
