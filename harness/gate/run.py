@@ -16,7 +16,12 @@ from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.gate.runs import Job, new_folder, run_all, slug
+from harness.gate.runs import new_folder, run_all, slug
+from harness.jobs.drive import set_aside
+from harness.jobs.engine import Settings
+from harness.jobs.job import Job
+from harness.jobs.runner import Runner
+from harness.jobs.suites import Suite, text_of
 from harness.records import Run, read_run
 from harness.report.gate import write_gate
 from harness.rerun import RUNS
@@ -43,6 +48,8 @@ class Request(msgspec.Struct, frozen=True):
     """Whether the baseline runs although an earlier gate ran the same."""
     store: Path = Path()
     """Where earlier baselines are remembered."""
+    jobs: Settings = Settings()
+    """What runs the sides."""
     speed_minutes: float = 0.0
     """How long the two releases are timed in turns; 0: not at all."""
 
@@ -71,12 +78,26 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
     names = "-to-".join(slug(side.name) for side in sides)
     folder = new_folder(request.folder, root, "gates", names)
+    with Runner(request.jobs, root, folder, request.store, console) as runner:
+        return _gate(request, policy, sides, runner, started, clock), folder
+
+
+def _gate(
+    request: Request,
+    policy: Policy,
+    sides: tuple[_Subject, _Subject],
+    runner: Runner,
+    started: str,
+    clock: float,
+) -> GateResult:
+    root, folder, console = runner.root, runner.folder, runner.console
     for side in sides:
         if side.environment is not None:
             note = f" ({side.environment.note})" if side.environment.note else ""
             console.print(f"{side.name}: {side.environment.python}{note}", soft_wrap=True)
     known = _key(sides, request, root)
-    if not request.fresh:
+    if not request.fresh and f"baseline {sides[0].name}" not in runner.journal.ends:
+        set_aside(folder / "baseline", folder)  # of the same command, killed
         earlier = reuse.find(request.store, known, folder / "baseline")
         if earlier is not None:
             console.print(
@@ -85,7 +106,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
                 soft_wrap=True,
             )
             sides = (msgspec.structs.replace(sides[0], run=earlier), sides[1])
-    baseline, candidate = _runs(sides, request, root, folder, console)
+    baseline, candidate = _runs(sides, request, runner)
     reuse.remember(request.store, known, baseline)
     asked = Asked(
         baseline=sides[0].name,
@@ -99,7 +120,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
     result = result_of(baseline, candidate, policy, asked, date.today())
     doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []
     if doubtful:
-        flaky = _run_again(doubtful, sides, request, root, folder, console)
+        flaky = _run_again(doubtful, sides, request, runner)
         asked = msgspec.structs.replace(asked, flaky=tuple(flaky))
         result = result_of(baseline, candidate, policy, asked, date.today())
     if request.speed_minutes:
@@ -108,7 +129,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         result = result_of(baseline, candidate, policy, asked, date.today())
     result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
     write(result, folder)
-    return result, folder
+    return result
 
 
 def _timed(
@@ -142,7 +163,7 @@ def _key(sides: Sequence[_Subject], request: Request, root: Path) -> str:
     environments = [side.environment for side in sides if side.environment is not None]
     if len(environments) < len(sides):
         return ""
-    return reuse.key(environments, _arguments(request, root, sides), root)
+    return reuse.key(environments, _arguments(request, sides), root)
 
 
 def _subject(text: str, root: Path) -> _Subject:
@@ -170,36 +191,50 @@ def _name_of(run: Run) -> str:
     return f"{name}@legacy-ir" if options.get("profile") == "legacy-ir" else name
 
 
-def _runs(
-    sides: Sequence[_Subject], request: Request, root: Path, folder: Path, console: Console
-) -> tuple[Run, Run]:
+def _runs(sides: Sequence[_Subject], request: Request, runner: Runner) -> tuple[Run, Run]:
     """Both runs: those that exist already as they are, the others made now, together."""
-    labels = ("baseline", "candidate")
     jobs = [
-        Job(
-            name=f"{label} {side.name}",
-            folder=folder / label,
-            environment=side.environment,
-            arguments=_arguments(request, root, sides),
-        )
-        for label, side in zip(labels, sides, strict=True)
+        _job(f"{label} {side.name}", label, side.environment, _options(request), sides, request)
+        for label, side in zip(("baseline", "candidate"), sides, strict=True)
         if side.run is None and side.environment is not None
     ]
-    made = iter(run_all(root, jobs, console))
+    made = iter(run_all(runner, jobs))
     first, second = (side.run if side.run is not None else next(made) for side in sides)
     return first, second
 
 
-def _arguments(request: Request, root: Path, sides: Sequence[_Subject]) -> tuple[str, ...]:
+def _job(
+    name: str,
+    folder: str,
+    environment: Environment,
+    arguments: tuple[str, ...],
+    sides: Sequence[_Subject],
+    request: Request,
+) -> Job:
+    """A run in one of the environments; each is a producer, and an earlier run's if it is still there."""
+    here = [text_of(side.environment) for side in sides if side.environment is not None]
+    there = [_from(side) for side in sides if side.environment is None]
+    work = Suite(text_of(environment), (*arguments, *filter(None, there)), tuple(dict.fromkeys(here)))
+    return request.jobs.job(name, work, folder)
+
+
+def _options(request: Request) -> tuple[str, ...]:
     given = list(request.arguments)
     if not any(not argument.startswith("-") for argument in given):
-        given.insert(0, str(root / "suites"))
-    producers = dict.fromkeys(
-        f"--from={name}={python}" for name, python in filter(None, map(_producer, sides))
-    )
+        given.insert(0, "suites")
     # The full tier is asked for by somebody who has the time.
     brief = () if "--tier=full" in given else ("--brief", f"--latency-budget={LATENCY_BUDGET_S}")
-    return (*given, *brief, *producers)
+    return (*given, *brief)
+
+
+def _arguments(request: Request, sides: Sequence[_Subject]) -> tuple[str, ...]:
+    """All that decides what a side's run does."""
+    return (*_options(request), *dict.fromkeys(filter(None, map(_from, sides))))
+
+
+def _from(side: _Subject) -> str:
+    found = _producer(side)
+    return f"--from={found[0]}={found[1]}" if found else ""
 
 
 def _producer(side: _Subject) -> tuple[str, str] | None:
@@ -230,13 +265,12 @@ def _doubtful(result: GateResult, candidate: Run) -> list[str]:
     return found if len(found) <= MOST_CONFIRMED else []
 
 
-def _run_again(
-    nodes: list[str], sides: Sequence[_Subject], request: Request, root: Path, folder: Path, console: Console
-) -> list[str]:
+def _run_again(nodes: list[str], sides: Sequence[_Subject], request: Request, runner: Runner) -> list[str]:
     """Run the cases once more in the candidate; those that pass now."""
     environment = sides[1].environment
     assert environment is not None
-    options = [argument for argument in _arguments(request, root, sides) if argument.startswith("-")]
-    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options, "--again"))
-    (run,) = run_all(root, [job], console)
+    options = [argument for argument in _options(request) if argument.startswith("-")]
+    arguments = (*nodes, *options, "--again")
+    job = _job(f"once more in {sides[1].name}", "confirm", environment, arguments, sides, request)
+    (run,) = run_all(runner, [job])
     return [record.case for record in run.records if record.outcome == "pass"]
