@@ -18,7 +18,14 @@ from harness.gate import outputs, policy, run
 from harness.gate.causes import causes
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.jobs.engine import AT_ONCE, EngineName, Settings, parsed_labels, parsed_resources
+from harness.jobs.engine import (
+    AT_ONCE,
+    EngineName,
+    Settings,
+    must_be_installed,
+    parsed_labels,
+    parsed_resources,
+)
 from harness.options import Tier, default_store
 from harness.rerun import project_root
 
@@ -164,6 +171,7 @@ def _settings(
         raise UsageError("models of your own stay on this machine: leave out --engine ray, or --model")
     if engine is EngineName.local and address:
         raise UsageError("--address is a Ray cluster's: give --engine ray with it")
+    must_be_installed(engine)
     return Settings(engine, address, jobs, parsed_resources(resources), parsed_labels(labels))
 
 

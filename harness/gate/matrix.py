@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from harness.gate.judge import grid
 from harness.gate.result import MatrixResult
 from harness.gate.runs import faults, new_folder, slug
 from harness.jobs.engine import EngineName, Settings
-from harness.jobs.job import Job
+from harness.jobs.job import End, Job
 from harness.jobs.merge import AREA, merged
 from harness.jobs.runner import Runner
 from harness.jobs.suites import Suite, text_of
@@ -65,10 +66,10 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
     with Runner(request.jobs, root, folder, request.store, console) as runner:
         ends = runner.run([job for parts in jobs.values() for job in parts])
         runs = [
-            merged([(ends[job.name], folder / job.folder) for job in parts], folder / slug(name))
+            merged([(ends[job.name], folder / job.folder, job.name) for job in parts], folder / slug(name))
             for name, parts in jobs.items()
         ]
-        return _concluded(request, runs, environments, folder, started, clock)
+        return _concluded(request, runs, environments, list(ends.values()), folder, started, clock)
 
 
 def jobs_of(environments: Sequence[Named], request: Request) -> dict[str, list[Job]]:
@@ -99,6 +100,7 @@ def _concluded(
     request: Request,
     runs: list[Run],
     environments: Sequence[Named],
+    ends: Sequence[End],
     folder: Path,
     started: str,
     clock: float,
@@ -112,7 +114,7 @@ def _concluded(
         command=request.command,
         harness=harness.__version__,
         problems=tuple(_problems(runs, names)),
-        notes=tuple(_notes(runs, environments)),
+        notes=(*_notes(runs, environments), *_places(ends)),
     )
     outputs.write_matrix_json(result, folder / "matrix.json")
     return result, write_matrix(result, folder / "matrix.html")
@@ -147,6 +149,13 @@ def _notes(runs: list[Run], environments: Sequence[Named]) -> Iterator[str]:
     odd = sum(standing(record) in ("unexpected", "surprise") for run in runs for record in run.records)
     if odd:
         yield f"{odd} cases behave otherwise than suites/known_failures.toml says"
+
+
+def _places(ends: Sequence[End]) -> Iterator[str]:
+    """Which machine ran how much, where there are several."""
+    counts = Counter(end.where for end in ends if end.where)
+    if len(counts) > 1:
+        yield f"jobs: {', '.join(f'{count} on {where}' for where, count in sorted(counts.items()))}"
 
 
 def told(result: MatrixResult) -> Iterator[str]:

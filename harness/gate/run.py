@@ -10,28 +10,23 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.environments import Environment, resolve_one
 from harness.errors import UsageError
 from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.gate.runs import new_folder, run_all, slug
+from harness.gate.runs import new_folder, run_of, slug
+from harness.gate.sides import Subject, arguments_of, job_of, jobs_of, options_of, subject_of
 from harness.jobs.drive import set_aside
-from harness.jobs.engine import Settings
-from harness.jobs.job import Job
+from harness.jobs.engine import EngineName, Settings
 from harness.jobs.runner import Runner
-from harness.jobs.suites import Suite, text_of
-from harness.records import Run, read_run
+from harness.records import Run
 from harness.report.gate import write_gate
-from harness.rerun import RUNS
 from harness.session import now
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40
 """Blocking cases that are run once more before they block; beyond that many, chance is not the cause."""
-LATENCY_BUDGET_S = "0.05"
-"""A gate only shows latencies, so it takes less time for each than a run of its own."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -54,14 +49,6 @@ class Request(msgspec.Struct, frozen=True):
     """How long the two releases are timed in turns; 0: not at all."""
 
 
-class _Subject(msgspec.Struct, frozen=True):
-    """One side: an environment to run, or the run it left earlier."""
-
-    name: str
-    environment: Environment | None = None
-    run: Run | None = None
-
-
 def gate(request: Request, policy: Policy, root: Path, console: Console) -> tuple[GateResult, Path]:
     """Run what is to be run, judge, write ``gate.html``, ``gate.json``, ``junit.xml`` and ``summary.md``.
 
@@ -73,7 +60,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         HarnessError: a run could not start, or the folder cannot be written.
     """
     started, clock = now(), time.monotonic()
-    sides = (_subject(request.baseline, root), _subject(request.candidate, root))
+    sides = (subject_of(request.baseline, root), subject_of(request.candidate, root))
     if request.speed_minutes and any(side.environment is None for side in sides):
         raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
     names = "-to-".join(slug(side.name) for side in sides)
@@ -85,7 +72,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
 def _gate(
     request: Request,
     policy: Policy,
-    sides: tuple[_Subject, _Subject],
+    sides: tuple[Subject, Subject],
     runner: Runner,
     started: str,
     clock: float,
@@ -133,7 +120,7 @@ def _gate(
 
 
 def _timed(
-    sides: Sequence[_Subject], policy: Policy, request: Request, root: Path, folder: Path, console: Console
+    sides: Sequence[Subject], policy: Policy, request: Request, root: Path, folder: Path, console: Console
 ) -> Outcome:
     environments = [side.environment for side in sides if side.environment is not None]
     return speed.timed(
@@ -159,98 +146,27 @@ def write(result: GateResult, folder: Path) -> None:
     write_gate(result, folder / "gate.html")
 
 
-def _key(sides: Sequence[_Subject], request: Request, root: Path) -> str:
+def _key(sides: Sequence[Subject], request: Request, root: Path) -> str:
     environments = [side.environment for side in sides if side.environment is not None]
-    if len(environments) < len(sides):
-        return ""
-    return reuse.key(environments, _arguments(request, sides), root)
+    if len(environments) < len(sides) or request.jobs.engine is not EngineName.local:
+        return ""  # another machine might do otherwise
+    return reuse.key(environments, arguments_of(request.arguments, sides), root)
 
 
-def _subject(text: str, root: Path) -> _Subject:
-    for path in (Path(text), root / RUNS / text):
-        if (path / "records.jsonl").exists():
-            run = read_run(path.resolve())
-            return _Subject(_name_of(run), run=run)
-    try:
-        environment = resolve_one(text)
-    except UsageError as error:
-        raise UsageError(f"{error}; or give the folder of an earlier run") from error
-    return _Subject(environment.name, environment)
-
-
-def _name_of(run: Run) -> str:
-    """What files of the environment behind a run are called where they crossed, or its release."""
-    options = run.header.options
-    own = _with_profile(str(options.get("python", "")), str(options.get("profile", "default")))
-    for producer in options.get("producers") or ():
-        name, _, where = str(producer).partition("=")
-        if where == own:
-            return name
-    paddle = run.header.environment.get("paddle") or {}
-    name = str(paddle.get("version", run.header.run))
-    return f"{name}@legacy-ir" if options.get("profile") == "legacy-ir" else name
-
-
-def _runs(sides: Sequence[_Subject], request: Request, runner: Runner) -> tuple[Run, Run]:
+def _runs(sides: Sequence[Subject], request: Request, runner: Runner) -> tuple[Run, Run]:
     """Both runs: those that exist already as they are, the others made now, together."""
-    jobs = [
-        _job(f"{label} {side.name}", label, side.environment, _options(request), sides, request)
+    arguments = options_of(request.arguments)
+    jobs = {
+        label: jobs_of(label, side, arguments, sides, request.jobs)
         for label, side in zip(("baseline", "candidate"), sides, strict=True)
-        if side.run is None and side.environment is not None
-    ]
-    made = iter(run_all(runner, jobs))
-    first, second = (side.run if side.run is not None else next(made) for side in sides)
+        if side.run is None
+    }
+    ends = runner.run([job for parts in jobs.values() for _, job in parts])
+    made = {label: run_of(label, parts, ends, runner.folder) for label, parts in jobs.items()}
+    first, second = (
+        side.run or made[label] for label, side in zip(("baseline", "candidate"), sides, strict=True)
+    )
     return first, second
-
-
-def _job(
-    name: str,
-    folder: str,
-    environment: Environment,
-    arguments: tuple[str, ...],
-    sides: Sequence[_Subject],
-    request: Request,
-) -> Job:
-    """A run in one of the environments; each is a producer, and an earlier run's if it is still there."""
-    here = [text_of(side.environment) for side in sides if side.environment is not None]
-    there = [_from(side) for side in sides if side.environment is None]
-    work = Suite(text_of(environment), (*arguments, *filter(None, there)), tuple(dict.fromkeys(here)))
-    return request.jobs.job(name, work, folder)
-
-
-def _options(request: Request) -> tuple[str, ...]:
-    given = list(request.arguments)
-    if not any(not argument.startswith("-") for argument in given):
-        given.insert(0, "suites")
-    # The full tier is asked for by somebody who has the time.
-    brief = () if "--tier=full" in given else ("--brief", f"--latency-budget={LATENCY_BUDGET_S}")
-    return (*given, *brief)
-
-
-def _arguments(request: Request, sides: Sequence[_Subject]) -> tuple[str, ...]:
-    """All that decides what a side's run does."""
-    return (*_options(request), *dict.fromkeys(filter(None, map(_from, sides))))
-
-
-def _from(side: _Subject) -> str:
-    found = _producer(side)
-    return f"--from={found[0]}={found[1]}" if found else ""
-
-
-def _producer(side: _Subject) -> tuple[str, str] | None:
-    """Name and interpreter of the environment whose files cross; an earlier run's if it is still there."""
-    if side.environment is not None:
-        return side.name, _with_profile(side.environment.python, side.environment.profile)
-    assert side.run is not None
-    options = side.run.header.options
-    python = str(options.get("python", ""))
-    if not Path(python).exists():
-        return None
-    return side.name, _with_profile(python, str(options.get("profile", "default")))
-
-
-def _with_profile(python: str, profile: str) -> str:
-    return python if profile == "default" else f"{python}@{profile}"
 
 
 def _doubtful(result: GateResult, candidate: Run) -> list[str]:
@@ -265,12 +181,12 @@ def _doubtful(result: GateResult, candidate: Run) -> list[str]:
     return found if len(found) <= MOST_CONFIRMED else []
 
 
-def _run_again(nodes: list[str], sides: Sequence[_Subject], request: Request, runner: Runner) -> list[str]:
+def _run_again(nodes: list[str], sides: Sequence[Subject], request: Request, runner: Runner) -> list[str]:
     """Run the cases once more in the candidate; those that pass now."""
     environment = sides[1].environment
     assert environment is not None
-    options = [argument for argument in _options(request) if argument.startswith("-")]
+    options = [argument for argument in options_of(request.arguments) if argument.startswith("-")]
     arguments = (*nodes, *options, "--again")
-    job = _job(f"once more in {sides[1].name}", "confirm", environment, arguments, sides, request)
-    (run,) = run_all(runner, [job])
+    job = job_of(f"once more in {sides[1].name}", "confirm", environment, arguments, sides, request.jobs)
+    run = run_of("confirm", [("", job)], runner.run([job]), runner.folder)
     return [record.case for record in run.records if record.outcome == "pass"]

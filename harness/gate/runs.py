@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HarnessError, UsageError
-from harness.jobs.job import Job
+from harness.jobs.job import End, Job
 from harness.jobs.journal import JOURNAL, is_open
-from harness.jobs.runner import Runner
+from harness.jobs.merge import merged
 from harness.records import Run, read_run
 from harness.rerun import RUNS
 
 
-def run_all(runner: Runner, jobs: Sequence[Job]) -> list[Run]:
-    """Run every job; their runs in order.
+def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, End], folder: Path) -> Run:
+    """The run that jobs have made, each called by its name in it: the only job's own, or all of theirs.
 
     Raises:
-        HarnessError: a run left no records, or no machine has what it needs.
-        Interrupted: the user ended it; the runs are closed in order first.
+        HarnessError: no job left records; why.
     """
-    ends = runner.run(jobs)
-    for job in jobs:
-        if not (runner.folder / job.folder / "records.jsonl").exists():
-            raise HarnessError(f"the run of {ends[job.name].sentence}")
-    return [read_run(runner.folder / job.folder) for job in jobs]
+    found = [(ends[job.name], folder / job.folder, name) for name, job in parts]
+    if not any((path / "records.jsonl").exists() for _, path, _ in found):
+        raise HarnessError(f"the run of {found[0][0].sentence}")
+    return read_run(found[0][1]) if len(found) == 1 else merged(found, folder / label)
 
 
 def faults(run: Run, name: str) -> Iterator[str]:

@@ -96,6 +96,12 @@ def parsed_labels(text: str) -> dict[str, str]:
     return {name: value for name, _, value in parts}
 
 
+def must_be_installed(engine: EngineName) -> None:
+    """Raises a UsageError where what the engine needs is not installed."""
+    if engine is EngineName.ray:
+        import harness.jobs.ray  # noqa: F401  which says so
+
+
 def open_engine(settings: Settings, root: Path, store: Path) -> Engine:
     """The engine that was asked for. ``store`` is this side's.
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -100,9 +99,11 @@ def _lines(path: Path) -> Iterator[_Line | None]:
 
 
 def is_open(folder: Path) -> bool:
-    """Whether the folder holds jobs of a command that did not come to its end."""
-    kinds: list[Any] = [line.kind for line in _lines(folder / JOURNAL) if line is not None]
-    return bool(kinds) and kinds[-1] != "closed"
+    """Whether the folder's jobs are those of a command that did not come to its end."""
+    if not (folder / JOURNAL).exists():
+        return False
+    kinds = [line.kind for line in _lines(folder / JOURNAL) if line is not None]
+    return "closed" not in kinds[-1:]
 
 
 def digest_of(path: Path) -> str:

@@ -17,16 +17,17 @@ UNITED = ("models", "producers", "targets")
 """Options whose values the parts share out among them."""
 
 
-def merged(parts: Sequence[tuple[End, Path]], folder: Path) -> Run:
+def merged(parts: Sequence[tuple[End, Path, str]], folder: Path) -> Run:
     """Write the parts' records into ``folder`` as one run, with its page; that run.
 
-    A job that failed or was not run is a record of its own. The run has an end if every part has.
+    Each part is how its job ended, where its records are, and its name in the run. A job that failed or
+    was not run is a record of its own. The run has an end if every part has.
 
     Raises:
         HarnessError: the folder cannot be written.
     """
-    runs = [read_run(path) for _, path in parts if (path / "records.jsonl").exists()]
-    lost = [_record(end) for end, _ in parts if end.status != "done"]
+    runs = [read_run(path) for _, path, _ in parts if (path / "records.jsonl").exists()]
+    lost = [_record(end, name) for end, _, name in parts if end.status != "done"]
     header = _header(runs, folder, len(lost))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "records.jsonl"
@@ -36,7 +37,7 @@ def merged(parts: Sequence[tuple[End, Path]], folder: Path) -> Run:
     for record in [*(record for run in runs for record in run.records), *lost]:
         writer.write(record)
     footers = [run.footer for run in runs if run.footer is not None]
-    if footers and len(footers) == len(runs) and all(end.status != "failed" for end, _ in parts):
+    if footers and len(footers) == len(runs) and all(end.status != "failed" for end, *_ in parts):
         writer.write(_footer(footers, header.selected))
     writer.close()
     run = read_run(folder)
@@ -45,9 +46,9 @@ def merged(parts: Sequence[tuple[End, Path]], folder: Path) -> Run:
     return run
 
 
-def _record(end: End) -> Record:
+def _record(end: End, name: str) -> Record:
     outcome: Outcome = "not-run" if end.status == "not-run" else "crash"
-    return Record(case=f"{AREA}/{end.job}", nodeid="", area=AREA, outcome=outcome, reason=end.reason)
+    return Record(case=f"{AREA}/{name}", nodeid="", area=AREA, outcome=outcome, reason=end.reason)
 
 
 def _header(runs: Sequence[Run], folder: Path, lost: int) -> RunHeader:

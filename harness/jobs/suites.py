@@ -37,6 +37,8 @@ class Suite(msgspec.Struct, frozen=True):
     arguments: tuple[str, ...]
     """pytest's: paths relative to the checkout, which cases, which targets."""
     producers: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    """Targets files, each by name and text: they are written where the job runs."""
 
     @property
     def store(self) -> Path:
@@ -54,7 +56,11 @@ class Suite(msgspec.Struct, frozen=True):
         """
         clock = time.monotonic()
         here = environment(self.environment)
+        place.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.files:
+            (place.folder / name).write_text(text)
         named = [
+            *(f"--targets-file={place.folder / name}" for name, _ in self.files),
             *("-p", lifeline.__name__),
             f"--run-folder={place.folder}",
             f"--python={here.python}",

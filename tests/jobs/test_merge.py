@@ -53,8 +53,8 @@ def end(job: str, status: str = "done", reason: str = "") -> End:
 
 def test_parts_are_one_run(tmp_path: Path) -> None:
     parts = [
-        (end("own"), part(tmp_path / "a", ["3.3.1=/python"], ["one", "two"])),
-        (end("rest"), part(tmp_path / "b", ["2.6.2=/other"], ["three", "four"])),
+        (end("own"), part(tmp_path / "a", ["3.3.1=/python"], ["one", "two"]), "own"),
+        (end("rest"), part(tmp_path / "b", ["2.6.2=/other"], ["three", "four"]), "rest"),
     ]
     run = merged(parts, tmp_path / "3.3.1")
     assert [record.case for record in run.records] == ["one", "two", "three", "four"]
@@ -70,8 +70,12 @@ def test_parts_are_one_run(tmp_path: Path) -> None:
 
 def test_a_job_that_failed_leaves_the_run_without_an_end(tmp_path: Path) -> None:
     parts = [
-        (end("own"), part(tmp_path / "a", [], ["one", "two"])),
-        (end("rest", "failed", "killed by SIGKILL"), part(tmp_path / "b", [], ["three"], whole=False)),
+        (end("own"), part(tmp_path / "a", [], ["one", "two"]), "own"),
+        (
+            end("rest", "failed", "killed by SIGKILL"),
+            part(tmp_path / "b", [], ["three"], whole=False),
+            "rest",
+        ),
     ]
     run = merged(parts, tmp_path / "3.3.1")
     assert run.footer is None
@@ -80,7 +84,9 @@ def test_a_job_that_failed_leaves_the_run_without_an_end(tmp_path: Path) -> None
 
 
 def test_a_job_without_a_machine_is_not_run(tmp_path: Path) -> None:
-    run = merged([(end("own", "not-run", "no node has kunlun 1"), tmp_path / "none")], tmp_path / "3.3.1")
+    run = merged(
+        [(end("own", "not-run", "no node has kunlun 1"), tmp_path / "none", "own")], tmp_path / "3.3.1"
+    )
     (record,) = run.records
     assert (record.outcome, record.reason) == ("not-run", "no node has kunlun 1")
 
