@@ -119,6 +119,7 @@ def gate(
         confirm=confirm,
         fresh=fresh,
         store=Path(store or default_store()),
+        named_store=_absolute(store),
         speed_minutes=speed,
         jobs=_settings(engine, address, jobs, resources, labels, model),
     )

@@ -10,16 +10,18 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.errors import UsageError
-from harness.gate import outputs, reuse, speed
+from harness.errors import HarnessError, UsageError
+from harness.gate import outputs, reuse
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
 from harness.gate.runs import new_folder, run_of, slug
 from harness.gate.sides import Subject, arguments_of, job_of, jobs_of, options_of, subject_of
+from harness.gate.timing import Timing, outcome_in
 from harness.jobs.drive import set_aside
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.runner import Runner
+from harness.jobs.suites import text_of
 from harness.records import Run
 from harness.report.gate import write_gate
 from harness.session import now
@@ -43,6 +45,8 @@ class Request(msgspec.Struct, frozen=True):
     """Whether the baseline runs although an earlier gate ran the same."""
     store: Path = Path()
     """Where earlier baselines are remembered."""
+    named_store: str = ""
+    """The store, if it was named."""
     jobs: Settings = Settings()
     """What runs the sides."""
     speed_minutes: float = 0.0
@@ -112,26 +116,21 @@ def _gate(
         result = result_of(baseline, candidate, policy, asked, date.today())
     if request.speed_minutes:
         write(result, folder)  # what is known already is not lost with the timing
-        asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, root, folder, console))
+        asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, runner))
         result = result_of(baseline, candidate, policy, asked, date.today())
     result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
     write(result, folder)
     return result
 
 
-def _timed(
-    sides: Sequence[Subject], policy: Policy, request: Request, root: Path, folder: Path, console: Console
-) -> Outcome:
-    environments = [side.environment for side in sides if side.environment is not None]
-    return speed.timed(
-        environments,
-        policy.speed.rule,
-        request.speed_minutes,
-        str(request.store),
-        folder / "speed",
-        root,
-        lambda text: console.print(f"speed, {text}"),
-    )
+def _timed(sides: Sequence[Subject], policy: Policy, request: Request, runner: Runner) -> Outcome:
+    first, second = (text_of(side.environment) for side in sides if side.environment is not None)
+    work = Timing((first, second), policy.speed.rule, request.speed_minutes, request.named_store)
+    job = msgspec.structs.replace(request.jobs.job("speed", work, "speed"), timing=True)
+    end = runner.run([job])[job.name]
+    if end.status != "done":
+        raise HarnessError(end.sentence)
+    return outcome_in(runner.folder / job.folder)
 
 
 def write(result: GateResult, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A pytest plugin for a run that must not outlive who started it (``-p harness.jobs.lifeline``).
+"""For a process that must not outlive who started it; also a pytest plugin (``-p harness.jobs.lifeline``).
 
 A driver or a node that is killed cannot end its children. Its runs are begun anew by the next driver, so
 what is left of them would only be in the way; their workers end with the connection to them.
@@ -22,7 +22,12 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def pytest_configure() -> None:
-    """Watch from here on, from a thread: pytest itself may be busy for minutes."""
+def hold() -> None:
+    """Watch from here on, from a thread: the process itself may be busy for minutes."""
     parent = int(os.environ[PARENT])
     threading.Thread(target=_watch, args=(parent,), name="lifeline", daemon=True).start()
+
+
+def pytest_configure() -> None:
+    """As a plugin."""
+    hold()

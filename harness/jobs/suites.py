@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,11 +12,11 @@ import pytest
 
 from harness.environments import Environment, resolve_one
 from harness.environments.specs import LEGACY
-from harness.jobs import lifeline
-from harness.jobs.job import Done, NotStarted, Place, Stopped
+from harness.jobs import child, lifeline
+from harness.jobs.job import Done, NotStarted, Place
 from harness.jobs.journal import digest_of
 from harness.options import default_store
-from harness.progress import POLL_S, end_pytest, start_pytest
+from harness.progress import start_pytest
 from harness.records import read_run
 from harness.rerun import last_error
 from harness.session import ARTIFACTS
@@ -67,22 +65,9 @@ class Suite(msgspec.Struct, frozen=True):
             f"--profile={here.profile}",
             *map(producer, map(environment, self.producers)),
         ]
-        parent = {lifeline.PARENT: str(os.getpid())}
-        child, _ = start_pytest(place.root, place.folder, [*self.arguments, *named], parent)
-        try:
-            while True:
-                try:
-                    child.wait(POLL_S)
-                    break
-                except subprocess.TimeoutExpired:
-                    if place.stopped():
-                        raise Stopped(f"the run in {place.folder} was told to end") from None
-        except BaseException:
-            end_pytest(child)
-            raise
-        return msgspec.structs.replace(
-            _done(place.folder, child.returncode), seconds=time.monotonic() - clock
-        )
+        process, _ = start_pytest(place.root, place.folder, [*self.arguments, *named], child.variables())
+        status = child.followed(process, place)
+        return msgspec.structs.replace(_done(place.folder, status), seconds=time.monotonic() - clock)
 
 
 def _done(folder: Path, status: int) -> Done:
@@ -91,12 +76,12 @@ def _done(folder: Path, status: int) -> Done:
         if status == pytest.ExitCode.NO_TESTS_COLLECTED:
             return Done(reason="no case was selected")
         if status < 0:
-            return Done(False, f"killed by {signal.Signals(-status).name} before its first case")
+            return Done(False, f"{child.ended_how(status)} before its first case")
         raise NotStarted(last_error((folder / "pytest.log").read_text(errors="replace")))
     run = read_run(folder)
     if run.footer is None:
-        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        return Done(False, f"{how} after {len(run.records)} of {run.header.selected} cases")
+        so_far = f"{len(run.records)} of {run.header.selected} cases"
+        return Done(False, f"{child.ended_how(status)} after {so_far}")
     try:
         keys = msgspec.json.decode((folder / ARTIFACTS).read_bytes(), type=tuple[str, ...])
     except (OSError, msgspec.MsgspecError):

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from harness.jobs.job import Job
 from harness.progress import PLAIN_EVERY_S, Follower
 
+SAID = "said"
+"""File in a job's folder whose lines are shown as they come."""
 MOST_LINES = 8
 """Jobs with a line of their own; a cluster runs more."""
 
@@ -33,6 +35,7 @@ class Watch:
         self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._all: TaskID | None = None
         self._jobs: dict[str, tuple[Follower, TaskID | None]] = {}
+        self._heard: dict[str, int] = {}
         self._total = self._ended = 0
         self._said = time.monotonic()
 
@@ -82,12 +85,22 @@ class Watch:
         for name, (follower, line) in self._jobs.items():
             if line is None:
                 continue
+            self._listen(name, follower.log.with_name(SAID))
             for _ in follower.news():
                 pass
             total = follower.selected or None
             self._progress.update(line, total=total, completed=follower.done, counts=follower.text)
             if plain and follower.selected:
                 self.say(f"{name}: {follower.done} of {follower.selected} cases: {follower.text}")
+
+    def _listen(self, name: str, file: Path) -> None:
+        try:
+            said = file.read_text().splitlines()
+        except OSError:
+            return
+        for line in said[self._heard.get(name, 0) :]:
+            self.say(line)
+        self._heard[name] = len(said)
 
     def say(self, text: str) -> None:
         """A line that stays."""

@@ -12,7 +12,7 @@ from harness.jobs.drive import drive
 from harness.jobs.job import Done, Job, Lost, NotStarted
 from harness.jobs.journal import Journal
 from harness.jobs.local import Local
-from harness.jobs.watch import Watch
+from harness.jobs.watch import SAID, Watch
 from jobs.conftest import run
 from jobs.works import Refused, Shell, noted
 
@@ -121,3 +121,17 @@ def test_told_to_end_it_ends(tmp_path: Path, folder: Path, log: Path) -> None:
     engine.close()
     assert journal.ends == {}
     assert "end" not in log.read_text()
+
+
+def test_what_a_job_says_is_shown_once(folder: Path) -> None:
+    shown = io.StringIO()
+    watch = Watch(Console(file=shown, width=200))
+    job = Job("timing", noted(folder / "log", "timing"), "timing")
+    watch.begin([job], 0)
+    watch.started(job, folder / "timing")
+    (folder / "timing").mkdir()
+    for text in ("4 pairs\n", "8 pairs\n"):
+        with (folder / "timing" / SAID).open("a") as file:
+            file.write(text)
+        watch.tick()
+    assert shown.getvalue() == "4 pairs\n8 pairs\n"
