@@ -136,7 +136,9 @@ def gate(
 def matrix(
     releases: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RELEASE…]", help="Releases or ranges (default: all known)."),
+        typer.Argument(
+            metavar="[RELEASE…] [-- PYTEST ARGUMENTS]", help="Releases or ranges (default: all known)."
+        ),
     ] = None,
     models: Models = "",
     model: Own = None,
@@ -150,9 +152,11 @@ def matrix(
 ) -> None:
     """Every release's files loaded by every release: a grid producer × consumer for each format."""
     root = project_root()
+    named = [text for text in releases or () if not text.startswith("-")]
+    extra = [text for text in releases or () if text.startswith("-")]
     request = matrices.Request(
-        releases=tuple(releases or ("all",)),
-        arguments=(*_flags({"store": _absolute(store)}), *_own(model, Policy())),
+        releases=tuple(named or ("all",)),
+        arguments=(*extra, *_flags({"store": _absolute(store)}), *_own(model, Policy())),
         models=tuple(dict.fromkeys(filter(None, map(str.strip, models.split(","))))),
         jobs=_settings(engine, address, jobs, resources, labels, model),
         store=Path(store or default_store()),

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 
 from harness.artifacts import Store
 from harness.errors import HarnessError, UsageError
@@ -34,6 +35,7 @@ except ImportError as error:
         "here and on every node, or leave the option out"
     ) from error
 
+THREADS = "OMP_NUM_THREADS"
 LEFT_AT_HOME = (".git", ".venv*", "reports", "docs", "findings", "tests", "**/__pycache__", "*.log")
 """What of the checkout no job reads."""
 GONE = (
@@ -166,6 +168,8 @@ class OnRay:
 
 def perform(job: Job, name: str, parcels: Mapping[str, Any]) -> Came:
     """Do the job on this node, in a folder of that name that is removed afterwards. Runs as a Ray task."""
+    if THREADS not in psutil.Process().environ():
+        os.environ.pop(THREADS, None)  # set by Ray for its task; the far side would compute in another order
     where = getattr(job.work, "store", None)
     store = Store(where) if where is not None else None
     if store is not None:
