@@ -66,9 +66,11 @@ class OnRay:
 
     def __init__(self, root: Path, store: Path, address: str) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # A cluster of this machine alone is for this machine alone.
+        where = {"address": address} if address else {"address": "local", "_node_ip_address": "127.0.0.1"}
         try:
             ray.init(
-                address=address or "local",
+                **where,
                 runtime_env={"working_dir": str(root), "excludes": list(LEFT_AT_HOME)},
                 log_to_driver=False,
                 logging_level=logging.ERROR,

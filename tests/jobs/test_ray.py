@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
+from conftest import Command
 from harness.artifacts import Store
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Done, End, Job, Place
-from harness.jobs.journal import Journal
+from harness.jobs.journal import Journal, is_open
 from harness.jobs.runner import Runner
+from harness.records import read_run
 from harness.workers import ROOT
 
 ray = pytest.importorskip(
@@ -82,7 +85,8 @@ class Storing:
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A head on which nothing runs; the test adds nodes, each with a store of its own."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": MEMORY})
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "node_ip_address": "127.0.0.1"}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
@@ -90,7 +94,10 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def grow(cluster: Cluster, store: Path, **more: Any) -> Any:
     node = cluster.add_node(
-        object_store_memory=MEMORY, env_vars={"HARNESS_STORE": str(store)}, **{"num_cpus": 1, **more}
+        object_store_memory=MEMORY,
+        env_vars={"HARNESS_STORE": str(store)},
+        node_ip_address=f"127.0.0.{2 + len(cluster.worker_nodes)}",
+        **{"num_cpus": 1, **more},
     )
     cluster.wait_for_nodes()
     return node
@@ -231,3 +238,32 @@ def test_a_killed_driver_is_started_again(cluster: Cluster, tmp_path: Path) -> N
     finished = [name for word, name, _, _ in lines(log) if word == "end"]
     assert all(finished.count(name) == 1 for name in kept), "what had ended was not run twice"
     assert set(finished) == {f"{i}" for i in range(6)}
+
+
+TIMES = ("started", "duration_s", "load_ms")
+
+
+def found(folder: Path) -> dict[str, Any]:
+    """Every record of a matrix without times."""
+    records = {}
+    for record in (record for path in folder.glob("*/records.jsonl") for record in read_run(path).records):
+        plain = msgspec.to_builtins(record)
+        for name in TIMES:
+            plain.pop(name, None)
+            plain.get("measures", {}).pop(name, None)
+        records[record.case] = plain
+    return records
+
+
+def test_both_engines_leave_the_same_records(python: str, command: Command, tmp_path: Path) -> None:
+    """Digests, headrooms, warnings, everything that was compared: only times differ."""
+    chosen = ("--models=lenet", "--", "-k=test_states or jit-predictor or jit-jit.load")
+    for engine in ("local", "ray"):
+        folder = str(tmp_path / engine)
+        done = command(ROOT, "harness.cli", "matrix", python, "--engine", engine, "--folder", folder, *chosen)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert is_open(tmp_path / engine) is False
+    local = found(tmp_path / "local")
+    assert len(local) >= 3
+    assert any(record["outcome"] == "pass" and record["digest"] for record in local.values())
+    assert found(tmp_path / "ray") == local
