@@ -101,6 +101,7 @@ def gate(
 ) -> None:
     """May we upgrade? Status: 0 pass, 1 blocked, 2 usage, 3 inconclusive or not comparable."""
     root = project_root()
+    settings = _settings(engine, address, jobs, resources, labels, model)
     rules = _policy(policy_file, root)
     options = {
         "tier": tier.value,
@@ -121,7 +122,7 @@ def gate(
         store=Path(store or default_store()),
         named_store=_absolute(store),
         speed_minutes=speed,
-        jobs=_settings(engine, address, jobs, resources, labels, model),
+        jobs=settings,
     )
     try:
         result, where = run.gate(request, rules, root, live)
@@ -152,13 +153,14 @@ def matrix(
 ) -> None:
     """Every release's files loaded by every release: a grid producer × consumer for each format."""
     root = project_root()
+    settings = _settings(engine, address, jobs, resources, labels, model)
     named = [text for text in releases or () if not text.startswith("-")]
     extra = [text for text in releases or () if text.startswith("-")]
     request = matrices.Request(
         releases=tuple(named or ("all",)),
         arguments=(*extra, *_flags({"store": _absolute(store)}), *_own(model, Policy())),
         models=tuple(dict.fromkeys(filter(None, map(str.strip, models.split(","))))),
-        jobs=_settings(engine, address, jobs, resources, labels, model),
+        jobs=settings,
         store=Path(store or default_store()),
         folder=folder,
         command=shlex.join(["harness", *sys.argv[1:]]),
