@@ -65,17 +65,20 @@ class OnRay:
     """
 
     def __init__(self, root: Path, store: Path, address: str) -> None:
+        if "://" in address:
+            raise UsageError(
+                f"--address {address}: run the command on a node of the cluster, and give HOST:PORT or auto"
+            )
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # A cluster of this machine alone is for this machine alone.
-        where = {"address": address} if address else {"address": "local", "_node_ip_address": "127.0.0.1"}
         try:
+            _must_answer(address)
             ray.init(
-                **where,
+                **_where(address),
                 runtime_env={"working_dir": str(root), "excludes": list(LEFT_AT_HOME)},
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise HarnessError(
                 f"no Ray cluster answers at {address or 'this machine'} ({error}): start one with "
                 "`ray start --head` and name its address"
@@ -166,6 +169,26 @@ class OnRay:
             future.exception()
         self._arrivals.shutdown(wait=True)
         ray.shutdown()
+
+
+def _must_answer(address: str) -> None:
+    """Somebody listens there; Ray itself would ask for minutes.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
+def _where(address: str) -> dict[str, str]:
+    """What Ray is told of the cluster. One of this machine alone is for this machine alone."""
+    if not address:
+        return {"address": "local", "_node_ip_address": "127.0.0.1"}
+    # Ray takes a loopback address for this machine's outer one, unless it is said to be the node's own.
+    host = address.rpartition(":")[0]
+    return {"address": address, **({"_node_ip_address": host} if host.startswith("127.") else {})}
 
 
 def perform(job: Job, name: str, parcels: Mapping[str, Any]) -> Came:

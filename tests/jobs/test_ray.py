@@ -85,7 +85,7 @@ class Storing:
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A head on which nothing runs; the test adds nodes, each with a store of its own."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    head = {"num_cpus": 0, "object_store_memory": MEMORY, "node_ip_address": "127.0.0.1"}
+    head = {"num_cpus": 0, "object_store_memory": MEMORY, "node_ip_address": "127.0.0.2"}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster
     ray.shutdown()
@@ -96,7 +96,7 @@ def grow(cluster: Cluster, store: Path, **more: Any) -> Any:
     node = cluster.add_node(
         object_store_memory=MEMORY,
         env_vars={"HARNESS_STORE": str(store)},
-        node_ip_address=f"127.0.0.{2 + len(cluster.worker_nodes)}",
+        node_ip_address=f"127.0.0.{3 + len(cluster.worker_nodes)}",
         **{"num_cpus": 1, **more},
     )
     cluster.wait_for_nodes()
