@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import time
@@ -53,6 +54,7 @@ class _Drive:
         self.going: dict[Future[Done], Job] = {}
         self.came: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
         self.tries = dict.fromkeys(self.jobs, 0)
+        self.looked = time.monotonic()
         self.lost = dict.fromkeys(self.jobs, 0)
         for job in jobs:
             for name in job.after:
@@ -89,18 +91,14 @@ class _Drive:
         future.add_done_callback(self.came.put)
 
     def _wait(self) -> None:
-        """The next job that comes back, or a look at everything after a while."""
-        end = time.monotonic() + LOOK_S
-        while True:
-            try:
-                future = self.came.get(timeout=max(0.0, end - time.monotonic()))
-            except queue.Empty:
-                self.engine.look()
-                self.watch.tick()
-                return
+        """The next job that comes back; and every second a look at everything."""
+        with contextlib.suppress(queue.Empty):
+            future = self.came.get(timeout=LOOK_S)
             self._back(self.going.pop(future), future)
-            if self.ready or not self.going:
-                return
+        if time.monotonic() - self.looked >= LOOK_S:
+            self.looked = time.monotonic()
+            self.engine.look()
+            self.watch.tick()
 
     def _back(self, job: Job, future: Future[Done]) -> None:
         self.watch.back(job)

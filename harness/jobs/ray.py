@@ -11,6 +11,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,7 @@ except ImportError as error:
         "here and on every node, or leave the option out"
     ) from error
 
+FRESH_S = 0.5
 THREADS = "OMP_NUM_THREADS"
 LEFT_AT_HOME = (".git", ".venv*", "reports", "docs", "findings", "tests", "**/__pycache__", "*.log")
 """What of the checkout no job reads."""
@@ -90,11 +92,13 @@ class OnRay:
         self._lock = threading.Lock()
         self._timed: dict[str, int] = {}
         self._alive: frozenset[str] = frozenset()
+        self._asked = 0.0
+        self._known: list[dict[str, Any]] = []
         self._task = ray.remote(perform)
 
     def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[Done]:
         future: Future[Done] = Future()
-        fitting = _fitting(job, _nodes())
+        fitting = _fitting(job, self._nodes())
         if not fitting:
             future.set_exception(NoPlace(_nowhere(job)))
             return future
@@ -104,6 +108,12 @@ class OnRay:
             self._going[ref] = job, future
         ref.future().add_done_callback(lambda came: self._arrivals.submit(self._arrived, ref, came, folder))
         return future
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        """Those that were alive a moment ago: thousands of jobs are submitted in one."""
+        if time.monotonic() - self._asked > FRESH_S:
+            self._known, self._asked = [node for node in ray.nodes() if node["Alive"]], time.monotonic()
+        return self._known
 
     def _needs(self, job: Job, fitting: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Options of the task: a timing job takes every processor of one node, so it is alone there."""
@@ -133,6 +143,7 @@ class OnRay:
         try:
             error = came.exception()
             if error is not None:
+                self._asked = 0.0  # who is there may have changed with it
                 raise _told(error, job)
             arrived = came.result()
             for parcel in arrived.parcels:
@@ -144,7 +155,7 @@ class OnRay:
 
     def look(self) -> None:
         """Jobs that wait for a node which has gone, and that no other could run, end here."""
-        nodes = _nodes()
+        nodes = self._nodes()
         alive = frozenset(node["NodeID"] for node in nodes)
         if alive == self._alive:
             return
@@ -244,10 +255,6 @@ def _told(error: BaseException, job: Job) -> BaseException:
 
 
 # Nodes
-
-
-def _nodes() -> list[dict[str, Any]]:
-    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _fitting(job: Job, nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
