@@ -76,7 +76,7 @@ class OnRay:
             _must_answer(address)
             ray.init(
                 **_where(address),
-                runtime_env={"working_dir": str(root), "excludes": list(LEFT_AT_HOME)},
+                runtime_env=_checkout(root, address),
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
@@ -85,6 +85,7 @@ class OnRay:
                 f"no Ray cluster answers at {address or 'this machine'} ({error}): start one with "
                 "`ray start --head` and name its address"
             ) from error
+        self._root = str(root) if _is_here(address) else ""
         self._store = Store(store)
         self._arrivals = ThreadPoolExecutor(2, "arrival")
         self._sent: dict[str, Any] = {}
@@ -103,7 +104,7 @@ class OnRay:
             future.set_exception(NoPlace(_nowhere(job)))
             return future
         task = self._task.options(name=job.name, max_retries=0, **self._needs(job, fitting))
-        ref = task.remote(job, folder.name, self._parcels(artifacts))
+        ref = task.remote(job, folder.name, self._parcels(artifacts), self._root)
         with self._lock:
             self._going[ref] = job, future
         ref.future().add_done_callback(lambda came: self._arrivals.submit(self._arrived, ref, came, folder))
@@ -202,8 +203,27 @@ def _where(address: str) -> dict[str, str]:
     return {"address": address, **({"_node_ip_address": host} if host.startswith("127.") else {})}
 
 
-def perform(job: Job, name: str, parcels: Mapping[str, Any]) -> Came:
-    """Do the job on this node, in a folder of that name that is removed afterwards. Runs as a Ray task."""
+def _is_here(address: str) -> bool:
+    """Whether all nodes are on this machine: a loopback address has no other."""
+    return not address or address.startswith("127.")
+
+
+def _checkout(root: Path, address: str) -> dict[str, Any]:
+    """How tasks come by the checkout: it travels, but on this machine it is read where it lies.
+
+    Nodes of one machine would unpack it over each other.
+    """
+    if not _is_here(address):
+        return {"working_dir": str(root), "excludes": list(LEFT_AT_HOME)}
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    return {"env_vars": {"PYTHONPATH": path}}
+
+
+def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> Came:
+    """Do the job on this node, in a folder of that name that is removed afterwards. Runs as a Ray task.
+
+    ``root``: the checkout, where it did not travel.
+    """
     if THREADS not in psutil.Process().environ():
         os.environ.pop(THREADS, None)  # set by Ray for its task; the far side would compute in another order
     where = getattr(job.work, "store", None)
@@ -212,7 +232,7 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any]) -> Came:
         for key, ref in parcels.items():
             if not (store.root / key).exists():
                 unpack(store, ray.get(ref))
-    here = Path.cwd()
+    here = Path(root) if root else Path.cwd()
     with tempfile.TemporaryDirectory(prefix="paddle-conformance-") as scratch:
         folder = Path(scratch, name)
         done = job.work.perform(Place(here if (here / "suites").is_dir() else ROOT, folder))

@@ -81,6 +81,18 @@ class Storing:
         return Done(artifacts=(artifact.manifest.key,))
 
 
+@dataclass(frozen=True)
+class Importing:
+    """Tells where the harness is imported from, and whether the suites are there."""
+
+    def perform(self, place: Place) -> Done:
+        import harness.workers
+
+        place.folder.mkdir()
+        (place.folder / "where").write_text(f"{harness.workers.ROOT}\n{(place.root / 'suites').is_dir()}")
+        return Done()
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A head on which nothing runs; the test adds nodes, each with a store of its own."""
@@ -197,6 +209,18 @@ def test_artifacts_travel_and_are_not_made_again(cluster: Cluster, tmp_path: Pat
     assert (tmp_path / "run/reader/made").read_text() == "False store-b"
     (key,) = ends["reader"].artifacts
     assert (tmp_path / "own-store" / key / "file").read_bytes() == b"content", "the driver keeps it as well"
+
+
+def test_the_checkout_travels_to_another_machine(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.jobs.ray._is_here", lambda address: False)
+    grow(cluster, tmp_path / "a")
+    ends = run([Job("job", Importing(), "job")], cluster, tmp_path / "run")
+    assert ends["job"].status == "done", ends["job"].reason
+    there, suites = (tmp_path / "run/job/where").read_text().splitlines()
+    assert not Path(there).is_relative_to(ROOT)
+    assert suites == "True"
 
 
 DRIVER = """
