@@ -99,7 +99,9 @@ def parsed_labels(text: str) -> dict[str, str]:
 def must_be_installed(engine: EngineName) -> None:
     """Raises a UsageError where what the engine needs is not installed."""
     if engine is EngineName.ray:
-        import harness.jobs.ray  # noqa: F401  which says so
+        from harness.jobs import ray
+
+        ray.must_be_installed()
 
 
 def open_engine(settings: Settings, root: Path, store: Path) -> Engine:

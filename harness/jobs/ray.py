@@ -30,23 +30,24 @@ try:
     import ray
     from ray import exceptions
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-except ImportError as error:
-    raise UsageError(
-        "--engine ray needs Ray: install the project's ray extra (pip install 'paddle-conformance[ray]') "
-        "here and on every node, or leave the option out"
-    ) from error
+except ImportError:
+    ray = None
 
 FRESH_S = 0.5
 THREADS = "OMP_NUM_THREADS"
 LEFT_AT_HOME = (".git", ".venv*", "reports", "docs", "findings", "tests", "**/__pycache__", "*.log")
 """What of the checkout no job reads."""
-GONE = (
-    exceptions.NodeDiedError,
-    exceptions.ObjectLostError,
-    exceptions.TaskUnschedulableError,
-    exceptions.LocalRayletDiedError,
-)
+GONE = ("NodeDiedError", "ObjectLostError", "TaskUnschedulableError", "LocalRayletDiedError")
 """How a task ends whose node, or what it was to read, is gone."""
+
+
+def must_be_installed() -> None:
+    """Raises a UsageError where Ray is not."""
+    if ray is None:
+        raise UsageError(
+            "--engine ray needs Ray: install the project's ray extra (pip install 'paddle-conformance[ray]') "
+            "here and on every node, or leave the option out"
+        )
 
 
 class Came(msgspec.Struct, frozen=True):
@@ -67,6 +68,7 @@ class OnRay:
     """
 
     def __init__(self, root: Path, store: Path, address: str) -> None:
+        must_be_installed()
         if "://" in address:
             raise UsageError(
                 f"--address {address}: run the command on a node of the cluster, and give HOST:PORT or auto"
@@ -267,7 +269,7 @@ def _told(error: BaseException, job: Job) -> BaseException:
         error = error.cause
     if isinstance(error, exceptions.TaskCancelledError | KeyboardInterrupt):
         return Stopped(f"{job.name} was told to end")
-    if isinstance(error, GONE):
+    if isinstance(error, tuple(getattr(exceptions, name) for name in GONE)):
         return Lost(f"its node is gone ({type(error).__name__})")
     if isinstance(error, exceptions.WorkerCrashedError):
         return HarnessError("its process on the node was killed")
