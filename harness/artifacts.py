@@ -66,6 +66,7 @@ class Store:
     Attributes:
         repairs: sentences about entries that were damaged and made anew.
         made, reused: how many entries this run made and found.
+        used: keys of all of them, and of those whose making failed.
     """
 
     def __init__(self, root: Path) -> None:
@@ -73,6 +74,7 @@ class Store:
         self.repairs: list[str] = []
         self.made = 0
         self.reused = 0
+        self.used: set[str] = set()
         self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -92,6 +94,7 @@ class Store:
             Whatever ``make`` raises, likewise.
         """
         key = key_of(origin)
+        self.used.add(key)
         entry = self.root / key
         with self._guard(entry), FileLock(str(self.root / f"{key}.lock")):
             found = self._load(entry)

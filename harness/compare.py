@@ -235,7 +235,7 @@ def _ratio(error: float, allowed: float) -> float:
 
 def _at(got: Array, expected: Array, flat: int) -> str:
     index = [int(i) for i in np.unravel_index(flat, expected.shape)] if expected.ndim else []
-    return f"{index}: got {got.reshape(-1)[flat]!r}, expected {expected.reshape(-1)[flat]!r}"
+    return f"{index}: got {got.reshape(-1)[flat]!s}, expected {expected.reshape(-1)[flat]!s}"
 
 
 def _short(value: Any, limit: int = 300) -> str:

@@ -59,6 +59,10 @@ class Options(msgspec.Struct, frozen=True):
     """Whether what is only shown, and decides nothing, is left out where a check says so."""
     again: bool = False
     """Whether recipes are tried that the store remembers to fail."""
+    only_on: tuple[str, ...] = ()
+    """Targets: the cases on others, and on none, are another run's."""
+    not_on: tuple[str, ...] = ()
+    """Targets whose cases are another run's."""
     latency_budget: float = 0.0
     """Seconds of timed runs a latency case; 0: as the tier has it."""
 
@@ -193,6 +197,15 @@ def add_options(parser: pytest.Parser) -> None:
         help="try recipes anew that failed twice with the same error of their code, which is remembered",
     )
     group.addoption(
+        "--only-on",
+        default="",
+        metavar=names,
+        help="only cases on these targets, and none without a target: a share of a run on several machines",
+    )
+    group.addoption(
+        "--not-on", default="", metavar=names, help="all but the cases on these targets: the other share"
+    )
+    group.addoption(
         "--latency-budget",
         type=float,
         default=0.0,
@@ -201,7 +214,8 @@ def add_options(parser: pytest.Parser) -> None:
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
+    """The parts of ``a,b``."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -225,10 +239,10 @@ def from_config(config: pytest.Config) -> Options:
         raise HarnessError("--latency-budget takes a number of seconds, 0 for the tier's own")
     return Options(
         tier=config.getoption("--tier"),
-        models=_names(config.getoption("--models")),
-        targets=_names(config.getoption("--targets")),
-        flows=_names(config.getoption("--flows")),
-        claims=_names(config.getoption("--claims")),
+        models=names_of(config.getoption("--models")),
+        targets=names_of(config.getoption("--targets")),
+        flows=names_of(config.getoption("--flows")),
+        claims=names_of(config.getoption("--claims")),
         accuracy_bound=config.getoption("--accuracy-bound"),
         images=config.getoption("--images"),
         dataset=config.getoption("--dataset"),
@@ -244,6 +258,8 @@ def from_config(config: pytest.Config) -> Options:
         deadline=deadline,
         brief=config.getoption("--brief"),
         again=config.getoption("--again"),
+        only_on=names_of(config.getoption("--only-on")),
+        not_on=names_of(config.getoption("--not-on")),
         latency_budget=config.getoption("--latency-budget"),
     )
 

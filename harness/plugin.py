@@ -160,7 +160,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         full = full or (session.options.brief and selection.left_out(item))
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in own_models.parameters(item).values())
-        unfit = full or unasked or nothing or own_models.senseless(session, item)
+        elsewhere = selection.of_another_share(session.options, item)
+        unfit = full or unasked or nothing or elsewhere or own_models.senseless(session, item)
         (dropped if unfit else kept).append(item)
     # What cannot run here at all is told first, and known before anything else asks for it.
     kept.sort(key=lambda item: not own_models.is_first_run(item))

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -91,8 +91,13 @@ class Follower:
         return last.partition("::")[0].rpartition("/")[2] + "::" + last.partition("::")[2].strip()
 
 
-def start_pytest(root: Path, folder: Path, arguments: list[str]) -> tuple[subprocess.Popen[bytes], Follower]:
+def start_pytest(
+    root: Path, folder: Path, arguments: list[str], variables: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], Follower]:
     """pytest as a child that writes its log into the run's folder, and who follows it.
+
+    Args:
+        variables: environment variables beside this process's own.
 
     Raises:
         HarnessError: the folder cannot be made.
@@ -110,7 +115,12 @@ def start_pytest(root: Path, folder: Path, arguments: list[str]) -> tuple[subpro
     # but not to its workers, so that pytest can close them and its records in order.
     with log:
         child = subprocess.Popen(
-            command, cwd=root, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=root,
+            env={**os.environ, **(variables or {})},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     return child, Follower(folder)
 

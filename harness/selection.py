@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import own_models
+from harness.options import Options
 from harness.session import RunSession
 
 
@@ -26,6 +27,12 @@ def left_out(item: Any) -> bool:
         return True
     values = {name: getattr(value, "name", value) for name, value in own_models.parameters(item).items()}
     return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
+
+
+def of_another_share(options: Options, item: Any) -> bool:
+    """Whether the case is one that another machine runs, by its target."""
+    name = getattr(own_models.parameters(item).get("target"), "name", "")
+    return name in options.not_on or (bool(options.only_on) and name not in options.only_on)
 
 
 def beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
@@ -55,6 +62,8 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
         or opts.targets
         or opts.flows
         or opts.brief
+        or opts.only_on
+        or opts.not_on
         or opts.claims
         or config.option.keyword
         or config.option.markexpr

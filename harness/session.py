@@ -14,11 +14,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 import harness
 from harness import known, sources, targets
 from harness.artifacts import Store
 from harness.datasets import locate
 from harness.errors import HarnessError
+from harness.files import write_whole
 from harness.lab import Lab, Producer
 from harness.models import METHODS, FlowInfo
 from harness.options import Options, choose
@@ -30,6 +33,8 @@ from harness.user_models import FORMS, UserModel, parse, unique
 from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
 
 CLAIMS_FILE = Path(__file__).with_name("claims.toml")
+ARTIFACTS = "artifacts.json"
+"""Keys of the store's entries that a finished run made or used."""
 ONLY_OWN = "none"
 """What ``--models`` takes for: no reference model, all of the user's own."""
 NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
@@ -327,6 +332,8 @@ class RunSession:
             return
         if len(self.recorded) >= self.selected:
             lab = self.lab
+            keys = sorted({key for one in self._labs() for key in one.store.used})
+            write_whole(self.folder / ARTIFACTS, msgspec.json.encode(keys), "the list of artifacts")
             self.writer.write(
                 RunFooter(
                     finished=now(),
@@ -348,10 +355,14 @@ class RunSession:
 
     def close(self) -> None:
         """End the workers."""
+        for lab in self._labs():
+            lab.pool.close()
+
+    def _labs(self) -> list[Lab]:
+        """Those that were opened, each once."""
         labs = [self.lab] if "lab" in self.__dict__ else []
         labs += [producer.lab for producer in self.__dict__.get("producers", ())]
-        for lab in dict.fromkeys(labs):
-            lab.pool.close()
+        return list(dict.fromkeys(labs))
 
 
 def _producer(text: str) -> tuple[str, str, str]:

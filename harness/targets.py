@@ -30,6 +30,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     models: Literal["any", "quantized"] = "any"
     interpreter: str = ""
     price_per_hour: float = 0.0
+    resources: dict[str, float] = {}
+    """What a node of a cluster must have to run its cases: ``GPU``, or any name that a node claims."""
+    labels: dict[str, str] = {}
+    """How such a node must be labelled."""
 
     @property
     def device(self) -> str:

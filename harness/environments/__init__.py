@@ -22,8 +22,8 @@ from harness.errors import HarnessError, UsageError
 from harness.options import Profile
 
 __all__ = (
-    "Environment", "Spec", "default_folder", "known_releases", "make", "make_each", "parse",
-    "release_like", "releases", "resolve", "resolve_one",
+    "Environment", "Spec", "default_folder", "known_releases", "make", "make_each",
+    "name_and_text", "parse", "release_like", "releases", "resolve", "resolve_one",
 )  # fmt: skip
 
 AT_ONCE = 2
@@ -77,6 +77,19 @@ def resolve_one(text: str, folder: Path | None = None, say: Say | None = None) -
         names = ", ".join(spec.asked for spec in specs)
         raise UsageError(f"{text} names {len(specs)} environments ({names}): give one of them")
     return make(specs, folder, say)[0]
+
+
+def name_and_text(spec: Spec) -> tuple[str, str]:
+    """An environment's short name without making it, and a text that names it from any folder.
+
+    Raises:
+        HarnessError: an index is asked for its newest build, and offers none.
+    """
+    suffix = LEGACY if spec.profile == "legacy-ir" else ""
+    if spec.kind == "interpreter":
+        return name_of(spec.path) + suffix, spec.path + suffix
+    label = spec.version if spec.kind == "release" else plan(spec, default_folder().absolute()).recipe.label
+    return label + suffix, spec.path + suffix if spec.kind == "wheel" else spec.asked
 
 
 def make(specs: list[Spec], folder: Path | None = None, say: Say | None = None) -> list[Environment]:

@@ -18,6 +18,14 @@ from harness.gate import outputs, policy, run
 from harness.gate.causes import causes
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
+from harness.jobs.engine import (
+    AT_ONCE,
+    EngineName,
+    Settings,
+    must_be_installed,
+    parsed_labels,
+    parsed_resources,
+)
 from harness.options import Tier, default_store
 from harness.rerun import project_root
 
@@ -38,6 +46,22 @@ Folder = Annotated[
     str, typer.Option("--folder", metavar="PATH", help="Where to write (default: in reports/).")
 ]
 Store = Annotated[str, typer.Option("--store", metavar="PATH", help="Where artifacts are kept.")]
+EngineOption = Annotated[
+    EngineName, typer.Option("--engine", help="Where jobs run: here, or on a Ray cluster (docs/jobs.md).")
+]
+Address = Annotated[
+    str,
+    typer.Option(
+        "--address", metavar="HOST:PORT|auto", help="The Ray cluster (default: one of this machine alone)."
+    ),
+]
+AtOnce = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Jobs at the same time, here.")]
+Resources = Annotated[
+    str, typer.Option("--resources", metavar="NAME=N[,…]", help="What the machine of every job must have.")
+]
+Labels = Annotated[
+    str, typer.Option("--labels", metavar="NAME=VALUE[,…]", help="How the machine of every job is labelled.")
+]
 
 
 def gate(
@@ -69,9 +93,15 @@ def gate(
             min=0, metavar="MINUTES", help="Time both in turns, at most so long (default: not at all)."
         ),
     ] = 0.0,
+    engine: EngineOption = EngineName.local,
+    address: Address = "",
+    jobs: AtOnce = AT_ONCE,
+    resources: Resources = "",
+    labels: Labels = "",
 ) -> None:
     """May we upgrade? Status: 0 pass, 1 blocked, 2 usage, 3 inconclusive or not comparable."""
     root = project_root()
+    settings = _settings(engine, address, jobs, resources, labels, model)
     rules = _policy(policy_file, root)
     options = {
         "tier": tier.value,
@@ -90,7 +120,9 @@ def gate(
         confirm=confirm,
         fresh=fresh,
         store=Path(store or default_store()),
+        named_store=_absolute(store),
         speed_minutes=speed,
+        jobs=settings,
     )
     try:
         result, where = run.gate(request, rules, root, live)
@@ -105,18 +137,31 @@ def gate(
 def matrix(
     releases: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RELEASE…]", help="Releases or ranges (default: all known)."),
+        typer.Argument(
+            metavar="[RELEASE…] [-- PYTEST ARGUMENTS]", help="Releases or ranges (default: all known)."
+        ),
     ] = None,
     models: Models = "",
     model: Own = None,
     folder: Folder = "",
     store: Store = "",
+    engine: EngineOption = EngineName.local,
+    address: Address = "",
+    jobs: AtOnce = AT_ONCE,
+    resources: Resources = "",
+    labels: Labels = "",
 ) -> None:
     """Every release's files loaded by every release: a grid producer × consumer for each format."""
     root = project_root()
+    settings = _settings(engine, address, jobs, resources, labels, model)
+    named = [text for text in releases or () if not text.startswith("-")]
+    extra = [text for text in releases or () if text.startswith("-")]
     request = matrices.Request(
-        releases=tuple(releases or ("all",)),
-        arguments=(*_flags({"models": models, "store": _absolute(store)}), *_own(model, Policy())),
+        releases=tuple(named or ("all",)),
+        arguments=(*extra, *_flags({"store": _absolute(store)}), *_own(model, Policy())),
+        models=tuple(dict.fromkeys(filter(None, map(str.strip, models.split(","))))),
+        jobs=settings,
+        store=Path(store or default_store()),
         folder=folder,
         command=shlex.join(["harness", *sys.argv[1:]]),
     )
@@ -124,6 +169,17 @@ def matrix(
     for line in matrices.told(result):
         out.print(escape(line))
     out.print(escape(f"page: {page}"))
+
+
+def _settings(
+    engine: EngineName, address: str, jobs: int, resources: str, labels: str, own: list[str] | None
+) -> Settings:
+    if engine is EngineName.ray and own:
+        raise UsageError("models of your own stay on this machine: leave out --engine ray, or --model")
+    if engine is EngineName.local and address:
+        raise UsageError("--address is a Ray cluster's: give --engine ray with it")
+    must_be_installed(engine)
+    return Settings(engine, address, jobs, parsed_resources(resources), parsed_labels(labels))
 
 
 def _flags(options: dict[str, str]) -> list[str]:

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
 
 import harness
-from harness.environments import Environment, resolve
+from harness.environments import name_and_text, parse, resolve
 from harness.gate import outputs
 from harness.gate.judge import grid
 from harness.gate.result import MatrixResult
-from harness.gate.runs import Job, faults, new_folder, run_all, slug
+from harness.gate.runs import faults, new_folder, slug
+from harness.jobs.engine import EngineName, Settings
+from harness.jobs.job import End, Job
+from harness.jobs.merge import AREA, merged
+from harness.jobs.runner import Runner
+from harness.jobs.suites import Suite, text_of
 from harness.records import Run
 from harness.report.matrix import write_matrix
 from harness.report.summary import standing
 from harness.session import now
 
 SUITE = "test_upgrade.py"
+PARTS = "parts"
+"""Folder of the jobs' own runs."""
+
+
+class Named(msgspec.Struct, frozen=True):
+    """An environment by its short name, the text that names it on any machine, and what is to be noted."""
+
+    name: str
+    text: str
+    note: str = ""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -28,6 +44,10 @@ class Request(msgspec.Struct, frozen=True):
 
     releases: tuple[str, ...]
     arguments: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """Only these: each release has jobs of its own for each of them."""
+    jobs: Settings = Settings()
+    store: Path = Path()
     folder: str = ""
     command: str = ""
 
@@ -40,17 +60,51 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
         HarnessError: an environment or the folder cannot be made, or a run did not start.
     """
     started, clock = now(), time.monotonic()
-    environments = _environments(request.releases)
+    environments = _environments(request)
     folder = new_folder(request.folder, root, "matrices", "")
-    producers = [
-        f"--from={e.name}={e.python}" + ("" if e.profile == "default" else f"@{e.profile}")
-        for e in environments
-    ]
-    suite = str(root / "suites" / SUITE)
-    jobs = [
-        Job(e.name, folder / slug(e.name), e, (suite, *request.arguments, *producers)) for e in environments
-    ]
-    runs = run_all(root, jobs, console)
+    jobs = jobs_of(environments, request)
+    with Runner(request.jobs, root, folder, request.store, console) as runner:
+        ends = runner.run([job for parts in jobs.values() for job in parts])
+        runs = [
+            merged([(ends[job.name], folder / job.folder, job.name) for job in parts], folder / slug(name))
+            for name, parts in jobs.items()
+        ]
+        return _concluded(request, runs, environments, list(ends.values()), folder, started, clock)
+
+
+def jobs_of(environments: Sequence[Named], request: Request) -> dict[str, list[Job]]:
+    """Each loading release's jobs: its own files first, which are then there for all the others.
+
+    A release's own files are what its artifacts are made for, so those jobs make them all; the ones
+    that load what crosses come after. Where models are named, each has jobs of its own.
+    """
+    found: dict[str, list[Job]] = {one.name: [] for one in environments}
+    for model in request.models or ("",):
+        label = f" {model}" if model else ""
+        narrowed = (f"--models={model}",) if model else ()
+        arguments = (f"suites/{SUITE}", *request.arguments, *narrowed)
+        own = [f"{one.name}{label}, own files" for one in environments]
+        for one, name in zip(environments, own, strict=True):
+            folder = f"{PARTS}/{slug(one.name + label)}-own"
+            found[one.name].append(request.jobs.job(name, Suite(one.text, arguments, (one.text,)), folder))
+        for one in environments:
+            others = tuple(other.text for other in environments if other is not one)
+            folder = f"{PARTS}/{slug(one.name + label)}"
+            if others:
+                work = Suite(one.text, arguments, others)
+                found[one.name].append(request.jobs.job(f"{one.name}{label}", work, folder, tuple(own)))
+    return found
+
+
+def _concluded(
+    request: Request,
+    runs: list[Run],
+    environments: Sequence[Named],
+    ends: Sequence[End],
+    folder: Path,
+    started: str,
+    clock: float,
+) -> tuple[MatrixResult, Path]:
     names = tuple(environment.name for environment in environments)
     result = MatrixResult(
         releases=names,
@@ -60,25 +114,33 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
         command=request.command,
         harness=harness.__version__,
         problems=tuple(_problems(runs, names)),
-        notes=tuple(_notes(runs, environments)),
+        notes=(*_notes(runs, environments), *_places(ends)),
     )
     outputs.write_matrix_json(result, folder / "matrix.json")
     return result, write_matrix(result, folder / "matrix.html")
 
 
-def _environments(specs: tuple[str, ...]) -> list[Environment]:
-    found = {environment.name: environment for spec in specs for environment in resolve(spec)}
-    return list(found.values())
+def _environments(request: Request) -> list[Named]:
+    """Made here, where this machine runs them; else only named, and made where a job needs them."""
+    if request.jobs.engine is EngineName.local:
+        here = [environment for spec in request.releases for environment in resolve(spec)]
+        found = [Named(one.name, text_of(one), one.note) for one in here]
+    else:
+        found = [Named(*name_and_text(spec)) for text in request.releases for spec in parse(text)]
+    return list({one.name: one for one in found}.values())
 
 
 def _problems(runs: list[Run], names: tuple[str, ...]) -> Iterator[str]:
     for run, name in zip(runs, names, strict=True):
         yield from faults(run, name)
+        for record in run.records:
+            if record.area == AREA:
+                yield f"{record.case.removeprefix('jobs/')}: {record.outcome}, {record.reason}"
         if not any(record.comparisons for record in run.records):
             yield f"nothing was compared in {name}"
 
 
-def _notes(runs: list[Run], environments: list[Environment]) -> Iterator[str]:
+def _notes(runs: list[Run], environments: Sequence[Named]) -> Iterator[str]:
     models = dict.fromkeys(record.model for run in runs for record in run.records if record.model)
     yield f"models: {', '.join(models)}"
     for environment in environments:
@@ -87,6 +149,13 @@ def _notes(runs: list[Run], environments: list[Environment]) -> Iterator[str]:
     odd = sum(standing(record) in ("unexpected", "surprise") for run in runs for record in run.records)
     if odd:
         yield f"{odd} cases behave otherwise than suites/known_failures.toml says"
+
+
+def _places(ends: Sequence[End]) -> Iterator[str]:
+    """Which machine ran how much, where there are several."""
+    counts = Counter(end.where for end in ends if end.where)
+    if len(counts) > 1:
+        yield f"jobs: {', '.join(f'{count} on {where}' for where, count in sorted(counts.items()))}"
 
 
 def told(result: MatrixResult) -> Iterator[str]:

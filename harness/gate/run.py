@@ -10,23 +10,25 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.environments import Environment, resolve_one
-from harness.errors import UsageError
-from harness.gate import outputs, reuse, speed
+from harness.errors import HarnessError, UsageError
+from harness.gate import outputs, reuse
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.gate.runs import Job, new_folder, run_all, slug
-from harness.records import Run, read_run
+from harness.gate.runs import new_folder, run_of, slug
+from harness.gate.sides import Subject, arguments_of, job_of, jobs_of, options_of, subject_of
+from harness.gate.timing import Timing, outcome_in
+from harness.jobs.drive import set_aside
+from harness.jobs.engine import EngineName, Settings
+from harness.jobs.runner import Runner
+from harness.jobs.suites import text_of
+from harness.records import Run
 from harness.report.gate import write_gate
-from harness.rerun import RUNS
 from harness.session import now
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40
 """Blocking cases that are run once more before they block; beyond that many, chance is not the cause."""
-LATENCY_BUDGET_S = "0.05"
-"""A gate only shows latencies, so it takes less time for each than a run of its own."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -43,16 +45,12 @@ class Request(msgspec.Struct, frozen=True):
     """Whether the baseline runs although an earlier gate ran the same."""
     store: Path = Path()
     """Where earlier baselines are remembered."""
+    named_store: str = ""
+    """The store, if it was named."""
+    jobs: Settings = Settings()
+    """What runs the sides."""
     speed_minutes: float = 0.0
     """How long the two releases are timed in turns; 0: not at all."""
-
-
-class _Subject(msgspec.Struct, frozen=True):
-    """One side: an environment to run, or the run it left earlier."""
-
-    name: str
-    environment: Environment | None = None
-    run: Run | None = None
 
 
 def gate(request: Request, policy: Policy, root: Path, console: Console) -> tuple[GateResult, Path]:
@@ -66,17 +64,31 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
         HarnessError: a run could not start, or the folder cannot be written.
     """
     started, clock = now(), time.monotonic()
-    sides = (_subject(request.baseline, root), _subject(request.candidate, root))
+    sides = (subject_of(request.baseline, root), subject_of(request.candidate, root))
     if request.speed_minutes and any(side.environment is None for side in sides):
         raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
     names = "-to-".join(slug(side.name) for side in sides)
     folder = new_folder(request.folder, root, "gates", names)
+    with Runner(request.jobs, root, folder, request.store, console) as runner:
+        return _gate(request, policy, sides, runner, started, clock), folder
+
+
+def _gate(
+    request: Request,
+    policy: Policy,
+    sides: tuple[Subject, Subject],
+    runner: Runner,
+    started: str,
+    clock: float,
+) -> GateResult:
+    root, folder, console = runner.root, runner.folder, runner.console
     for side in sides:
         if side.environment is not None:
             note = f" ({side.environment.note})" if side.environment.note else ""
             console.print(f"{side.name}: {side.environment.python}{note}", soft_wrap=True)
     known = _key(sides, request, root)
-    if not request.fresh:
+    if not request.fresh and f"baseline {sides[0].name}" not in runner.journal.ends:
+        set_aside(folder / "baseline", folder)  # of the same command, killed
         earlier = reuse.find(request.store, known, folder / "baseline")
         if earlier is not None:
             console.print(
@@ -85,7 +97,7 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
                 soft_wrap=True,
             )
             sides = (msgspec.structs.replace(sides[0], run=earlier), sides[1])
-    baseline, candidate = _runs(sides, request, root, folder, console)
+    baseline, candidate = _runs(sides, request, runner)
     reuse.remember(request.store, known, baseline)
     asked = Asked(
         baseline=sides[0].name,
@@ -100,31 +112,26 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
     result = result_of(baseline, candidate, policy, asked, date.today())
     doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []
     if doubtful:
-        flaky = _run_again(doubtful, sides, request, root, folder, console)
+        flaky = _run_again(doubtful, sides, request, runner)
         asked = msgspec.structs.replace(asked, flaky=tuple(flaky))
         result = result_of(baseline, candidate, policy, asked, date.today())
     if request.speed_minutes:
         write(result, folder)  # what is known already is not lost with the timing
-        asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, root, folder, console))
+        asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, runner))
         result = result_of(baseline, candidate, policy, asked, date.today())
     result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
     write(result, folder)
-    return result, folder
+    return result
 
 
-def _timed(
-    sides: Sequence[_Subject], policy: Policy, request: Request, root: Path, folder: Path, console: Console
-) -> Outcome:
-    environments = [side.environment for side in sides if side.environment is not None]
-    return speed.timed(
-        environments,
-        policy.speed.rule,
-        request.speed_minutes,
-        str(request.store),
-        folder / "speed",
-        root,
-        lambda text: console.print(f"speed, {text}"),
-    )
+def _timed(sides: Sequence[Subject], policy: Policy, request: Request, runner: Runner) -> Outcome:
+    first, second = (text_of(side.environment) for side in sides if side.environment is not None)
+    work = Timing((first, second), policy.speed.rule, request.speed_minutes, request.named_store)
+    job = msgspec.structs.replace(request.jobs.job("speed", work, "speed"), timing=True)
+    end = runner.run([job])[job.name]
+    if end.status != "done":
+        raise HarnessError(end.sentence)
+    return outcome_in(runner.folder / job.folder)
 
 
 def write(result: GateResult, folder: Path) -> None:
@@ -139,84 +146,27 @@ def write(result: GateResult, folder: Path) -> None:
     write_gate(result, folder / "gate.html")
 
 
-def _key(sides: Sequence[_Subject], request: Request, root: Path) -> str:
+def _key(sides: Sequence[Subject], request: Request, root: Path) -> str:
     environments = [side.environment for side in sides if side.environment is not None]
-    if len(environments) < len(sides):
-        return ""
-    return reuse.key(environments, _arguments(request, root, sides), root)
+    if len(environments) < len(sides) or request.jobs.engine is not EngineName.local:
+        return ""  # another machine might do otherwise
+    return reuse.key(environments, arguments_of(request.arguments, sides), root)
 
 
-def _subject(text: str, root: Path) -> _Subject:
-    for path in (Path(text), root / RUNS / text):
-        if (path / "records.jsonl").exists():
-            run = read_run(path.resolve())
-            return _Subject(_name_of(run), run=run)
-    try:
-        environment = resolve_one(text)
-    except UsageError as error:
-        raise UsageError(f"{error}; or give the folder of an earlier run") from error
-    return _Subject(environment.name, environment)
-
-
-def _name_of(run: Run) -> str:
-    """What files of the environment behind a run are called where they crossed, or its release."""
-    options = run.header.options
-    own = _with_profile(str(options.get("python", "")), str(options.get("profile", "default")))
-    for producer in options.get("producers") or ():
-        name, _, where = str(producer).partition("=")
-        if where == own:
-            return name
-    paddle = run.header.environment.get("paddle") or {}
-    name = str(paddle.get("version", run.header.run))
-    return f"{name}@legacy-ir" if options.get("profile") == "legacy-ir" else name
-
-
-def _runs(
-    sides: Sequence[_Subject], request: Request, root: Path, folder: Path, console: Console
-) -> tuple[Run, Run]:
+def _runs(sides: Sequence[Subject], request: Request, runner: Runner) -> tuple[Run, Run]:
     """Both runs: those that exist already as they are, the others made now, together."""
-    labels = ("baseline", "candidate")
-    jobs = [
-        Job(
-            name=f"{label} {side.name}",
-            folder=folder / label,
-            environment=side.environment,
-            arguments=_arguments(request, root, sides),
-        )
-        for label, side in zip(labels, sides, strict=True)
-        if side.run is None and side.environment is not None
-    ]
-    made = iter(run_all(root, jobs, console))
-    first, second = (side.run if side.run is not None else next(made) for side in sides)
-    return first, second
-
-
-def _arguments(request: Request, root: Path, sides: Sequence[_Subject]) -> tuple[str, ...]:
-    given = list(request.arguments)
-    if not any(not argument.startswith("-") for argument in given):
-        given.insert(0, str(root / "suites"))
-    producers = dict.fromkeys(
-        f"--from={name}={python}" for name, python in filter(None, map(_producer, sides))
+    arguments = options_of(request.arguments)
+    jobs = {
+        label: jobs_of(label, side, arguments, sides, request.jobs)
+        for label, side in zip(("baseline", "candidate"), sides, strict=True)
+        if side.run is None
+    }
+    ends = runner.run([job for parts in jobs.values() for _, job in parts])
+    made = {label: run_of(label, parts, ends, runner.folder) for label, parts in jobs.items()}
+    first, second = (
+        side.run or made[label] for label, side in zip(("baseline", "candidate"), sides, strict=True)
     )
-    # The full tier is asked for by somebody who has the time.
-    brief = () if "--tier=full" in given else ("--brief", f"--latency-budget={LATENCY_BUDGET_S}")
-    return (*given, *brief, *producers)
-
-
-def _producer(side: _Subject) -> tuple[str, str] | None:
-    """Name and interpreter of the environment whose files cross; an earlier run's if it is still there."""
-    if side.environment is not None:
-        return side.name, _with_profile(side.environment.python, side.environment.profile)
-    assert side.run is not None
-    options = side.run.header.options
-    python = str(options.get("python", ""))
-    if not Path(python).exists():
-        return None
-    return side.name, _with_profile(python, str(options.get("profile", "default")))
-
-
-def _with_profile(python: str, profile: str) -> str:
-    return python if profile == "default" else f"{python}@{profile}"
+    return first, second
 
 
 def _doubtful(result: GateResult, candidate: Run) -> list[str]:
@@ -231,13 +181,12 @@ def _doubtful(result: GateResult, candidate: Run) -> list[str]:
     return found if len(found) <= MOST_CONFIRMED else []
 
 
-def _run_again(
-    nodes: list[str], sides: Sequence[_Subject], request: Request, root: Path, folder: Path, console: Console
-) -> list[str]:
+def _run_again(nodes: list[str], sides: Sequence[Subject], request: Request, runner: Runner) -> list[str]:
     """Run the cases once more in the candidate; those that pass now."""
     environment = sides[1].environment
     assert environment is not None
-    options = [argument for argument in _arguments(request, root, sides) if argument.startswith("-")]
-    job = Job(f"once more in {sides[1].name}", folder / "confirm", environment, (*nodes, *options, "--again"))
-    (run,) = run_all(root, [job], console)
+    options = [argument for argument in options_of(request.arguments) if argument.startswith("-")]
+    arguments = (*nodes, *options, "--again")
+    job = job_of(f"once more in {sides[1].name}", "confirm", environment, arguments, sides, request.jobs)
+    run = run_of("confirm", [("", job)], runner.run([job]), runner.folder)
     return [record.case for record in run.records if record.outcome == "pass"]

@@ -13,8 +13,8 @@ from report.builders import record, write_run
 from rich.console import Console
 
 from gate.builders import gate, sample
-from harness.errors import UsageError
-from harness.gate import policy, run, speed
+from harness.errors import HarnessError, UsageError
+from harness.gate import policy, run, speed, timing
 from harness.gate.policy import Policy
 from harness.gate.result import Calibrated, PairedSpeed, Told
 from harness.gate.run import Request
@@ -160,3 +160,12 @@ def test_an_earlier_run_cannot_be_timed_and_that_is_said_first(tmp_path: Path) -
 def test_rows_survive_json() -> None:
     rows = tuple(speed.rows(outcome(*RESULTS)))
     assert msgspec.json.decode(msgspec.json.encode(rows), type=tuple[PairedSpeed, ...]) == rows
+
+
+def test_what_a_timing_job_left_is_read_again(tmp_path: Path) -> None:
+    left = outcome(*RESULTS)
+    (tmp_path / timing.OUTCOME).write_bytes(msgspec.json.encode(left))
+    assert timing.outcome_in(tmp_path) == left
+    (tmp_path / timing.OUTCOME).write_bytes(b"{")
+    with pytest.raises(HarnessError, match="left no outcome"):
+        timing.outcome_in(tmp_path)

@@ -1,0 +1,71 @@
+"""One side of a gate shared out among unlike machines: the cases on targets that need something, by need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from harness import targets
+from harness.errors import UsageError
+from harness.options import names_of
+from harness.targets import Target
+
+
+class Share(msgspec.Struct, frozen=True):
+    """Some of a run's cases, and what the machine that runs them must have."""
+
+    name: str = ""
+    """'' for everything that any machine can run."""
+    arguments: tuple[str, ...] = ()
+    """pytest's, beside those that all shares have."""
+    resources: dict[str, float] = {}
+    labels: dict[str, str] = {}
+
+
+def shares(arguments: Sequence[str]) -> list[Share]:
+    """All cases that the pytest arguments choose, each in one share.
+
+    A target that states ``resources`` or ``labels`` has its cases run where those are; all else is the
+    first share. Without such targets that is the only one.
+
+    Raises:
+        HarnessError: a targets file cannot be read.
+    """
+    files = [Path(text) for text in _values(arguments, "--targets-file")]
+    wanted = {name for text in _values(arguments, "--targets") for name in names_of(text)}
+    whole = "--tier=full" in arguments
+    groups: dict[str, list[Target]] = {}
+    for target in targets.load((targets.BUILT_IN, *files)).values():
+        chosen = target.name in wanted if wanted else whole or target.tier == "quick"
+        if chosen and (target.resources or target.labels):
+            groups.setdefault(repr((target.resources, target.labels)), []).append(target)
+    if not groups:
+        return [Share()]
+    elsewhere = [target.name for group in groups.values() for target in group]
+    found = [Share(arguments=(f"--not-on={','.join(elsewhere)}",))]
+    for group in groups.values():
+        names = ",".join(target.name for target in group)
+        found.append(Share(f"on {names}", (f"--only-on={names}",), group[0].resources, group[0].labels))
+    return found
+
+
+def sent(arguments: Sequence[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The arguments without targets files, and those files as name and text, to be written where they go.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    files = []
+    for path in map(Path, _values(arguments, "--targets-file")):
+        try:
+            files.append((path.name, path.read_text()))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the targets file {path}: {error}") from error
+    kept = [argument for argument in arguments if not argument.startswith("--targets-file=")]
+    return tuple(kept), tuple(files)
+
+
+def _values(arguments: Sequence[str], option: str) -> list[str]:
+    return [text.partition("=")[2] for text in arguments if text.startswith(f"{option}=")]

@@ -1,0 +1,161 @@
+"""Jobs handed to an engine in the order of their dependencies, each to its end, all into the journal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, Future
+from pathlib import Path
+
+import msgspec
+
+from harness.jobs.engine import Engine
+from harness.jobs.job import Done, End, Job, Lost, NoPlace, NotStarted, Status, Stopped
+from harness.jobs.journal import Journal
+from harness.jobs.watch import Watch
+
+TRIES = 2
+"""Attempts of a job that fails or is killed."""
+MOST_LOST = 5
+"""Machines that may go away under one job before it counts as failed."""
+LOOK_S = 1.0
+EARLIER = "attempts"
+"""Folder beside the jobs' own, with what earlier attempts left."""
+
+
+def drive(
+    jobs: Sequence[Job], engine: Engine, folder: Path, journal: Journal, watch: Watch
+) -> dict[str, End]:
+    """Run every job that the journal does not hold as done; how each of them ended, by name.
+
+    Raises:
+        NotStarted: a job was refused before its first case, and none has come to its end: what was asked
+            for cannot be meant.
+        HarnessError: the journal cannot be written.
+        KeyboardInterrupt: the user ended it. The jobs that ran are told to end first, whatever is raised.
+    """
+    return _Drive(jobs, engine, folder, journal, watch).run()
+
+
+class _Drive:
+    def __init__(
+        self, jobs: Sequence[Job], engine: Engine, folder: Path, journal: Journal, watch: Watch
+    ) -> None:
+        self.jobs = {job.name: job for job in jobs}
+        self.engine, self.folder, self.journal, self.watch = engine, folder, journal, watch
+        self.ends: dict[str, End] = {}
+        self.ready: deque[Job] = deque()
+        self.missing = {job.name: len(job.after) for job in jobs}
+        self.followers: dict[str, list[Job]] = {}
+        self.going: dict[Future[Done], Job] = {}
+        self.came: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
+        self.tries = dict.fromkeys(self.jobs, 0)
+        self.looked = time.monotonic()
+        self.lost = dict.fromkeys(self.jobs, 0)
+        for job in jobs:
+            for name in job.after:
+                self.followers.setdefault(name, []).append(job)
+
+    def run(self) -> dict[str, End]:
+        done = [self.journal.finished(job, self.folder / job.folder) for job in self.jobs.values()]
+        self.watch.begin(list(self.jobs.values()), sum(end is not None for end in done))
+        self.ready.extend(job for job in self.jobs.values() if not job.after)
+        for end in done:
+            if end is not None:
+                self._settle(end)
+        try:
+            while self.ready or self.going:
+                while self.ready:
+                    job = self.ready.popleft()
+                    if job.name not in self.ends:
+                        self._submit(job)
+                self._wait()
+        except BaseException:
+            self.engine.stop()
+            raise
+        return {name: self.ends[name] for name in self.jobs}
+
+    def _submit(self, job: Job) -> None:
+        where = self.folder / job.folder
+        set_aside(where, self.folder)
+        self.tries[job.name] += 1
+        self.journal.begun(job.name, self.tries[job.name])
+        made = dict.fromkeys(key for name in job.after for key in self.ends[name].artifacts)
+        future = self.engine.submit(job, where, tuple(made))
+        self.going[future] = job
+        self.watch.started(job, where)
+        future.add_done_callback(self.came.put)
+
+    def _wait(self) -> None:
+        """The next job that comes back; and every second a look at everything."""
+        with contextlib.suppress(queue.Empty):
+            future = self.came.get(timeout=LOOK_S)
+            self._back(self.going.pop(future), future)
+        if time.monotonic() - self.looked >= LOOK_S:
+            self.looked = time.monotonic()
+            self.engine.look()
+            self.watch.tick()
+
+    def _back(self, job: Job, future: Future[Done]) -> None:
+        self.watch.back(job)
+        try:
+            done = future.result()
+        except (Stopped, CancelledError) as error:
+            raise KeyboardInterrupt from error
+        except NoPlace as error:
+            self._end(job, "not-run", Done(False, str(error)))
+            return
+        except Lost as error:
+            self.lost[job.name] += 1
+            self.tries[job.name] -= 1
+            if self.lost[job.name] <= MOST_LOST:
+                self.watch.say(f"{job.name}: {error}; it runs elsewhere")
+                self.ready.append(job)
+                return
+            done = Done(False, str(error))
+        except NotStarted as error:
+            if not any(end.status == "done" for end in self.ends.values()):
+                raise NotStarted(f"the run of {job.name} did not start: {error}") from error
+            done = Done(False, str(error))
+        except Exception as error:  # whatever a work raises is how the job ended
+            done = Done(False, f"{error}" or type(error).__name__)
+        if done.ok:
+            self._end(job, "done", done)
+        elif self.tries[job.name] < TRIES and self.lost[job.name] <= MOST_LOST:
+            self.watch.say(f"{job.name}: {done.reason}; once more")
+            self.ready.append(job)
+        else:
+            self._end(job, "failed", done)
+
+    def _end(self, job: Job, status: Status, done: Done) -> None:
+        told = msgspec.structs.asdict(done)
+        del told["ok"]
+        end = End(job.name, job.digest, status, self.tries[job.name], **told)
+        self.journal.ended(end)
+        self._settle(end)
+        self.watch.ended()
+        if status != "done":
+            self.watch.say(end.sentence)
+
+    def _settle(self, end: End) -> None:
+        self.ends[end.job] = end
+        for job in self.followers.get(end.job, ()):
+            self.missing[job.name] -= 1
+            if not self.missing[job.name]:
+                self.ready.append(job)
+
+
+def set_aside(where: Path, folder: Path) -> None:
+    """What an attempt that did not come to its end has left, kept out of the next one's way."""
+    if not where.exists():
+        return
+    earlier = folder / EARLIER
+    earlier.mkdir(exist_ok=True)
+    number = 1
+    while (earlier / f"{where.name}.{number}").exists():
+        number += 1
+    os.rename(where, earlier / f"{where.name}.{number}")

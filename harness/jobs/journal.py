@@ -1,0 +1,114 @@
+"""The journal of a run's folder: which jobs were begun, and how they ended. Whole lines, on disk at once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from harness.errors import HarnessError
+from harness.jobs.job import End, Job
+
+JOURNAL = "jobs.jsonl"
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    kind: str
+    """``begun``, ``ended`` or ``closed``."""
+    job: str = ""
+    attempt: int = 0
+    end: End | None = None
+
+
+class Journal:
+    """One run's. Reading tolerates a last line that a kill has cut.
+
+    Attributes:
+        ends: by job, how those that were written down last have ended.
+        closed: whether the command that drove the jobs has come to its own end.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL
+        self.ends: dict[str, End] = {}
+        self.closed = False
+        cut = False
+        for line in _lines(self.path):
+            cut = line is None
+            if line is not None and line.end is not None:
+                self.ends[line.end.job] = line.end
+            self.closed = line is not None and line.kind == "closed"
+        try:
+            self._file = self.path.open("ab")
+            if cut:
+                self._file.write(b"\n")
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {self.path}: {error.strerror}; name another folder with --folder"
+            ) from error
+        self._encode = msgspec.json.Encoder().encode
+
+    def finished(self, job: Job, folder: Path) -> End | None:
+        """How the job ended, if it came to its end and its records are still those of then."""
+        end = self.ends.get(job.name)
+        if end is None or end.status != "done" or end.digest != job.digest:
+            return None
+        return end if not end.records or digest_of(folder / "records.jsonl") == end.records else None
+
+    def begun(self, job: str, attempt: int) -> None:
+        """An attempt is handed to the engine."""
+        self._write(_Line("begun", job, attempt))
+
+    def ended(self, end: End) -> None:
+        """A job has ended for good; it is on disk when this returns."""
+        self.ends[end.job] = end
+        self._write(_Line("ended", end=end), sync=True)
+
+    def close(self, whole: bool) -> None:
+        """``whole``: nothing is left to do, so that the folder is not gone on with."""
+        if whole:
+            self._write(_Line("closed"), sync=True)
+        self._file.close()
+
+    def _write(self, line: _Line, sync: bool = False) -> None:
+        try:
+            self._file.write(self._encode(line) + b"\n")
+            self._file.flush()
+            if sync:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {self.path}: {error.strerror}; free some space and give the same command "
+                "again: what has ended is not run twice"
+            ) from error
+
+
+def _lines(path: Path) -> Iterator[_Line | None]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    for text in data.splitlines():
+        try:
+            yield msgspec.json.decode(text, type=_Line)
+        except msgspec.MsgspecError:
+            yield None
+
+
+def is_open(folder: Path) -> bool:
+    """Whether the folder's jobs are those of a command that did not come to its end."""
+    if not (folder / JOURNAL).exists():
+        return False
+    kinds = [line.kind for line in _lines(folder / JOURNAL) if line is not None]
+    return "closed" not in kinds[-1:]
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file; '' if it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,101 @@
+"""The parts of one environment's run, each a job's, as the one run they would have been."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.jobs.job import End
+from harness.records import RecordWriter, Run, read_run
+from harness.report import write_report
+from harness.session import now
+from harness.types import Outcome, Record, RunFooter, RunHeader
+
+AREA = "jobs"
+UNITED = ("models", "producers", "targets")
+"""Options whose values the parts share out among them."""
+
+
+def merged(parts: Sequence[tuple[End, Path, str]], folder: Path) -> Run:
+    """Write the parts' records into ``folder`` as one run, with its page; that run.
+
+    Each part is how its job ended, where its records are, and its name in the run. A job that failed or
+    was not run is a record of its own. The run has an end if every part has.
+
+    Raises:
+        HarnessError: the folder cannot be written.
+    """
+    runs = [read_run(path) for _, path, _ in parts if (path / "records.jsonl").exists()]
+    lost = [_record(end, name) for end, _, name in parts if end.status != "done"]
+    header = _header(runs, folder, len(lost))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "records.jsonl"
+    path.unlink(missing_ok=True)  # of a command that was killed while it wrote
+    writer = RecordWriter(path)
+    writer.write(header)
+    for record in [*(record for run in runs for record in run.records), *lost]:
+        writer.write(record)
+    footers = [run.footer for run in runs if run.footer is not None]
+    if footers and len(footers) == len(runs) and all(end.status != "failed" for end, *_ in parts):
+        writer.write(_footer(footers, header.selected))
+    writer.close()
+    run = read_run(folder)
+    if runs:
+        write_report(run, folder / "index.html")
+    return run
+
+
+def _record(end: End, name: str) -> Record:
+    outcome: Outcome = "not-run" if end.status == "not-run" else "crash"
+    return Record(case=f"{AREA}/{name}", nodeid="", area=AREA, outcome=outcome, reason=end.reason)
+
+
+def _header(runs: Sequence[Run], folder: Path, lost: int) -> RunHeader:
+    if not runs:
+        return RunHeader(run=folder.name, started=now(), tier="", command="", selected=lost)
+    first = runs[0].header
+    options: dict[str, Any] = {**first.options, "run_folder": str(folder)}
+    for name in UNITED:
+        options[name] = _united(run.header.options.get(name) or () for run in runs)
+    return RunHeader(
+        run=folder.name,
+        started=min(run.header.started for run in runs),
+        tier=first.tier,
+        command=first.command,
+        selected=sum(run.header.selected for run in runs) + lost,
+        options=options,
+        environment=first.environment,
+        harness=first.harness,
+        claims=first.claims,
+    )
+
+
+def _united(values: Iterable[Sequence[str]]) -> list[str]:
+    return list(dict.fromkeys(text for value in values for text in value))
+
+
+def _footer(footers: Sequence[RunFooter], selected: int) -> RunFooter:
+    return RunFooter(
+        finished=max(footer.finished for footer in footers),
+        duration_s=sum(footer.duration_s for footer in footers),
+        exit_status=max(footer.exit_status for footer in footers),
+        collected=selected,
+        problems=tuple(dict.fromkeys(_problems(footers))),
+        load=_load([footer.load for footer in footers]),
+    )
+
+
+def _problems(footers: Iterable[RunFooter]) -> Iterator[str]:
+    for footer in footers:
+        yield from footer.problems
+
+
+def _load(loads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Counts and lists added up; of anything else the last."""
+    found: dict[str, Any] = {}
+    for load in loads:
+        for name, value in load.items():
+            adds = isinstance(value, int | list) and isinstance(found.get(name), type(value))
+            found[name] = found[name] + value if adds else value
+    return found

@@ -1,0 +1,57 @@
+"""Entries of the store on their way to another machine's store, held against their hashes on arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.artifacts import Manifest, Store, key_of, sha256
+from harness.errors import HarnessError
+
+
+class Parcel(msgspec.Struct, frozen=True):
+    """One entry: what its ``manifest.json`` says, and the content of each file by relative path."""
+
+    manifest: Manifest
+    files: dict[str, bytes]
+
+
+def pack(root: Path, keys: Iterable[str]) -> Iterator[Parcel]:
+    """Those of the entries that are in the store in ``root``."""
+    for key in keys:
+        try:
+            manifest = msgspec.json.decode((root / key / "manifest.json").read_bytes(), type=Manifest)
+            files = {name: (root / key / name).read_bytes() for name in manifest.files}
+        except (OSError, msgspec.MsgspecError):
+            continue  # a recipe that failed leaves none, and a damaged one is made anew where it is used
+        yield Parcel(manifest, files)
+
+
+def unpack(store: Store, parcel: Parcel) -> None:
+    """Put the entry into the store, unless it is there.
+
+    Raises:
+        HarnessError: what arrived is not what was sent, or the store cannot be written.
+    """
+    manifest = parcel.manifest
+    if key_of(manifest.origin) != manifest.key:
+        raise HarnessError(f"the artifact {manifest.key} arrived with another origin than it was made from")
+
+    def fill(folder: Path) -> Mapping[str, Any]:
+        for name, content in parcel.files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        wrong = [name for name, digest in manifest.files.items() if _sha256(folder / name) != digest]
+        if wrong:
+            raise HarnessError(f"the artifact {manifest.key} arrived damaged: {', '.join(wrong)}")
+        return manifest.values
+
+    store.get_or_make(manifest.origin, fill)
+
+
+def _sha256(path: Path) -> str:
+    return sha256(path) if path.is_file() else ""

@@ -1,0 +1,69 @@
+"""One command's jobs: its engine, opened when there is something to run, and its journal."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+
+from harness.errors import HarnessError
+from harness.jobs.drive import drive
+from harness.jobs.engine import Engine, Settings, open_engine
+from harness.jobs.job import End, Job
+from harness.jobs.journal import Journal
+from harness.jobs.watch import Watch
+from harness.progress import signals_interrupt
+
+
+class Interrupted(HarnessError):
+    """The user ended it."""
+
+    exit_status = 128 + signal.SIGINT
+
+
+class Runner:
+    """A context; left without an exception it closes the folder's journal for good.
+
+    Args:
+        store: this side's, where what other machines made arrives.
+    """
+
+    def __init__(self, settings: Settings, root: Path, folder: Path, store: Path, console: Console) -> None:
+        self.settings, self.root, self.folder, self.store = settings, root, folder, store
+        self.console = console
+        self.journal = Journal(folder)
+        self._engine: Engine | None = None
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._engine is not None:
+            self._engine.close()
+        self.journal.close(whole=kind is None)
+
+    def run(self, jobs: Sequence[Job]) -> dict[str, End]:
+        """How each job ended, by name; those that had ended before are not run again.
+
+        Raises:
+            HarnessError: what was asked for cannot be meant, or no engine answers.
+            Interrupted: the user ended it; the runs are closed in order first.
+        """
+        if not jobs:
+            return {}
+        if self._engine is None:
+            self._engine = open_engine(self.settings, self.root, self.store)
+        try:
+            with signals_interrupt(), Watch(self.console) as watch:
+                return drive(jobs, self._engine, self.folder, self.journal, watch)
+        except KeyboardInterrupt:
+            self._engine.close()
+            raise Interrupted(
+                f"interrupted; what the runs had found is in {self.folder}: the same command with --folder "
+                "and that folder goes on from there"
+            ) from None

@@ -1,0 +1,117 @@
+"""The work of most jobs: one environment's pytest run of a selection of cases, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness.environments import Environment, resolve_one
+from harness.environments.specs import LEGACY
+from harness.jobs import child, lifeline
+from harness.jobs.job import Done, NotStarted, Place
+from harness.jobs.journal import digest_of
+from harness.options import default_store
+from harness.progress import start_pytest
+from harness.records import read_run
+from harness.rerun import last_error
+from harness.session import ARTIFACTS
+
+_made: dict[str, Environment] = {}
+_making = threading.Lock()
+
+
+class Suite(msgspec.Struct, frozen=True):
+    """A selection of cases in one environment, with the environments whose files they load.
+
+    Environments are texts that name them (``harness/environments``), and are made where the job runs.
+    """
+
+    environment: str
+    arguments: tuple[str, ...]
+    """pytest's: paths relative to the checkout, which cases, which targets."""
+    producers: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    """Targets files, each by name and text: they are written where the job runs."""
+
+    @property
+    def store(self) -> Path:
+        """Where the run keeps its artifacts."""
+        named = [a.partition("=")[2] for a in self.arguments if a.startswith("--store=")]
+        return Path(named[-1] if named else default_store())
+
+    def perform(self, place: Place) -> Done:
+        """Run pytest to its end. Cases that fail are findings, and the job is done all the same.
+
+        Raises:
+            NotStarted: pytest left no records; its own word on why.
+            Stopped: it was told to end, and has.
+            HarnessError: an environment cannot be made there.
+        """
+        clock = time.monotonic()
+        here = environment(self.environment)
+        place.folder.mkdir(parents=True, exist_ok=True)
+        for name, text in self.files:
+            (place.folder / name).write_text(text)
+        named = [
+            *(f"--targets-file={place.folder / name}" for name, _ in self.files),
+            *("-p", lifeline.__name__),
+            f"--run-folder={place.folder}",
+            f"--python={here.python}",
+            f"--profile={here.profile}",
+            *map(producer, map(environment, self.producers)),
+        ]
+        process, _ = start_pytest(place.root, place.folder, [*self.arguments, *named], child.variables())
+        status = child.followed(process, place)
+        return msgspec.structs.replace(_done(place.folder, status), seconds=time.monotonic() - clock)
+
+
+def _done(folder: Path, status: int) -> Done:
+    records = folder / "records.jsonl"
+    if not records.exists():
+        if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+            return Done(reason="no case was selected")
+        if status < 0:
+            return Done(False, f"{child.ended_how(status)} before its first case")
+        raise NotStarted(last_error((folder / "pytest.log").read_text(errors="replace")))
+    run = read_run(folder)
+    if run.footer is None:
+        so_far = f"{len(run.records)} of {run.header.selected} cases"
+        return Done(False, f"{child.ended_how(status)} after {so_far}")
+    try:
+        keys = msgspec.json.decode((folder / ARTIFACTS).read_bytes(), type=tuple[str, ...])
+    except (OSError, msgspec.MsgspecError):
+        keys = ()
+    return Done(records=digest_of(records), artifacts=keys)
+
+
+def environment(text: str) -> Environment:
+    """The environment of that name on this machine, made if need be; looked at once a process.
+
+    Raises:
+        HarnessError: it cannot be made.
+    """
+    with _making:  # not everything that finds an interpreter is safe in several threads at once
+        if text not in _made:
+            _made[text] = resolve_one(text)
+        return _made[text]
+
+
+def text_of(known: Environment) -> str:
+    """The text that names an environment wherever this process looks for it."""
+    suffix = LEGACY if known.asked.endswith(LEGACY) else ""
+    text = known.asked if known.managed else known.python + suffix
+    if text.removesuffix(LEGACY).endswith(".whl") and "://" not in text:
+        text = os.path.abspath(os.path.expanduser(text.removesuffix(LEGACY))) + suffix
+    _made.setdefault(text, known)
+    return text
+
+
+def producer(known: Environment) -> str:
+    """The pytest option that names an environment whose files are loaded."""
+    profile = "" if known.profile == "default" else f"@{known.profile}"
+    return f"--from={known.name}={known.python}{profile}"

@@ -1,0 +1,93 @@
+"""A side of a gate shared out: every case in one share, those on targets with needs where these are met."""
+
+from __future__ import annotations
+
+import types
+from pathlib import Path
+
+import pytest
+
+from harness.environments import Environment
+from harness.errors import HarnessError, UsageError
+from harness.gate.shares import Share, sent, shares
+from harness.gate.sides import Subject, jobs_of
+from harness.jobs.engine import EngineName, Settings
+from harness.options import Options
+from harness.selection import of_another_share
+from harness.targets import Target
+
+MINE = """
+[predictor-kunlun]
+runtime = "predictor"
+options = { device = "kunlun" }
+resources = { kunlun = 1 }
+
+[jit-kunlun]
+runtime = "jit"
+resources = { kunlun = 1 }
+tier = "full"
+
+[predictor-quiet]
+runtime = "predictor"
+labels = { room = "quiet" }
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> str:
+    (tmp_path / "mine.toml").write_text(MINE)
+    return f"--targets-file={tmp_path / 'mine.toml'}"
+
+
+def test_targets_without_needs_are_one_share() -> None:
+    assert shares(["suites", "--targets=jit"]) == [Share()]
+
+
+def test_targets_with_like_needs_share_a_machine(mine: str) -> None:
+    rest, kunlun, quiet = shares(["suites", mine])
+    assert rest.arguments == ("--not-on=predictor-kunlun,predictor-quiet",)
+    assert (kunlun.arguments, kunlun.resources) == (("--only-on=predictor-kunlun",), {"kunlun": 1.0})
+    assert (quiet.name, quiet.labels) == ("on predictor-quiet", {"room": "quiet"})
+    assert shares(["suites", mine, "--tier=full"])[1].arguments == ("--only-on=predictor-kunlun,jit-kunlun",)
+    assert len(shares(["suites", mine, "--targets=jit,predictor-quiet"])) == 2
+    assert shares(["suites", mine, "--targets=jit"]) == [Share()]
+
+
+def test_every_case_is_of_one_share(mine: str) -> None:
+    targets = [Target(name, "predictor") for name in ("jit", "predictor-kunlun", "predictor-quiet")]
+    items = [types.SimpleNamespace(callspec=types.SimpleNamespace(params={"target": t})) for t in targets]
+    items.append(types.SimpleNamespace(callspec=types.SimpleNamespace(params={})))
+    named = {"--not-on": "not_on", "--only-on": "only_on"}
+    for item in items:
+        takers = 0
+        for share in shares(["suites", mine]):
+            option, _, names = share.arguments[0].partition("=")
+            takers += not of_another_share(Options(**{named[option]: tuple(names.split(","))}), item)
+        assert takers == 1
+
+
+def test_a_targets_file_goes_with_its_job(mine: str, tmp_path: Path) -> None:
+    assert sent(["suites", mine]) == (("suites",), (("mine.toml", MINE),))
+    with pytest.raises(UsageError, match="cannot read the targets file nosuch"):
+        sent(["--targets-file=nosuch"])
+    with pytest.raises(HarnessError, match="nosuch"):
+        shares(["--targets-file=nosuch"])
+
+
+def test_a_cluster_gets_a_job_for_each_share(mine: str) -> None:
+    sides = [Subject(name, Environment(name, name, f"/{name}/python", "default", True)) for name in "ab"]
+    settings = Settings(EngineName.ray, resources={"x86": 1.0})
+    jobs = [job for _, job in jobs_of("baseline", sides[0], ("suites", mine), sides, settings)]
+    assert [job.name for job in jobs] == [
+        "baseline a",
+        "baseline a on predictor-kunlun",
+        "baseline a on predictor-quiet",
+    ]
+    assert jobs[1].resources == {"x86": 1.0, "kunlun": 1.0}
+    assert jobs[2].labels == {"room": "quiet"}
+    assert jobs[1].work.producers == ("a", "b")
+    assert jobs[1].work.files == (("mine.toml", MINE),)
+    assert jobs[1].work.arguments == ("suites", "--only-on=predictor-kunlun")
+    assert len({job.folder for job in jobs}) == 3
+    (local,) = jobs_of("baseline", sides[0], ("suites", mine), sides, Settings())
+    assert (local[1].folder, local[1].work.arguments) == ("baseline", ("suites", mine))

@@ -1,0 +1,47 @@
+"""A run's folder, a log that jobs write into, and the local engine."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.jobs.drive import drive
+from harness.jobs.engine import Engine
+from harness.jobs.job import End, Job
+from harness.jobs.journal import Journal
+from harness.jobs.local import Local
+from harness.jobs.watch import Watch
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log"
+    path.touch()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Local]:
+    engine = Local(tmp_path, at_once=3)
+    yield engine
+    engine.close()
+
+
+def run(jobs: Sequence[Job], engine: Engine, folder: Path) -> dict[str, End]:
+    journal = Journal(folder)
+    try:
+        with Watch(Console(file=io.StringIO())) as watch:
+            return drive(jobs, engine, folder, journal, watch)
+    finally:
+        journal.close(whole=False)

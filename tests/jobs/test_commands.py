@@ -1,0 +1,37 @@
+"""What cannot be meant of an engine is one sentence, before anything is made."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.errors import UsageError
+
+WITHOUT_RAY = importlib.util.find_spec("ray") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--address", "localhost:6379"), "give --engine ray with it"),
+        (("--engine", "ray", "--model", "net.py:build"), "models of your own stay on this machine"),
+        (("--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
+        (("--labels", "quiet"), "write it as in machine=quiet"),
+        pytest.param(
+            ("--engine", "ray"),
+            "install the project's ray extra",
+            marks=pytest.mark.skipif(not WITHOUT_RAY, reason="Ray is installed here"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("kind", ["gate", "matrix"])
+def test_mistakes_are_usage(kind: str, arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    done = CliRunner().invoke(app, [kind, "3.3.0", "3.3.1", "--folder", str(folder), *arguments])
+    assert isinstance(done.exception, UsageError), done.output
+    assert words in str(done.exception)
+    assert not folder.exists()
