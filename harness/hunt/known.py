@@ -207,6 +207,7 @@ KNOWN = (
         r"number of variables to be loaded is 0|[Ff]ail(s|ed)? to open file",
     ),
     Known("predictor-output-is-input", ("predictor", "folded"), "More than one shadow output named"),
+    Known("predictor-activation-of-whole-numbers", BEHIND_ONEDNN, "activation fuses require use_mkldnn=True"),
     Known("predictor-two-equal-outputs", BEHIND_ONEDNN, r"variable named fetch_name_\d+ is not found"),
     Known("predictor-two-activations-behind-linear", BEHIND_ONEDNN, without=activations_apart),
     Known("predictor-conv-nhwc", BEHIND_ONEDNN, without=channels_first),
