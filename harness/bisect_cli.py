@@ -19,8 +19,11 @@ import harness
 from harness import bisect as bisecting
 from harness import user_models
 from harness.bisect import Bisection, Result, Step
+from harness.environments.specs import parse
 from harness.errors import UsageError
 from harness.files import write_whole
+from harness.hunt import releases
+from harness.hunt.findings import FINDINGS, Notebook
 from harness.options import Tier
 from harness.rerun import new_folder, project_root
 from harness.session import now
@@ -35,7 +38,12 @@ out = Console(highlight=False, soft_wrap=True)
 
 def bisect(
     case: Annotated[
-        str, typer.Argument(metavar="CASE", help="A case id, as a run's page and its records show it.")
+        str,
+        typer.Argument(
+            metavar="CASE",
+            help="A case id, as a run's page and its records show it; or a finding's script, which is run in "
+            "every release.",
+        ),
     ],
     extra: Annotated[
         list[str] | None, typer.Argument(metavar="[-- PYTEST ARGUMENTS]", show_default=False)
@@ -69,6 +77,8 @@ def bisect(
     store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
 ) -> None:
     """Find the first release in which a case is bad. Status: 0 found, 2 usage, 3 inconclusive."""
+    if case.endswith(".py"):
+        raise typer.Exit(_script(Path(case), between))
     root = project_root()
     where = Path(folder).absolute() if folder else new_folder(root, "bisect")
     if (where / FILE).exists():
@@ -110,6 +120,25 @@ def bisect(
             out.print(escape(line))
     out.print(escape(f"written: {where / FILE}"))
     raise typer.Exit(status)
+
+
+def _script(script: Path, between: str) -> int:
+    """In which releases a finding's script fails; a hunt's notebook beside it keeps the answer."""
+    if not script.is_file():
+        raise UsageError(f"there is no script {script}: name one of findings/, or of a hunt's folder")
+    specs = parse(between or "all")
+    tried = releases.run(
+        script,
+        specs,
+        lambda one: _say(f"{one.release:<10} {one.verdict:<8} {one.said} ({one.seconds:.0f} s)"),
+    )
+    sentence = releases.sentence(tried)
+    out.print(escape(sentence))
+    for older, newer in releases.changes(tried):
+        out.print(escape(f"it changes between {older} and {newer}"))
+    if (script.parent / FINDINGS).exists():
+        Notebook(script.parent).tried(script.stem, sentence)
+    return bisecting.FOUND if releases.changes(tried) else bisecting.INCONCLUSIVE
 
 
 def _say(line: str) -> None:

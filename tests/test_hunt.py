@@ -16,14 +16,21 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 
 from harness.hunt import judge as judging
-from harness.hunt import script
-from harness.hunt.examine import examine
+from harness.hunt import releases, script, verdict
+from harness.hunt.commands import Focus
+from harness.hunt.crossing import Crossing
+from harness.hunt.examine import CALL, examine
 from harness.hunt.findings import Finding, Notebook, explains
 from harness.hunt.hunter import Hunter
-from harness.hunt.judge import Failure, folded, judge
+from harness.hunt.judge import judge
+from harness.hunt.known import KNOWN, channels_first, explained, unclipped
+from harness.hunt.localise import first_operator, guilty_passes
 from harness.hunt.reduce import reduce
+from harness.hunt.releases import Tried
 from harness.hunt.strategies import MOST_OPERATORS, networks
+from harness.hunt.verdict import Failure, folded
 from harness.workers import ROOT, WorkerPool
+from suites.support.generated import findings
 
 EXPORTS = {"dynamic": True, "equivariant": True}
 LINEAR = {
@@ -42,6 +49,16 @@ def network(*ops: str, shape: tuple[int, ...] = (4,)) -> dict[str, Any]:
     ]  # fmt: skip
     inputs = [{"shape": [2, *shape], "dtype": "float32", "kind": "normal", "seed": 1}]
     return {**EXPORTS, "inputs": inputs, "nodes": nodes, "outputs": [len(ops)]}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
+    """One process for the tests that put no bug into it."""
+    if importlib.util.find_spec("paddle") is None:
+        pytest.skip(f"{sys.executable} has no Paddle: install the paddle extra")
+    made = WorkerPool(tmp_path_factory.mktemp("untouched"), sys.executable, 60)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -133,6 +150,34 @@ def test_what_every_reader_of_a_program_gets_wrong_is_the_export(monkeypatch: py
     assert first.stage == "export"
 
 
+def test_what_a_plainer_stage_does_too_is_that_stages() -> None:
+    oracle = np.ones((2, 3))
+    found = answer(np.ones((2, 3), "float32"), oracle)
+    right, wrong = ({"runs": [[np.full((2, 3), value, "float32")]] * 2} for value in (1, 0))
+    found["stages"].update({"jit": right, "predictor": wrong, "predictor-memory": wrong, "folded": wrong})
+    assert [failure.stage for failure in judge(found).failures] == ["predictor"]
+    found["stages"]["predictor"] = right
+    assert [failure.stage for failure in judge(found).failures] == ["predictor-memory", "folded"]
+
+
+def test_a_restored_network_is_held_to_bits() -> None:
+    oracle = np.ones((2, 3))
+    found = answer(np.ones((2, 3), "float32"), oracle)
+    found["stages"]["restored"] = {"runs": [[np.full((2, 3), 1 + 2**-23, "float32")]] * 2}
+    (failure,) = judge(found).failures
+    assert (failure.stage, failure.message) == ("restored", judging.OTHER_BITS)
+
+
+def test_bfloat16_is_held_to_roundings_of_bfloat16() -> None:
+    oracle = np.linspace(1.0, 2.0, 6)
+    found = answer(oracle.astype("float32"), oracle)
+    found["coarse"] = [[[oracle * (1 + 2.0**-8)]]]
+    for off, failures in ((2.0**-8, 0), (0.1, 1)):
+        run = [(oracle * (1 + off)).astype("float32")]
+        found["stages"]["predictor-bf16"] = {"runs": [run, run]}
+        assert len(judge(found).failures) == failures
+
+
 def test_messages_fold_to_what_they_have_in_common() -> None:
     one = "(InvalidArgument) at 0x7f: got [2, 3] of /run/a1/model.json"
     other = "(InvalidArgument) at 0x9a: got [5] of /run/b2/model.json"
@@ -172,6 +217,8 @@ INJECTED = [
     ("loader", ("abs", "linear_no_bias", "softsign"), "jit", "linear_no_bias"),
     ("executor", ("abs", "softsign"), "static", "abs"),
     ("second run", ("abs", "softsign"), "predictor-no-ir", "abs"),
+    ("restoring", ("abs", "linear_no_bias", "softsign"), "restored", "linear_no_bias"),
+    ("pass", ("abs", "linear_no_bias", "softsign"), "predictor-no-onednn", "linear_no_bias"),
 ]
 
 
@@ -179,8 +226,6 @@ INJECTED = [
 def test_an_injected_bug_is_found_and_named(
     pool: WorkerPool, bug: str, ops: tuple[str, ...], stage: str, operator: str
 ) -> None:
-    from harness.hunt.localise import first_operator
-
     whole = network(*ops)
     assert not examine(pool, whole).failures
     pool.call("generated.sabotage.inject", bug=bug)
@@ -188,6 +233,70 @@ def test_an_injected_bug_is_found_and_named(
     assert failure is not None
     assert (failure.outcome, failure.stage) == ("fail", stage)
     assert first_operator(pool, whole, failure)[0] == operator
+
+
+def test_the_pass_that_corrupts_is_named(pool: WorkerPool) -> None:
+    """Of the passes that the predictor's own log names, each taken out by itself."""
+    whole = network("linear_no_bias")
+    pool.call("generated.sabotage.inject", bug="pass")
+    failure = Failure("fail", "predictor-no-onednn", "largest error is 9 times the allowed one")
+    assert guilty_passes(pool, whole, failure) == ("constant_folding_pass",)
+
+
+class Fatal(WorkerPool):
+    """Every process of this pool dies of networks with a sine."""
+
+    def call(self, name: str, /, **given: Any) -> Any:
+        if name == CALL and any(node["op"] == "sin" for node in given["network"]["nodes"]):
+            return super().call("generated.sabotage.run", bug="crash", **given)
+        return super().call(name, **given)
+
+
+def test_a_crash_costs_one_worker_and_is_a_finding(pool: WorkerPool, tmp_path: Path) -> None:
+    fatal = Fatal(tmp_path / "fatal", pool.default.python, 60)
+    hunter = Hunter("here", fatal, Notebook(tmp_path / "notes"), focus="predictor")
+    hunter._look(network("relu"))
+    with pytest.raises(AssertionError, match="SIGSEGV"):
+        hunter._look(network("sin"))
+    failure = hunter._round.failure
+    assert failure is not None
+    assert (failure.outcome, failure.stage) == ("crash", "predictor-no-ir")
+    hunter._round.key = None
+    hunter._look(network("relu"))
+    assert hunter.tally.networks == 3
+    assert fatal.replaced == 1
+    fatal.close()
+
+
+def test_what_another_release_wrote_is_read(pool: WorkerPool, tmp_path: Path) -> None:
+    """A bug in both releases is no fault of reading; one in the reader alone is."""
+    reader = WorkerPool(tmp_path / "reader", sys.executable, 60)
+    crossing = Crossing(tmp_path / "crossing", pool, reader)
+    try:
+        whole, stages = network("abs", "linear_no_bias"), ["dygraph", "jit", "static"]
+        assert examine(crossing, whole, stages).compared
+        reader.call("generated.sabotage.inject", bug="loader")
+        (failure,) = examine(crossing, whole, stages).failures
+        assert (failure.outcome, failure.stage) == ("fail", "jit")
+        pool.call("generated.sabotage.inject", bug="loader")
+        assert not examine(crossing, whole, stages).failures
+        finding = Finding("old to new", failure, whole, "linear_no_bias")
+        file = tmp_path / "finding.py"
+        file.write_text(script.write(crossing, finding))
+        for _ in range(2):
+            done = subprocess.run([sys.executable, str(file), str(tmp_path / "files")], check=False)
+            assert done.returncode == 0
+    finally:
+        reader.close()
+
+
+def test_a_kept_finding_is_known_again(untouched: WorkerPool) -> None:
+    """Where this Paddle has the fault, it is recognised without being shrunk."""
+    for name, kept in findings().items():
+        failures = examine(untouched, kept).failures
+        names = explained(untouched, kept, failures)
+        assert set(names.values()) <= {name}
+        assert set(names) == {failure.key for failure in failures}
 
 
 @pytest.mark.slow
@@ -212,15 +321,54 @@ def test_a_hunt_finds_shrinks_and_writes_an_injected_bug(pool: WorkerPool, tmp_p
     assert "expected" in done.stdout
 
 
-def test_a_rounding_of_one_is_no_failure_of_elu(pool: WorkerPool) -> None:
+def test_a_rounding_of_one_is_no_failure_of_elu(untouched: WorkerPool) -> None:
     """Near zero `exp(x) - 1` has no more right digits than 1 has there."""
     tiny = network("multiply_scalar", "elu")
     tiny["nodes"][0]["attrs"] = {"value": 1e-4}
     tiny["nodes"][1]["attrs"] = {"alpha": 1.0}
-    verdict = examine(pool, tiny)
+    verdict = examine(untouched, tiny)
     assert not verdict.failures
     assert verdict.compared
 
 
 def test_every_stage_of_the_focus_exists() -> None:
-    assert all(set(stages) <= set(judging.STAGES) for stages in judging.FOCUS.values())
+    assert all(set(stages) <= set(verdict.STAGES) for stages in verdict.FOCUS.values())
+    assert {focus.value for focus in Focus} == {"all", *verdict.FOCUS}
+
+
+def test_every_known_finding_has_its_script() -> None:
+    assert {known.name for known in KNOWN} == set(findings())
+
+
+def test_a_network_without_a_trigger_computes_the_same(untouched: WorkerPool) -> None:
+    whole = network("conv2d_no_bias", "log_softmax", "abs", shape=(4, 3, 4))
+    whole["nodes"][0] = {
+        **whole["nodes"][0],
+        "params": {"weight": {"shape": [4, 4, 1, 1], "kind": "normal", "seed": 2}},
+        "attrs": {
+            "stride": 1, "padding": 0, "dilation": 1, "groups": 1, "layout": "NHWC",
+        },
+    }  # fmt: skip
+    whole["nodes"][1]["attrs"] = {"axis": 1}
+    other = channels_first(whole)
+    assert other is not None
+    assert channels_first(other) is None
+    other = unclipped(other)
+    assert other is not None
+    given = {"batches": [2], "draws": 0, "stages": ["dygraph"]}
+    one, two = (untouched.call(CALL, network=each, **given)["oracle"][0][0] for each in (whole, other))
+    np.testing.assert_allclose(one, two, rtol=1e-12)
+
+
+# Between releases
+
+
+def test_releases_that_are_alike_are_one_part_of_the_sentence() -> None:
+    tried = [
+        Tried("2.6.2", "good"),
+        Tried("3.0.0", "bad", "wrong answer"),
+        Tried("3.1.0", "bad", "wrong answer"),
+        Tried("3.2.0", "bad", "ValueError: no"),
+    ]
+    assert releases.sentence(tried) == ("2.6.2: right; 3.0.0 to 3.1.0: wrong answer; 3.2.0: ValueError: no")
+    assert releases.changes(tried) == [("2.6.2", "3.0.0")]

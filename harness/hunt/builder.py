@@ -14,6 +14,8 @@ T = TypeVar("T")
 MOST_ELEMENTS = 600
 """Elements of one row of a value: networks of interest are small."""
 FLOATS = ("normal", "halves", "sparse", "negative", "positive", "small", "large", "zeros", "ones", "denormal")
+THROUGH = ("tanh", "abs", "neg", "twice", "sigmoid", "reshaped", "flipped", "joined", "not_below_zeros")
+"""What may be computed of a parameter alone: far-side names."""
 WEIGHTS = ("normal", "halves", "positive", "zeros", "ones", "negative", "small", "large")
 
 
@@ -99,8 +101,12 @@ class Builder:
         return value
 
     def weight(self, shape: Sequence[int], kind: str = "") -> dict[str, Any]:
-        """A parameter's description."""
-        return {"shape": list(shape), "kind": kind or self.choose(WEIGHTS), "seed": self.seed()}
+        """A parameter's description; rarely with something computed of it before it is used."""
+        spec = {"shape": list(shape), "kind": kind or self.choose(WEIGHTS), "seed": self.seed()}
+        # A given kind is a promise of what the values are.
+        if not kind and self.integer(0, 11) == 11:
+            spec["through"] = [self.choose(THROUGH) for _ in range(self.integer(1, 2))]
+        return spec
 
     # Nodes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +18,12 @@ from rich.table import Table
 
 from harness.environments import Environment, resolve_one
 from harness.errors import HarnessError, UsageError
+from harness.hosts import START_DEADLINE_S
 from harness.hunt import script
-from harness.hunt.findings import Finding, Notebook, default_folder
+from harness.hunt.crossing import Crossing
+from harness.hunt.findings import ACROSS, Finding, Notebook, default_folder
 from harness.hunt.hunter import Hunter
+from harness.hunt.verdict import FOCUS
 from harness.progress import signals_interrupt
 from harness.targets import LEGACY_IR
 from harness.workers import WorkerFailure, WorkerPool
@@ -38,6 +42,9 @@ class Focus(StrEnum):
     all = "all"
     jit = "jit"
     predictor = "predictor"
+    onnx = "onnx"
+    bf16 = "bf16"
+    gate = "gate"
 
 
 def hunt(
@@ -46,9 +53,15 @@ def hunt(
         list[str] | None,
         typer.Option("--paddle", metavar="SPEC", help="A release or interpreter (default: 3.3.1)."),
     ] = None,
-    focus: Annotated[Focus, typer.Option(help="Which stages.")] = Focus.all,
+    focus: Annotated[
+        Focus,
+        typer.Option(help="Which stages; gate: the first --paddle writes the files, the second reads them."),
+    ] = Focus.all,
     seed: Annotated[int, typer.Option(help="Where to begin (default: behind all seeds used so far).")] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Processes for each release.")] = 1,
+    twice: Annotated[
+        bool, typer.Option("--twice", help="Judge every network again in another process, and compare.")
+    ] = False,
     folder: Annotated[
         str, typer.Option(metavar="PATH", help="Where seeds and findings are kept (default: user's cache).")
     ] = "",
@@ -58,35 +71,63 @@ def hunt(
         raise UsageError("--minutes must be more than 0")
     root = Path(folder) if folder else default_folder()
     environments = [resolve_one(text) for text in paddle or ["3.3.1"]]
+    if focus is Focus.gate and len(environments) != 2:
+        raise UsageError("--focus gate takes two --paddle: the release that writes, and the one that reads")
+    sides = [environments] if focus is Focus.gate else [[environment] for environment in environments]
     stop = threading.Event()
     parties = [
-        _Party(environment, root, "" if focus is Focus.all else focus.value, stop, seed, job)
-        for environment in environments
+        _Party(side, root, "" if focus is Focus.all else focus.value, stop, seed, job, twice)
+        for side in sides
         for job in range(jobs)
     ]
     interrupted = _run(parties, minutes, stop)
     for party in parties:
         out.print(escape(party.sentence()))
+        for line in party.hunter.tally.differed:
+            out.print(escape(f"judged differently: {line}"))
     new = sum(len(party.new) for party in parties)
     out.print(escape(f"{new} new findings; kept in {root}"))
     raise typer.Exit(130 if interrupted else int(new > 0))
 
 
 class _Party:
-    """One release, with one worker."""
+    """One release with one worker, or two of which the second reads what the first writes."""
 
     def __init__(
-        self, environment: Environment, root: Path, focus: str, stop: threading.Event, seed: int, job: int
+        self,
+        side: list[Environment],
+        root: Path,
+        focus: str,
+        stop: threading.Event,
+        seed: int,
+        job: int,
+        twice: bool,
     ) -> None:
-        self.name = environment.name + (f"-{job + 1}" if job else "")
-        self.notebook = Notebook(root / self.name)
-        self.pool = WorkerPool(self.notebook.folder / "logs", environment.python, DEADLINE_S)
-        if environment.profile == "legacy-ir":
-            self.pool.default = self.pool.default.with_env(LEGACY_IR)
+        release = ACROSS.join(environment.name for environment in side)
+        self.name = release + (f"-{job + 1}" if job else "")
+        self.notebook = Notebook(root / self.name.replace(" ", "-"))
+        logs = self.notebook.folder / "logs"
+        self.pool = _pool(side, logs)
+        self.again = _pool(side, logs / "again") if twice else None
+        self._needs(focus)
         begun = max(self.notebook.seeds, default=job * APART)
         self.seed = seed + job * APART if seed else begun + 1
         self.new: list[Finding] = []
-        self.hunter = Hunter(environment.name, self.pool, self.notebook, focus, stop, self._found)
+        self.hunter = Hunter(release, self.pool, self.notebook, focus, stop, self._found, twice=self.again)
+
+    def _needs(self, focus: str) -> None:
+        """Raises a `HarnessError` where what the focus looks at cannot run in the environment."""
+        if focus not in FOCUS:
+            return
+        try:
+            reason = self.pool.call(
+                "generated.forms.missing", deadline=START_DEADLINE_S, stages=list(FOCUS[focus])
+            )
+        except WorkerFailure as failure:
+            reason = failure.sentence
+        if reason:
+            self.pool.close()
+            raise HarnessError(f"--focus {focus} in {self.name}: {reason}")
 
     def _found(self, finding: Finding) -> None:
         self.new.append(finding)
@@ -108,17 +149,36 @@ class _Party:
             self.hunter.hunt(minutes, self.seed)
         finally:
             self.pool.close()
+            if self.again is not None:
+                self.again.close()
 
     def sentence(self) -> str:
         """What was tried."""
         tally = self.hunter.tally
+        unconverted = sum(tally.unconverted.values())
         return (
             f"{self.name}: {tally.networks} networks ({tally.per_minute:.0f} a minute), "
             f"{len(tally.operators)} operators, {tally.compared} elements compared; "
             f"{tally.meaningless} numerically meaningless, {sum(tally.refused.values())} refused by the "
             f"oracle, "
-            f"{tally.again} with a known finding, {len(self.new)} new"
+            + (f"{unconverted} refused by paddle2onnx, " if unconverted else "")
+            + f"{tally.again} with known findings only{_counts(tally.known)}, {len(self.new)} new"
+            + (f"; judged twice, {len(tally.differed)} differently" if self.again else "")
         )
+
+
+def _pool(side: list[Environment], logs: Path) -> WorkerPool:
+    pools = []
+    for environment in side:
+        pool = WorkerPool(logs / environment.name, environment.python, DEADLINE_S)
+        if environment.profile == "legacy-ir":
+            pool.default = pool.default.with_env(LEGACY_IR)
+        pools.append(pool)
+    return Crossing(logs, *pools) if len(pools) == 2 else pools[0]
+
+
+def _counts(known: Counter[str]) -> str:
+    return f" ({', '.join(f'{name} {count}' for name, count in known.most_common())})" if known else ""
 
 
 def _run(parties: list[_Party], minutes: float, stop: threading.Event) -> bool:

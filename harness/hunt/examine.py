@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.hunt.builder import Network
-from harness.hunt.judge import FOCUS, STAGES, Failure, Verdict, judge, of_crash, sentence
+from harness.hunt.judge import judge
+from harness.hunt.verdict import ALIKE, DEFAULT, FOCUS, Failure, Verdict, of_crash, sentence
 from harness.workers import RemoteError, WorkerCrash, WorkerPool, WorkerTimeout
 
 DRAWS = 3
 DRAWS_AGAIN = 24
 """Moved runs before a wrong answer is believed: near-ties show in some of them."""
 CALL = "generated.checks.run"
+DOUBTED = ("fail", "timeout")
+"""Outcomes that are believed only if a second look has them too: a busy machine is slow once."""
 
 
 def batches(network: Network) -> list[int]:
@@ -22,28 +25,31 @@ def batches(network: Network) -> list[int]:
 
 def stages_of(focus: str) -> list[str]:
     """The stages of a focus; the dynamic graph always, since the others are held to it."""
-    return list(STAGES) if not focus else ["dygraph", *FOCUS[focus]]
+    return list(DEFAULT) if not focus else ["dygraph", *FOCUS[focus]]
 
 
 def stages_for(stage: str) -> list[str]:
-    """What must be executed to see a stage fail."""
-    return list(STAGES) if stage == "export" else ["dygraph", stage]
+    """What must be executed to see a stage fail, and to see that it is not a plainer one's failure."""
+    if stage == "export":
+        return list(DEFAULT)
+    return list(dict.fromkeys(["dygraph", ALIKE.get(stage, stage), stage]))
 
 
 def examine(
-    pool: WorkerPool, network: Network, stages: Sequence[str] = STAGES, options: Any = None
+    pool: WorkerPool, network: Network, stages: Sequence[str] = DEFAULT, options: Any = None
 ) -> Verdict:
     """The verdict on a network; a wrong answer has been confirmed by a second, closer look.
 
-    Every wrong answer is judged twice, the second time in a new execution against an oracle with many
-    more moved runs.
+    Every wrong answer, and whatever took too long, is judged twice, the second time in a new execution
+    against an oracle with many more moved runs.
     """
     verdict = _once(pool, network, stages, DRAWS, False, options)
-    if any(failure.outcome == "fail" for failure in verdict.failures):
+    if any(failure.outcome in DOUBTED for failure in verdict.failures):
         again = _once(pool, network, stages, DRAWS_AGAIN, True, options)
         keys = {failure.key for failure in again.failures}
-        kept = tuple(f for f in verdict.failures if f.outcome != "fail" or f.key in keys)
-        verdict = Verdict(kept, verdict.meaningless or again.meaningless, verdict.compared)
+        kept = tuple(f for f in verdict.failures if f.outcome not in DOUBTED or f.key in keys)
+        why = verdict.meaningless or again.meaningless
+        verdict = Verdict(kept, why, verdict.compared, verdict.refused)
     return verdict
 
 

@@ -12,10 +12,13 @@ import platformdirs
 from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.hunt.builder import Network
-from harness.hunt.judge import Failure
+from harness.hunt.verdict import Failure
 
 NEIGHBOURS = 3
 """How far upstream of the first diverging operator a finding's operators may lie."""
+FINDINGS = "findings.json"
+ACROSS = " to "
+"""Between the names of the release that writes and the one that reads."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -28,11 +31,18 @@ class Finding(msgspec.Struct, frozen=True):
     passes: tuple[str, ...] = ()
     seed: int = 0
     seen: int = 1
+    releases: str = ""
+    """In which releases its script fails, once it was run in them."""
 
     @property
     def operators(self) -> tuple[str, ...]:
         """Names of the network's operators, each once."""
         return tuple(sorted({node["op"] for node in self.network["nodes"]}))
+
+    @property
+    def across(self) -> bool:
+        """Whether one release wrote what another one reads: ``release`` names both."""
+        return ACROSS in self.release
 
     @property
     def name(self) -> str:
@@ -73,7 +83,7 @@ class Notebook:
             raise HarnessError(
                 f"{folder} cannot be made ({error.strerror}): name another with --folder"
             ) from error
-        self.findings = self._read("findings.json", list[Finding])
+        self.findings = self._read(FINDINGS, list[Finding])
         self.seeds = self._read("seeds.json", list[int])
 
     def _read(self, name: str, kind: type) -> list:  # type: ignore[type-arg]
@@ -93,7 +103,14 @@ class Notebook:
                 break
         else:
             self.findings.append(finding)
-        self._write("findings.json", self.findings)
+        self._write(FINDINGS, self.findings)
+
+    def tried(self, name: str, releases: str) -> None:
+        """Keep in which releases the finding of that name fails."""
+        for place, known in enumerate(self.findings):
+            if known.name == name:
+                self.findings[place] = msgspec.structs.replace(known, releases=releases)
+        self._write(FINDINGS, self.findings)
 
     def again(self, place: int) -> None:
         """One more network showed a finding."""
@@ -107,7 +124,7 @@ class Notebook:
 
     def close(self) -> None:
         """Write the counts."""
-        self._write("findings.json", self.findings)
+        self._write(FINDINGS, self.findings)
 
     def _write(self, name: str, value: object) -> None:
         text = json.dumps(msgspec.to_builtins(value), indent=1)

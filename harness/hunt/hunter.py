@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
@@ -18,10 +17,11 @@ from hypothesis.errors import HypothesisException
 from harness.hunt.builder import Network
 from harness.hunt.examine import examine, stages_for, stages_of
 from harness.hunt.findings import Finding, Notebook, explains
-from harness.hunt.judge import Failure
+from harness.hunt.known import explained
 from harness.hunt.localise import first_operator, guilty_passes
 from harness.hunt.reduce import reduce
 from harness.hunt.strategies import networks
+from harness.hunt.verdict import Failure, Verdict, folded
 from harness.workers import WorkerPool
 
 ROUND = 400
@@ -49,9 +49,15 @@ class Tally:
     compared: int = 0
     meaningless: int = 0
     again: int = 0
-    """Networks that showed a known finding."""
+    """Networks that showed nothing but known findings."""
+    known: Counter[str] = field(default_factory=Counter)
+    """Networks by the known findings that they showed."""
+    unconverted: Counter[str] = field(default_factory=Counter)
+    """What a converter refused, by message: not judged."""
     refused: Counter[str] = field(default_factory=Counter)
     """What the oracle itself refused, by message: not judged."""
+    differed: list[str] = field(default_factory=list)
+    """What two processes judged differently: the network as data, and both verdicts."""
     operators: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
     searching_s: float = 0.0
@@ -68,7 +74,8 @@ class Hunter:
     Args:
         pool: workers of the release.
         notebook: where findings and seeds are kept.
-        focus: ``"jit"``, ``"predictor"`` or ``""`` for every stage.
+        focus: one of :data:`harness.hunt.judge.FOCUS`, or ``""`` for every stage that is not dear.
+        twice: workers that judge every network a second time.
         stop: set to end the hunt; what is being shrunk is kept as small as it got.
         say: told of every new finding.
     """
@@ -82,6 +89,7 @@ class Hunter:
         stop: threading.Event | None = None,
         say: Callable[[Finding], None] = lambda finding: None,
         shrinking_s: float = SHRINKING_S,
+        twice: WorkerPool | None = None,
     ) -> None:
         self.release = release
         self.pool = pool
@@ -90,6 +98,7 @@ class Hunter:
         self.stop = stop or threading.Event()
         self.say = say
         self.shrinking_s = shrinking_s
+        self.twice = twice
         self.tally = Tally()
         self.end = float("inf")
         self._round = _Round()
@@ -105,9 +114,10 @@ class Hunter:
             self._search(seed, examples)
             if self._round.best is not None:
                 finding = self._localised(self._round)
-                self.notebook.note(finding)
-                new.append(finding)
-                self.say(finding)
+                if not self._folds(finding):
+                    self.notebook.note(finding)
+                    new.append(finding)
+                    self.say(finding)
             seed += 1
         self.notebook.close()
         return new
@@ -140,36 +150,59 @@ class Hunter:
             raise Enough
         began = time.monotonic()
         verdict = examine(self.pool, network, self.stages)
-        failure = verdict.first
         self._count(network, verdict, began)
-        if failure is None or failure.stage == "oracle":
+        if self.twice is not None and this.key is None:
+            again = examine(self.twice, network, self.stages)
+            if again.told != verdict.told:
+                self.tally.differed.append(f"{network!r}: {verdict.told}, then {again.told}")
+        if verdict.first is None or verdict.first.stage == "oracle":
             return
         if this.key is None:
-            if self._is_known(network, failure):
+            same = self._unknown(network, verdict)
+            if same is None:
                 self.tally.again += 1
                 return
-            this.key, this.since = failure.key, time.monotonic()
-        elif not any(other.key == this.key for other in verdict.failures):
-            return
-        same = next(other for other in verdict.failures if other.key == this.key)
+            this.key, this.since = same.key, time.monotonic()
+        else:
+            same = self._still(network, verdict, this.key)
+            if same is None:
+                return
         size = (len(network["nodes"]), len(repr(network)))
         if this.best is None or size < this.size:
             this.best, this.failure, this.size = network, same, size
         raise Found(str(this.key))
 
-    def _count(self, network: Network, verdict: Any, began: float) -> None:
+    def _count(self, network: Network, verdict: Verdict, began: float) -> None:
         tally = self.tally
         tally.executions += 1
         tally.compared += verdict.compared
         if tally.executions % FRESH_AFTER == 0:
             self.pool.discard()
+        elif self.twice is not None and tally.executions % FRESH_AFTER == FRESH_AFTER // 2:
+            self.twice.discard()
         if self._round.key is None:
             tally.networks += 1
             tally.searching_s += time.monotonic() - began
             tally.operators.update(node["op"] for node in network["nodes"])
             tally.meaningless += bool(verdict.meaningless)
+            if verdict.refused:
+                tally.unconverted[folded(verdict.refused)] += 1
             if verdict.first is not None and verdict.first.stage == "oracle":
                 tally.refused[verdict.first.message] += 1
+
+    def _unknown(self, network: Network, verdict: Verdict) -> Failure | None:
+        """The failure of the plainest stage that no known finding explains."""
+        names = explained(self.pool, network, verdict.failures)
+        self.tally.known.update(set(names.values()))
+        for failure in verdict.ranked:
+            if failure.key not in names and not self._is_known(network, failure):
+                return failure
+        return None
+
+    def _still(self, network: Network, verdict: Verdict, key: tuple[str, str, str]) -> Failure | None:
+        """The failure that is being shrunk, unless a known one does the same here."""
+        same = [failure for failure in verdict.failures if failure.key == key]
+        return same[0] if same and not explained(self.pool, network, same[:1]) else None
 
     def _is_known(self, network: Network, failure: Failure) -> bool:
         same = [
@@ -184,6 +217,15 @@ class Hunter:
                 return True
         return False
 
+    def _folds(self, finding: Finding) -> bool:
+        """Whether the shrunk network is one of the findings that are kept, counted once more."""
+        for place, known in enumerate(self.notebook.findings):
+            if explains(known, finding.failure, finding.operators):
+                self.notebook.again(place)
+                self.tally.again += 1
+                return True
+        return False
+
     def _localised(self, this: _Round) -> Finding:
         assert this.best is not None
         assert this.failure is not None
@@ -194,9 +236,10 @@ class Hunter:
             if time.monotonic() > end or self.stop.is_set():
                 return False
             self.tally.executions += 1
-            found = [f for f in examine(self.pool, network, stages).failures if f.key == this.key]
-            this.failure = found[0] if found else this.failure
-            return bool(found)
+            assert this.key is not None
+            found = self._still(network, examine(self.pool, network, stages), this.key)
+            this.failure = found or this.failure
+            return found is not None
 
         network = reduce(this.best, fails)
         operator = first_operator(self.pool, network, this.failure)[0]

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 from harness.hunt.builder import Network
-from harness.hunt.examine import examine, stages_for
-from harness.hunt.judge import Failure
+from harness.hunt.examine import CALL, examine, stages_for
 from harness.hunt.reduce import restricted
+from harness.hunt.verdict import Failure
 from harness.witness import read
 from harness.workers import WorkerFailure, WorkerPool
 
@@ -52,7 +52,7 @@ def guilty_passes(pool: WorkerPool, network: Network, failure: Failure) -> tuple
 
     What engine option takes it away is told by the stages that do not fail.
     """
-    if not failure.stage.startswith("predictor"):
+    if not failure.stage.startswith(("predictor", "folded")):
         return ()
     end = time.monotonic() + BUDGET_S
     found = []
@@ -67,14 +67,12 @@ def guilty_passes(pool: WorkerPool, network: Network, failure: Failure) -> tuple
 
 def _passes(pool: WorkerPool, network: Network, stage: str) -> Iterator[str]:
     """Names of the passes that the predictor's log says it ran."""
-    worker = pool.warm()
     try:
-        worker.call(
-            "generated.checks.run", pool.deadline, network=network, batches=[2], draws=0, stages=[stage],
-            options={"log": True},
-        )  # fmt: skip
+        pool.call(
+            CALL, network=network, batches=[2], draws=0, stages=[stage], additive=False, options={"log": True}
+        )
     except WorkerFailure as error:
         text = error.failure.log_tail
     else:
-        text = worker.printed()
+        text = pool.warm().printed()
     yield from (name for name in dict.fromkeys(read(text).passes) if name not in ALWAYS)

@@ -28,6 +28,8 @@ def smaller(network: Network) -> Iterator[Network]:
         same = [i for i in node["inputs"] if _gives(network, i) == node.get("gives")]
         if same:
             yield _rewired(network, index, same[0])
+    if any(spec.get("through") for node in network["nodes"] for spec in node.get("params", {}).values()):
+        yield {**network, "nodes": [_plain(node) for node in network["nodes"]]}
     for place, spec in enumerate(network["inputs"]):
         if spec["dtype"] == "float32" and spec["kind"] != "normal":
             inputs = [*network["inputs"]]
@@ -66,6 +68,12 @@ def restricted(network: Network, outputs: list[int]) -> Network:
         "nodes": [{**node, "inputs": [number[i] for i in node["inputs"]]} for node in nodes],
         "outputs": [number[index] for index in outputs],
     }
+
+
+def _plain(node: dict[str, Any]) -> dict[str, Any]:
+    """A node whose parameters are used as they are."""
+    params = {name: {**spec, "through": []} for name, spec in node.get("params", {}).items()}
+    return {**node, "params": params} if params else node
 
 
 def _gives(network: Network, index: int) -> Any:

@@ -44,6 +44,13 @@ MUTANTS = (
         "predictor: run 2 repeats run 1",
     ),
     Mutant(
+        "half of a saved state is not restored",
+        suite.test_generated_network,
+        (sabotaged("restoring"),),
+        NETWORK,
+        "restored: output 0 has the bits",
+    ),
+    Mutant(
         "an oracle that overflows",
         suite.test_generated_network,
         (Result(CALL, within(infinite, "oracle", 0, 0)),),

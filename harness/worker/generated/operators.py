@@ -124,6 +124,19 @@ TEMPLATES: Dict[str, str] = {
     "[paddle.zeros([1], 'int32'), {0}])[1]",
 }
 
+OF_CONSTANTS: Dict[str, str] = {
+    "tanh": "paddle.tanh({0})",
+    "abs": "paddle.abs({0})",
+    "neg": "paddle.neg({0})",
+    "twice": "({0} + {0})",
+    "sigmoid": "F.sigmoid({0})",
+    "reshaped": "paddle.reshape(paddle.flatten({0}), {shape})",
+    "flipped": "paddle.flip({0}, [0])",
+    "joined": "paddle.concat([{0}, {0}], 0)[:{length}]",
+    "not_below_zeros": "paddle.maximum({0}, paddle.zeros({shape}))",
+}
+"""What a network may compute of a parameter alone; the shape stays."""
+
 INDEXED = ("index_select", "gather")
 """Operators whose attribute ``index`` is a tensor of constants."""
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from typing import Any, Callable, Dict, Iterator
 
+import numpy as np
 import paddle
 
 from harness.worker.generated import checks
@@ -93,12 +96,66 @@ def second_run() -> Any:
     return _instead(predictor.Session, "infer", make)
 
 
+def restoring() -> Any:
+    """`set_state_dict` sets every second value of the state only."""
+
+    def make(right: Any) -> Any:
+        def set_state_dict(self: Any, state: Any, *given: Any, **named: Any) -> Any:
+            return right(self, dict(list(state.items())[1::2]), *given, **named)
+
+        return set_state_dict
+
+    return _instead(paddle.nn.Layer, "set_state_dict", make)
+
+
+SPOILT_PASS = "constant_folding_pass"
+
+
+def spoilt_pass() -> Any:
+    """With one pass of the predictor's IR optimisation the last weight is another one."""
+
+    def make(right: Any) -> Any:
+        def configure(files: Any, options: Any) -> Any:
+            if options.get("ir_optim", True) and SPOILT_PASS not in options.get("without", ()):
+                files = {**files, "params": _last_weight_moved(files["params"])}
+            return right(files, options)
+
+        return configure
+
+    return _instead(predictor, "configure", make)
+
+
+def _last_weight_moved(params: str) -> str:
+    """A copy of a combined parameter file, which ends with its last tensor's numbers."""
+    with open(params, "rb") as file:
+        content = file.read()
+    weight = np.frombuffer(content[-4:], "<f4") + np.float32(1)
+    with open(params + ".spoilt", "wb") as file:
+        file.write(content[:-4] + weight.astype("<f4").tobytes())
+    return params + ".spoilt"
+
+
+def crash() -> Any:
+    """The predictor's process dies of the first run."""
+
+    def make(right: Any) -> Any:
+        def infer(self: Any, feed: Any) -> Any:
+            os.kill(os.getpid(), signal.SIGSEGV)
+
+        return infer
+
+    return _instead(predictor.Session, "infer", make)
+
+
 BUGS: Dict[str, Callable[[], Any]] = {
     "layer": layer,
     "export": export,
     "loader": loader,
     "executor": executor,
     "second run": second_run,
+    "restoring": restoring,
+    "pass": spoilt_pass,
+    "crash": crash,
 }
 
 

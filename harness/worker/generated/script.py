@@ -6,15 +6,21 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 import numpy as np
 
-from harness.worker.generated import checks, source
+from harness.worker.generated import source
+from harness.worker.generated.oracle import oracle
 from harness.worker.generated.values import expression
 
 MOST_LITERALS = 24
 """Elements of expected outputs that a script spells out."""
 
 
-def parts(network: Mapping[str, Any], batches: Sequence[int], run: int = 0) -> Dict[str, Any]:
-    """Texts: ``source``, ``feed``, ``specs``; ``expected`` by the oracle where it is short, else ``[]``."""
+def parts(
+    network: Mapping[str, Any], batches: Sequence[int], run: int = 0, folded: bool = False
+) -> Dict[str, Any]:
+    """Texts: ``source``, ``feed``, ``specs``; ``expected`` by the oracle where it is short, else ``[]``.
+
+    ``folded``: of the network whose constants were computed beforehand.
+    """
     number = max(run - 1, 0) if run < len(batches) + 1 else 0
     feed, specs = [], []
     for index, spec in enumerate(network["inputs"]):
@@ -24,13 +30,18 @@ def parts(network: Mapping[str, Any], batches: Sequence[int], run: int = 0) -> D
         shape = [None, *spec["shape"][1:]] if network["dynamic"] else spec["shape"]
         specs.append(f'paddle.static.InputSpec({shape}, {spec["dtype"]!r}, "x{index}")')
     try:
-        outputs = checks.oracle(network, batches, 0)["outputs"][number]
+        outputs = oracle(network, batches, 0)["outputs"][number]
     except Exception:  # the oracle may be what fails; the dynamic graph then says what is expected
         outputs = []
     expected = [_literal(array) for array in outputs]
     if sum(array.size for array in outputs) > MOST_LITERALS:
         expected = []
-    return {"source": source.write(network), "feed": feed, "specs": specs, "expected": expected}
+    return {
+        "source": source.write(network, folded=folded),
+        "feed": feed,
+        "specs": specs,
+        "expected": expected,
+    }
 
 
 def _literal(array: np.ndarray) -> str:

@@ -55,18 +55,26 @@ def names(network: Mapping[str, Any]) -> List[str]:
     return [f"x{i}" for i in range(inputs)] + [f"v{inputs + i}" for i in range(len(network["nodes"]))]
 
 
-def write(network: Mapping[str, Any], floating: str = "float32", watched: bool = False) -> str:
+def has_constants(network: Mapping[str, Any]) -> bool:
+    """Whether the network computes something of its parameters alone."""
+    return any(spec.get("through") for node in network["nodes"] for spec in node.get("params", {}).values())
+
+
+def write(
+    network: Mapping[str, Any], floating: str = "float32", watched: bool = False, folded: bool = False
+) -> str:
     """The module text with ``class Network``.
 
     ``floating``: the type that stands for float32; ``"float64"`` makes the oracle. ``watched``: every value
     passes through ``self.see(number, value)``, which intermediate values are read and moved by.
+    ``folded``: what is computed of a parameter alone (its ``through``) is computed in `__init__`.
     """
     named = names(network)
     first = len(network["inputs"])
     made: List[str] = []
     lines: List[str] = []
     for number, node in enumerate(network["nodes"], first):
-        text = _expression(node, number, named, floating, made)
+        text = _expression(node, number, named, floating, made, folded)
         lines.append(f"{named[number]} = " + (f"self.see({number}, {text})" if watched else text))
     body = [*lines, "return " + ", ".join(named[index] for index in network["outputs"])]
     head = HEAD
@@ -87,16 +95,18 @@ def write(network: Mapping[str, Any], floating: str = "float32", watched: bool =
 
 
 def _expression(
-    node: Mapping[str, Any], number: int, named: List[str], floating: str, made: List[str]
+    node: Mapping[str, Any], number: int, named: List[str], floating: str, made: List[str], folded: bool
 ) -> str:
     """The node's Python expression; what it needs of `__init__` is added to ``made``."""
     fields: Dict[str, Any] = {
         name: floating if value == "float32" else value for name, value in node.get("attrs", {}).items()
     }
     for name, spec in node.get("params", {}).items():
-        member = f"self.{name}{number}"
-        made.append(f"{member} = parameter(self, {expression(spec)})")
-        fields[name] = _Name(member)
+        member, value = f"self.{name}{number}", expression(spec)
+        if folded and spec.get("through"):
+            value = _through(spec, f'paddle.to_tensor(({value}).astype("float32"))') + ".numpy()"
+        made.append(f"{member} = parameter(self, {value})")
+        fields[name] = _Name(member if folded else _through(spec, member))
     if node["op"] in operators.LAYERS:
         member = f"self.layer{number}"
         constructor = _Text().format(operators.LAYERS[node["op"]], **fields)
@@ -106,3 +116,11 @@ def _expression(
         fields["index"] = _Name(f"paddle.to_tensor({fields['index']!r})")
     inputs = [_Name(named[index]) for index in node["inputs"]]
     return _Text().format(operators.TEMPLATES[node["op"]], *inputs, **fields)
+
+
+def _through(spec: Mapping[str, Any], text: str) -> str:
+    """What the network computes of a parameter alone before it uses it."""
+    shape = list(spec["shape"])
+    for name in spec.get("through", ()):
+        text = operators.OF_CONSTANTS[name].format(text, shape=shape, length=shape[0])
+    return text
