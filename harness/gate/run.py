@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 
 from harness.errors import HarnessError, UsageError
-from harness.gate import outputs, reuse
+from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
@@ -107,7 +107,8 @@ def _gate(
         reused=(sides[0].run is not None, sides[1].run is not None),
         whole=not request.narrowed,
         folder=str(folder),
-        calibration=speed.calibrated(root),
+        # Elsewhere another machine did the timing.
+        calibration=speed.calibrated(root) if request.jobs.engine is EngineName.local else None,
     )
     result = result_of(baseline, candidate, policy, asked, date.today())
     doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []
