@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +19,8 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from harness.workers import RemoteError, WorkerSpec
+
+T = TypeVar("T")
 
 PLAIN = "predictor-no-onednn"
 """The target that runs a program operator by operator, its quantizers included: what it computes
@@ -116,11 +119,16 @@ class Subject:
         """
         if not self.lab.models[self.model].trained:
             raise NotApplicable(f"{self.model} is not trained here, so no digits are its to recognise")
-        found = self.lab.pool.call(
-            "training.test_examples", model=self.model, digits=str(self.lab.digits), limit=self.images
-        )
-        rows = range(0, len(found["labels"]), BATCH)
-        return [[array[start : start + BATCH] for array in found["feed"]] for start in rows], found["labels"]
+
+        def read() -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
+            found = self.lab.pool.call(
+                "training.test_examples", model=self.model, digits=str(self.lab.digits), limit=self.images
+            )
+            rows = range(0, len(found["labels"]), BATCH)
+            feeds = [[array[start : start + BATCH] for array in found["feed"]] for start in rows]
+            return feeds, found["labels"]
+
+        return self._once(f"digits {self.model}", read)
 
     def few(self, feeds: int) -> list[list[NDArray[Any]]]:
         """Feeds of :data:`HELD` test digits each, the first of which the recipe kept the logits of.
@@ -149,15 +157,17 @@ class Subject:
         if not self.lab.models[self.model].trained:
             raise NotApplicable(f"{self.model} is not trained here: no digits have calibrated it")
         weights = self.lab.artifact("checkpoint", self.model).file("model.pdparams")
-        found: list[dict[str, Any]] = self.lab.pool.call(
-            "simulation.ranges",
-            model=self.model,
-            weights=weights,
-            digits=str(self.lab.digits),
-            batch=CALIBRATION[0],
-            batches=CALIBRATION[1],
+        return self._once(
+            f"ranges {weights}",
+            lambda: self.lab.pool.call(
+                "simulation.ranges",
+                model=self.model,
+                weights=weights,
+                digits=str(self.lab.digits),
+                batch=CALIBRATION[0],
+                batches=CALIBRATION[1],
+            ),
         )
-        return found
 
     def step_errors(self) -> list[dict[str, Any]]:
         """How far rounded weights are from the float ones, in steps; none where something trained them."""
@@ -180,10 +190,16 @@ class Subject:
 
     def simulated(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """What the program says of all test digits, ``[n, classes]``: several checks hold something to it."""
-        key = f"simulated {self.artifact.manifest.key}"
+        return self._once(
+            f"simulated {self.artifact.manifest.key}",
+            lambda: logits(self.run(self.target(PLAIN), feeds).outputs),
+        )
+
+    def _once(self, key: str, compute: Callable[[], T]) -> T:
+        """What another check of the run has computed, or computed now."""
         if key not in self.memo:
-            self.memo[key] = logits(self.run(self.target(PLAIN), feeds).outputs)
-        found: NDArray[Any] = self.memo[key]
+            self.memo[key] = compute()
+        found: T = self.memo[key]
         return found
 
     def before(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
@@ -199,16 +215,22 @@ class Subject:
         """
         if self.flow.method == "weights":
             return _not_zero(quantized, self.before(feeds))
-        try:
-            found = self.lab.pool.call(
-                "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
-            )
-            before = np.concatenate(found["weights"])
-        except RemoteError as error:
-            if error.failure.type != "LookupError":
-                raise
-            before = self.before(feeds)
-        return _not_zero(quantized, before)
+
+        def own_weights() -> NDArray[Any]:
+            try:
+                found = self.lab.pool.call(
+                    "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
+                )
+            except RemoteError as error:
+                if error.failure.type != "LookupError":
+                    raise
+                return self.before(feeds)
+            return np.concatenate(found)
+
+        rows = sum(len(feed[0]) for feed in feeds)
+        return _not_zero(
+            quantized, self._once(f"own weights {self.artifact.manifest.key} {rows}", own_weights)
+        )
 
     def latency(self, target: Target) -> dict[str, Any]:
         """Time and memory of the compressed model over the float one's, both on oneDNN, in one session.
