@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import own_models
+from harness.outcomes import case_id
 from harness.session import RunSession
 
 
@@ -26,6 +27,18 @@ def left_out(item: Any) -> bool:
         return True
     values = {name: getattr(value, "name", value) for name, value in own_models.parameters(item).items()}
     return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
+
+
+def spared(session: RunSession, item: Any) -> bool:
+    """Whether the quick tier does without the case, as a known failure says of it.
+
+    What is asked for by name runs. A brief run has a choice of its own, which a gate compares with that
+    of another release.
+    """
+    opts = session.options
+    if opts.tier == "full" or opts.brief or opts.flows or opts.models:
+        return False
+    return session.known.spares(case_id(item))
 
 
 def beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
