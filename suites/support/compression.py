@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,6 +38,9 @@ HELD = 64
 
 CALIBRATION = (32, 8)
 """Training digits that recipes calibrate on: the first, so many a batch, and so many batches."""
+
+SHARE_AT_SIZE = 0.1
+"""Of an untrained network's logits at full size, what two orders of its sums may be apart. Seen: 0.013."""
 
 BATCH = 250
 TIMED, BLOCKS = 32, 12
@@ -215,8 +219,12 @@ class Subject:
         """
         if self.flow.method == "weights":
             return _not_zero(quantized, self.before(feeds))
+        return _not_zero(quantized, self.own_weights(feeds))
 
-        def own_weights() -> NDArray[Any]:
+    def own_weights(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
+        """Logits of the float network with the program's own weights; its own where layers were fused."""
+
+        def compute() -> NDArray[Any]:
             try:
                 found = self.lab.pool.call(
                     "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
@@ -227,10 +235,8 @@ class Subject:
                 return self.before(feeds)
             return np.concatenate(found)
 
-        rows = sum(len(feed[0]) for feed in feeds)
-        return _not_zero(
-            quantized, self._once(f"own weights {self.artifact.manifest.key} {rows}", own_weights)
-        )
+        digest = hashlib.sha256(b"".join(array.tobytes() for feed in feeds for array in feed)).hexdigest()
+        return self._once(f"own weights {self.artifact.manifest.key} {digest}", compute)
 
     def latency(self, target: Target) -> dict[str, Any]:
         """Time and memory of the compressed model over the float one's, both on oneDNN, in one session.
@@ -339,3 +345,17 @@ def agreement(a: NDArray[Any], b: NDArray[Any]) -> float:
 def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
     """What float32 arithmetic alone may move the float network's logits by."""
     return subject.lab.yardsticks(subject.model, feeds)[0]
+
+
+def rounding_of(subject: Subject, feed: list[NDArray[Any]], run: NDArray[Any]) -> compare.Yardstick:
+    """What float32 arithmetic alone may move these logits of the deployed model by.
+
+    That of the float network; but at full size a rounding moves values of a quantized one to other
+    levels, which changes all that is behind them: there it is the error of quantizing, of which logits of
+    an untrained network keep to :data:`SHARE_AT_SIZE` of their size.
+    """
+    if subject.lab.models[subject.model].trained or not subject.flow.quantizes:
+        return rounding(subject, [feed])
+    error = subject.own_weights([feed]) - run
+    error *= min(1.0, SHARE_AT_SIZE * rms(run) / max(rms(error), 1e-12))
+    return compare.Yardstick([run], [run + error], "float32", 1.0)
