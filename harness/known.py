@@ -36,7 +36,8 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"`` or empty for both;
     ``match`` must occur in the failure's message. ``lacks`` is a flag of the processor, such as
     ``avx512_bf16``: the entry speaks only of machines without it. ``instead`` is what a user can
-    do about it.
+    do about it. ``spared`` is a pattern of cases that the quick tier leaves out, since they fail in the
+    very call that others of the entry fail in; once one of those passes, the entry has to go.
     """
 
     case: str
@@ -50,6 +51,7 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instead: str = ""
     lacks: str = ""
     tier: str = "quick"
+    spared: str = ""
 
     def applies(self, version: str, profile: str, flags: Collection[str] = ()) -> bool:
         """Whether the entry speaks of this release, profile and processor."""
@@ -120,6 +122,12 @@ class KnownFailures:
                 self._matched.add(entry)
                 return entry
         return None
+
+    def spares(self, case: str) -> bool:
+        """Whether the quick tier leaves out the case for others that fail in the same call."""
+        return any(
+            entry.covers(case) and bool(entry.spared) and covers(entry.spared, case) for entry in self.entries
+        )
 
     def unmatched(self) -> list[KnownFailure]:
         """Entries that covered no case of the run.

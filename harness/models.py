@@ -48,6 +48,7 @@ class FlowInfo(msgspec.Struct, frozen=True):
     parameters: dict[str, Any]
     models: list[str]
     full: list[str]
+    alike: bool = False
     recipe: str = ""
     profile: str = ""
 

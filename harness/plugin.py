@@ -157,7 +157,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
-        full = full or (session.options.brief and selection.left_out(item))
+        full = full or (session.options.brief and selection.left_out(item)) or selection.spared(session, item)
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in own_models.parameters(item).values())
         elsewhere = selection.of_another_share(session.options, item)

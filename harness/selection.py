@@ -9,6 +9,7 @@ import pytest
 
 from harness import own_models
 from harness.options import Options
+from harness.outcomes import case_id
 from harness.session import RunSession
 
 
@@ -33,6 +34,18 @@ def of_another_share(options: Options, item: Any) -> bool:
     """Whether the case is one that another machine runs, by its target."""
     name = getattr(own_models.parameters(item).get("target"), "name", "")
     return name in options.not_on or (bool(options.only_on) and name not in options.only_on)
+
+
+def spared(session: RunSession, item: Any) -> bool:
+    """Whether the quick tier does without the case, as a known failure says of it.
+
+    What is asked for by name runs. A brief run has a choice of its own, which a gate compares with that
+    of another release.
+    """
+    opts = session.options
+    if opts.tier == "full" or opts.brief or opts.flows or opts.models:
+        return False
+    return session.known.spares(case_id(item))
 
 
 def beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:

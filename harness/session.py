@@ -221,6 +221,7 @@ class RunSession:
             (model, flow)
             for flow in (self.lab.flows[name] for name in wanted)
             if flow.method in methods and graph in ("", flow.graph) and (not names or flow.name in names)
+            if whole or not (flow.alike and flow.profile) or flow.id in self.options.flows
             for model in [*flow.models, *(flow.full if whole else ())]
             if model in chosen
         ]

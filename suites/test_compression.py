@@ -15,7 +15,17 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from suites.support import pruning
-from suites.support.compression import INT8, ONEDNN, PLAIN, Subject, agreement, logits, rms, rounding
+from suites.support.compression import (
+    INT8,
+    ONEDNN,
+    PLAIN,
+    Subject,
+    agreement,
+    logits,
+    rms,
+    rounding,
+    rounding_of,
+)
 from suites.test_agreement import require
 
 MAIN = (
@@ -243,7 +253,9 @@ def test_later_runs(
         threads = Target("threads", "predictor", {**target.options, "threads": 2}, profile=target.profile)
         two = subject.run(threads, feeds).outputs
         for index, feed in enumerate(feeds):
-            case.close("two threads", two[index][0], runs[index][0], rounding(subject, [feed]))
+            case.close(
+                "two threads", two[index][0], runs[index][0], rounding_of(subject, feed, runs[index][0])
+            )
 
 
 @pytest.mark.claims("004-prune")

@@ -183,7 +183,7 @@ def test_001_int8_unusable(case: Case, lab: Lab, profile: str) -> None:
     case.exact("it ran", ended == "it ran", False)
 
 
-LINKED = ("ptq-static-hist", "qat-static", "ptq-slim", "qat-slim")
+LINKED = ("ptq-static-hist", "qat-static", "ptq-slim-hist", "qat-slim")
 """Post-training quantization and quantization-aware training, in static and in dynamic graph."""
 
 

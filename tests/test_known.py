@@ -169,3 +169,11 @@ def test_cases_that_are_not_meant() -> None:
     found = entry(case="a/*[*-qat*]", unless="*-legacy-ir*")
     assert found.covers("a/b[lenet-qat-static]")
     assert not found.covers("a/b[lenet-qat-static-legacy-ir]")
+
+
+def test_the_quick_tier_spares_what_fails_in_the_same_call() -> None:
+    found = known(entry(spared="area/check[*-again]"), entry(case="area/old[*]", spared="*", paddle="<3"))
+    assert found.spares("area/check[a-again]")
+    assert not found.spares("area/check[a]")
+    assert not found.spares("area/other[a-again]"), "no entry covers it"
+    assert not found.spares("area/old[a]"), "the entry is of other releases"

@@ -9,8 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from harness.known import KnownFailure, KnownFailures
+from harness.models import FlowInfo
 from harness.options import Options
-from harness.selection import is_whole, left_out
+from harness.selection import is_whole, left_out, spared
+from harness.session import RunSession
 
 SUITES = Path(__file__).parents[1] / "suites"
 
@@ -63,3 +66,39 @@ def test_what_a_brief_run_leaves_out(
     mark = pytest.mark.brief(**kept).mark if kept is not None else None
     item = SimpleNamespace(get_closest_marker=lambda name: mark, callspec=SimpleNamespace(params=parameters))
     assert left_out(item) is out
+
+
+@pytest.mark.parametrize(
+    ("options", "out"),
+    [({}, True), ({"tier": "full"}, False), ({"brief": True}, False), ({"flows": ("a",)}, False)],
+)
+def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: bool) -> None:
+    entry = KnownFailure("area/check[*]", ">=3.0", "error", "m", "r", spared="area/check[{b,c}]")
+    session: Any = SimpleNamespace(
+        options=msgspec.structs.replace(Options(), **options),
+        known=KnownFailures([entry], "3.3.1", "pir", "quick"),
+    )
+    items = [SimpleNamespace(path="suites/test_area.py", name=f"test_check[{name}]") for name in "abd"]
+    assert [spared(session, item) for item in items] == [False, out, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, ["a", "b", "b-legacy-ir"]),
+        ({"tier": "full"}, ["a", "a-legacy-ir", "b", "b-legacy-ir"]),
+        ({"flows": ("a-legacy-ir",)}, ["a-legacy-ir"]),
+    ],
+)
+def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: list[str]) -> None:
+    flows = [
+        FlowInfo(name, "qat", "dynamic", "call", {}, ["lenet"], [], alike=name == "a", profile=profile)
+        for name in "ab"
+        for profile in ("", "legacy-ir")
+    ]
+    session: Any = SimpleNamespace(
+        models=lambda role: ["lenet"],
+        options=msgspec.structs.replace(Options(), **options),
+        lab=SimpleNamespace(flows={flow.id: flow for flow in flows}),
+    )
+    assert [flow.id for _, flow in RunSession.flows(session)] == found

@@ -218,6 +218,9 @@ def _layer(read: Program, op: Operator) -> Dict[str, Any]:
     behind = _dequantizer(read, op)
     scaled = next((o for o in reversed(chain) if _scale_of(read, o)[1] is not None), behind)
     scale_name, scales = _scale_of(read, scaled) if scaled is not None else ("", None)
+    if scaled is not None and scaled is behind and scaled.kind == "fake_dequantize_max_abs":
+        # Its scale is the input's: the weight's is in the range that it divides by.
+        scale_name, scales = "", np.array([STEPS**2 / scaled.attributes["max_range"]])
     input_scales = [s for s in (_scale_of(read, o)[1] for o in data_chain) if s is not None]
     return {
         "op": op.kind,

@@ -1,6 +1,6 @@
 """What a compressed program should compute, by what its own file and the float network say.
 
-Nothing here asks a quantized operator: Paddle's float network and NumPy's rounding do it all.
+Nothing here asks a quantized operator: Paddle's float network and NumPy do it all.
 """
 
 from __future__ import annotations
@@ -86,12 +86,10 @@ def ranges(model: str, weights: str, digits: str, batch: int, batches: int) -> L
 
 def simulate(
     model: str, folder: str, program: str, params: Optional[str], feeds: List[List[np.ndarray]]
-) -> Dict[str, List[np.ndarray]]:
-    """What a quantized program should compute, by what its own file says: two runs of the float network.
+) -> List[np.ndarray]:
+    """Logits of the float network with every weight as a quantized program's file has it, times its scale.
 
-    ``weights``: logits with every weight as the file has it, times its scale. ``inputs``: the same,
-    and each quantized layer's input rounded to its scale's 255 levels on the way. Paddle's network and
-    NumPy's rounding do both; no quantized operator is asked.
+    Paddle's network and NumPy do it all; no quantized operator is asked.
 
     Raises:
         LookupError: the program has other parameters than the network (layers were fused).
@@ -100,49 +98,26 @@ def simulate(
     layers = inspect(folder, program, params)["layers"]
     net = models.network(models.get(model))
     net.eval()
-    held = {item.name: item for item in (*net.parameters(), *net.buffers())}
     by_weight = {COPY.sub("", layer["weight"]): layer for layer in layers}
-    for name, item in held.items():
-        if name not in stored or list(item.shape) != list(stored[name].shape):
-            raise LookupError(f"the program has no {name} of shape {list(item.shape)}")
-        item.set_value(dequantized(stored[name], by_weight.get(name)).astype("float32"))
-    blocks = [item for item in net.sublayers() if isinstance(item, (paddle.nn.Conv2D, paddle.nn.Linear))]
-    scales = {
-        block.weight.name: by_weight[block.weight.name]["activation_scale"]
-        for block in blocks
-        if block.weight.name in by_weight
-    }
-    found = {"weights": _logits(net, feeds)}
-    for block in blocks:
-        scale = scales.get(block.weight.name)
-        if scale is not None:
-            block.register_forward_pre_hook(_rounder(scale))
-    found["inputs"] = _logits(net, feeds)
-    return found
+    for item in (*net.parameters(), *net.buffers()):
+        if item.name not in stored or list(item.shape) != list(stored[item.name].shape):
+            raise LookupError(f"the program has no {item.name} of shape {list(item.shape)}")
+        item.set_value(dequantized(stored[item.name], by_weight.get(item.name)).astype("float32"))
+    with paddle.no_grad():
+        return [models.outputs_of(net(*models.tensors(feed)))[0].numpy() for feed in feeds]
 
 
 def dequantized(array: np.ndarray, layer: Optional[Dict[str, Any]]) -> np.ndarray:
-    """A stored weight as the number it stands for."""
-    if layer is None or layer["stored"] not in ("int8", "integers") or layer["scales"] is None:
+    """A stored weight as the number it stands for.
+
+    Whole numbers stand for themselves times a scale, and so does whatever else has a scale and no
+    quantizer in front of its layer: PaddleSlim's rounding by training leaves numbers that are not whole.
+    """
+    if layer is None or layer["scales"] is None:
+        return array
+    if layer["stored"] not in ("int8", "integers") and layer["quantizer"]:
         return array
     shape = [1] * array.ndim
     if len(layer["scales"]) > 1:
         shape[layer["axis"]] = len(layer["scales"])
     return array.astype("float64") * np.asarray(layer["scales"]).reshape(shape) / (STEPS)
-
-
-def _rounder(scale: float) -> Any:
-    """A hook that rounds a layer's input to the levels of a scale, and clips it there."""
-    steps = STEPS
-
-    def hook(layer: Any, inputs: Any) -> Any:
-        array = inputs[0].numpy().astype("float64")
-        rounded = np.clip(np.round(array / scale * steps), -steps, steps) * scale / steps
-        return (paddle.to_tensor(rounded.astype("float32")), *inputs[1:])
-
-    return hook
-
-
-def _logits(net: Any, feeds: List[List[np.ndarray]]) -> List[np.ndarray]:
-    with paddle.no_grad():
-        return [models.outputs_of(net(*models.tensors(feed)))[0].numpy() for feed in feeds]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -18,6 +20,8 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from harness.workers import RemoteError, WorkerSpec
+
+T = TypeVar("T")
 
 PLAIN = "predictor-no-onednn"
 """The target that runs a program operator by operator, its quantizers included: what it computes
@@ -34,6 +38,9 @@ HELD = 64
 
 CALIBRATION = (32, 8)
 """Training digits that recipes calibrate on: the first, so many a batch, and so many batches."""
+
+SHARE_AT_SIZE = 0.1
+"""Of an untrained network's logits at full size, what two orders of its sums may be apart. Seen: 0.013."""
 
 BATCH = 250
 TIMED, BLOCKS = 32, 12
@@ -116,11 +123,16 @@ class Subject:
         """
         if not self.lab.models[self.model].trained:
             raise NotApplicable(f"{self.model} is not trained here, so no digits are its to recognise")
-        found = self.lab.pool.call(
-            "training.test_examples", model=self.model, digits=str(self.lab.digits), limit=self.images
-        )
-        rows = range(0, len(found["labels"]), BATCH)
-        return [[array[start : start + BATCH] for array in found["feed"]] for start in rows], found["labels"]
+
+        def read() -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
+            found = self.lab.pool.call(
+                "training.test_examples", model=self.model, digits=str(self.lab.digits), limit=self.images
+            )
+            rows = range(0, len(found["labels"]), BATCH)
+            feeds = [[array[start : start + BATCH] for array in found["feed"]] for start in rows]
+            return feeds, found["labels"]
+
+        return self._once(f"digits {self.model}", read)
 
     def few(self, feeds: int) -> list[list[NDArray[Any]]]:
         """Feeds of :data:`HELD` test digits each, the first of which the recipe kept the logits of.
@@ -149,15 +161,17 @@ class Subject:
         if not self.lab.models[self.model].trained:
             raise NotApplicable(f"{self.model} is not trained here: no digits have calibrated it")
         weights = self.lab.artifact("checkpoint", self.model).file("model.pdparams")
-        found: list[dict[str, Any]] = self.lab.pool.call(
-            "simulation.ranges",
-            model=self.model,
-            weights=weights,
-            digits=str(self.lab.digits),
-            batch=CALIBRATION[0],
-            batches=CALIBRATION[1],
+        return self._once(
+            f"ranges {weights}",
+            lambda: self.lab.pool.call(
+                "simulation.ranges",
+                model=self.model,
+                weights=weights,
+                digits=str(self.lab.digits),
+                batch=CALIBRATION[0],
+                batches=CALIBRATION[1],
+            ),
         )
-        return found
 
     def step_errors(self) -> list[dict[str, Any]]:
         """How far rounded weights are from the float ones, in steps; none where something trained them."""
@@ -180,10 +194,16 @@ class Subject:
 
     def simulated(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """What the program says of all test digits, ``[n, classes]``: several checks hold something to it."""
-        key = f"simulated {self.artifact.manifest.key}"
+        return self._once(
+            f"simulated {self.artifact.manifest.key}",
+            lambda: logits(self.run(self.target(PLAIN), feeds).outputs),
+        )
+
+    def _once(self, key: str, compute: Callable[[], T]) -> T:
+        """What another check of the run has computed, or computed now."""
         if key not in self.memo:
-            self.memo[key] = logits(self.run(self.target(PLAIN), feeds).outputs)
-        found: NDArray[Any] = self.memo[key]
+            self.memo[key] = compute()
+        found: T = self.memo[key]
         return found
 
     def before(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
@@ -199,16 +219,24 @@ class Subject:
         """
         if self.flow.method == "weights":
             return _not_zero(quantized, self.before(feeds))
-        try:
-            found = self.lab.pool.call(
-                "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
-            )
-            before = np.concatenate(found["weights"])
-        except RemoteError as error:
-            if error.failure.type != "LookupError":
-                raise
-            before = self.before(feeds)
-        return _not_zero(quantized, before)
+        return _not_zero(quantized, self.own_weights(feeds))
+
+    def own_weights(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
+        """Logits of the float network with the program's own weights; its own where layers were fused."""
+
+        def compute() -> NDArray[Any]:
+            try:
+                found = self.lab.pool.call(
+                    "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
+                )
+            except RemoteError as error:
+                if error.failure.type != "LookupError":
+                    raise
+                return self.before(feeds)
+            return np.concatenate(found)
+
+        digest = hashlib.sha256(b"".join(array.tobytes() for feed in feeds for array in feed)).hexdigest()
+        return self._once(f"own weights {self.artifact.manifest.key} {digest}", compute)
 
     def latency(self, target: Target) -> dict[str, Any]:
         """Time and memory of the compressed model over the float one's, both on oneDNN, in one session.
@@ -317,3 +345,17 @@ def agreement(a: NDArray[Any], b: NDArray[Any]) -> float:
 def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
     """What float32 arithmetic alone may move the float network's logits by."""
     return subject.lab.yardsticks(subject.model, feeds)[0]
+
+
+def rounding_of(subject: Subject, feed: list[NDArray[Any]], run: NDArray[Any]) -> compare.Yardstick:
+    """What float32 arithmetic alone may move these logits of the deployed model by.
+
+    That of the float network; but at full size a rounding moves values of a quantized one to other
+    levels, which changes all that is behind them: there it is the error of quantizing, of which logits of
+    an untrained network keep to :data:`SHARE_AT_SIZE` of their size.
+    """
+    if subject.lab.models[subject.model].trained or not subject.flow.quantizes:
+        return rounding(subject, [feed])
+    error = subject.own_weights([feed]) - run
+    error *= min(1.0, SHARE_AT_SIZE * rms(run) / max(rms(error), 1e-12))
+    return compare.Yardstick([run], [run + error], "float32", 1.0)

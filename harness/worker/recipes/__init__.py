@@ -44,7 +44,8 @@ class Flow:
     ``method`` is what is done: ``"qat"`` (quantization-aware training), ``"ptq"`` (post-training
     quantization with calibration), ``"weights"`` (weights only, no calibration) or ``"prune"``.
     ``graph`` is where: ``"static"`` or ``"dynamic"``. ``api`` names the call that does it.
-    ``models`` are the reference models it is tried on, ``full`` those that the full tier adds.
+    ``models`` are the reference models it is tried on, ``full`` those that the full tier adds. ``alike``:
+    it does the same in either profile, so that the quick tier tries it in the run's own alone.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Flow:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     models: Tuple[str, ...] = ("lenet",)
     full: Tuple[str, ...] = ()
+    alike: bool = False
 
 
 @dataclass(frozen=True)

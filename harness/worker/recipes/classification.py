@@ -127,6 +127,7 @@ def deploy(job: Job, program: str) -> str:
             {"kind": "quantization"},
             models=("resnet_vd_small",),
             full=("mobilenet_v1", "resnet50_vd"),
+            alike=True,
         ),
         Flow(
             "prune-config",

@@ -130,7 +130,9 @@ def batch_norms(net: Any) -> int:
 
 def _qat(name: str, models_: Models = (), full: Models = (), train_mode: bool = False, **config: Any) -> Flow:
     parameters = {"config": config, "train_mode": train_mode}
-    return Flow(name, "qat", "dynamic", "paddleslim.QAT", parameters, models_, full)
+    # Trained in dynamic graph, and written in the older IR in every profile, as the plain one shows.
+    alike = name != "qat-slim"
+    return Flow(name, "qat", "dynamic", "paddleslim.QAT", parameters, models_, full, alike)
 
 
 @recipe(

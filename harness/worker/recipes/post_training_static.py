@@ -34,7 +34,7 @@ class Calibration(paddle.io.Dataset):
         return BATCH * BATCHES
 
 
-def _loader(job: Job, place: Any) -> Any:
+def loader(job: Job, place: Any) -> Any:
     """Batches for a static program, the way PaddleSlim's documents write their loader."""
     with paddle.static.program_guard(paddle.static.Program()):
         inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs]
@@ -49,7 +49,7 @@ def _loader(job: Job, place: Any) -> Any:
     )
 
 
-def _hold(job: Job) -> str:
+def hold(job: Job) -> str:
     """Keep the logits that the static executor gets from the written program for the first test digits.
 
     A quantizer of files shows its program only by writing it. The program's path in the artifact.
@@ -80,7 +80,7 @@ def _calibrated(job: Job, folder: str, program: Any, params: Any) -> Dict[str, A
 
             options["sample_generator"] = samples
         else:
-            options["data_loader"] = _loader(job, place)
+            options["data_loader"] = loader(job, place)
         quant_post_static(
             executor=paddle.static.Executor(place),
             model_dir=folder,
@@ -91,7 +91,7 @@ def _calibrated(job: Job, folder: str, program: Any, params: Any) -> Dict[str, A
             batch_nums=BATCHES,
             **options,
         )
-        written = _hold(job)
+        written = hold(job)
     # What an activation's scale must be, where the algorithm is that simple.
     rule = {"abs_max": "largest", "avg": "mean"}.get(job.parameters["algo"])
     plain = "round_type" not in job.parameters and "bias_correction" not in job.parameters
@@ -198,7 +198,7 @@ def weights_static(job: Job) -> Dict[str, Any]:
             quant_post_dynamic(save_model_dir=job.out, generate_test_model=True, **source, **options)
         os.rename(os.path.join(job.out, "test_model"), os.path.join(job.out, "inference_model"))
         os.rename(os.path.join(job.out, "quantized_model"), os.path.join(job.out, "int8"))
-        written = _hold(job)
+        written = hold(job)
     return {"program": written, "bits": options["weight_bits"], "quantizable": ["conv2d", "mul"]}
 
 

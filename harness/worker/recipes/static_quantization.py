@@ -117,13 +117,18 @@ def _flow(name: str, *, full: Any = ("lenet", "conv_bn"), models: Any = (), **pa
             models=(),
             full=("lenet", "conv_bn"),
         ),
+        _flow("-pact", pact=["train", "test"]),
+        _flow("-pact-fake", pact=["train", "test"], config=FAKE, full=("lenet",)),
+        _flow("-pact-train-only", pact=["train"], full=("lenet",)),
     ),
 )
 def qat_static(job: Job) -> Dict[str, Any]:
     """`quant_aware` on train and eval programs, one epoch of fine-tuning, `convert`, both forms saved.
 
     ``config`` is PaddleSlim's quantization configuration (``None``: its default), ``save_int8`` asks
-    `convert` for the int8 program too, which goes to ``int8/``.
+    `convert` for the int8 program too, which goes to ``int8/``. ``pact`` names the programs that get
+    PACT (arXiv 1805.06085) as PaddleSlim writes it: both in its demo, the train program alone in its
+    `quant_aware_with_infermodel`.
     """
     from paddleslim.quant import convert, quant_aware
 
@@ -136,8 +141,11 @@ def qat_static(job: Job) -> Dict[str, Any]:
         built = build(job, replace(training, learning_rate=training.learning_rate * FINE_TUNING))
         values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)
         programs.set_layer_values(built.net, built.train, values)
-        trained = quant_aware(built.train, place, config, for_test=False)
-        evaluated = quant_aware(built.evaluate, place, config, for_test=True)
+        clipped = job.parameters.get("pact", ())
+        trained, evaluated = (
+            quant_aware(program, place, config, for_test=test, **(_pact(built) if name in clipped else {}))
+            for name, program, test in (("train", built.train, False), ("test", built.evaluate, True))
+        )
         arrays, labels = training.examples(Digits(job.digits), "train")
         rng = np.random.default_rng(job.model.seed)
         losses = [
@@ -154,12 +162,29 @@ def qat_static(job: Job) -> Dict[str, Any]:
         for folder, program in prefixes.items():
             save(built, program, job.path(folder, "model"))
         counts = {name: operator_counts(program) for name, program in prefixes.items()}
+        thresholds = [
+            float(np.asarray(paddle.static.global_scope().find_var(name).get_tensor()))
+            for name in evaluated.global_block().vars
+            if name.endswith("_pact")
+        ]
     return {
         "program": os.path.relpath(program_file(job.path("inference_model", "model")), job.out),
         "losses": losses,
         "bits": (config or {}).get("weight_bits", 8),
         "quantizable": (config or {}).get("quantize_op_types", WITH_LINEAR[:-1]),
         "operators": {**counts, "quantized_eval": operator_counts(evaluated)},
+        "thresholds": thresholds,
+    }
+
+
+def _pact(built: Built) -> Dict[str, Any]:
+    """What `quant_aware` takes to clip activations at thresholds that are trained."""
+    from paddleslim.quant import quanter
+
+    return {
+        "act_preprocess_func": quanter.pact,
+        "optimizer_func": quanter.get_pact_optimizer,
+        "executor": built.executor,
     }
 
 

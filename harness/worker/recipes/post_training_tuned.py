@@ -1,0 +1,116 @@
+"""Post-training quantization that searches: rounding by reconstruction, settings by hyper-parameters."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from typing import Any, Dict, Iterator
+
+import paddle
+
+from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes.inference_formats import program_file
+from harness.worker.recipes.post_training_static import BATCH, BATCHES, hold, loader
+from harness.worker.recipes.static_quantization import WITH_LINEAR, numbered_from_zero
+
+RECON, HPO = "paddleslim.quant.quant_recon_static", "paddleslim.quant.quant_post_hpo"
+OPERATORS = [*WITH_LINEAR, "matmul"]
+"""What `quant_recon_static` quantizes unless it is told otherwise."""
+CONVOLUTIONS = WITH_LINEAR[:-1]
+"""What `quant_post_hpo` quantizes unless it is told otherwise."""
+
+
+EPOCHS = 5
+"""Passes over the calibration for each layer, a quarter of the default: they cost most of the time."""
+
+
+@contextlib.contextmanager
+def _contained() -> Iterator[None]:
+    """Keep what the search does to its surroundings: it writes into the working directory, and where SMAC
+    is missing it has the first `python` of the path `pip install` it, which then finds no index."""
+    before, variables = os.getcwd(), dict(os.environ)
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["PIP_NO_INDEX"] = "1"
+        try:
+            yield
+        finally:
+            os.chdir(before)
+            os.environ.clear()
+            os.environ.update(variables)
+
+
+def _source(job: Job) -> Dict[str, str]:
+    """The exported float model, as these functions are told of it."""
+    folder = job.of("jit", "inference_model")
+    return {
+        "model_dir": folder,
+        "model_filename": os.path.basename(program_file(os.path.join(folder, "model"))),
+        "params_filename": "model.pdiparams",
+        "quantize_model_path": os.path.dirname(job.path("inference_model", "model")),
+    }
+
+
+def _recon(name: str, *, full: Any = ("lenet",), **parameters: Any) -> Flow:
+    return Flow("ptq-recon" + name, "ptq", "static", RECON, parameters, (), full)
+
+
+@recipe(
+    "ptq_recon",
+    needs=("jit",),
+    flows=(
+        _recon("", onnx_format=True, full=("lenet", "conv_bn")),
+        _recon("-fake", full=("lenet", "conv_bn")),
+        _recon("-regions-fake", recon_level="region-wise"),
+        _recon("-drop-fake", simulate_activation_quant=True),
+        _recon("-per-tensor-fake", weight_quantize_type="abs_max"),
+    ),
+)
+def ptq_recon(job: Job) -> Dict[str, Any]:
+    """`quant_recon_static`: calibration, then each layer's rounding trained to give its float outputs.
+
+    Parameters are its own. It is PaddleSlim's AdaRound (arXiv 2004.10568), by regions BRECQ (arXiv
+    2102.05426), and with ``simulate_activation_quant`` QDrop (arXiv 2203.05740).
+    """
+    from paddleslim.quant import quant_recon_static
+
+    with numbered_from_zero():
+        place = paddle.CPUPlace()
+        quant_recon_static(
+            executor=paddle.static.Executor(place),
+            data_loader=loader(job, place),
+            batch_size=BATCH,
+            batch_nums=BATCHES,
+            epochs=EPOCHS,
+            **_source(job),
+            **job.parameters,
+        )
+        written = hold(job)
+    return {"program": written, "bits": 8, "quantizable": OPERATORS, "nearest": False}
+
+
+@recipe(
+    "ptq_hpo",
+    needs=("jit",),
+    flows=(Flow("ptq-hpo", "ptq", "static", HPO, {"algo": ["hist", "mse"], "tries": 4}, (), ("lenet",)),),
+)
+def ptq_hpo(job: Job) -> Dict[str, Any]:
+    """`quant_post_hpo`: SMAC searches the settings of `quant_post_static` whose outputs move the least."""
+    from paddleslim.quant import quant_post_hpo
+
+    with numbered_from_zero(), _contained():
+        place = paddle.CPUPlace()
+        quant_post_hpo(
+            executor=paddle.static.Executor(place),
+            place=place,
+            train_dataloader=loader(job, place),
+            eval_dataloader=loader(job, place),
+            # Its default has a comma where the dot belongs.
+            save_model_filename="model.pdmodel",
+            algo=job.parameters["algo"],
+            runcount_limit=job.parameters["tries"],
+            **_source(job),
+        )
+        written = hold(job)
+    return {"program": written, "bits": 8, "quantizable": CONVOLUTIONS, "nearest": False}
