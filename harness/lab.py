@@ -30,6 +30,10 @@ Feed = list[NDArray[Any]]
 CODE = ("checkpoint", "static", "serialized", "document_000", "document_003")
 """Recipes that build a network: a deployed model has none."""
 
+AT_SIZE = 8
+"""Deadlines that a recipe may take for a network of the full tier: training or pruning one at full size
+is a single call."""
+
 
 class Execution(msgspec.Struct, frozen=True):
     """What running an artifact on a target gave.
@@ -217,6 +221,7 @@ class Lab:
             values: dict[str, Any] = self.pool.call(
                 "recipes.produce",
                 spec=spec,
+                deadline=self.pool.deadline * (AT_SIZE if self.models[model].tier == "full" else 1),
                 name=recipe,
                 model=model,
                 out=str(folder),
