@@ -215,9 +215,6 @@ def penalty(runs: int, alpha: float) -> float:
     at_level = []
     for length in lengths:
         values = PENALTIES[length]
-        if not all(map(math.isfinite, values)):
-            at_level.append(math.inf if alpha < LEVELS[0] or not math.isfinite(values[0]) else values[0])
-            continue
         place = -math.log(alpha)
         if place > levels[-1]:
             slope = (values[-1] - values[-2]) / (levels[-1] - levels[-2])
