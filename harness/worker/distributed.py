@@ -126,6 +126,7 @@ def _options(device: str, processes: int) -> List[str]:
 def _launch(
     arguments: List[str], log: str, mark: str, device: str, variables: Optional[Dict[str, str]]
 ) -> Any:
+    """A launcher in the folder of its log: the launcher's store writes `http.log` where it is started."""
     # What speaks of another job, or of another interpreter's packages, is not for this one.
     kept = {
         name: value
@@ -138,6 +139,7 @@ def _launch(
         return subprocess.Popen(
             [sys.executable, "-m", "paddle.distributed.launch", *arguments],
             env={**kept, **backend, **(variables or {}), MARK: mark},
+            cwd=os.path.dirname(log),
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
