@@ -21,6 +21,11 @@ def pin(cpus: Sequence[int]) -> List[int]:
     return sorted(os.sched_getaffinity(0))
 
 
+def threads() -> List[List[int]]:
+    """The processors of each thread of this process."""
+    return [sorted(os.sched_getaffinity(int(task))) for task in os.listdir("/proc/self/task")]
+
+
 def send_away(cpus: Sequence[int], process: Optional[int] = None) -> None:
     """Keep all threads but the calling one, or of another process all but its first, on these processors.
 
