@@ -235,7 +235,8 @@ def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float)
         result,
         answer="not enough data",
         p=1.0,
-        why=f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %",
+        why=f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %"
+        f"{'' if second.ends else ' when the time was spent'}",
     )
 
 
