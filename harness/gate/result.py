@@ -191,13 +191,18 @@ class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
     high: float | None = None
     detectable: float | None = None
     pairs: int = 0
+    sessions: int = 1
+    """Sessions of the model in each pair; a pair's value is the mean over them."""
+    again: float | None = None
+    """The change that a second measurement found, in ``again_pairs`` others; null: there was none."""
+    again_pairs: int = 0
     load_change: float | None = None
     load_low: float | None = None
     load_high: float | None = None
     disturbed: float = 0.0
     """Share of blocks during which the system took the processor away."""
     confirmed: bool | None = None
-    """Whether a second measurement found it slower too; null: it was not told slower."""
+    """Whether the second measurement found the same; null: there was none."""
     why: str = ""
     """What kept it from a verdict."""
 
@@ -227,6 +232,8 @@ class Calibrated(msgspec.Struct, frozen=True):
     pairs: int
     """Pairs of processes, the same for every work."""
     rows: tuple[Told, ...]
+    sessions: int = 1
+    """Sessions of each work in a pair."""
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -69,6 +69,9 @@ def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
             high=found.high if found else None,
             detectable=found.detectable if found else None,
             pairs=found.pairs if found else 0,
+            sessions=outcome.plan.sessions,
+            again=result.again.change if result.again else None,
+            again_pairs=result.again.pairs if result.again else 0,
             load_change=load.change if load else None,
             load_low=load.low if load else None,
             load_high=load.high if load else None,
@@ -89,6 +92,7 @@ def calibrated(root: Path) -> Calibrated | None:
         name=found.name,
         works=len(found.median_us),
         pairs=found.pairs,
+        sessions=found.sessions,
         rows=tuple(
             Told(row.extra, row.told.hits, row.told.of, *row.told.interval, row.stored.hits) for row in totals
         ),
@@ -109,9 +113,14 @@ def changes(outcome: Outcome) -> Iterator[Change]:
             target=result.targets[1],
             title="A run takes as long as before, in pairs of processes that take turns.",
             text=f"{100 * found.change:+.1f} % ({100 * found.low:+.1f} to {100 * found.high:+.1f}) over "
-            f"{found.pairs} pairs of processes: {result.medians_us[0]:.0f} µs before, "
+            f"{found.pairs} pairs of processes{_again(result)}: {result.medians_us[0]:.0f} µs before, "
             f"{result.medians_us[1]:.0f} µs now",
         )
+
+
+def _again(result: Result) -> str:
+    second = result.again
+    return f", {100 * second.change:+.1f} % over {second.pairs} others" if second else ""
 
 
 def _case(result: Result) -> str:

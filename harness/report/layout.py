@@ -57,6 +57,7 @@ def templates(whole: str) -> Environment:
         clip=partial(wording.clip, whole=whole),
         moment=wording.moment,
         change=wording.change,
+        percent=wording.percent,
         prose=wording.prose,
         mark=lambda outcome: OUTCOME_MARKS.get(outcome, "·"),
         measures=tables.measures,

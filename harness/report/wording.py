@@ -74,6 +74,16 @@ def change(value: float | None) -> str:
     return "—" if value is None else f"{round(100 * value, 1) + 0.0:+.1f} %"
 
 
+def percent(share: float | None) -> str:
+    """A share of something: two digits below 1 %, one decimal above, none from 100 % on."""
+    if share is None or not math.isfinite(share):
+        return "—" if share is None else str(share)
+    value = 100 * share
+    if value == 0 or abs(value) >= 100:
+        return f"{value:.0f} %"
+    return f"{value:.2g} %" if abs(value) < 0.995 else f"{value:.1f}".removesuffix(".0") + " %"
+
+
 def moment(value: str) -> str:
     """An ISO 8601 moment to the minute; anything else as it is."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,8 @@ from harness.errors import HarnessError
 from harness.files import append, write_whole
 from harness.speed import decide, machine
 from harness.speed.decide import Rule, Sample
-from harness.speed.measure import Measured, Side, Work, pair
-from harness.speed.session import CONFIRMED_P, FALSE_DISCOVERIES, PAIR_S, Tell
+from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.speed.session import FALSE_DISCOVERIES, Tell
 
 EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 """Slowdowns put into the candidate, as shares of a call; the first is none."""
@@ -29,15 +30,27 @@ FOLDER = "calibrations"
 PAIRS = "pairs.jsonl"
 """What was measured: a line that says of what, then one for each pair of processes, by work."""
 
+FORM = 2
+"""Of the lines of :data:`PAIRS`; those of another form cannot be used together with these."""
+
 STORED_RULE = 0.05
 """`pytest-benchmark --benchmark-compare-fail=median:5%`."""
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first line of the pairs: the environment, and where it was timed."""
+    """The first line of the pairs: the environment, and where and how it was timed.
+
+    ``form``: 1 had one session a pair, and other threads than the timed one on its processor.
+    """
 
     name: str
     machine: str
+    plan: Plan | None = None
+    form: int = 1
+
+    def __str__(self) -> str:
+        sessions = self.plan.sessions if self.plan else 1
+        return f"{self.name} on {self.machine}, {sessions} sessions a pair"
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -72,8 +85,27 @@ class Row(msgspec.Struct, frozen=True):
     stored: Share
 
 
+class Levels(msgspec.Struct, frozen=True):
+    """Standard deviations of a work's log ratio: what a session in a pair and what a pair adds."""
+
+    session: float
+    pair: float
+
+
+class Sessions(msgspec.Struct, frozen=True):
+    """What the same pairs tell with so many sessions of each: spread of a pair by work, all works' shares."""
+
+    sessions: int
+    spread: dict[str, float]
+    rows: tuple[Row, ...]
+
+
 class Calibration(msgspec.Struct, frozen=True):
-    """The table, and what it rests on. ``spread``: of a pair's log ratio, by work."""
+    """The table, and what it rests on. ``spread``: of a pair's log ratio, by work.
+
+    ``plan``: what was measured. ``sessions``: how many of each pair the table has, as many as a gate's;
+    ``by_sessions`` has the others. ``levels``: where the spread comes from, by work.
+    """
 
     name: str
     rows: tuple[Row, ...]
@@ -83,7 +115,10 @@ class Calibration(msgspec.Struct, frozen=True):
     median_us: dict[str, float]
     bias: dict[str, float]
     rule: Rule
-    pair_s: float
+    plan: Plan
+    sessions: int
+    by_sessions: tuple[Sessions, ...]
+    levels: dict[str, Levels]
     duration_s: float
     started: str
     place: machine.Placement
@@ -94,12 +129,18 @@ class Calibration(msgspec.Struct, frozen=True):
 
     def total(self, extra: float) -> Row:
         """All works together at one slowdown."""
-        rows = [row for row in self.rows if row.extra == extra]
-        told, first, stored = (
-            Share(sum(share.hits for share in shares), sum(share.of for share in shares))
-            for shares in zip(*((row.told, row.first, row.stored) for row in rows), strict=True)
+        return total(self.rows, extra)
+
+
+def total(rows: Sequence[Row], extra: float) -> Row:
+    """All works together at one slowdown."""
+    told, first, stored = (
+        Share(sum(share.hits for share in shares), sum(share.of for share in shares))
+        for shares in zip(
+            *((row.told, row.first, row.stored) for row in rows if row.extra == extra), strict=True
         )
-        return Row("all", extra, told, first, stored)
+    )
+    return Row("all", extra, told, first, stored)
 
 
 Pool = dict[str, list[Measured]]
@@ -114,6 +155,7 @@ def collect(
     file: Path,
     extras: Sequence[float] = EXTRAS,
     seed: int = 0,
+    plan: Plan = Plan(),  # noqa: B008
 ) -> Pool:
     """Pairs of every work with every slowdown until the seconds are spent; both orders equally often.
 
@@ -127,7 +169,7 @@ def collect(
     rng = np.random.default_rng(seed)
     place = machine.placement()
     found: Pool = {work.id: [] for work in works}
-    append(file, msgspec.json.encode(Subject(sides[0].name, machine.identity())), "the pairs")
+    append(file, msgspec.json.encode(Subject(sides[0].name, machine.identity(), plan, FORM)), "the pairs")
     for work in works:
         for side, target in zip(sides, work.targets, strict=True):
             side.lab.files(target, work.model)
@@ -135,10 +177,12 @@ def collect(
     number = 0
     with machine.apart(place), contextlib.suppress(KeyboardInterrupt):
         while number % 2 or time.monotonic() < until:
-            now: dict[str, Measured] = {}
-            with pair(sides, works[0].targets, bool(number % 2), place) as processes:
-                for index in rng.permutation(len(works)):
-                    now[works[index].id] = processes.measure(works[index], PAIR_S, rng, extras)
+            sessions: dict[str, list[Timed]] = {work.id: [] for work in works}
+            swapped = bool(number % 2)
+            with pair(sides, works[0].targets, swapped, place) as processes:
+                for count, work in visits(works, plan.sessions, rng):
+                    sessions[work.id].append(processes.measure(work, plan.seconds, rng, extras, count))
+            now = {name: Measured(swapped, tuple(extras), tuple(ones)) for name, ones in sessions.items()}
             for name, one in now.items():
                 found[name].append(one)
             append(file, msgspec.json.encode(now), "the pairs")
@@ -151,14 +195,20 @@ def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
     """What earlier calibrations on this machine measured, together: of which environment, and the pairs.
 
     Raises:
-        HarnessError: a folder holds none, or those of another machine, environment or set of slowdowns.
+        HarnessError: a folder holds none, or those of an earlier form, or of another machine, environment,
+            number of sessions or set of slowdowns.
     """
     found: Pool = {}
     subjects: set[Subject] = set()
     for file in (folder / PAIRS for folder in folders):
         try:
             first, *lines = file.read_bytes().splitlines() or [b""]
-            subjects.add(msgspec.json.decode(first, type=Subject))
+            subject = msgspec.json.decode(first, type=Subject)
+            if subject.form != FORM:
+                raise HarnessError(
+                    f"{file} was measured in an earlier way, with one session a pair: calibrate anew"
+                )
+            subjects.add(subject)
             for number, line in enumerate(lines, 2):
                 for work, one in _pair_of(line, last=number > len(lines)).items():
                     found.setdefault(work, []).append(one)
@@ -169,8 +219,10 @@ def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
         except msgspec.DecodeError as error:
             raise HarnessError(f"{file} holds no pairs ({error}); calibrate anew") from error
     if len(subjects) > 1 or any(one.machine != machine.identity() for one in subjects):
-        told = "; ".join(sorted(f"{one.name} on {one.machine}" for one in subjects))
-        raise HarnessError(f"pairs of one environment on this machine are needed, these are of {told}")
+        told = "; ".join(sorted(map(str, subjects)))
+        raise HarnessError(
+            f"pairs of one environment on this machine and of one plan are needed, these are of {told}"
+        )
     if any(one.extras != EXTRAS for measured in found.values() for one in measured):
         raise HarnessError("these pairs were measured with other slowdowns; calibrate anew")
     return next(iter(subjects)).name, found
@@ -188,14 +240,15 @@ def _pair_of(line: bytes, last: bool) -> dict[str, Measured]:
 def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[Row, ...]:
     """Comparisons drawn from measured pairs, without putting any back within one comparison.
 
-    Each takes as many pairs as the rule allows at most, orders alternating, and as many others for the
-    second measurement.
+    Each takes as many pairs as the rule allows at most, orders alternating, and others for the second
+    measurement.
 
     Raises:
         HarnessError: too few pairs for one comparison and its second measurement.
     """
     rng = np.random.default_rng(seed)
-    size = rule.looks[-1]
+    size = (rule.looks[-1] + rule.second().looks[-1]) // 2  # of either order
+    most = FALSE_DISCOVERIES / CASES
     rows: list[Row] = []
     for work, measured in pool.items():
         by_order = [[one for one in measured if one.swapped is order] for order in (False, True)]
@@ -205,23 +258,29 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 "--minutes or fewer models"
             )
         draws = [
-            [[group[i] for i in rng.choice(len(group), size, replace=False)] for group in by_order]
+            # Alternating orders; the first of them are looked at, the others confirm.
+            [
+                group[i]
+                for both in zip(
+                    *(rng.choice(len(group), size, replace=False) for group in by_order), strict=True
+                )
+                for group, i in zip(by_order, both, strict=True)
+            ]
             for _ in range(comparisons)
         ]
         for index, extra in enumerate(measured[0].extras):
+            # A pair is drawn many times: its mean over the sessions is taken once.
+            samples = {id(one): Sample(one.ratios[index], one.swapped) for one in measured}
             told = first = stored = 0
-            for unswapped, swapped in draws:
-                # Alternating orders; the first half of each group is looked at, the other confirms.
-                half = size // 2
-                mixed = [one for both in zip(unswapped, swapped, strict=True) for one in both]
-                now, again = mixed[: 2 * half], mixed[2 * half :]
-                most = FALSE_DISCOVERIES / CASES
-                estimate, answer = decide.sequential(_samples(now, index), rule, most)
+            for drawn in draws:
+                mixed = [samples[id(one)] for one in drawn]
+                now, again = mixed[: rule.looks[-1]], mixed[rule.looks[-1] :]
+                estimate, answer = decide.sequential(now, rule)
                 hit = answer == "slower" or (answer == "faster" and not extra)
-                hit = hit and estimate.p <= most
                 first += hit
-                told += hit and (answer != "slower" or _confirmed(_samples(again, index), rule))
-                stored += _stored(unswapped[0], swapped[-1], index)
+                second = decide.again(estimate, again, rule, most) if hit else None
+                told += second is not None and second.holds and second.p <= most
+                stored += _stored(drawn[0], drawn[-1], index)
             rows.append(
                 Row(
                     work,
@@ -238,11 +297,6 @@ def _samples(measured: Sequence[Measured], index: int) -> list[Sample]:
     return [Sample(one.ratios[index], one.swapped) for one in measured]
 
 
-def _confirmed(samples: Sequence[Sample], rule: Rule) -> bool:
-    found = decide.estimate(samples, rule.once(len(samples), 2 * CONFIRMED_P))
-    return found.low > 0 and found.change >= rule.floor
-
-
 def _stored(one: Measured, other: Measured, index: int) -> bool:
     """Whether two runs at other times, one of them stored, differ by more than the rule's share."""
     before, after = one.medians[0], other.medians[0] * float(np.exp(other.ratios[index]))
@@ -257,19 +311,29 @@ def summarize(
     started: str,
     duration_s: float,
     before: machine.Conditions,
+    plan: Plan | None = None,
 ) -> Calibration:
-    """The whole table.
+    """The whole table, for as many sessions a pair as a gate has, and shorter ones for fewer and more.
 
     Raises:
         HarnessError: as :func:`evaluate`.
     """
-    plain = {
-        work: decide.estimate(_samples(measured, 0), rule.once(len(measured), rule.alpha))
-        for work, measured in pool.items()
-    }
+    most = min(len(one.sessions) for measured in pool.values() for one in measured)
+    whole, sessions = pool, min(Plan().sessions, most)
+    pool = with_sessions(whole, sessions)
+    rows, plain = evaluate(pool, rule, comparisons), spreads(pool, rule)
+    others = sorted({1, 2, 4, 8, 16, most} - {sessions})
     return Calibration(
         name=name,
-        rows=evaluate(pool, rule, comparisons),
+        rows=rows,
+        plan=plan or Plan(most),
+        sessions=sessions,
+        by_sessions=tuple(
+            _of_sessions(with_sessions(whole, count), count, rule, max(1, comparisons // 5))
+            for count in others
+            if count <= most
+        ),
+        levels={work: levels(measured) for work, measured in whole.items()},
         pairs=min(len(measured) for measured in pool.values()),
         comparisons=comparisons,
         spread={work: found.spread for work, found in plain.items()},
@@ -279,13 +343,46 @@ def summarize(
         },
         bias={work: found.change for work, found in plain.items()},
         rule=rule,
-        pair_s=PAIR_S,
         duration_s=duration_s,
         started=started,
         place=machine.placement(),
         before=before,
         after=machine.conditions(),
         machine=machine.identity(),
+    )
+
+
+def with_sessions(pool: Pool, sessions: int) -> Pool:
+    """The same pairs, had each measured so many sessions only."""
+    return {work: [one.first(sessions) for one in measured] for work, measured in pool.items()}
+
+
+def spreads(pool: Pool, rule: Rule) -> dict[str, decide.Estimate]:
+    """What all pairs of each work say together, of no slowdown."""
+    return {
+        work: decide.estimate(_samples(measured, 0), rule.once(len(measured), rule.alpha))
+        for work, measured in pool.items()
+    }
+
+
+def levels(measured: Sequence[Measured]) -> Levels:
+    """Where the spread of a work's pairs comes from; the session's part is not known from one session.
+
+    The analysis of variance of Kalibera and Jones (2013): of the variance of the pairs' means, the
+    sessions' variance divided by their number is the sessions'.
+    """
+    ratios = [[session.ratios[0] for session in one.sessions] for one in measured]
+    within = float(np.mean([np.var(one, ddof=1) for one in ratios])) if len(ratios[0]) > 1 else 0.0
+    means = decide.estimate(_samples(measured, 0), Rule()).spread ** 2
+    return Levels(math.sqrt(within), math.sqrt(max(0.0, means - within / len(ratios[0]))))
+
+
+def _of_sessions(pool: Pool, sessions: int, rule: Rule, comparisons: int) -> Sessions:
+    rows = evaluate(pool, rule, comparisons)
+    return Sessions(
+        sessions,
+        {work: found.spread for work, found in spreads(pool, rule).items()},
+        tuple(total(rows, extra) for extra in dict.fromkeys(row.extra for row in rows)),
     )
 
 

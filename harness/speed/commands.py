@@ -21,9 +21,9 @@ from harness.session import RunSession, now
 from harness.speed import added, machine
 from harness.speed import calibrate as calibrations
 from harness.speed.added import Added
-from harness.speed.calibrate import Calibration, Share
+from harness.speed.calibrate import Calibration, Sessions, Share
 from harness.speed.decide import Rule
-from harness.speed.measure import Side, Work
+from harness.speed.measure import Plan, Side, Work
 
 DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
 
@@ -78,6 +78,10 @@ def calibrate(
             help="Instead: what TARGET's way of running adds, such as Python's to predictor-cpp's.",
         ),
     ] = "",
+    sessions: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Sessions of each model a pair of processes; 8 tell which is best."),
+    ] = Plan().sessions,
     comparisons: Annotated[
         int, typer.Option(min=1, help="Comparisons drawn from the measured pairs.")
     ] = 1000,
@@ -108,7 +112,7 @@ def calibrate(
     try:
         sides = [Side(made.name, lab) for lab in labs]
         chosen = works_of(works, session, target, against)
-        extras = (0.0,) if against else calibrations.EXTRAS
+        extras, plan = (0.0,) if against else calibrations.EXTRAS, Plan(sessions)
         pool = calibrations.collect(
             sides,
             chosen,
@@ -116,6 +120,7 @@ def calibrate(
             lambda text: live.print(text),
             session.folder / calibrations.PAIRS,
             extras,
+            plan=plan,
         )
         if against:
             more = Added(
@@ -134,7 +139,7 @@ def calibrate(
             out.print(f"written: {path}")
             return
         found = calibrations.summarize(
-            made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before
+            made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
         )
     finally:
         for lab in labs:
@@ -152,8 +157,9 @@ def show(found: Calibration, console: Console) -> None:
     """The table as text."""
     pinned = "one processor for both" if found.place.measured else "not pinned"
     console.print(
-        f"{escape(found.name)}: {found.pairs} pairs of processes a work, {found.comparisons} comparisons "
-        f"drawn from them, {pinned}{f' ({found.place.why})' if found.place.why else ''}"
+        f"{escape(found.name)}: {found.pairs} pairs of processes a work, {found.sessions} sessions in each, "
+        f"{found.comparisons} comparisons drawn from them, {pinned}"
+        f"{f' ({found.place.why})' if found.place.why else ''}"
     )
     table = Table(
         "work", "µs", "spread", "bias", "slowed by", "told", "without confirming", "stored medians 5 %"
@@ -179,6 +185,32 @@ def show(found: Calibration, console: Console) -> None:
             *(_share(share) for share in (total.told, total.first, total.stored)),
         )
     console.print(table)
+    console.print(_levels(found))
+    console.print(_by_sessions(found))
+
+
+def _levels(found: Calibration) -> Table:
+    """Where the spread comes from."""
+    table = Table("work", "spread of a session in a pair", "of a pair besides")
+    for work, one in found.levels.items():
+        alone = found.plan.sessions < 2
+        table.add_row(
+            work,
+            "—" if alone else f"{100 * one.session:.2f} %",
+            f"{100 * one.pair:.2f} %{', both' if alone else ''}",
+        )
+    return table
+
+
+def _by_sessions(found: Calibration) -> Table:
+    """What other numbers of sessions would tell, all works together."""
+    extras = list(dict.fromkeys(row.extra for row in found.rows))
+    table = Table("sessions", "spread of a pair", *(f"told of {100 * extra:.0f} %" for extra in extras))
+    own = Sessions(found.sessions, found.spread, tuple(found.total(extra) for extra in extras))
+    for one in sorted((own, *found.by_sessions), key=lambda one: one.sessions):
+        span = f"{100 * min(one.spread.values()):.2f} to {100 * max(one.spread.values()):.2f} %"
+        table.add_row(str(one.sessions), span, *(_share(row.told) for row in one.rows))
+    return table
 
 
 def show_added(found: Added, console: Console) -> None:

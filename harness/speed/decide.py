@@ -2,8 +2,12 @@
 
 The sample is a pair of fresh processes, one of each side, that took turns on one core: its value is
 the logarithm of candidate over baseline. What two pairs have in common (which side started first) is
-taken out; what is left is near enough to normal, since each value is a median of many blocks, for
-Student's t to give intervals that hold with few pairs. A bootstrap over so few is too narrow.
+taken out; what is left is near enough to normal, since each value is a mean over sessions of medians of
+many blocks, for Student's t to give intervals that hold with few pairs. A bootstrap over so few is too
+narrow.
+
+A change takes two measurements: the first chooses what to measure again, in new pairs, and their
+p-values together decide, so that neither has to be sure alone.
 """
 
 from __future__ import annotations
@@ -21,31 +25,46 @@ Answer = Literal["same", "slower", "faster", "not enough data"]
 POWER = 0.95
 """Chance with which a change of the size called detectable is found."""
 
+CONFIRMED_P = 0.05
+"""What the second measurement must reach by itself, whatever the first one said; one-sided."""
+
+SECOND_LOOKS = tuple(range(4, 25, 2))
+SECOND_GROWTH = 2.0
+"""The second measurement has fewer works to measure, so that its pairs are cheaper and may be more."""
+
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When two sides count as equally fast.
 
     ``threshold``: *same* is an interval inside plus or minus this share. ``floor``: the smallest change
     that is told as one. ``alpha``: how often the intervals of a case may miss, all looks together.
-    ``looks``: after how many pairs is looked; the last one ends the case. ``spend``: each look's share
-    of ``alpha``, most of it kept for the last, where the interval is narrowest (Lan and DeMets,
-    Biometrika 70, 1983).
+    ``looks``: after how many pairs is looked; the last one ends the case. Until a look the share
+    (pairs / pairs of the last look) ** ``growth`` of ``alpha`` is spent, most of it at the end, where the
+    interval is narrowest (Lan and DeMets, Biometrika 70, 1983; the power family of Kim and DeMets,
+    Biometrika 74, 1987). The looks' shares are added up as if they were independent, which is safe.
     """
 
     threshold: float = 0.02
     floor: float = 0.01
     alpha: float = 0.01
-    looks: tuple[int, ...] = (4, 8, 12, 16, 20)
-    spend: tuple[float, ...] = (0.05, 0.1, 0.15, 0.2, 0.5)
+    looks: tuple[int, ...] = tuple(range(4, 21, 2))
+    growth: float = 3.0
 
     def once(self, pairs: int, alpha: float) -> Rule:
         """The rule of a single look after so many pairs."""
-        return msgspec.structs.replace(self, alpha=alpha, looks=(pairs,), spend=(1.0,))
+        return msgspec.structs.replace(self, alpha=alpha, looks=(pairs,))
+
+    def second(self) -> Rule:
+        """The rule of the second measurement, whose interval has :data:`CONFIRMED_P` on either side."""
+        return msgspec.structs.replace(self, alpha=2 * CONFIRMED_P, looks=SECOND_LOOKS, growth=SECOND_GROWTH)
 
     def share(self, pairs: int) -> float:
         """The share of ``alpha`` for a look after so many pairs."""
-        reached = [part for look, part in zip(self.looks, self.spend, strict=True) if look <= pairs]
-        return reached[-1] if reached else self.spend[0]
+        spent = [float((look / self.looks[-1]) ** self.growth) for look in (0, *self.looks)]
+        reached = [
+            now - then for look, then, now in zip(self.looks, spent, spent[1:], strict=False) if look <= pairs
+        ]
+        return reached[-1] if reached else spent[1]
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -118,11 +137,8 @@ def look(samples: Sequence[Sample], rule: Rule) -> tuple[Estimate, Answer] | Non
     return found, answer(found, rule)
 
 
-def sequential(samples: Sequence[Sample], rule: Rule, most: float = 1.0) -> tuple[Estimate, Answer]:
+def sequential(samples: Sequence[Sample], rule: Rule) -> tuple[Estimate, Answer]:
     """The first look that decides, or the last one.
-
-    ``most``: a change ends the looking only with a p-value of at most this: one work of many must be as
-    sure as :func:`discoveries` will ask it to be.
 
     Raises:
         ValueError: fewer pairs than the first look takes.
@@ -133,16 +149,59 @@ def sequential(samples: Sequence[Sample], rule: Rule, most: float = 1.0) -> tupl
             break
         found = look(samples[:pairs], rule)
         assert found is not None
-        if ends(found, most):
+        if found[1] != "not enough data":
             break
     if found is None:
         raise ValueError(f"{len(samples)} pairs; the first look takes {rule.looks[0]}")
     return found
 
 
-def ends(found: tuple[Estimate, Answer], most: float) -> bool:
-    """Whether more pairs are of no use."""
-    return found[1] == "same" or (found[1] != "not enough data" and found[0].p <= most)
+class Second(msgspec.Struct, frozen=True):
+    """What a second measurement says of a change that a first one saw.
+
+    ``p``: of no change, both measurements together. ``holds``: the second one by itself says that there
+    is a change of at least the floor in the same direction. ``ends``: more pairs are of no use.
+    """
+
+    estimate: Estimate
+    p: float
+    holds: bool
+    ends: bool
+
+
+def again(first: Estimate, samples: Sequence[Sample], rule: Rule, most: float) -> Second | None:
+    """The first look at the second measurement's pairs that ends it, or the last one; None before any.
+
+    ``samples`` are of new pairs, which had no part in choosing this work. ``most``: with this p-value a
+    change counts whatever the other works are, and it is not measured any longer.
+    """
+    sign, second, found = math.copysign(1.0, first.change), rule.second(), None
+    mirrored = [Sample(sign * one.log_ratio, one.swapped) for one in samples]
+    for pairs in second.looks:
+        if pairs > len(samples) or (found is not None and found.ends):
+            break
+        seen = estimate(mirrored[:pairs], second)
+        holds = seen.low > 0 and seen.change >= rule.floor
+        # One-sided: the first measurement named the direction.
+        p = combined(first.p, seen.p / 2 if seen.change > 0 else 1.0)
+        refuted = seen.high < rule.floor
+        found = Second(
+            estimate(samples[:pairs], second),
+            p,
+            holds,
+            refuted or (holds and p <= most) or pairs == second.looks[-1],
+        )
+    return found
+
+
+def combined(first: float, second: float) -> float:
+    """The p-value of two independent measurements, the second one planned after the first was seen.
+
+    Fisher's product (Bauer and Köhne, Evaluation of experiments with adaptive interim analyses,
+    Biometrics 50, 1994).
+    """
+    product = first * second
+    return product * (1 - math.log(product)) if product > 0 else 0.0
 
 
 def discoveries(values: Sequence[float], rate: float) -> list[bool]:

@@ -18,12 +18,15 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 class Placement(msgspec.Struct, frozen=True):
     """Where the measured processes run and where this one does: processor numbers.
 
-    ``why`` says what is missing where they cannot be kept apart.
+    ``why`` says what is missing where they cannot be kept apart. ``helpers``: for threads of the
+    measured processes that no run is timed in, such as those that free tensors; none where there is no
+    other processor.
     """
 
     measured: tuple[int, ...]
     orchestrator: tuple[int, ...]
     why: str = ""
+    helpers: tuple[int, ...] = ()
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -47,13 +50,13 @@ def identity() -> str:
 
 
 def placement() -> Placement:
-    """One processor for both measured processes, the others for this one."""
+    """One processor for both measured processes, the others for this one and for their other threads."""
     if not hasattr(os, "sched_getaffinity"):
         return Placement((), (), "this system cannot keep a process on a processor")
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         return Placement(tuple(allowed), tuple(allowed), "there is one processor: this process shares it")
-    return Placement((allowed[-1],), tuple(allowed[:-1]))
+    return Placement((allowed[-1],), tuple(allowed[:-1]), helpers=tuple(allowed[:-1]))
 
 
 @contextlib.contextmanager

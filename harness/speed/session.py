@@ -10,25 +10,20 @@ import numpy as np
 
 from harness.speed import decide, machine
 from harness.speed.decide import Answer, Estimate, Rule, Sample
-from harness.speed.measure import Measured, Side, Work, pair
+from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
 from harness.workers import WorkerFailure
 
-PAIR_S = 0.25
-"""Seconds of runs of one work on either side of a pair."""
-
-FALSE_DISCOVERIES = 0.01
-"""Share of the changes told that may be none."""
-
-CONFIRMED_P = 0.05
-"""What a fresh measurement must reach to confirm: with the first one's, one false alarm in thousands."""
+FALSE_DISCOVERIES = 0.02
+"""Share of the changes told that may be none; of forty works alike one in 2,000 may be told."""
 
 
 class Result(msgspec.Struct, frozen=True):
     """One work's verdict, and what it rests on.
 
     ``medians_us``: of a run, baseline and candidate, microseconds. ``confirmed``: a second,
-    independent measurement said so too (None: there was none to make). ``load``: the change of the
-    time that loading takes, if the pairs allow to tell. ``why``: what kept a work from being timed.
+    independent measurement, ``again``, said so too (None: there was none to make). ``p``: of no change,
+    both together. ``load``: the change of the time that loading takes, if the pairs allow to tell.
+    ``why``: what kept a work from being timed.
     """
 
     work: str
@@ -44,6 +39,8 @@ class Result(msgspec.Struct, frozen=True):
     unsteady: int = 0
     confirmed: bool | None = None
     why: str = ""
+    again: Estimate | None = None
+    p: float = 1.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -57,123 +54,152 @@ class Outcome(msgspec.Struct, frozen=True):
     place: machine.Placement
     before: machine.Conditions
     after: machine.Conditions
+    plan: Plan = Plan()
 
 
 Tell = Callable[[str], None]
 
 
-def compare(
-    sides: Sequence[Side], works: Sequence[Work], rule: Rule, budget_s: float, tell: Tell, seed: int = 0
-) -> Outcome:
-    """Measure until every work is decided, at most ``budget_s`` seconds, and confirm what got slower.
+class _Course:
+    """One work on its way to a verdict: its first measurement's pairs, then its second one's."""
 
-    Works of one environment profile share a pair's processes; the order of works is drawn anew for each
-    pair, so that none always follows the same other one.
+    def __init__(self, work: Work, rule: Rule, most: float) -> None:
+        self.work, self.rule, self.most = work, rule, most
+        self.first: list[Measured] = []
+        self.second: list[Measured] = []
+        self.seen: Estimate | None = None
+        """The change that the first one saw: from then on pairs are the second one's."""
+        self.ended = False
+        self.why = ""
+
+    def add(self, one: Measured) -> None:
+        if self.seen is None:
+            self.first.append(one)
+            looked = decide.look(_samples(self.first), self.rule)
+            if looked is not None and looked[1] in ("slower", "faster"):
+                self.seen = looked[0]
+            elif looked is not None:
+                self.ended = looked[1] == "same" or len(self.first) >= self.rule.looks[-1]
+        else:
+            self.second.append(one)
+            found = decide.again(self.seen, _samples(self.second), self.rule, self.most)
+            self.ended = found is not None and found.ends
+
+    def failed(self, why: str) -> None:
+        self.why, self.ended = why, True
+
+    def result(self) -> Result:
+        found = _result(self.work, self.first, self.why, self.rule)
+        return _confirm(found, self.second, self.rule, self.most)
+
+
+def compare(
+    sides: Sequence[Side],
+    works: Sequence[Work],
+    rule: Rule,
+    budget_s: float,
+    tell: Tell,
+    seed: int = 0,
+    plan: Plan = Plan(),  # noqa: B008
+) -> Outcome:
+    """Measure until every work is decided, at most ``budget_s`` seconds.
+
+    A work that looks slower or faster is measured once more, in new pairs and beside those that are still
+    measured for the first time. Works of one environment profile share a pair's processes; their order is
+    drawn anew for each round of sessions, so that none always follows the same other one.
     """
     started, before, place = time.monotonic(), machine.conditions(), machine.placement()
-    rng = np.random.default_rng(seed)
-    measured, failed = _measure(sides, works, rule, started + budget_s, place, rng, tell)
-    results = {w.id: _result(w, measured[w.id], failed.get(w.id, ""), rule, len(works)) for w in works}
-    results = _counted(results)
-    slower = [work for work in works if results[work.id].answer == "slower"]
-    if slower:
-        tell(f"{len(slower)} slower: measured once more")
-        again, _ = _measure(sides, slower, rule, time.monotonic() + budget_s, place, rng, tell, whole=True)
-        for work in slower:
-            results[work.id] = _confirm(results[work.id], again[work.id], rule)
+    courses = [_Course(work, rule, FALSE_DISCOVERIES / len(works)) for work in works]
+    _measure(sides, courses, rule, plan, started + budget_s, place, np.random.default_rng(seed), tell)
+    results = _counted({course.work.id: course.result() for course in courses})
     return Outcome(
         sides=(sides[0].name, sides[1].name),
         results=tuple(results[work.id] for work in works),
         rule=rule,
-        pairs=max((len(found) for found in measured.values()), default=0),
+        pairs=max((len(course.first) + len(course.second) for course in courses), default=0),
         duration_s=time.monotonic() - started,
         place=place,
         before=before,
         after=machine.conditions(),
+        plan=plan,
     )
 
 
 def _measure(
     sides: Sequence[Side],
-    works: Sequence[Work],
+    courses: Sequence[_Course],
     rule: Rule,
+    plan: Plan,
     until: float,
     place: machine.Placement,
     rng: np.random.Generator,
     tell: Tell,
-    whole: bool = False,
-) -> tuple[dict[str, list[Measured]], dict[str, str]]:
-    """Pairs for each work until it is decided; ``whole``: all that the rule allows."""
-    found: dict[str, list[Measured]] = {work.id: [] for work in works}
-    failed: dict[str, str] = {}
-    for work in works:
+) -> None:
+    """Pairs for each work until it is decided or the time is spent."""
+    for course in courses:
         try:  # artifacts are made before the clock matters
-            for side, target in zip(sides, work.targets, strict=True):
-                side.lab.files(target, work.model)
+            for side, target in zip(sides, course.work.targets, strict=True):
+                side.lab.files(target, course.work.model)
         except WorkerFailure as failure:
-            failed[work.id] = failure.sentence
-    # With this p-value a change stands among so many works whatever the others are.
-    most = FALSE_DISCOVERIES / len(works)
+            course.failed(failure.sentence)
+    number = 0
     with machine.apart(place):
-        for number in range(rule.looks[-1]):
-            open_works = [
-                work
-                for work in works
-                if work.id not in failed and (whole or not _decided(found[work.id], rule, most))
-            ]
-            if not open_works or (number >= rule.looks[0] and time.monotonic() > until):
+        while going := [course for course in courses if not course.ended]:
+            if number >= rule.looks[0] and time.monotonic() > until:
                 break
-            tell(f"pair {number + 1}: {len(open_works)} of {len(works)} works")
-            for group in _groups(open_works):
-                _one_pair(sides, group, bool(number % 2), place, rng, found, failed)
-    return found, failed
+            again = sum(course.seen is not None for course in going)
+            tell(f"pair {number + 1}: {len(going)} of {len(courses)} works, {again} of them once more")
+            for group in _groups(going):
+                # A work's pairs start after an even number of others, and alternate as these do.
+                _one_pair(sides, group, plan, bool(number % 2), place, rng)
+            number += 1
 
 
-def _groups(works: Sequence[Work]) -> list[list[Work]]:
+def _groups(courses: Sequence[_Course]) -> list[list[_Course]]:
     """Works whose processes start alike."""
-    groups: dict[str, list[Work]] = {}
-    for work in works:
-        groups.setdefault(repr([sorted(target.env.items()) for target in work.targets]), []).append(work)
+    groups: dict[str, list[_Course]] = {}
+    for course in courses:
+        env = [sorted(target.env.items()) for target in course.work.targets]
+        groups.setdefault(repr(env), []).append(course)
     return list(groups.values())
 
 
 def _one_pair(
     sides: Sequence[Side],
-    works: Sequence[Work],
+    courses: Sequence[_Course],
+    plan: Plan,
     swapped: bool,
     place: machine.Placement,
     rng: np.random.Generator,
-    found: dict[str, list[Measured]],
-    failed: dict[str, str],
 ) -> None:
-    waiting = [works[index] for index in rng.permutation(len(works))]
+    waiting = {course.work.id: course for course in courses}
     while waiting:
+        works = [course.work for course in waiting.values()]
+        sessions: dict[str, list[Timed]] = {name: [] for name in waiting}
         with pair(sides, works[0].targets, swapped, place) as processes:
-            while waiting:
-                work = waiting.pop()
+            for number, work in visits(works, plan.sessions, rng):
                 try:
-                    found[work.id].append(processes.measure(work, PAIR_S, rng))
+                    one = processes.measure(work, plan.seconds, rng, number=number)
                 except WorkerFailure as failure:
-                    # The others go on in processes that nothing has happened to.
-                    failed[work.id] = failure.sentence
+                    # The others are measured in processes that nothing has happened to.
+                    waiting.pop(work.id).failed(failure.sentence)
                     break
+                sessions[work.id].append(one)
+            else:
+                for name, found in sessions.items():
+                    waiting.pop(name).add(Measured(swapped, (0.0,), tuple(found)))
 
 
 def _samples(measured: Sequence[Measured], load: bool = False) -> list[Sample]:
     return [Sample(one.load if load else one.ratios[0], one.swapped) for one in measured]
 
 
-def _decided(measured: Sequence[Measured], rule: Rule, most: float) -> bool:
-    looked = decide.look(_samples(measured), rule)
-    return looked is not None and decide.ends(looked, most)
-
-
-def _result(work: Work, measured: Sequence[Measured], why: str, rule: Rule, works: int = 1) -> Result:
+def _result(work: Work, measured: Sequence[Measured], why: str, rule: Rule) -> Result:
     names = (work.targets[0].name, work.targets[1].name)
     plain = Result(work.id, work.model, work.batch, names, "not enough data", why=why)
     if why or len(measured) < rule.looks[0]:
         return plain if why else msgspec.structs.replace(plain, why="too few pairs in the time given")
-    estimate, answer = decide.sequential(_samples(measured), rule, FALSE_DISCOVERIES / works)
+    estimate, answer = decide.sequential(_samples(measured), rule)
     medians = np.median([one.medians for one in measured], axis=0) * 1e6
     mib = np.median([one.load_mib for one in measured], axis=0)
     return msgspec.structs.replace(
@@ -185,33 +211,44 @@ def _result(work: Work, measured: Sequence[Measured], why: str, rule: Rule, work
         load_mib=(float(mib[0]), float(mib[1])),
         disturbed=float(np.mean([one.disturbed for one in measured])),
         unsteady=sum(one.unsteady for one in measured),
+        p=estimate.p,
+    )
+
+
+def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float) -> Result:
+    """Slower or faster only if a second measurement, which chose nothing, says so by itself."""
+    if result.answer not in ("slower", "faster") or result.estimate is None:
+        return result
+    second = decide.again(result.estimate, _samples(again), rule, most)
+    if second is None:
+        return msgspec.structs.replace(
+            result,
+            answer="not enough data",
+            p=1.0,
+            confirmed=False,
+            why="no time was left to measure it again",
+        )
+    result = msgspec.structs.replace(result, again=second.estimate, confirmed=second.holds)
+    if second.holds:
+        return msgspec.structs.replace(result, p=second.p)
+    return msgspec.structs.replace(
+        result,
+        answer="not enough data",
+        p=1.0,
+        why=f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %"
+        f"{'' if second.ends else ' when the time was spent'}",
     )
 
 
 def _counted(results: dict[str, Result]) -> dict[str, Result]:
     """Changes that stand when all works are looked at together."""
     told = [work for work, result in results.items() if result.estimate is not None]
-    values = [result.estimate.p for result in results.values() if result.estimate is not None]
-    for work, counts in zip(told, decide.discoveries(values, FALSE_DISCOVERIES), strict=True):
-        if results[work].answer in ("slower", "faster") and not counts:
+    counts = decide.discoveries([results[work].p for work in told], FALSE_DISCOVERIES)
+    for work, stands in zip(told, counts, strict=True):
+        if results[work].answer in ("slower", "faster") and not stands:
             results[work] = msgspec.structs.replace(
                 results[work],
                 answer="not enough data",
                 why="one of so many works may look like this by chance",
             )
     return results
-
-
-def _confirm(result: Result, again: Sequence[Measured], rule: Rule) -> Result:
-    """Slower only if a second measurement, which chose nothing, says so by itself."""
-    if len(again) < rule.looks[0]:
-        return msgspec.structs.replace(result, answer="not enough data", confirmed=False, why="not confirmed")
-    second = decide.estimate(_samples(again), rule.once(len(again), 2 * CONFIRMED_P))
-    if second.low > 0 and second.change >= rule.floor:
-        return msgspec.structs.replace(result, confirmed=True)
-    return msgspec.structs.replace(
-        result,
-        answer="not enough data",
-        confirmed=False,
-        why=f"a second measurement gave {round(100 * second.change, 1) + 0.0:+.1f} %",
-    )

@@ -1,4 +1,4 @@
-"""What a process does whose speed is compared: stay on a core, warm up, run blocks and time them."""
+"""What a process does whose speed is compared: open a session, warm up, run blocks and time them."""
 
 from __future__ import annotations
 
@@ -10,37 +10,36 @@ from typing import Any, Dict, List, Sequence, Tuple
 
 import numpy as np
 
-from harness.worker import devices, runtimes, timing
+from harness.worker import affinity, devices, runtimes, timing
 
 _held: Dict[int, Tuple[int, List[np.ndarray]]] = {}
 _numbers = itertools.count(1)
 
 STEADY = 0.02
-"""Share by which the medians of three warm-up blocks in a row may differ."""
-
-
-def pin(cpus: Sequence[int]) -> List[int]:
-    """Keep this process and its future threads on these processors; those it then has.
-
-    Raises:
-        OSError: the system refuses.
-        AttributeError: it knows no such thing.
-    """
-    # Threads that an engine made at import are of this process too.
-    for task in os.listdir("/proc/self/task"):
-        os.sched_setaffinity(int(task), set(cpus))
-    return sorted(os.sched_getaffinity(0))
+"""Share of its time that a run may still gain in a block for its warm-up to count as over."""
+LEAST_BLOCKS = 3
+"""Of a warm-up."""
 
 
 def hold(
-    runtime: str, files: Dict[str, str], model: str, options: Dict[str, Any], feed: List[np.ndarray]
+    runtime: str,
+    files: Dict[str, str],
+    model: str,
+    options: Dict[str, Any],
+    feed: List[np.ndarray],
+    helpers: Sequence[int] = (),
 ) -> Dict[str, Any]:
-    """Open a session and keep a feed for it: its number here, ``load_ms``, ``load_mib`` and outputs."""
+    """Open a session and keep a feed for it: its number here, ``load_ms``, ``load_mib`` and outputs.
+
+    ``helpers``: processors for all threads but the one that runs are timed in.
+    """
     before = _resident()
     opened = runtimes.open_session(runtime, files, model, options)
     number = next(_numbers)
     _held[number] = (opened["session"], feed)
     outputs = runtimes.infer(opened["session"], [feed])[0]
+    if helpers:
+        affinity.send_away(helpers, getattr(runtimes._sessions[opened["session"]], "pid", None))
     return {
         "number": number,
         "load_ms": opened["load_ms"],
@@ -58,10 +57,10 @@ def release(number: int) -> None:
 
 
 def settle(number: int, block_s: float, budget_s: float) -> Dict[str, Any]:
-    """Run until the medians of three blocks in a row agree or the budget is spent.
+    """Run until two blocks in a row were no faster than the best before them, or the budget is spent.
 
-    Returns the runs that make a block of about ``block_s`` seconds, the last median, and whether it
-    became steady.
+    Not until blocks agree: they scatter by more than a warm-up gains long after it is over. Returns the
+    runs that make a block of about ``block_s`` seconds, the last median, and whether it became steady.
     """
     medians: List[float] = []
     first = block(number, 1)["seconds"][0]
@@ -71,9 +70,9 @@ def settle(number: int, block_s: float, budget_s: float) -> Dict[str, Any]:
         seconds = block(number, runs)["seconds"]
         spent += sum(seconds)
         medians.append(float(np.median(seconds)))
-        last = medians[-3:]
-        steady = len(last) == 3 and max(last) - min(last) <= STEADY * min(last)
-        if steady or spent > budget_s:
+        enough = len(medians) >= LEAST_BLOCKS
+        steady = enough and min(medians[-2:]) >= (1 - STEADY) * min(medians[:-2])
+        if steady or (enough and spent > budget_s):
             return {"runs": _runs(medians[-1], block_s), "median": medians[-1], "steady": steady}
 
 
@@ -94,7 +93,8 @@ def block(number: int, runs: int, extra: float = 0.0) -> Dict[str, Any]:
     run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
     clock = time.perf_counter
     seconds: List[float] = []
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+    # Of this thread: a session's others take turns on their own processors.
+    taken = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
     for _ in range(runs):
         devices.synchronize(device)
         start = clock()
@@ -106,7 +106,7 @@ def block(number: int, runs: int, extra: float = 0.0) -> Dict[str, Any]:
             while clock() < until:
                 pass
         seconds.append(clock() - start)
-    taken = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw - taken
+    taken = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - taken
     return {"seconds": seconds, "taken": taken}
 
 

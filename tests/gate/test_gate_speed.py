@@ -22,7 +22,7 @@ from harness.report.gate import render
 from harness.speed import session
 from harness.speed.decide import Rule
 from harness.speed.machine import Conditions, Placement
-from harness.speed.measure import Measured, Work
+from harness.speed.measure import Measured, Plan, Timed, Work
 from harness.speed.session import Outcome, Result
 from harness.targets import Target
 
@@ -32,19 +32,25 @@ PREDICTOR = Target("predictor", "predictor")
 
 def measured(change: float, number: int) -> Measured:
     value = math.log1p(change) + 0.001 * (number % 3 - 1)
-    return Measured(
-        bool(number % 2), (0.0,), (value,), (1e-4, 1e-4 * math.exp(value)), 0.01, (1, 1), 30, 0.0, False
+    one = Timed((value,), (1e-4, 1e-4 * math.exp(value)), 0.01, (1, 1), 30, 0.0, False)
+    return Measured(bool(number % 2), (0.0,), (one, one))
+
+
+def result(
+    model: str, change: float, again: float | None = None, pairs: int = 20, more: int = 24, works: int = 1
+) -> Result:
+    """What a work comes to whose pairs are as given; ``again``: what it is when measured once more.
+
+    ``pairs`` in all, of which a second measurement has at most ``more``.
+    """
+    course = session._Course(
+        Work(model, 1, (PREDICTOR, PREDICTOR)), Rule(), session.FALSE_DISCOVERIES / works
     )
-
-
-def result(model: str, change: float, again: float | None = None, pairs: int = 20) -> Result:
-    """What a work comes to whose pairs are as given; ``again``: what it is when measured once more."""
-    work = Work(model, 1, (PREDICTOR, PREDICTOR))
-    first = session._result(work, [measured(change, i) for i in range(pairs)], "", Rule())
-    if first.answer != "slower":
-        return first
-    second = [measured(change if again is None else again, i) for i in range(20)]
-    return session._confirm(first, second, Rule())
+    for number in range(pairs + more):
+        if not course.ended and (course.seen or number < pairs) and len(course.second) < more:
+            value = change if course.seen is None or again is None else again
+            course.add(measured(value, number))
+    return course.result()
 
 
 def outcome(*results: Result) -> Outcome:
@@ -56,7 +62,8 @@ RESULTS = (
     result("conv_bn", -0.3),
     result("lstm", 0.001),
     result("transformer", 0.05, again=0.0),
-    result("two_inputs", 0.05, pairs=3),
+    result("two_inputs", 0.05, pairs=3, more=0),
+    result("mobilenet", 0.05, more=2),
 )
 
 
@@ -68,8 +75,12 @@ def test_only_what_was_decided_is_a_case_of_the_gate() -> None:
         "lstm": "same",
     }
     assert changes["lenet"].text.startswith("+5.0 % (")
+    assert ", +5.0 % over 4 others: " in changes["lenet"].text
     rows = {row.model: row for row in speed.rows(outcome(*RESULTS))}
     assert rows["lenet"].confirmed is True
+    assert rows["conv_bn"].confirmed is True
+    assert (rows["lenet"].sessions, rows["lenet"].again_pairs) == (Plan().sessions, 4)
+    assert rows["mobilenet"].why == "no time was left to measure it again"
     assert (rows["transformer"].answer, rows["transformer"].confirmed) == ("not enough data", False)
     assert "second measurement gave" in rows["transformer"].why
     assert (rows["two_inputs"].change, rows["two_inputs"].why) == (None, "too few pairs in the time given")
@@ -109,11 +120,11 @@ def test_policy_has_floor_and_threshold(tmp_path: Path) -> None:
 
 def test_many_works_pay_for_being_many() -> None:
     """A change that one work alone would show is not told when four hundred were looked at."""
-    work = Work("lenet", 1, (PREDICTOR, PREDICTOR))
-    one = session._result(work, [measured(-0.05, i) for i in range(20)], "", Rule(), 402)
+    one = result("lenet", -0.05, works=402)
     assert one.estimate is not None
-    weak = msgspec.structs.replace(one, estimate=msgspec.structs.replace(one.estimate, p=0.005))
-    null = msgspec.structs.replace(one, answer="same", estimate=msgspec.structs.replace(one.estimate, p=0.5))
+    assert one.p < one.estimate.p
+    weak = msgspec.structs.replace(one, p=0.005)
+    null = msgspec.structs.replace(one, answer="same", p=0.5)
     many = {"weak": weak, "strong": one, **{str(i): null for i in range(400)}}
     counted = session._counted(many)
     assert counted["weak"].answer == "not enough data"
@@ -121,10 +132,31 @@ def test_many_works_pay_for_being_many() -> None:
     assert session._counted({"weak": weak})["weak"].answer == "faster"
 
 
+def test_a_failing_work_says_why_and_is_not_measured_on() -> None:
+    course = session._Course(Work("lenet", 1, (PREDICTOR, PREDICTOR)), Rule(), 1e-3)
+    course.failed("RuntimeError: no")
+    assert course.ended
+    assert (course.result().answer, course.result().why) == ("not enough data", "RuntimeError: no")
+
+
+def test_pairs_after_a_change_was_seen_are_the_second_measurements() -> None:
+    course = session._Course(Work("lenet", 1, (PREDICTOR, PREDICTOR)), Rule(), 1e-3)
+    while not course.ended:
+        course.add(measured(0.05, len(course.first) + len(course.second)))
+    assert (len(course.first), len(course.second)) == (6, 4)
+    assert {one.swapped for one in course.second} == {False, True}
+    found = course.result()
+    assert (found.answer, found.confirmed) == ("slower", True)
+    assert found.again is not None
+    assert found.again.change == pytest.approx(0.05, abs=0.002)
+
+
 def test_page_shows_intervals_and_what_was_not_decided() -> None:
     page = render(gate(paired=tuple(speed.rows(outcome(*RESULTS)))))
     table = section(page, "speed")
-    assert "1 slower, 1 faster, 1 same, 2 not enough data" in table
+    assert "1 slower, 1 faster, 1 same, 3 not enough data" in table
+    assert f"each model in {Plan().sessions} sessions a pair" in table
+    assert "4 pairs" in table
     assert "+5.0 %" in table
     assert "-30.0 %" in table
     assert "too few pairs in the time given" in table
@@ -138,7 +170,7 @@ def test_page_says_how_far_this_machine_can_be_believed() -> None:
     paired = tuple(speed.rows(outcome(*RESULTS)))
     page = section(render(gate(paired=paired, calibration=known)), "speed")
     assert "97.3 %" in page
-    assert "96.1 to 98.2 %" in page
+    assert "96.1 % to 98.2 %" in page
     assert "31 %" in page
     assert "not calibrated" not in page
     assert "not calibrated" in section(render(gate(paired=paired)), "speed")

@@ -20,25 +20,42 @@ from harness.speed import added, calibrate, machine
 from harness.speed.calibrate import EXTRAS, Share
 from harness.speed.commands import works_of
 from harness.speed.decide import Rule
-from harness.speed.measure import Measured, Side, pair
+from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.targets import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def measured(rng: np.random.Generator, number: int, spread: float, process: float) -> Measured:
-    """One pair; ``process``: what a process differs by from another of its kind at another time."""
+def measured(
+    rng: np.random.Generator,
+    number: int,
+    spread: float,
+    process: float,
+    session: float = 0.0,
+    sessions: int = 1,
+) -> Measured:
+    """One pair; ``process``: what a process differs by from another of its kind at another time.
+
+    ``session``: what its sessions differ by from each other.
+    """
     base = 1e-4 * math.exp(rng.normal(0, process))
-    noise = rng.normal(0, spread)
+    common = rng.normal(0, spread)
+    noises = common + rng.normal(0, session, sessions)
     return Measured(
         swapped=bool(number % 2),
         extras=EXTRAS,
-        ratios=tuple(math.log1p(extra) + noise for extra in EXTRAS),
-        medians=(base, base * math.exp(noise)),
-        load=0.0,
-        load_mib=(1.0, 1.0),
-        rounds=30,
-        disturbed=0.0,
-        unsteady=False,
+        sessions=tuple(
+            Timed(
+                ratios=tuple(math.log1p(extra) + float(noise) for extra in EXTRAS),
+                medians=(base, base * math.exp(noise)),
+                load=0.0,
+                load_mib=(1.0, 1.0),
+                rounds=30,
+                disturbed=0.0,
+                unsteady=False,
+            )
+            for noise in noises
+        ),
     )
 
 
@@ -58,18 +75,59 @@ def test_table_of_known_pairs() -> None:
 def test_too_few_pairs_are_a_sentence() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(10)]}
-    with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 40 are needed"):
+    with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 44 are needed"):
         calibrate.evaluate(pool, Rule(), 10)
 
 
-def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "") -> Path:
+def test_sessions_make_a_pair_surer() -> None:
+    """The same pairs with one session and with eight: where the spread comes from, and what is told."""
+    rng = np.random.default_rng(3)
+    pool = {"lenet": [measured(rng, number, 0.008, 0.1, 0.03, 8) for number in range(120)]}
+    found = calibrate.summarize("3.3.1", pool, Rule(), 100, "now", 0.0, machine.conditions())
+    levels = found.levels["lenet"]
+    assert levels.session == pytest.approx(0.03, rel=0.15)
+    assert levels.pair == pytest.approx(0.008, rel=0.5)
+    assert (found.plan.sessions, found.sessions) == (8, Plan().sessions)
+    by = {one.sessions: one for one in found.by_sessions}
+    assert set(by) == {1, 2, 4, 8} - {Plan().sessions}
+    assert by[1].spread["lenet"] > found.spread["lenet"] > by[8].spread["lenet"]
+    at_2 = EXTRAS.index(0.02)
+    assert by[1].rows[at_2].told.share < 0.3 < by[8].rows[at_2].told.share
+    assert all(one.rows[0].told.hits == 0 for one in found.by_sessions)
+
+
+def test_a_pair_is_the_mean_of_its_sessions() -> None:
+    one = measured(np.random.default_rng(4), 1, 0.01, 0.1, 0.03, 4)
+    ratios = [session.ratios[0] for session in one.sessions]
+    assert one.ratios[0] == pytest.approx(np.mean(ratios))
+    assert one.first(1).ratios[0] == ratios[0]
+    assert math.log(one.medians[1] / one.medians[0]) == pytest.approx(np.mean(ratios))
+
+
+def test_sessions_of_all_works_interleave() -> None:
+    target = Target("predictor", "predictor")
+    works = [Work(model, 1, (target, target)) for model in ("lenet", "lstm", "conv_bn")]
+    seen = list(visits(works, 4, np.random.default_rng(0)))
+    assert [number for number, _ in seen] == [number for number in range(4) for _ in works]
+    orders = [tuple(work.model for k, work in seen if k == number) for number in range(4)]
+    assert all(sorted(order) == ["conv_bn", "lenet", "lstm"] for order in orders)
+    assert len(set(orders)) > 1
+
+
+def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "", sessions: int = 1) -> Path:
     """A calibration's folder with the pairs of one work."""
     rng = np.random.default_rng(len(str(folder)))
     folder.mkdir()
     file = folder / calibrate.PAIRS
-    append(file, msgspec.json.encode(calibrate.Subject(name, place)), "the pairs")
+    append(
+        file, msgspec.json.encode(calibrate.Subject(name, place, Plan(sessions), calibrate.FORM)), "the pairs"
+    )
     for number in range(pairs):
-        append(file, msgspec.json.encode({"lenet": measured(rng, number, 0.012, 0.1)}), "the pairs")
+        append(
+            file,
+            msgspec.json.encode({"lenet": measured(rng, number, 0.012, 0.1, sessions=sessions)}),
+            "the pairs",
+        )
     with file.open("a") as open_file:
         open_file.write(cut)
     return folder
@@ -78,33 +136,46 @@ def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "") -> Path
 def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> None:
     here = machine.identity()
     folders = [
-        kept(tmp_path / "a", "3.3.1", here, 30, '{"lenet":{"swa'),
+        kept(tmp_path / "a", "3.3.1", here, 46, '{"lenet":{"swa'),
         kept(tmp_path / "b", "3.3.1", here, 12),
     ]
     name, pool = calibrate.pooled(folders)
-    assert (name, len(pool["lenet"])) == ("3.3.1", 42)
+    assert (name, len(pool["lenet"])) == ("3.3.1", 58)
     found = calibrate.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
     assert found.total(0.0).told.of == 200
     assert found.total(0.05).told.share > 0.95
 
 
 @pytest.mark.parametrize(
-    ("name", "place", "cut", "says"),
+    ("name", "place", "cut", "sessions", "says"),
     [
-        ("3.3.1", "another processor, 64 processors", "", "this machine are needed"),
-        ("2.6.2", "", "", "one environment on this machine"),
-        ("3.3.1", "", "{\n{}\n", "holds no pairs"),
+        ("3.3.1", "another processor, 64 processors", "", 1, "this machine and of one plan are needed"),
+        ("2.6.2", "", "", 1, "one environment on this machine"),
+        ("3.3.1", "", "{\n{}\n", 1, "holds no pairs"),
+        ("3.3.1", "", "", 4, "1 sessions a pair; .*4 sessions a pair"),
     ],
-    ids=["machine", "environment", "damaged"],
+    ids=["machine", "environment", "damaged", "sessions"],
 )
 def test_pairs_that_do_not_belong_together_are_a_sentence(
-    name: str, place: str, cut: str, says: str, tmp_path: Path
+    name: str, place: str, cut: str, sessions: int, says: str, tmp_path: Path
 ) -> None:
     here = machine.identity()
-    folders = [kept(tmp_path / "a", "3.3.1", here, 2), kept(tmp_path / "b", name, place or here, 2, cut)]
+    folders = [
+        kept(tmp_path / "a", "3.3.1", here, 2),
+        kept(tmp_path / "b", name, place or here, 2, cut, sessions),
+    ]
     with pytest.raises(HarnessError, match=says):
         calibrate.pooled(folders)
     with pytest.raises(HarnessError, match="name a calibration's folder"):
+        calibrate.pooled([tmp_path])
+
+
+def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
+    subject = {"name": "3.3.1", "machine": machine.identity()}
+    pairs = {"lenet": {"swapped": False, "extras": [0.0], "ratios": [0.0], "medians": [1e-4, 1e-4]}}
+    for line in (subject, pairs):
+        append(tmp_path / calibrate.PAIRS, msgspec.json.encode(line), "the pairs")
+    with pytest.raises(HarnessError, match="in an earlier way, with one session a pair: calibrate anew"):
         calibrate.pooled([tmp_path])
 
 
@@ -125,7 +196,7 @@ def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> 
     (folder.parent / "4" / "calibration.json").write_text("{")
     told = gate_speed.calibrated(tmp_path)
     assert told is not None
-    assert (told.name, told.works, told.pairs) == ("3.3.0", 1, 60)
+    assert (told.name, told.works, told.pairs, told.sessions) == ("3.3.0", 1, 60, 1)
     assert [row.extra for row in told.rows] == list(EXTRAS)
     assert [row.comparisons for row in told.rows] == [50] * len(EXTRAS)
 
@@ -182,10 +253,16 @@ def test_pairs_of_real_processes(python: str, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)
         place = machine.placement()
         with machine.apart(place), pair(sides, works[0].targets, True, place) as processes:
-            found = processes.measure(works[0], 0.1, rng, (0.0, 0.5))
+            found = [processes.measure(works[0], 0.1, rng, (0.0, 0.5), number) for number in range(2)]
+            threads = processes.workers[0].call("affinity.threads", 60.0)
     finally:
         for lab in labs:
             lab.pool.close()
-    assert found.rounds >= 8
+    assert all(one.rounds >= 5 for one in found)
     # More where others take the processor away while it is spun; nothing where it is not put in.
-    assert math.exp(found.ratios[1] - found.ratios[0]) > 1.25
+    assert all(math.exp(one.ratios[1] - one.ratios[0]) > 1.25 for one in found)
+    if place.helpers and place.measured:
+        # Only the timed thread is left on the measured processor.
+        assert threads.count(list(place.measured)) == 1
+        assert len(threads) > 1
+        assert all(cpus == list(place.helpers) for cpus in threads if cpus != list(place.measured))

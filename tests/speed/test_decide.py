@@ -5,24 +5,29 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.speed import decide
+from harness.speed.calibrate import CASES
 from harness.speed.decide import Rule, Sample
+from harness.speed.session import FALSE_DISCOVERIES
 
 SPREAD = 0.012
 """What a pair of pinned processes scatters by on a shared machine (shown by ``harness calibrate``)."""
 TRIES = 1000
 
 
-def pairs(rng: np.random.Generator, change: float, spread: float = SPREAD, bias: float = 0.0) -> list[Sample]:
-    """Twenty pairs; ``bias`` is what the side that starts first loses."""
+def pairs(
+    rng: np.random.Generator, change: float, spread: float = SPREAD, bias: float = 0.0, count: int = 20
+) -> list[Sample]:
+    """Pairs of processes; ``bias`` is what the side that starts first loses."""
     return [
         Sample(math.log1p(change) + (bias if i % 2 else -bias) + rng.normal(0, spread), bool(i % 2))
-        for i in range(20)
+        for i in range(count)
     ]
 
 
@@ -78,7 +83,107 @@ def test_a_change_below_the_floor_is_none() -> None:
 
 def test_large_changes_end_early() -> None:
     rng = np.random.default_rng(9)
-    assert decide.sequential(pairs(rng, 0.5), Rule())[0].pairs <= 4
+    assert decide.sequential(pairs(rng, 0.5), Rule())[0].pairs <= 6
+
+
+MOST = FALSE_DISCOVERIES / CASES
+"""The p-value with which one of forty works is told whatever the others are."""
+
+
+def told(change: float, spread: float, tries: int, seed: int) -> dict[str, float]:
+    """What both measurements make of a work: shares of the tries, and pairs that either takes."""
+    rng = np.random.default_rng(seed)
+    rule = Rule()
+    found: list[str] = []
+    first: list[int] = []
+    second: list[int] = []
+    for _ in range(tries):
+        estimate, answer = decide.sequential(pairs(rng, change, spread), rule)
+        first.append(estimate.pairs)
+        if answer in ("slower", "faster"):
+            again = decide.again(estimate, pairs(rng, change, spread, count=24), rule, MOST)
+            assert again is not None
+            assert again.ends
+            second.append(again.estimate.pairs)
+            answer = answer if again.holds and again.p <= MOST else "not enough data"
+        found.append(answer)
+    return {
+        "changed": share(found, "slower", "faster"),
+        "slower": share(found, "slower"),
+        "same": share(found, "same"),
+        "first": float(np.mean(first)),
+        "second": float(np.mean(second)) if second else 0.0,
+    }
+
+
+@pytest.mark.parametrize("spread", [0.01, 0.03])
+def test_false_alarms_of_both_measurements(spread: float) -> None:
+    assert told(0.0, spread, 1000, 11)["changed"] <= 0.001
+
+
+@pytest.mark.parametrize(("spread", "least"), [(0.01, 0.99), (0.015, 0.95), (0.02, 0.6)])
+def test_two_per_cent_is_told_by_both_measurements(spread: float, least: float) -> None:
+    found = told(0.02, spread, 400, 12)
+    assert found["slower"] >= least
+    assert found["changed"] == found["slower"]
+
+
+def test_second_measurement_of_a_large_change_is_short() -> None:
+    found = told(0.3, 0.02, 200, 13)
+    assert found["slower"] == 1.0
+    assert found["first"] < 7
+    assert found["second"] < 7
+
+
+def test_second_measurement_decides_by_itself_too() -> None:
+    """However sure the first one was, one that chose nothing must agree, or the change is refuted."""
+    rng = np.random.default_rng(14)
+    first = decide.estimate(pairs(rng, -0.2), Rule())
+    assert first.p < 1e-9
+    agrees = decide.again(first, pairs(rng, -0.2, count=24), Rule(), MOST)
+    refutes = decide.again(first, pairs(rng, 0.0, count=24), Rule(), MOST)
+    other = decide.again(first, pairs(rng, 0.2, count=24), Rule(), MOST)
+    assert agrees is not None
+    assert refutes is not None
+    assert other is not None
+    assert (agrees.holds, agrees.ends) == (True, True)
+    assert agrees.estimate.change == pytest.approx(-0.2, abs=0.02)
+    assert (refutes.holds, refutes.ends) == (False, True)
+    assert (other.holds, other.ends, other.estimate.change > 0.1) == (False, True, True)
+    assert other.estimate.pairs < 10
+    assert decide.again(first, pairs(rng, -0.2, count=3), Rule(), MOST) is None
+
+
+def test_second_measurement_goes_on_until_both_are_sure() -> None:
+    rng = np.random.default_rng(15)
+    first = decide.estimate(pairs(rng, 0.02, 0.015), Rule())
+    weak = msgspec.structs.replace(first, p=0.009)
+    early = decide.again(weak, pairs(rng, 0.02, 0.004, count=6), Rule(), 1e-12)
+    assert early is not None
+    assert early.holds
+    assert not early.ends
+
+
+@given(st.floats(1e-300, 1), st.floats(1e-300, 1))
+def test_two_p_values_together(first: float, second: float) -> None:
+    both = decide.combined(first, second)
+    assert first * second <= both <= 1 + 1e-12
+    assert both == decide.combined(second, first)
+
+
+def test_two_chances_together_are_one() -> None:
+    rng = np.random.default_rng(16)
+    found = np.array([decide.combined(a, b) for a, b in rng.uniform(size=(20000, 2))])
+    for level in (0.5, 0.05, 0.005):
+        assert (found <= level).mean() == pytest.approx(level, rel=0.2)
+    assert decide.combined(0.0, 0.5) == 0.0
+
+
+@given(st.integers(2, 40), st.floats(0.5, 4))
+def test_looks_spend_alpha_and_no_more(last: int, growth: float) -> None:
+    rule = Rule(looks=tuple(range(2, 2 * last + 1, 2)), growth=growth)
+    assert sum(rule.share(look) for look in rule.looks) == pytest.approx(1)
+    assert rule.share(1) == rule.share(2) == rule.share(3)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

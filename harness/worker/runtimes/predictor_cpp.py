@@ -72,9 +72,14 @@ class Session:
         seconds, outputs = self.child.run(dict(zip(self.inputs, feed)), runs)
         return seconds, list(outputs.values())
 
+    @property
+    def pid(self) -> int:
+        """The program's process, whose first thread runs the model."""
+        return int(self.child.process.pid)
+
     def taken(self) -> int:
         """How often the system took the processor away from the program's process."""
-        return children.taken(self.child.process.pid)
+        return children.taken(self.pid)
 
     def memory(self) -> Dict[str, float]:
         """Of the program's process, MiB."""
