@@ -141,13 +141,15 @@ def over_seeds(
     if len(pairs) < 2 or len({pair.n for pair in pairs}) > 1:
         raise ValueError(f"{len(pairs)} seeds on {[pair.n for pair in pairs]} examples tell no spread")
     n = pairs[0].n
-    lost = np.stack(baseline).astype("float64") - np.stack(candidate)
+    lost: NDArray[np.float64] = np.stack(baseline).astype("float64") - np.stack(candidate)
     parts = [
         float(lost.mean(axis=1).var(ddof=1)) / len(pairs),
         float(lost.mean(axis=0).var(ddof=1)) / n,
     ]
-    counts = [float(np.mean([getattr(pair, name) for pair in pairs])) for name in ("lost", "gained")]
-    low, high = difference_interval(*counts, n, 2 * confidence - 1)
+    only_first, only_second = (
+        sum(counts) / len(pairs) for counts in ([p.lost for p in pairs], [p.gained for p in pairs])
+    )
+    low, high = difference_interval(only_first, only_second, n, 2 * confidence - 1)
     if sum(parts) > 0:
         freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(pairs) - 1) + parts[1] ** 2 / (n - 1))
         reach = float(stats.t.ppf(confidence, freedom) * np.sqrt(sum(parts)))
