@@ -34,6 +34,9 @@ AT_SIZE = 8
 """Deadlines that a recipe may take for a network of the full tier: training or pruning one at full size
 is a single call."""
 
+TRAININGS = {"hyperparameters": 5, "aware_and_post": 3}
+"""How many networks a recipe trains in its one call, where it trains several: a deadline for each."""
+
 
 class Execution(msgspec.Struct, frozen=True):
     """What running an artifact on a target gave.
@@ -221,7 +224,9 @@ class Lab:
             values: dict[str, Any] = self.pool.call(
                 "recipes.produce",
                 spec=spec,
-                deadline=self.pool.deadline * (AT_SIZE if self.models[model].tier == "full" else 1),
+                deadline=self.pool.deadline
+                * TRAININGS.get(recipe, 1)
+                * (AT_SIZE if self.models[model].tier == "full" else 1),
                 name=recipe,
                 model=model,
                 out=str(folder),
