@@ -8,6 +8,7 @@ thousands of images.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
@@ -26,12 +27,28 @@ class Standing(StrEnum):
     undecided = "not enough data"
 
 
-class Loss(msgspec.Struct, frozen=True):
+class Bounds(msgspec.Struct, frozen=True):
+    """What a candidate loses at least and at most, in shares of one.
+
+    ``low`` and ``high`` each bound the difference at the confidence: that a loss is at most so much is a
+    one-sided statement (a test of non-inferiority).
+    """
+
+    low: float
+    high: float
+
+    def against(self, bound: float) -> Standing:
+        """Whether the loss is at most ``bound``, more than it, or may be either."""
+        if self.high <= bound:
+            return Standing.within
+        return Standing.worse if self.low > bound else Standing.undecided
+
+
+class Loss(Bounds, frozen=True):
     """Accuracy a candidate loses against a baseline on the same ``n`` examples, in shares of one.
 
     ``lost`` counts examples that only the baseline gets right, ``gained`` those that only the
-    candidate does. ``low`` and ``high`` each bound the difference at ``confidence``: that a loss is at
-    most so much is a one-sided statement (a test of non-inferiority). ``p`` is McNemar's exact one.
+    candidate does. ``p`` is McNemar's exact one.
     """
 
     n: int
@@ -39,20 +56,12 @@ class Loss(msgspec.Struct, frozen=True):
     candidate: float
     lost: int
     gained: int
-    low: float
-    high: float
     p: float
     confidence: float = CONFIDENCE
 
     @property
     def estimate(self) -> float:
         return (self.lost - self.gained) / self.n
-
-    def against(self, bound: float) -> Standing:
-        """Whether the loss is at most ``bound``, more than it, or may be either."""
-        if self.high <= bound:
-            return Standing.within
-        return Standing.worse if self.low > bound else Standing.undecided
 
     def sentence(self) -> str:
         """The difference with its interval, in points (hundredths)."""
@@ -61,6 +70,29 @@ class Loss(msgspec.Struct, frozen=True):
             f"loses {100 * self.estimate:+.2f} points "
             f"({100 * self.low:+.2f} to {100 * self.high:+.2f} at {self.confidence:.0%}) "
             f"over {self.n:,} images, {self.lost} lost and {self.gained} gained"
+        )
+
+
+class SeedLoss(Bounds, frozen=True):
+    """What a way of training loses against another, over trainings that differ in their seed.
+
+    ``each`` is the loss of every seed, on the same ``n`` examples.
+    """
+
+    each: tuple[float, ...]
+    n: int
+    confidence: float = CONFIDENCE
+
+    @property
+    def estimate(self) -> float:
+        return float(np.mean(self.each))
+
+    def sentence(self) -> str:
+        """The difference with its interval and every seed's, in points (hundredths)."""
+        return (
+            f"loses {100 * self.estimate:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f} at "
+            f"{self.confidence:.0%}) over {len(self.each)} seeds and {self.n:,} images; "
+            f"each seed: {', '.join(f'{100 * one:+.2f}' for one in self.each)}"
         )
 
 
@@ -89,8 +121,44 @@ def loss(baseline: NDArray[np.bool_], candidate: NDArray[np.bool_], confidence: 
     )
 
 
+def over_seeds(
+    baseline: Sequence[NDArray[np.bool_]],
+    candidate: Sequence[NDArray[np.bool_]],
+    confidence: float = CONFIDENCE,
+) -> SeedLoss:
+    """What the candidate loses on average, from each seed's correctness on the same examples (shape ``[n]``).
+
+    Seeds and examples are crossed: every training is judged on the same images, so neither more images
+    nor more seeds alone make the average certain. The variance is that of the seeds' means over their
+    number and that of the images' means over theirs (what is left over is in both, which is on the safe
+    side), with Welch and Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946). Three seeds that
+    disagree count as two degrees. Never narrower than Tango's interval of one average training.
+
+    Raises:
+        ValueError: fewer than two seeds, or arrays of other shapes.
+    """
+    pairs = [loss(a, b, confidence) for a, b in zip(baseline, candidate, strict=True)]
+    if len(pairs) < 2 or len({pair.n for pair in pairs}) > 1:
+        raise ValueError(f"{len(pairs)} seeds on {[pair.n for pair in pairs]} examples tell no spread")
+    n = pairs[0].n
+    lost: NDArray[np.float64] = np.stack(baseline).astype("float64") - np.stack(candidate)
+    parts = [
+        float(lost.mean(axis=1).var(ddof=1)) / len(pairs),
+        float(lost.mean(axis=0).var(ddof=1)) / n,
+    ]
+    only_first, only_second = (
+        sum(counts) / len(pairs) for counts in ([p.lost for p in pairs], [p.gained for p in pairs])
+    )
+    low, high = difference_interval(only_first, only_second, n, 2 * confidence - 1)
+    if sum(parts) > 0:
+        freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(pairs) - 1) + parts[1] ** 2 / (n - 1))
+        reach = float(stats.t.ppf(confidence, freedom) * np.sqrt(sum(parts)))
+        low, high = min(low, float(lost.mean()) - reach), max(high, float(lost.mean()) + reach)
+    return SeedLoss(low, high, tuple(pair.estimate for pair in pairs), n, confidence)
+
+
 def difference_interval(
-    lost: int, gained: int, n: int, confidence: float = CONFIDENCE
+    lost: float, gained: float, n: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
     """Score interval of the difference of two paired proportions, ``(lost - gained) / n``.
 

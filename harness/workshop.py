@@ -28,6 +28,9 @@ AT_SIZE = 8
 """Deadlines that a recipe may take for a network of the full tier: training or pruning one at full size
 is a single call."""
 
+TRAININGS = {"hyperparameters": 5, "aware_and_post": 3}
+"""How many networks a recipe trains in its one call, where it trains several: a deadline for each."""
+
 
 class Workshop:
     """Workers, store, models and targets of a run, and the artifacts they make.
@@ -200,7 +203,9 @@ class Workshop:
             values: dict[str, Any] = self.pool.call(
                 "recipes.produce",
                 spec=spec,
-                deadline=self.pool.deadline * (AT_SIZE if self.models[model].tier == "full" else 1),
+                deadline=self.pool.deadline
+                * TRAININGS.get(recipe, 1)
+                * (AT_SIZE if self.models[model].tier == "full" else 1),
                 name=recipe,
                 model=model,
                 out=str(folder),

@@ -23,7 +23,6 @@ from suites.support.compression import (
     agreement,
     logits,
     rms,
-    rounding,
     rounding_of,
 )
 from suites.test_agreement import require
@@ -54,11 +53,6 @@ PRUNED_BOUND = 5.0
 MOVED = 0.5
 """Share of the quantization error that the export may move the logits by. Where a value lies halfway
 between two levels, a rounding decides which: such flips are few."""
-
-MOVED_AT_SIZE = 1.5
-"""The same for an untrained network at full size, where a value that falls to the other level changes all
-that is behind it: its export's error is then another draw of the quantization error, the square root of two
-from the first."""
 
 INT8_ERROR = 5.0
 """How many times the quantization error int8 kernels may be off the simulation by: they also quantize
@@ -173,14 +167,15 @@ def test_export_agrees(case: Case, lab: Lab, run_session: RunSession, model: str
     (feed,) = subject.few(1)
     (got,) = subject.run(subject.target(PLAIN), [feed]).outputs
     expected = subject.arrays("compressed.npz")["logits"]
-    if not flow.quantizes:
-        case.close("logits", got[0], expected, rounding(subject, [feed]))
+    if not flow.quantizes or not lab.models[model].trained:
+        # Untrained weights have no quantization error to speak of: four updates leave a float network whose
+        # logits in evaluation are hundreds of times those of its quantized twin.
+        case.close("logits", got[0], expected, rounding_of(subject, [feed]))
         return
     error = subject.quantization_error([feed], expected)
     moved = rms(got[0] - expected)
     subject.facts["export"] = {"moved": moved, "quantization_error": error}
-    most = MOVED if lab.models[model].trained else MOVED_AT_SIZE
-    case.at_most("distance of the export, over the quantization error", moved / error, most)
+    case.at_most("distance of the export, over the quantization error", moved / error, MOVED)
 
 
 @pytest.mark.claims("004-int8-gain")
@@ -252,10 +247,9 @@ def test_later_runs(
     if engine == "plain":
         threads = Target("threads", "predictor", {**target.options, "threads": 2}, profile=target.profile)
         two = subject.run(threads, feeds).outputs
-        for index, feed in enumerate(feeds):
-            case.close(
-                "two threads", two[index][0], runs[index][0], rounding_of(subject, feed, runs[index][0])
-            )
+        allowed = rounding_of(subject, feeds)
+        for run, one in zip(two, runs, strict=False):
+            case.close("two threads", run[0], one[0], allowed)
 
 
 @pytest.mark.claims("004-prune")

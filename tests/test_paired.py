@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.paired import Standing, difference_interval, loss
+from harness.paired import Standing, difference_interval, loss, over_seeds
 
 
 def correctness(n: int, lost: int, gained: int, both: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,3 +73,52 @@ def test_what_is_no_pair_is_refused() -> None:
         loss(np.ones(3, bool), np.ones(4, bool))
     with pytest.raises(ValueError, match="no pair"):
         loss(np.ones(0, bool), np.ones(0, bool))
+
+
+Arrays = list[np.ndarray]
+
+
+def trainings(shifts: np.ndarray, n: int, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
+    """Correctness of both ways of training for each seed, the candidate's worse by that seed's shift.
+
+    Images differ in how hard they are, for all seeds and both ways alike.
+    """
+    hard = rng.beta(8, 1, n) * 0.9
+    first = [rng.random(n) < hard for _ in shifts]
+    return first, [rng.random(n) < np.clip(hard - shift, 0, 1) for shift in shifts]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.02])
+def test_interval_over_seeds_covers_what_it_says(spread: float) -> None:
+    """Each end at 95 %, with seeds alike and with seeds that disagree; 200 draws tell 95 from 90."""
+    rng = np.random.default_rng(5)
+    below = above = 0
+    for _ in range(200):
+        found = over_seeds(*trainings(0.04 + spread * rng.standard_normal(3), 400, rng), 0.95)
+        below += found.low <= 0.04
+        above += found.high >= 0.04
+    assert min(below, above) >= 181
+
+
+def test_seeds_that_disagree_decide_nothing_however_many_images_there_are() -> None:
+    rng = np.random.default_rng(3)
+    apart = np.array([0.1, 0.01, 0.02])
+    found = over_seeds(*trainings(apart, 20_000, rng))
+    assert found.against(0.0) is Standing.undecided
+    assert over_seeds(*trainings(np.full(3, apart.mean()), 20_000, rng)).against(0.0) is Standing.worse
+    # As if every seed had images of its own: that was decided.
+    first, second = trainings(apart, 20_000, rng)
+    assert loss(np.concatenate(first), np.concatenate(second)).against(0.0) is Standing.worse
+
+
+def test_trainings_that_never_differ_are_not_certain() -> None:
+    same = [np.arange(100) % 9 > 0] * 3
+    found = over_seeds(same, same)
+    assert found.estimate == 0
+    assert found.low < 0 < found.high
+    assert found.against(0.0) is Standing.undecided
+
+
+def test_one_seed_is_refused() -> None:
+    with pytest.raises(ValueError, match="no spread"):
+        over_seeds([np.ones(9, bool)], [np.ones(9, bool)])

@@ -39,8 +39,14 @@ HELD = 64
 CALIBRATION = (32, 8)
 """Training digits that recipes calibrate on: the first, so many a batch, and so many batches."""
 
-SHARE_AT_SIZE = 0.1
-"""Of an untrained network's logits at full size, what two orders of its sums may be apart. Seen: 0.013."""
+ROUNDINGS = compare.MOVED_MULTIPLE * compare.EPSILON["float32"]
+"""What inputs and parameters of a quantized program are moved by, to see what other orders of its sums may
+do. Through quantizers an effect is not in proportion to its cause: a value that lies between two levels
+falls to one or the other, and all that is behind it changes by a step. So the harness's allowance for
+another engine, which multiplies the effect in a float network, multiplies the cause here."""
+
+APART = 2**0.5
+"""Two executions over one and the exact one: they are off by as much, each in its own way."""
 
 BATCH = 250
 TIMED, BLOCKS = 32, 12
@@ -347,15 +353,20 @@ def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yards
     return subject.lab.yardsticks(subject.model, feeds)[0]
 
 
-def rounding_of(subject: Subject, feed: list[NDArray[Any]], run: NDArray[Any]) -> compare.Yardstick:
-    """What float32 arithmetic alone may move these logits of the deployed model by.
+def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
+    """What float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
 
-    That of the float network; but at full size a rounding moves values of a quantized one to other
-    levels, which changes all that is behind them: there it is the error of quantizing, of which logits of
-    an untrained network keep to :data:`SHARE_AT_SIZE` of their size.
+    That of the float network where nothing is quantized. Else what the very program moves by when its
+    inputs and parameters move by :data:`ROUNDINGS`, at any size, trained or not.
     """
-    if subject.lab.models[subject.model].trained or not subject.flow.quantizes:
-        return rounding(subject, [feed])
-    error = subject.own_weights([feed]) - run
-    error *= min(1.0, SHARE_AT_SIZE * rms(run) / max(rms(error), 1e-12))
-    return compare.Yardstick([run], [run + error], "float32", 1.0)
+    if not subject.flow.quantizes:
+        return rounding(subject, feeds)
+    target = subject.readable(subject.lab.targets["static"])
+    exact = subject.run(target, feeds).outputs
+    moved = []
+    for draw in range(compare.DRAWS):
+        options = {**target.options, "perturb": ROUNDINGS, "draw": draw}
+        moved += subject.run(msgspec.structs.replace(target, options=options), feeds).outputs
+    return compare.Yardstick(
+        [run[0] for run in moved], [run[0] for run in exact] * compare.DRAWS, "float32", APART
+    )

@@ -37,6 +37,7 @@ ARRAYS = "simulation.arrays"
 PTQ = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
 LARGEST = {"model": "lenet", "flow": "ptq-static-abs-max-legacy-ir"}
 PRUNED = {"model": "resnet_vd_small", "flow": "prune-static-l1-legacy-ir"}
+AT_SIZE = {"model": "mobilenet_v1", "flow": "ptq-config-legacy-ir"}
 PLAIN_RUNS = {**PTQ, "engine": "plain"}
 INT8 = {**PTQ, "target": "predictor-int8"}
 
@@ -212,6 +213,22 @@ MUTANTS = (
     ),
     Mutant("the float model", EXPORT, (Arguments(EXECUTE, float_files),), PTQ, "distance of the export"),
     Mutant("another export", EXPORT, (outputs(noisy(1e-2)),), PRUNED, "logits"),
+    Mutant(
+        "another export at size",
+        EXPORT,
+        (Files(EXECUTE, rescaled(larger, weight=False), number(1)),),
+        AT_SIZE,
+        "logits",
+        slow=True,
+    ),
+    Mutant(
+        "other threads, another scale at size",
+        LATER,
+        (Files(EXECUTE, rescaled(larger, weight=False), number(3)),),
+        {**AT_SIZE, "engine": "plain"},
+        "two threads",
+        slow=True,
+    ),
     Mutant("fell back to float", KERNELS, (option(EXECUTE, drop="int8"),), INT8, "int8 primitives"),
     Mutant("other classes", KERNELS, (outputs(confused, number(2)),), INT8, "the simulation's class"),
     Mutant("a larger error", KERNELS, (outputs(noisy(0.5), number(2)),), INT8, "error of int8"),
@@ -238,7 +255,14 @@ MUTANTS = (
     ),
     Mutant("a stale second run", LATER, (outputs(stale, number(1)),), PLAIN_RUNS, "run 2"),
     Mutant("a run lost", LATER, (outputs(list.pop, number(1)),), PLAIN_RUNS, "number of runs"),
-    Mutant("other threads, other sums", LATER, (outputs(noisy(1e-2), number(3)),), PLAIN_RUNS, "two threads"),
+    Mutant("other threads, other sums", LATER, (outputs(noisy(1e-1), number(3)),), PLAIN_RUNS, "two threads"),
+    Mutant(
+        "other threads, another scale",
+        LATER,
+        (Files(EXECUTE, rescaled(larger, weight=False), number(3)),),
+        PLAIN_RUNS,
+        "two threads",
+    ),
     Mutant(
         "as many parameters",
         suite.test_smaller,
