@@ -9,9 +9,9 @@ import pytest
 
 from harness.environments import Environment
 from harness.errors import HarnessError, UsageError
-from harness.gate.shares import Share, sent, shares
 from harness.gate.sides import Subject, jobs_of
 from harness.jobs.engine import EngineName, Settings
+from harness.jobs.shares import Share, sent, shares
 from harness.options import Options
 from harness.selection import of_another_share
 from harness.targets import Target
