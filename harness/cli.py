@@ -12,7 +12,7 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +24,8 @@ from harness import doctor as doctor_module
 from harness import listing, user_models
 from harness import rerun as again
 from harness.errors import HarnessError
+from harness.jobs.engine import Settings
+from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
 from harness.lazy_commands import LazyGroup
 from harness.listing import Kind
 from harness.options import Tier, default_store
@@ -137,11 +139,16 @@ def run(
     benchmark_json: Annotated[
         str, typer.Option(metavar="PATH", help="pytest-benchmark's JSON, enriched.")
     ] = "",
+    engine: MaybeEngine = None,
+    address: Address = "",
+    resources: Resources = "",
+    labels: Labels = "",
 ) -> None:
-    """Run the suites, show where they are, write records and the page."""
+    """Run the suites, show where they are, write records and the page. --engine: each target a job."""
     root = again.project_root()
+    settings = settings_of(engine, address, resources, labels, own=model or ())
     folder = Path(run_folder).absolute() if run_folder else again.new_folder(root)
-    if (folder / "records.jsonl").exists():
+    if engine is None and (folder / "records.jsonl").exists():
         raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
     options = {
         "tier": tier.value,
@@ -154,9 +161,6 @@ def run(
         "accuracy-bound": f"{accuracy_bound:g}",
         "images": str(images),
         "dataset": dataset if dataset in ("auto", "packaged", "paddle") else str(Path(dataset).absolute()),
-        "python": _interpreter(python),
-        "profile": profile.value,
-        "run-folder": str(folder),
         "store": str(Path(store).absolute()) if store else "",
         "deadline": f"{deadline:g}",
         "benchmark-json": str(Path(benchmark_json).absolute()) if benchmark_json else "",
@@ -164,7 +168,27 @@ def run(
     arguments = [f"--{name}={value}" for name, value in options.items() if value]
     arguments += [f"--targets-file={Path(file).absolute()}" for file in targets_file or ()]
     arguments += [f"--model={user_models.absolute(text)}" for text in model or ()]
-    raise typer.Exit(run_pytest(root, folder, [*_paths(extra or [], root), *arguments]))
+    arguments = [*_paths(extra or [], root), *arguments]
+    if engine is not None:
+        _run_by_target(python, profile, arguments, settings, run_folder, store)
+    arguments += [f"--python={_interpreter(python)}", f"--profile={profile.value}", f"--run-folder={folder}"]
+    raise typer.Exit(run_pytest(root, folder, arguments))
+
+
+def _run_by_target(
+    python: str, profile: Profile, arguments: list[str], settings: Settings, run_folder: str, store: str
+) -> NoReturn:
+    from harness.jobs import by_target  # jobs need more than a run does
+
+    here = _interpreter(python)
+    text = here if not python or Path(here).exists() else python
+    text += "@legacy-ir" * (profile is Profile.legacy_ir)
+    root, kept = again.project_root(), Path(store or default_store())
+    found, folder = by_target.run(text, arguments, settings, root, run_folder, kept)
+    for sentence in by_target.sentences(found):
+        out.print(escape(sentence))
+    out.print(escape(f"side by side: harness compare {folder}"))
+    raise typer.Exit(EXIT_OF[by_target.status(found)])
 
 
 def _interpreter(python: str) -> str:

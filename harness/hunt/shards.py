@@ -8,7 +8,6 @@ folded in by the next one.
 from __future__ import annotations
 
 import contextlib
-import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -115,7 +114,7 @@ def _rounds(request: Request, settings: Settings, folder: Path) -> Iterator[list
     end = time.monotonic() + 60 * request.minutes
     first = request.seed
     while (left := (end - time.monotonic()) / 60) > LEAST_MIN:
-        minutes = left / math.ceil(left / ROUND_MIN - 0.01)
+        minutes = left / max(1, round(left / ROUND_MIN + 0.4))
         jobs = [
             job
             for side in request.sides
