@@ -1,6 +1,7 @@
 """The command line: its commands and options, thin over the rooms that do the work.
 
-Nothing here imports Paddle. A :class:`HarnessError` becomes one sentence on stderr and exit
+Nothing here imports Paddle. Commands import their rooms when they are called: some take half a second, and
+`harness query` should not wait for them. A :class:`HarnessError` becomes one sentence on stderr and exit
 status 1; a command that is used wrongly ends with 2.
 """
 
@@ -20,18 +21,11 @@ from rich.markup import escape
 from rich.table import Table
 
 import harness
-from harness import doctor as doctor_module
-from harness import listing, user_models
-from harness import rerun as again
+from harness.choices import Kind, Limits, Tier, default_store
 from harness.errors import HarnessError
 from harness.jobs.engine import Settings
 from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
 from harness.lazy_commands import LazyGroup
-from harness.listing import Kind
-from harness.options import Tier, default_store
-from harness.progress import run_pytest
-from harness.report import summary, write_report
-from harness.usable import Limits
 
 EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
@@ -145,6 +139,10 @@ def run(
     labels: Labels = "",
 ) -> None:
     """Run the suites, show where they are, write records and the page. --engine: each target a job."""
+    from harness import rerun as again
+    from harness import user_models
+    from harness.progress import run_pytest
+
     root = again.project_root()
     settings = settings_of(engine, address, resources, labels, own=model or ())
     folder = Path(run_folder).absolute() if run_folder else again.new_folder(root)
@@ -179,11 +177,12 @@ def _run_by_target(
     python: str, profile: Profile, arguments: list[str], settings: Settings, run_folder: str, store: str
 ) -> NoReturn:
     from harness.jobs import by_target  # jobs need more than a run does
+    from harness.rerun import project_root
 
     here = _interpreter(python)
     text = here if not python or Path(here).exists() else python
     text += "@legacy-ir" * (profile is Profile.legacy_ir)
-    root, kept = again.project_root(), Path(store or default_store())
+    root, kept = project_root(), Path(store or default_store())
     found, folder = by_target.run(text, arguments, settings, root, run_folder, kept)
     for sentence in by_target.sentences(found):
         out.print(escape(sentence))
@@ -224,6 +223,8 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Models, recipes, flows, runtimes, targets, claims or checks, and what is missing here."""
+    from harness import listing
+
     files = [Path(file) for file in targets_file or ()]
     rows = listing.find(kind, _interpreter(python), profile.value, files)
     if missing:
@@ -255,7 +256,10 @@ def report(
     output: Annotated[str, typer.Option(metavar="FILE", help="Default: index.html in the run.")] = "",
 ) -> None:
     """Write the page again, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
-    found = again.open_run(run, _root_or_here())
+    from harness.report import summary, write_report
+    from harness.rerun import open_run
+
+    found = open_run(run, _root_or_here())
     page = write_report(found, Path(output) if output else found.folder / "index.html")
     verdict = summary.verdict(found)
     out.print(escape(verdict.sentence))
@@ -275,6 +279,8 @@ def rerun(
     ] = "",
 ) -> None:
     """Run one recorded case again, or write it as a script of plain Paddle calls."""
+    from harness import rerun as again
+
     root = again.project_root()
     found = again.open_run(run, root)
     record = again.find_case(found, case)
@@ -299,8 +305,10 @@ def _because(reason: str) -> str:
 
 def _root_or_here() -> Path:
     """Reports can be read anywhere; only their short names need a project."""
+    from harness.rerun import project_root
+
     try:
-        return again.project_root()
+        return project_root()
     except HarnessError:
         return Path.cwd()
 
@@ -308,6 +316,8 @@ def _root_or_here() -> Path:
 @app.command()
 def doctor(python: Python = "", store: Annotated[str, typer.Option(metavar="PATH")] = "") -> None:
     """What in an environment will not work, and what to install. Status 0: `harness run` can start."""
+    from harness import doctor as doctor_module
+
     rows = doctor_module.examine(_interpreter(python), Path(store or default_store()))
     table = Table("", "what", "found", "what to do", box=None, pad_edge=False, header_style="bold")
     style = {"ok": "green", "warn": "yellow", "missing": "red"}
