@@ -102,7 +102,7 @@ def arguments(options: Options) -> list[str]:
     """pytest arguments that give these options."""
     default = type(options)()
     found = []
-    for name in Options.__struct_fields__:
+    for name in default.__struct_fields__:
         value = getattr(options, name)
         if value == getattr(default, name):
             continue
