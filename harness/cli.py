@@ -1,6 +1,7 @@
 """The command line: its commands and options, thin over the rooms that do the work.
 
-Nothing here imports Paddle. A :class:`HarnessError` becomes one sentence on stderr and exit
+Nothing here imports Paddle. Commands import their rooms when they are called: some take half a second, and
+`harness query` should not wait for them. A :class:`HarnessError` becomes one sentence on stderr and exit
 status 1; a command that is used wrongly ends with 2.
 """
 
@@ -12,7 +13,7 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, NoReturn
 
 import typer
 from rich.console import Console
@@ -20,16 +21,11 @@ from rich.markup import escape
 from rich.table import Table
 
 import harness
-from harness import doctor as doctor_module
-from harness import listing, user_models
-from harness import rerun as again
+from harness.choices import Kind, Limits, Tier, default_store
 from harness.errors import HarnessError
+from harness.jobs.engine import Settings
+from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
 from harness.lazy_commands import LazyGroup
-from harness.listing import Kind
-from harness.options import Tier, default_store
-from harness.progress import run_pytest
-from harness.report import summary, write_report
-from harness.usable import Limits
 
 EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
@@ -137,11 +133,20 @@ def run(
     benchmark_json: Annotated[
         str, typer.Option(metavar="PATH", help="pytest-benchmark's JSON, enriched.")
     ] = "",
+    engine: MaybeEngine = None,
+    address: Address = "",
+    resources: Resources = "",
+    labels: Labels = "",
 ) -> None:
-    """Run the suites, show where they are, write records and the page."""
+    """Run the suites, show where they are, write records and the page. --engine: each target a job."""
+    from harness import rerun as again
+    from harness import user_models
+    from harness.progress import run_pytest
+
     root = again.project_root()
+    settings = settings_of(engine, address, resources, labels, own=model or ())
     folder = Path(run_folder).absolute() if run_folder else again.new_folder(root)
-    if (folder / "records.jsonl").exists():
+    if engine is None and (folder / "records.jsonl").exists():
         raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
     options = {
         "tier": tier.value,
@@ -154,9 +159,6 @@ def run(
         "accuracy-bound": f"{accuracy_bound:g}",
         "images": str(images),
         "dataset": dataset if dataset in ("auto", "packaged", "paddle") else str(Path(dataset).absolute()),
-        "python": _interpreter(python),
-        "profile": profile.value,
-        "run-folder": str(folder),
         "store": str(Path(store).absolute()) if store else "",
         "deadline": f"{deadline:g}",
         "benchmark-json": str(Path(benchmark_json).absolute()) if benchmark_json else "",
@@ -164,7 +166,28 @@ def run(
     arguments = [f"--{name}={value}" for name, value in options.items() if value]
     arguments += [f"--targets-file={Path(file).absolute()}" for file in targets_file or ()]
     arguments += [f"--model={user_models.absolute(text)}" for text in model or ()]
-    raise typer.Exit(run_pytest(root, folder, [*_paths(extra or [], root), *arguments]))
+    arguments = [*_paths(extra or [], root), *arguments]
+    if engine is not None:
+        _run_by_target(python, profile, arguments, settings, run_folder, store)
+    arguments += [f"--python={_interpreter(python)}", f"--profile={profile.value}", f"--run-folder={folder}"]
+    raise typer.Exit(run_pytest(root, folder, arguments))
+
+
+def _run_by_target(
+    python: str, profile: Profile, arguments: list[str], settings: Settings, run_folder: str, store: str
+) -> NoReturn:
+    from harness.jobs import by_target  # jobs need more than a run does
+    from harness.rerun import project_root
+
+    here = _interpreter(python)
+    text = here if not python or Path(here).exists() else python
+    text += "@legacy-ir" * (profile is Profile.legacy_ir)
+    root, kept = project_root(), Path(store or default_store())
+    found, folder = by_target.run(text, arguments, settings, root, run_folder, kept)
+    for sentence in by_target.sentences(found):
+        out.print(escape(sentence))
+    out.print(escape(f"side by side: harness compare {folder}"))
+    raise typer.Exit(EXIT_OF[by_target.status(found)])
 
 
 def _interpreter(python: str) -> str:
@@ -200,6 +223,8 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Models, recipes, flows, runtimes, targets, claims or checks, and what is missing here."""
+    from harness import listing
+
     files = [Path(file) for file in targets_file or ()]
     rows = listing.find(kind, _interpreter(python), profile.value, files)
     if missing:
@@ -231,7 +256,10 @@ def report(
     output: Annotated[str, typer.Option(metavar="FILE", help="Default: index.html in the run.")] = "",
 ) -> None:
     """Write the page again, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
-    found = again.open_run(run, _root_or_here())
+    from harness.report import summary, write_report
+    from harness.rerun import open_run
+
+    found = open_run(run, _root_or_here())
     page = write_report(found, Path(output) if output else found.folder / "index.html")
     verdict = summary.verdict(found)
     out.print(escape(verdict.sentence))
@@ -251,6 +279,8 @@ def rerun(
     ] = "",
 ) -> None:
     """Run one recorded case again, or write it as a script of plain Paddle calls."""
+    from harness import rerun as again
+
     root = again.project_root()
     found = again.open_run(run, root)
     record = again.find_case(found, case)
@@ -275,8 +305,10 @@ def _because(reason: str) -> str:
 
 def _root_or_here() -> Path:
     """Reports can be read anywhere; only their short names need a project."""
+    from harness.rerun import project_root
+
     try:
-        return again.project_root()
+        return project_root()
     except HarnessError:
         return Path.cwd()
 
@@ -284,6 +316,8 @@ def _root_or_here() -> Path:
 @app.command()
 def doctor(python: Python = "", store: Annotated[str, typer.Option(metavar="PATH")] = "") -> None:
     """What in an environment will not work, and what to install. Status 0: `harness run` can start."""
+    from harness import doctor as doctor_module
+
     rows = doctor_module.examine(_interpreter(python), Path(store or default_store()))
     table = Table("", "what", "found", "what to do", box=None, pad_edge=False, header_style="bold")
     style = {"ok": "green", "warn": "yellow", "missing": "red"}

@@ -16,15 +16,17 @@ from rich.markup import escape
 from harness import comparison, targets
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
+from harness.records import Run
 from harness.report import comparison as page
-from harness.rerun import open_run, project_root
+from harness.rerun import RUNS, open_run, project_root
 
 out = Console(highlight=False, soft_wrap=True)
 
 
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN…", help="Runs, by folder or by name in reports/.")
+        list[str],
+        typer.Argument(metavar="RUN…", help="Runs, or a folder of runs, by path or by name in reports/."),
     ],
     reference: Annotated[
         str,
@@ -38,7 +40,7 @@ def compare(
 ) -> None:
     """Several runs, targets or machines side by side: right or wrong first, then how fast."""
     root = project_root()
-    found = [open_run(name, root) for name in runs]
+    found = [run for name in runs for run in _runs(name, root)]
     names = [run.folder.name for run in found]
     if len(set(names)) < len(names):
         raise UsageError("two of the runs have the same folder name: a column could be of either")
@@ -58,3 +60,12 @@ def compare(
     timed = sum(cell is not None for row in result.rows for cell in row.cells)
     counts = f"{len(result.columns)} targets, {len(result.conformance)} models, {timed} latencies"
     out.print(escape(f"{counts}; page: {path}"))
+
+
+def _runs(name: str, root: Path) -> list[Run]:
+    """The run of that name, or all of a folder that holds several, such as one for each target."""
+    for folder in (Path(name), root / RUNS / name):
+        below = sorted(path.parent for path in folder.glob("*/records.jsonl"))
+        if below and not (folder / "records.jsonl").exists():
+            return [open_run(str(path), root) for path in below if path.name != "latest"]
+    return [open_run(name, root)]

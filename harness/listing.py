@@ -10,7 +10,6 @@ import importlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,12 @@ from rich.table import Table
 
 from harness import targets as targets_module
 from harness.availability import described, unavailable
+from harness.choices import Kind
 from harness.errors import HarnessError
 from harness.rerun import project_root
 from harness.session import claims as all_claims
 from harness.targets import LEGACY_IR
 from harness.workers import ROOT, WorkerFailure, WorkerPool, WorkerSpec
-
-
-class Kind(StrEnum):
-    models = "models"
-    recipes = "recipes"
-    flows = "flows"
-    runtimes = "runtimes"
-    targets = "targets"
-    claims = "claims"
-    checks = "checks"
 
 
 def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:

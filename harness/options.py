@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-import platformdirs
 
 from harness import user_models
+from harness.choices import Limits as Limits
+from harness.choices import Tier as Tier
+from harness.choices import default_store as default_store
 from harness.errors import HarnessError
-from harness.usable import Limits
 
 if TYPE_CHECKING:
     import pytest
@@ -21,13 +20,6 @@ if TYPE_CHECKING:
 Profile = Literal["default", "legacy-ir"]
 
 GROUP = "Paddle conformance harness"
-
-
-class Tier(StrEnum):
-    """How much to run."""
-
-    quick = "quick"
-    full = "full"
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -69,13 +61,6 @@ class Options(msgspec.Struct, frozen=True):
     @property
     def store_folder(self) -> Path:
         return Path(self.store or default_store())
-
-
-def default_store() -> str:
-    """``$HARNESS_STORE``, or ``store`` in the user's cache folder."""
-    return os.environ.get("HARNESS_STORE") or str(
-        Path(platformdirs.user_cache_dir("paddle-conformance")) / "store"
-    )
 
 
 def add_options(parser: pytest.Parser) -> None:

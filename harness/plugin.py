@@ -43,6 +43,7 @@ MARKERS = (
     "runs on",
     "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
     "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
+    "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
     "full: runs in the full tier only",
 )
 

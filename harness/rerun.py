@@ -8,15 +8,19 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import HarnessError
-from harness.options import Options
 from harness.records import Run, read_run
 from harness.types import Record
-from harness.workers import ROOT
 
+if TYPE_CHECKING:
+    from harness.options import Options
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout that this is imported from."""
 RUNS = "reports"
 MOST_CANDIDATES = 8
 FLAGS = {"producers": "--from"}
@@ -86,6 +90,8 @@ def options_of(run: Run) -> Options:
     Raises:
         HarnessError: they are not of this harness's kind.
     """
+    from harness.options import Options  # models and workers: what only finds a run does without
+
     try:
         return msgspec.convert({**run.header.options, "run_folder": ""}, Options)
     except msgspec.ValidationError as error:
@@ -94,9 +100,9 @@ def options_of(run: Run) -> Options:
 
 def arguments(options: Options) -> list[str]:
     """pytest arguments that give these options."""
-    default = Options()
+    default = type(options)()
     found = []
-    for name in Options.__struct_fields__:
+    for name in default.__struct_fields__:
         value = getattr(options, name)
         if value == getattr(default, name):
             continue

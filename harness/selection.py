@@ -30,9 +30,15 @@ def left_out(item: Any) -> bool:
     return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
 
 
+MACHINE = "machine"
+"""Mark of what tells of the machine, and its name among those of targets."""
+
+
 def of_another_share(options: Options, item: Any) -> bool:
     """Whether the case is one that another machine runs, by its target."""
     name = getattr(own_models.parameters(item).get("target"), "name", "")
+    if not name and item.get_closest_marker(MACHINE):
+        name = MACHINE
     return name in options.not_on or (bool(options.only_on) and name not in options.only_on)
 
 

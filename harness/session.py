@@ -19,6 +19,7 @@ import msgspec
 import harness
 from harness import known, sources, targets
 from harness.artifacts import Store
+from harness.choices import Limits
 from harness.datasets import locate
 from harness.errors import HarnessError
 from harness.files import write_whole
@@ -28,7 +29,7 @@ from harness.options import Options, choose
 from harness.records import RecordWriter
 from harness.targets import LEGACY_IR, Target
 from harness.types import Record, RunFooter, RunHeader
-from harness.usable import OWN_TOTAL, Limits, total
+from harness.usable import OWN_TOTAL, total
 from harness.user_models import FORMS, UserModel, parse, unique
 from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
 

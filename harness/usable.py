@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
+from harness.choices import GIB, Limits
 from harness.model_files import UserModel, digest
 from harness.targets import LEGACY_IR
 from harness.types import RemoteFailure
@@ -28,16 +28,8 @@ OWN_TOTAL = "models of your own"
 APART = {"HARNESS_FIRST_RUNS": "1"}
 """Environment of the worker that runs models for the first time: what they break is no other's."""
 
-GIB = 2**30
 PROCESS_GIB = 0.25
 """What a worker takes before any model."""
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What one model may take: seconds of its first run, and GiB of memory."""
-
-    seconds: float = 60.0
-    gib: float = round(0.6 * psutil.virtual_memory().total / GIB, 1)
 
 
 class Usable(msgspec.Struct, frozen=True):

@@ -11,13 +11,14 @@ import msgspec
 
 from harness.artifacts import Artifact, Store, key_of
 from harness.availability import described, unavailable
+from harness.choices import Limits
 from harness.engines import Engines
 from harness.errors import NotApplicable
 from harness.model_files import UserModel, copy_deployed
 from harness.models import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
 from harness.remembered import Remembered
 from harness.targets import LEGACY_IR, Target, expanded
-from harness.usable import FirstRuns, Limits, Usable
+from harness.usable import FirstRuns, Usable
 from harness.user_models import unique
 from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
 

@@ -265,6 +265,7 @@ def ratio(seconds: list[float], yardstick: list[float]) -> dict[str, float]:
     }
 
 
+@pytest.mark.machine
 @pytest.mark.brief
 def test_machine(case: Case, lab: Lab, run_session: RunSession) -> None:
     """What the machine can do at most is measured, and NumPy's library comes near it and not beyond."""

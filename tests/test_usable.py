@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from support.example_models import WORDS, specifications, write_graphs, write_layers
 
+from harness.choices import Limits
 from harness.compare import bitwise
 from harness.errors import NotApplicable
 from harness.lab import Lab
 from harness.targets import Target
-from harness.usable import FirstRuns, Limits, Usable, total
+from harness.usable import FirstRuns, Usable, total
 from harness.user_models import parse
 from harness.workers import WorkerPool
 

@@ -18,14 +18,8 @@ from harness.gate import outputs, policy, run
 from harness.gate.causes import causes
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.jobs.engine import (
-    AT_ONCE,
-    EngineName,
-    Settings,
-    must_be_installed,
-    parsed_labels,
-    parsed_resources,
-)
+from harness.jobs.engine import AT_ONCE, EngineName
+from harness.jobs.options import Address, AtOnce, EngineOption, Labels, Resources, settings_of
 from harness.options import Tier, default_store
 from harness.rerun import project_root
 
@@ -46,22 +40,6 @@ Folder = Annotated[
     str, typer.Option("--folder", metavar="PATH", help="Where to write (default: in reports/).")
 ]
 Store = Annotated[str, typer.Option("--store", metavar="PATH", help="Where artifacts are kept.")]
-EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="Where jobs run: here, or on a Ray cluster (docs/jobs.md).")
-]
-Address = Annotated[
-    str,
-    typer.Option(
-        "--address", metavar="HOST:PORT|auto", help="The Ray cluster (default: one of this machine alone)."
-    ),
-]
-AtOnce = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Jobs at the same time, here.")]
-Resources = Annotated[
-    str, typer.Option("--resources", metavar="NAME=N[,…]", help="What the machine of every job must have.")
-]
-Labels = Annotated[
-    str, typer.Option("--labels", metavar="NAME=VALUE[,…]", help="How the machine of every job is labelled.")
-]
 
 
 def gate(
@@ -101,7 +79,7 @@ def gate(
 ) -> None:
     """May we upgrade? Status: 0 pass, 1 blocked, 2 usage, 3 inconclusive or not comparable."""
     root = project_root()
-    settings = _settings(engine, address, jobs, resources, labels, model)
+    settings = settings_of(engine, address, resources, labels, jobs, model or ())
     rules = _policy(policy_file, root)
     options = {
         "tier": tier.value,
@@ -153,7 +131,7 @@ def matrix(
 ) -> None:
     """Every release's files loaded by every release: a grid producer × consumer for each format."""
     root = project_root()
-    settings = _settings(engine, address, jobs, resources, labels, model)
+    settings = settings_of(engine, address, resources, labels, jobs, model or ())
     named = [text for text in releases or () if not text.startswith("-")]
     extra = [text for text in releases or () if text.startswith("-")]
     request = matrices.Request(
@@ -169,17 +147,6 @@ def matrix(
     for line in matrices.told(result):
         out.print(escape(line))
     out.print(escape(f"page: {page}"))
-
-
-def _settings(
-    engine: EngineName, address: str, jobs: int, resources: str, labels: str, own: list[str] | None
-) -> Settings:
-    if engine is EngineName.ray and own:
-        raise UsageError("models of your own stay on this machine: leave out --engine ray, or --model")
-    if engine is EngineName.local and address:
-        raise UsageError("--address is a Ray cluster's: give --engine ray with it")
-    must_be_installed(engine)
-    return Settings(engine, address, jobs, parsed_resources(resources), parsed_labels(labels))
 
 
 def _flags(options: dict[str, str]) -> list[str]:

@@ -11,16 +11,16 @@ import msgspec
 from rich.console import Console
 
 import harness
-from harness.environments import name_and_text, parse, resolve
 from harness.gate import outputs
 from harness.gate.judge import grid
 from harness.gate.result import MatrixResult
 from harness.gate.runs import faults, new_folder, slug
-from harness.jobs.engine import EngineName, Settings
+from harness.jobs.engine import Settings
 from harness.jobs.job import End, Job
 from harness.jobs.merge import AREA, merged
+from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
-from harness.jobs.suites import Suite, text_of
+from harness.jobs.suites import Suite
 from harness.records import Run
 from harness.report.matrix import write_matrix
 from harness.report.summary import standing
@@ -29,14 +29,6 @@ from harness.session import now
 SUITE = "test_upgrade.py"
 PARTS = "parts"
 """Folder of the jobs' own runs."""
-
-
-class Named(msgspec.Struct, frozen=True):
-    """An environment by its short name, the text that names it on any machine, and what is to be noted."""
-
-    name: str
-    text: str
-    note: str = ""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -60,7 +52,7 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
         HarnessError: an environment or the folder cannot be made, or a run did not start.
     """
     started, clock = now(), time.monotonic()
-    environments = _environments(request)
+    environments = named(request.releases, request.jobs.engine)
     folder = new_folder(request.folder, root, "matrices", "")
     jobs = jobs_of(environments, request)
     with Runner(request.jobs, root, folder, request.store, console) as runner:
@@ -118,16 +110,6 @@ def _concluded(
     )
     outputs.write_matrix_json(result, folder / "matrix.json")
     return result, write_matrix(result, folder / "matrix.html")
-
-
-def _environments(request: Request) -> list[Named]:
-    """Made here, where this machine runs them; else only named, and made where a job needs them."""
-    if request.jobs.engine is EngineName.local:
-        here = [environment for spec in request.releases for environment in resolve(spec)]
-        found = [Named(one.name, text_of(one), one.note) for one in here]
-    else:
-        found = [Named(*name_and_text(spec)) for text in request.releases for spec in parse(text)]
-    return list({one.name: one for one in found}.values())
 
 
 def _problems(runs: list[Run], names: tuple[str, ...]) -> Iterator[str]:

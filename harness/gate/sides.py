@@ -9,9 +9,9 @@ import msgspec
 
 from harness.environments import Environment, resolve_one
 from harness.errors import UsageError
-from harness.gate.shares import sent, shares
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Job
+from harness.jobs.shares import sent, shares
 from harness.jobs.suites import Suite, text_of
 from harness.records import Run, read_run
 from harness.rerun import RUNS

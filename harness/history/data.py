@@ -26,6 +26,9 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 RECORDS = "records.jsonl"
 LEFT_OUT = ("logs", "__pycache__", "node_modules")
 """Folders that hold no run, and may hold many files."""
+JOURNAL, EARLIER, PARTS = "jobs.jsonl", "attempts", "parts"
+"""What a folder of jobs has, the folder of attempts that did not come to their end, and that of parts of runs
+(``harness/jobs``)."""
 
 
 class Narrowed(msgspec.Struct, frozen=True):
@@ -134,6 +137,8 @@ def engine() -> Any:
 def files_under(folders: Sequence[Path]) -> list[Path]:
     """Every ``records.jsonl`` below these folders, links not followed: ``latest`` is a run already.
 
+    Of runs that jobs have made the whole ones, or the parts where a killed command has not yet made them.
+
     Raises:
         UsageError: a folder is missing, or none holds a run.
     """
@@ -147,6 +152,9 @@ def files_under(folders: Sequence[Path]) -> list[Path]:
             continue
         for here, below, names in os.walk(start):
             below[:] = sorted(name for name in below if name not in LEFT_OUT and name[0] != ".")
+            if JOURNAL in names:
+                whole = any(Path(here, name, RECORDS).exists() for name in below)
+                below[:] = [name for name in below if name != EARLIER and not (whole and name == PARTS)]
             if RECORDS in names:
                 found[Path(here, RECORDS)] = None
     if not found:

@@ -17,7 +17,6 @@ import msgspec
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
 from harness.records import Line, Run, encode, read_run
-from harness.report.summary import SEVERITY
 from harness.types import Record, RunFooter, RunHeader
 
 RECORDS = "records.jsonl"
@@ -118,6 +117,8 @@ def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:
 
 def _one_of(first: Record, second: Record, rule: Duplicates) -> Record:
     if rule is Duplicates.worst:
+        from harness.report.summary import SEVERITY  # with the templates of pages, which a query needs not
+
         return min(first, second, key=lambda record: SEVERITY.index(record.outcome))
     return max(first, second, key=lambda record: record.started)
 

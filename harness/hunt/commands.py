@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -19,21 +21,27 @@ from rich.table import Table
 from harness.environments import Environment, resolve_one
 from harness.errors import HarnessError, UsageError
 from harness.hosts import START_DEADLINE_S
-from harness.hunt import script
+from harness.hunt import script, shards
 from harness.hunt.crossing import Crossing
 from harness.hunt.findings import ACROSS, Finding, Notebook, default_folder
 from harness.hunt.hunter import Hunter
 from harness.hunt.verdict import FOCUS
+from harness.jobs.engine import Settings
+from harness.jobs.named import named
+from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
+from harness.options import default_store
 from harness.progress import signals_interrupt
+from harness.rerun import project_root
 from harness.targets import LEGACY_IR
 from harness.workers import WorkerFailure, WorkerPool
 
 DEADLINE_S = 60.0
-APART = 1_000_000
-"""Between the seeds of two processes that hunt in one release."""
 SAID_EVERY_S = 20.0
 
+Side = TypeVar("Side")
+
 out = Console(highlight=False, soft_wrap=True)
+live = Console(highlight=False)
 
 
 class Focus(StrEnum):
@@ -58,36 +66,74 @@ def hunt(
         typer.Option(help="Which stages; gate: the first --paddle writes the files, the second reads them."),
     ] = Focus.all,
     seed: Annotated[int, typer.Option(help="Where to begin (default: behind all seeds used so far).")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes for each release.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes (with --engine: jobs at a time) for each release.")
+    ] = 1,
     twice: Annotated[
         bool, typer.Option("--twice", help="Judge every network again in another process, and compare.")
     ] = False,
     folder: Annotated[
         str, typer.Option(metavar="PATH", help="Where seeds and findings are kept (default: user's cache).")
     ] = "",
+    engine: MaybeEngine = None,
+    address: Address = "",
+    resources: Resources = "",
+    labels: Labels = "",
 ) -> None:
     """Search for networks that Paddle gets wrong. Status: 0 nothing new, 1 new findings, 130 interrupted."""
     if minutes <= 0:
         raise UsageError("--minutes must be more than 0")
     root = Path(folder) if folder else default_folder()
+    settings = settings_of(engine, address, resources, labels)
+    if engine is not None:
+        found = named(paddle or ["3.3.1"], engine)
+        request = shards.Request(_sides(found, focus), minutes, jobs, _text(focus), seed, twice)
+        _on_engine(request, settings, root.absolute())
     environments = [resolve_one(text) for text in paddle or ["3.3.1"]]
-    if focus is Focus.gate and len(environments) != 2:
-        raise UsageError("--focus gate takes two --paddle: the release that writes, and the one that reads")
-    sides = [environments] if focus is Focus.gate else [[environment] for environment in environments]
+    sides = _sides(environments, focus)
     stop = threading.Event()
     parties = [
-        _Party(side, root, "" if focus is Focus.all else focus.value, stop, seed, job, twice)
-        for side in sides
-        for job in range(jobs)
+        _Party(side, root, _text(focus), stop, seed, job, twice) for side in sides for job in range(jobs)
     ]
     interrupted = _run(parties, minutes, stop)
     for party in parties:
         out.print(escape(party.sentence()))
         for line in party.hunter.tally.differed:
-            out.print(escape(f"judged differently: {line}"))
-    new = sum(len(party.new) for party in parties)
+            out.print(escape(f"{shards.DIFFERED}{line}"))
+    _end(sum(len(party.new) for party in parties), root, interrupted)
+
+
+def _end(new: int, root: Path, interrupted: bool) -> NoReturn:
     out.print(escape(f"{new} new findings; kept in {root}"))
     raise typer.Exit(130 if interrupted else int(new > 0))
+
+
+def _text(focus: Focus) -> str:
+    return "" if focus is Focus.all else focus.value
+
+
+def _sides(environments: Sequence[Side], focus: Focus) -> tuple[tuple[Side, ...], ...]:
+    """Those that are hunted in together: one, or the one that writes and the one that reads."""
+    if focus is not Focus.gate:
+        return tuple((one,) for one in environments)
+    if len(environments) != 2:
+        raise UsageError("--focus gate takes two --paddle: the release that writes, and the one that reads")
+    return (tuple(environments),)
+
+
+def _on_engine(request: shards.Request, settings: Settings, root: Path) -> NoReturn:
+    """The hunt as jobs. Raises a HarnessError, at the end, if one came to nothing."""
+    at_once = len(request.sides) * request.lanes
+    settings = msgspec.structs.replace(settings, at_once=at_once)
+    hunted = shards.hunt(request, settings, project_root(), root, Path(default_store()), live)
+    for sentence in hunted.said:
+        out.print(escape(sentence))
+    for finding, where in hunted.new:
+        out.print(escape(_told(finding, finding.release, where)))
+    if hunted.lost:
+        out.print(escape(f"{len(hunted.new)} new findings; kept in {root}"))
+        raise HarnessError(f"{len(hunted.lost)} jobs came to nothing: {hunted.lost[0]}")
+    _end(len(hunted.new), root, hunted.interrupted)
 
 
 class _Party:
@@ -95,7 +141,7 @@ class _Party:
 
     def __init__(
         self,
-        side: list[Environment],
+        side: Sequence[Environment],
         root: Path,
         focus: str,
         stop: threading.Event,
@@ -105,13 +151,13 @@ class _Party:
     ) -> None:
         release = ACROSS.join(environment.name for environment in side)
         self.name = release + (f"-{job + 1}" if job else "")
-        self.notebook = Notebook(root / self.name.replace(" ", "-"))
+        self.notebook = Notebook(root / shards.own_folder(self.name))
         logs = self.notebook.folder / "logs"
         self.pool = _pool(side, logs)
         self.again = _pool(side, logs / "again") if twice else None
         self._needs(focus)
-        begun = max(self.notebook.seeds, default=job * APART)
-        self.seed = seed + job * APART if seed else begun + 1
+        begun = max(self.notebook.seeds, default=job * shards.APART)
+        self.seed = seed + job * shards.APART if seed else begun + 1
         self.new: list[Finding] = []
         self.hunter = Hunter(release, self.pool, self.notebook, focus, stop, self._found, twice=self.again)
 
@@ -136,13 +182,7 @@ class _Party:
             place.write_text(script.write(self.pool, finding))
         except (OSError, WorkerFailure) as error:
             out.print(escape(f"{place} could not be written: {error}"))
-        where = f" at {finding.operator}" if finding.operator else ""
-        out.print(
-            escape(
-                f"{self.name}: {finding.failure.outcome} in {finding.failure.stage}{where}: "
-                f"{finding.failure.message}\n  {place}"
-            )
-        )
+        out.print(escape(_told(finding, self.name, place)))
 
     def hunt(self, minutes: float) -> None:
         try:
@@ -167,7 +207,13 @@ class _Party:
         )
 
 
-def _pool(side: list[Environment], logs: Path) -> WorkerPool:
+def _told(finding: Finding, name: str, place: Path) -> str:
+    where = f" at {finding.operator}" if finding.operator else ""
+    failure = finding.failure
+    return f"{name}: {failure.outcome} in {failure.stage}{where}: {failure.message}\n  {place}"
+
+
+def _pool(side: Sequence[Environment], logs: Path) -> WorkerPool:
     pools = []
     for environment in side:
         pool = WorkerPool(logs / environment.name, environment.python, DEADLINE_S)

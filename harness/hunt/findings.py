@@ -39,6 +39,10 @@ class Finding(msgspec.Struct, frozen=True):
         """Names of the network's operators, each once."""
         return tuple(sorted({node["op"] for node in self.network["nodes"]}))
 
+    def same(self, other: Finding) -> bool:
+        """Whether it is the other one as it was found, not merely alike."""
+        return (self.failure.key, self.network) == (other.failure.key, other.network)
+
     @property
     def across(self) -> bool:
         """Whether one release wrote what another one reads: ``release`` names both."""
@@ -95,15 +99,20 @@ class Notebook:
         except msgspec.MsgspecError as error:
             raise HarnessError(f"{file} cannot be read ({error}): remove it to hunt afresh") from error
 
-    def note(self, finding: Finding) -> None:
-        """Add a finding, or count it once more."""
-        for place, known in enumerate(self.findings):
-            if (known.failure.key, known.operators) == (finding.failure.key, finding.operators):
-                self.findings[place] = msgspec.structs.replace(known, seen=known.seen + 1)
-                break
+    def fold(self, finding: Finding) -> bool:
+        """Add a finding, or count it with the kept one that explains it; whether it is new."""
+        alike = [place for place, known in enumerate(self.findings) if known.same(finding)]
+        alike += [
+            place
+            for place, known in enumerate(self.findings)
+            if explains(known, finding.failure, finding.operators)
+        ]
+        if alike:
+            self.again(alike[0], finding.seen)
         else:
             self.findings.append(finding)
         self._write(FINDINGS, self.findings)
+        return not alike
 
     def tried(self, name: str, releases: str) -> None:
         """Keep in which releases the finding of that name fails."""
@@ -112,14 +121,14 @@ class Notebook:
                 self.findings[place] = msgspec.structs.replace(known, releases=releases)
         self._write(FINDINGS, self.findings)
 
-    def again(self, place: int) -> None:
-        """One more network showed a finding."""
+    def again(self, place: int, times: int = 1) -> None:
+        """So many more networks showed a finding."""
         known = self.findings[place]
-        self.findings[place] = msgspec.structs.replace(known, seen=known.seen + 1)
+        self.findings[place] = msgspec.structs.replace(known, seen=known.seen + times)
 
-    def used(self, seed: int) -> None:
-        """Keep a seed that was hunted with."""
-        self.seeds.append(seed)
+    def used(self, *seeds: int) -> None:
+        """Keep seeds that were hunted with."""
+        self.seeds += seeds
         self._write("seeds.json", self.seeds)
 
     def close(self) -> None:

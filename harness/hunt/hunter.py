@@ -114,10 +114,11 @@ class Hunter:
             self._search(seed, examples)
             if self._round.best is not None:
                 finding = self._localised(self._round)
-                if not self._folds(finding):
-                    self.notebook.note(finding)
+                if self.notebook.fold(finding):
                     new.append(finding)
                     self.say(finding)
+                else:
+                    self.tally.again += 1
             seed += 1
         self.notebook.close()
         return new
@@ -214,15 +215,6 @@ class Hunter:
         for place in same:
             if explains(self.notebook.findings[place], failure, nearby):
                 self.notebook.again(place)
-                return True
-        return False
-
-    def _folds(self, finding: Finding) -> bool:
-        """Whether the shrunk network is one of the findings that are kept, counted once more."""
-        for place, known in enumerate(self.notebook.findings):
-            if explains(known, finding.failure, finding.operators):
-                self.notebook.again(place)
-                self.tally.again += 1
                 return True
         return False
 

@@ -85,7 +85,7 @@ class OnRay:
         except (OSError, ValueError, RuntimeError) as error:
             raise HarnessError(
                 f"no Ray cluster answers at {address or 'this machine'} ({error}): start one with "
-                "`ray start --head` and name its address"
+                "`ray start --head` and name its address (docs/jobs.md says what a token needs)"
             ) from error
         self._root = str(root) if _is_here(address) else ""
         self._store = Store(store)

@@ -27,7 +27,8 @@ def render(found: Comparison, command: str) -> str:
     runs = {column.run for column in found.columns}
 
     def label(column: Column) -> str:
-        return column.name if len(runs) == 1 else f"{column.name} ({column.run})"
+        one = len(runs) == 1 or column.run == column.name  # a run of that target alone
+        return column.name if one else f"{column.name} ({column.run})"
 
     return (
         templates(whole="comparison.json")

@@ -388,7 +388,7 @@ def _of_sessions(pool: Pool, sessions: int, rule: Rule, comparisons: int) -> Ses
 
 def latest(root: Path) -> Calibration | None:
     """The newest calibration of this machine among those below ``reports``."""
-    for file in sorted((root / "reports" / FOLDER).glob("*/calibration.json"), reverse=True):
+    for file in sorted((root / "reports" / FOLDER).rglob("calibration.json"), reverse=True):
         try:
             found = msgspec.json.decode(file.read_bytes(), type=Calibration)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):

@@ -7,18 +7,21 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness.environments import resolve_one
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
 from harness.gate.runs import new_folder
+from harness.jobs.engine import Settings
+from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
 from harness.options import Options, choose, default_store
 from harness.rerun import project_root
 from harness.session import RunSession, now
-from harness.speed import added, machine
+from harness.speed import added, jobs, machine
 from harness.speed import calibrate as calibrations
 from harness.speed.added import Added
 from harness.speed.calibrate import Calibration, Sessions, Share
@@ -26,6 +29,8 @@ from harness.speed.decide import Rule
 from harness.speed.measure import Plan, Side, Work
 
 DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
+
+CALIBRATION, ADDED = "calibration.json", "added.json"
 
 out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False, stderr=True)
@@ -62,10 +67,12 @@ def works_of(text: str, session: RunSession, target: str, against: str = "") -> 
 
 
 def calibrate(
-    environment: Annotated[
-        str,
-        typer.Argument(metavar="[ENVIRONMENT]", help="A release, wheel or interpreter (default: this one)."),
-    ] = sys.executable,
+    environments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENVIRONMENT…]", help="A release, wheel or interpreter, or several (default: this one)."
+        ),
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 30.0,
     works: Annotated[
         str, typer.Option("--works", metavar="MODEL:BATCH[,…]", help="What is timed.")
@@ -91,8 +98,12 @@ def calibrate(
         list[Path] | None,
         typer.Option("--from", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
     ] = None,
+    engine: MaybeEngine = None,
+    address: Address = "",
+    resources: Resources = "",
+    labels: Labels = "",
 ) -> None:
-    """How often the rule for speed is wrong on this machine: one release against itself, and slowed down."""
+    """How often the rule for speed is wrong on this machine: a release against itself, and slowed down."""
     root = project_root(Path.cwd())
     started, clock, before = now(), time.monotonic(), machine.conditions()
     if earlier:
@@ -100,7 +111,22 @@ def calibrate(
         found = calibrations.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
         _finish(found, new_folder(folder, root, calibrations.FOLDER, ""))
         return
-    made = resolve_one(environment)
+    named = environments or [sys.executable]
+    settings = settings_of(engine, address, resources, labels)
+    if engine is not None or len(named) > 1:
+        given = {
+            "minutes": f"{minutes:g}",
+            "works": works,
+            "target": target,
+            "against": against,
+            "comparisons": str(comparisons),
+            "sessions": str(sessions),
+            "store": str(Path(store).absolute()) if store else "",
+        }
+        same = [f"--{name}={value}" for name, value in given.items() if value]
+        _as_jobs(named, same, settings, new_folder(folder, root, calibrations.FOLDER, ""), store)
+        return
+    made = resolve_one(named[0])
     options = Options(
         python=made.python,
         profile=made.profile,
@@ -145,6 +171,20 @@ def calibrate(
         for lab in labs:
             lab.pool.close()
     _finish(found, session.folder)
+
+
+def _as_jobs(named: list[str], options: list[str], settings: Settings, folder: Path, store: str) -> None:
+    """Each environment a job. Raises a HarnessError, at the end, if one came to nothing."""
+    kept = Path(store or default_store())
+    ends = jobs.calibrated(named, options, settings, project_root(Path.cwd()), folder, kept, live)
+    for where in (where for end, where in ends if end.status == "done"):
+        if (file := where / CALIBRATION).exists():
+            show(msgspec.json.decode(file.read_bytes(), type=Calibration), out)
+        elif (file := where / ADDED).exists():
+            show_added(msgspec.json.decode(file.read_bytes(), type=Added), out)
+        out.print(escape(f"written: {file}"))
+    if lost := sum(end.status != "done" for end, _ in ends):
+        raise HarnessError(f"{lost} of {len(ends)} calibrations came to nothing; what they left: {folder}")
 
 
 def _finish(found: Calibration, folder: Path) -> None:

@@ -12,6 +12,8 @@ from history.replay import REAL, Edit, failing, real, replay, slower
 from harness.errors import HarnessError, UsageError
 from harness.history.changes import add_changes
 from harness.history.data import History, Narrowed, open_history
+from harness.jobs.drive import EARLIER
+from harness.jobs.journal import JOURNAL
 from harness.report import summary
 from harness.types import SCHEMA_VERSION, Record
 
@@ -29,6 +31,19 @@ def only(case: str, edit: Edit) -> Edit:
 
 def column(history: History, sql: str) -> list[object]:
     return [row[0] for row in history.query(sql)[1]]
+
+
+def test_what_jobs_made_counts_once(tmp_path: Path) -> None:
+    """A matrix' runs and not their parts; the parts, where it was killed before it put them together."""
+    folder = tmp_path / "matrix"
+    for number, name in enumerate(("parts/3.3.1-own", "parts/3.3.1", f"{EARLIER}/3.3.1.1")):
+        replay(folder / name, number)
+    (folder / JOURNAL).touch()
+    assert column(open_history([tmp_path]), "SELECT run FROM runs ORDER BY run") == ["3.3.1", "3.3.1-own"]
+    replay(folder / "3.3.1")
+    assert column(open_history([tmp_path]), "SELECT run FROM runs") == ["3.3.1"]
+    (folder / JOURNAL).unlink()
+    assert len(column(open_history([tmp_path]), "SELECT run FROM runs")) == 4
 
 
 def test_runs_and_cases_are_those_of_the_records(tmp_path: Path) -> None:

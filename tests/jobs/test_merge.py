@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.gate.matrix import Named, Request, jobs_of
+from harness.gate.matrix import Request, jobs_of
 from harness.jobs.engine import Settings, parsed_labels, parsed_resources
 from harness.jobs.job import End
 from harness.jobs.merge import merged
+from harness.jobs.named import Named
 from harness.records import RecordWriter
 from harness.types import Record, RunFooter, RunHeader
 

@@ -20,6 +20,8 @@ from rich.console import Console
 
 from conftest import Command
 from harness.artifacts import Store
+from harness.hunt.findings import Notebook
+from harness.hunt.shards import APART
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Done, End, Job, Place
 from harness.jobs.journal import Journal, is_open
@@ -291,3 +293,30 @@ def test_both_engines_leave_the_same_records(python: str, command: Command, tmp_
     assert len(local) >= 3
     assert any(record["outcome"] == "pass" and record["digest"] for record in local.values())
     assert found(tmp_path / "ray") == local
+
+
+def test_a_hunt_on_a_cluster_comes_back(python: str, command: Command, tmp_path: Path) -> None:
+    """Notebooks of both jobs are one: their seeds, and the examples that Hypothesis kept."""
+    options = (f"--paddle={python}", "--minutes=0.1", "--jobs=2", "--engine=ray", f"--folder={tmp_path}")
+    done = command(ROOT, "harness.cli", "hunt", *options)
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    (seeds,) = tmp_path.glob("*/seeds.json")
+    first, second = min(Notebook(seeds.parent).seeds), max(Notebook(seeds.parent).seeds)
+    assert first == 1
+    assert second > APART
+    assert done.stdout.count(" networks (") == 2
+    assert not (tmp_path / "shards").exists()
+
+
+def test_targets_are_measured_on_a_cluster_and_compared(
+    python: str, command: Command, tmp_path: Path
+) -> None:
+    """Each target's run comes back, and all of them are one comparison."""
+    paths = ("--", "suites/test_agreement.py", "-k=test_first_and_later_runs")
+    options = ("--targets=jit,static", "--models=lenet", "--engine=ray", f"--python={python}")
+    done = command(ROOT, "harness.cli", "run", *options, f"--run-folder={tmp_path / 'run'}", *paths)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("jit", "static"):
+        assert {record.target for record in read_run(tmp_path / "run" / name).records} == {name}
+    done = command(ROOT, "harness.cli", "compare", f"{tmp_path / 'run'}", f"--folder={tmp_path / 'page'}")
+    assert "2 targets, 1 models" in done.stdout, done.stdout + done.stderr

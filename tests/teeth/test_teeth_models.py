@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.choices import Limits
 from harness.lab import Lab
 from harness.models import user_info
-from harness.usable import FirstRuns, Limits
+from harness.usable import FirstRuns
 from harness.user_models import parse
 from suites import test_agreement as agreement
 from suites import test_models as suite

@@ -1,4 +1,4 @@
-"""One side of a gate shared out among unlike machines: the cases on targets that need something, by need."""
+"""A run's cases shared out among machines: by what their targets need, or each target on one of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import msgspec
 
 from harness import targets
 from harness.errors import UsageError
-from harness.options import names_of
+from harness.options import choose, names_of
+from harness.selection import MACHINE
 from harness.targets import Target
 
 
@@ -33,13 +34,9 @@ def shares(arguments: Sequence[str]) -> list[Share]:
     Raises:
         HarnessError: a targets file cannot be read.
     """
-    files = [Path(text) for text in _values(arguments, "--targets-file")]
-    wanted = {name for text in _values(arguments, "--targets") for name in names_of(text)}
-    whole = "--tier=full" in arguments
     groups: dict[str, list[Target]] = {}
-    for target in targets.load((targets.BUILT_IN, *files)).values():
-        chosen = target.name in wanted if wanted else whole or target.tier == "quick"
-        if chosen and (target.resources or target.labels):
+    for target in _chosen(arguments):
+        if target.resources or target.labels:
             groups.setdefault(repr((target.resources, target.labels)), []).append(target)
     if not groups:
         return [Share()]
@@ -49,6 +46,37 @@ def shares(arguments: Sequence[str]) -> list[Share]:
         names = ",".join(target.name for target in group)
         found.append(Share(f"on {names}", (f"--only-on={names}",), group[0].resources, group[0].labels))
     return found
+
+
+def apart(arguments: Sequence[str]) -> list[Share]:
+    """All cases that the pytest arguments choose: a share for each target, and one for those on none.
+
+    A target's share measures what its machine can do at most, too.
+
+    Raises:
+        HarnessError: a targets file cannot be read, or a target is not known.
+    """
+    chosen = _chosen(arguments)
+    found = [
+        Share(
+            target.name,
+            (f"--targets={target.name}", f"--only-on={target.name},{MACHINE}"),
+            target.resources,
+            target.labels,
+        )
+        for target in chosen
+    ]
+    return [*found, Share("no target", (f"--not-on={','.join([*(t.name for t in chosen), MACHINE])}",))]
+
+
+def _chosen(arguments: Sequence[str]) -> list[Target]:
+    files = [Path(text) for text in _values(arguments, "--targets-file")]
+    known = targets.load((targets.BUILT_IN, *files))
+    wanted = [name for text in _values(arguments, "--targets") for name in names_of(text)]
+    if wanted:
+        return [known[name] for name in choose("target", tuple(wanted), list(known))]
+    whole = "--tier=full" in arguments
+    return [target for target in known.values() if whole or target.tier == "quick"]
 
 
 def sent(arguments: Sequence[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

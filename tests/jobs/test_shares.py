@@ -9,9 +9,9 @@ import pytest
 
 from harness.environments import Environment
 from harness.errors import HarnessError, UsageError
-from harness.gate.shares import Share, sent, shares
 from harness.gate.sides import Subject, jobs_of
 from harness.jobs.engine import EngineName, Settings
+from harness.jobs.shares import Share, apart, sent, shares
 from harness.options import Options
 from harness.selection import of_another_share
 from harness.targets import Target
@@ -31,6 +31,15 @@ tier = "full"
 runtime = "predictor"
 labels = { room = "quiet" }
 """
+
+
+def item(target: Target | None = None, marks: tuple[str, ...] = ()) -> types.SimpleNamespace:
+    """A case as pytest has it."""
+    params = {} if target is None else {"target": target}
+    return types.SimpleNamespace(
+        callspec=types.SimpleNamespace(params=params),
+        get_closest_marker=lambda name: name if name in marks else None,
+    )
 
 
 @pytest.fixture
@@ -55,15 +64,32 @@ def test_targets_with_like_needs_share_a_machine(mine: str) -> None:
 
 def test_every_case_is_of_one_share(mine: str) -> None:
     targets = [Target(name, "predictor") for name in ("jit", "predictor-kunlun", "predictor-quiet")]
-    items = [types.SimpleNamespace(callspec=types.SimpleNamespace(params={"target": t})) for t in targets]
-    items.append(types.SimpleNamespace(callspec=types.SimpleNamespace(params={})))
+    items = [item(target) for target in targets]
+    items.append(item())
     named = {"--not-on": "not_on", "--only-on": "only_on"}
-    for item in items:
+    for one in items:
         takers = 0
         for share in shares(["suites", mine]):
             option, _, names = share.arguments[0].partition("=")
-            takers += not of_another_share(Options(**{named[option]: tuple(names.split(","))}), item)
+            takers += not of_another_share(Options(**{named[option]: tuple(names.split(","))}), one)
         assert takers == 1
+
+
+def test_a_target_on_a_machine_of_its_own_has_its_limits_beside_it(mine: str) -> None:
+    jit, kunlun, rest = apart(["suites", mine, "--targets=jit,predictor-kunlun"])
+    assert (jit.name, kunlun.name, kunlun.resources) == ("jit", "predictor-kunlun", {"kunlun": 1.0})
+    assert jit.arguments == ("--targets=jit", "--only-on=jit,machine")
+    on_jit, on_none = (
+        Options(only_on=("jit", "machine")),
+        Options(not_on=("jit", "predictor-kunlun", "machine")),
+    )
+    assert rest.arguments == (f"--not-on={','.join(on_none.not_on)}",)
+    machine, plain, own = item(marks=("machine",)), item(), item(Target("jit", "jit"))
+    assert [of_another_share(on_jit, one) for one in (machine, plain, own)] == [False, True, False]
+    assert [of_another_share(on_none, one) for one in (machine, plain, own)] == [True, False, True]
+    with pytest.raises(HarnessError, match="no target named nosuch"):
+        apart(["suites", "--targets=nosuch"])
+    assert len(apart(["suites"])) < len(apart(["suites", "--tier=full"]))
 
 
 def test_a_targets_file_goes_with_its_job(mine: str, tmp_path: Path) -> None:

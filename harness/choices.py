@@ -1,0 +1,46 @@
+"""What options choose from, where the command line and its rooms both need it: quick to import."""
+
+from __future__ import annotations
+
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+import platformdirs
+import psutil
+
+GIB = 2**30
+
+
+class Tier(StrEnum):
+    """How much to run."""
+
+    quick = "quick"
+    full = "full"
+
+
+class Kind(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    recipes = "recipes"
+    flows = "flows"
+    runtimes = "runtimes"
+    targets = "targets"
+    claims = "claims"
+    checks = "checks"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one model may take: seconds of its first run, and GiB of memory."""
+
+    seconds: float = 60.0
+    gib: float = round(0.6 * psutil.virtual_memory().total / GIB, 1)
+
+
+def default_store() -> str:
+    """``$HARNESS_STORE``, or ``store`` in the user's cache folder."""
+    return os.environ.get("HARNESS_STORE") or str(
+        Path(platformdirs.user_cache_dir("paddle-conformance")) / "store"
+    )

@@ -1,0 +1,117 @@
+"""One release measured target by target: each a job, a run of its own, on a machine that it has for itself.
+
+`harness compare` takes the folder of them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from rich.console import Console
+
+from harness.errors import UsageError
+from harness.gate.runs import new_folder, slug
+from harness.jobs.engine import Settings
+from harness.jobs.job import End, Job
+from harness.jobs.named import Named, named
+from harness.jobs.runner import Runner
+from harness.jobs.shares import apart, sent
+from harness.jobs.suites import Suite
+from harness.records import Run, read_run
+from harness.report import summary
+
+TIMED = "test_latency.py"
+"""The suite whose cases are timed."""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One job: of which target, how it ended, and its run, if it left one."""
+
+    name: str
+    end: End
+    run: Run | None
+
+
+def run(
+    text: str, arguments: Sequence[str], settings: Settings, root: Path, folder: str, store: Path
+) -> tuple[list[Measured], Path]:
+    """The cases that the pytest arguments choose, each target in ``<folder>/<target>/``; and the folder.
+
+    Args:
+        text: names the environment.
+        folder: where to write; '' for a new one in ``reports/``.
+
+    Raises:
+        UsageError: it names none, or an argument means something on this machine only.
+        HarnessError: a targets file cannot be read, a target is not known, or no engine answers.
+        Interrupted: the user ended it.
+    """
+    if any(argument.startswith("--benchmark-json") for argument in arguments):
+        raise UsageError("--benchmark-json is of one run: leave it out, or --engine")
+    (environment,) = named([text], settings.engine)
+    jobs = jobs_of(environment, arguments, settings, root)
+    where = new_folder(folder, root, "", "by-target")
+    with Runner(settings, root, where, store, Console(highlight=False)) as runner:
+        ends = runner.run(list(jobs.values()))
+    return [Measured(name, ends[job.name], _run_in(where / job.folder)) for name, job in jobs.items()], where
+
+
+def sentences(found: Sequence[Measured]) -> Iterator[str]:
+    """A line for each target: its run's verdict, or why there is no run."""
+    for one in found:
+        if one.end.status != "done":
+            yield one.end.sentence
+        elif one.run is None:
+            yield f"{one.name}: {one.end.reason}"
+        else:
+            yield f"{one.name}: {summary.verdict(one.run).sentence}"
+
+
+def status(found: Sequence[Measured]) -> Literal["pass", "fail", "incomplete"]:
+    """All together: fail if a run says so, incomplete if a job failed or nothing ran."""
+    verdicts = {summary.verdict(one.run).status for one in found if one.run is not None}
+    if "fail" in verdicts:
+        return "fail"
+    failed = any(one.end.status == "failed" for one in found)
+    return "incomplete" if failed or not verdicts or "incomplete" in verdicts else "pass"
+
+
+def jobs_of(environment: Named, arguments: Sequence[str], settings: Settings, root: Path) -> dict[str, Job]:
+    """By target. Those with cases that are timed are timing jobs."""
+    kept, files = sent(arguments)
+    kept = tuple(_portable(kept, root))
+    timing = any(not argument.startswith("-") and _is_timed(argument) for argument in kept)
+    jobs = {}
+    for share in apart(arguments):
+        work = Suite(environment.text, (*kept, *share.arguments), files=files)
+        name = f"{environment.name}, {share.name}"
+        jobs[share.name] = msgspec.structs.replace(
+            settings.job(name, work, slug(share.name)),
+            resources={**settings.resources, **share.resources},
+            labels={**settings.labels, **share.labels},
+            timing=timing,
+        )
+    return jobs
+
+
+def _is_timed(path: str) -> bool:
+    file = path.partition("::")[0]
+    return not file.endswith(".py") or Path(file).name == TIMED
+
+
+def _portable(arguments: Sequence[str], root: Path) -> Iterator[str]:
+    """The arguments with paths that the checkout has wherever it lies."""
+    for argument in arguments:
+        if argument.startswith("-") or not Path(argument).is_absolute():
+            yield argument
+        elif Path(argument).is_relative_to(root):
+            yield str(Path(argument).relative_to(root))
+        else:
+            raise UsageError(f"{argument} is not in the checkout {root}, which is all that a job has")
+
+
+def _run_in(folder: Path) -> Run | None:
+    return read_run(folder) if (folder / "records.jsonl").exists() else None

@@ -1,0 +1,78 @@
+"""The work of jobs that are one of the harness's own commands, in a process and a folder of its own.
+
+As a module (``python -m harness.jobs.command COMMAND …``) it is that process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import msgspec
+
+from harness.errors import HarnessError, UsageError
+from harness.jobs import child, lifeline
+from harness.jobs.job import Done, NotStarted, Place
+
+SAYS = "command.log"
+"""File in the job's folder with all that the command printed."""
+
+
+class Command(msgspec.Struct, frozen=True):
+    """A command that takes ``--folder``. What it says of Paddle is in its files, not in its status."""
+
+    arguments: tuple[str, ...]
+    """Its name, arguments and options, which mean the same on every machine."""
+    files: tuple[tuple[str, str], ...] = ()
+    """What lies in the folder before it begins, by relative path and text."""
+
+    def perform(self, place: Place) -> Done:
+        """Run it to its end.
+
+        Raises:
+            NotStarted: what it was asked for cannot be meant.
+            Stopped: it was told to end, and has.
+        """
+        clock = time.monotonic()
+        for name, text in self.files:
+            path = place.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        place.folder.mkdir(parents=True, exist_ok=True)
+        log = place.folder / SAYS
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", __name__, *self.arguments, f"--folder={place.folder}"],
+                cwd=place.root,
+                env={**os.environ, **child.variables()},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        status = child.followed(process, place)
+        said = log.read_text(errors="replace").strip().splitlines() or [child.ended_how(status)]
+        if status == UsageError.exit_status:
+            raise NotStarted(said[-1])
+        if status:
+            return Done(False, said[-1] if status > 0 else child.ended_how(status))
+        return Done(seconds=time.monotonic() - clock)
+
+
+def main(arguments: list[str]) -> None:
+    """The process. Its status is 0 once the command has come to its end, whatever that has found."""
+    lifeline.hold()
+    from harness.cli import app  # every command: what only asks for a job need not import them
+
+    try:
+        app(arguments)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        sys.exit(UsageError.exit_status if isinstance(error, UsageError) else 1)
+    except SystemExit as end:
+        sys.exit(end.code if end.code == UsageError.exit_status else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,50 @@
+"""Calibrations as jobs: one release each, on a machine that it has for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from harness.gate.runs import slug
+from harness.jobs.command import Command
+from harness.jobs.engine import Settings
+from harness.jobs.job import End, Job
+from harness.jobs.named import Named, named
+from harness.jobs.runner import Runner
+
+
+def jobs_of(found: Sequence[Named], options: Sequence[str], settings: Settings) -> list[Job]:
+    """A timing job for each environment, in a folder that is called like it."""
+    jobs = [
+        settings.job(f"calibrate {one.name}", Command(("calibrate", one.text, *options)), slug(one.name))
+        for one in found
+    ]
+    return [msgspec.structs.replace(job, timing=True) for job in jobs]
+
+
+def calibrated(
+    texts: Sequence[str],
+    options: Sequence[str],
+    settings: Settings,
+    root: Path,
+    folder: Path,
+    store: Path,
+    console: Console,
+) -> list[tuple[End, Path]]:
+    """How each environment's calibration ended, and the folder with what it left.
+
+    Args:
+        texts: the environments.
+        options: of the command, the same for each.
+
+    Raises:
+        Interrupted: the user ended it.
+        HarnessError: an environment cannot be made, or no engine answers.
+    """
+    jobs = jobs_of(named(texts, settings.engine), options, settings)
+    with Runner(settings, root, folder, store, console) as runner:
+        ends = runner.run(jobs)
+    return [(ends[job.name], folder / job.folder) for job in jobs]

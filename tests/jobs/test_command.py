@@ -1,0 +1,98 @@
+"""Commands as jobs: in a process of their own, ended in order, refused in their own words."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness.cli import app
+from harness.errors import UsageError
+from harness.jobs.by_target import jobs_of
+from harness.jobs.command import SAYS, Command
+from harness.jobs.engine import Settings
+from harness.jobs.job import Done, NotStarted, Place, Stopped
+from harness.jobs.named import Named
+from harness.speed import jobs as calibrations
+from harness.workers import ROOT
+
+
+def test_a_command_is_done_whatever_it_found(tmp_path: Path) -> None:
+    """`env list` takes --folder, as what runs as a job does."""
+    done = Command(("env", "list"), (("below/file", "text"),)).perform(Place(ROOT, tmp_path / "job"))
+    assert done.ok, done.reason
+    assert "3.3.1" in (tmp_path / "job" / SAYS).read_text()
+    assert (tmp_path / "job/below/file").read_text() == "text"
+
+
+def test_a_command_that_cannot_go_on_says_why(tmp_path: Path) -> None:
+    """One sentence: of what cannot be meant at once, of anything else as how the job ended."""
+    with pytest.raises(NotStarted, match="nosuch names no environment"):
+        Command(("calibrate", "nosuch")).perform(Place(ROOT, tmp_path / "unmeant"))
+    (tmp_path / "held/a").mkdir(parents=True)
+    (tmp_path / "held/a/records.jsonl").touch()
+    done = Command(("calibrate", "--from=/nosuch")).perform(Place(ROOT, tmp_path / "unread"))
+    assert done == Done(
+        False, "cannot read /nosuch/pairs.jsonl: No such file or directory; name a calibration's folder"
+    )
+
+
+def test_a_command_ends_when_it_is_told_to(python: str, tmp_path: Path) -> None:
+    """A hunt closes its notebook: the seed that it had begun with is in it."""
+    stop = threading.Event()
+    seeds = tmp_path / "job" / "name" / "seeds.json"
+
+    def watch() -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not any((tmp_path / "job").glob("*/seeds.json")):
+            time.sleep(0.05)
+        stop.set()
+
+    threading.Thread(target=watch).start()
+    work = Command(("hunt", f"--paddle={python}", "--minutes=5", "--seed=7"))
+    with pytest.raises(Stopped):
+        work.perform(Place(ROOT, tmp_path / "job", stop.is_set))
+    (seeds,) = (tmp_path / "job").glob("*/seeds.json")
+    assert seeds.read_text().split() == ["[", "7", "]"]
+    assert "stopping" in (tmp_path / "job" / SAYS).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--address", "localhost:6379"), "give --engine ray with it"),
+        (("--labels", "machine=quiet"), "choose among machines"),
+        (("--engine", "local", "--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
+    ],
+)
+@pytest.mark.parametrize("command", ["hunt", "calibrate", "run"])
+def test_mistakes_are_usage(command: str, arguments: tuple[str, ...], words: str) -> None:
+    done = CliRunner().invoke(app, [command, *arguments])
+    assert isinstance(done.exception, UsageError), done.output
+    assert words in str(done.exception)
+
+
+def test_a_calibration_has_its_machine_for_itself() -> None:
+    settings = Settings(resources={"x86": 1.0})
+    found = [Named("3.3.1", "3.3.1"), Named("3.3.1@legacy-ir", "3.3.1@legacy-ir")]
+    jobs = calibrations.jobs_of(found, ["--minutes=1"], settings)
+    assert [job.folder for job in jobs] == ["3.3.1", "3.3.1@legacy-ir"]
+    assert all(job.timing and job.resources == {"x86": 1.0} for job in jobs)
+    assert jobs[0].work.arguments == ("calibrate", "3.3.1", "--minutes=1")
+
+
+def test_targets_are_jobs_that_mean_the_same_everywhere(tmp_path: Path) -> None:
+    named = Named("3.3.1", "3.3.1")
+    timed = jobs_of(named, [f"{ROOT}/suites", "--targets=jit,static"], Settings(), ROOT)
+    assert list(timed) == ["jit", "static", "no target"]
+    assert timed["jit"].work.arguments == (
+        "suites", "--targets=jit,static", "--targets=jit", "--only-on=jit,machine"
+    )  # fmt: skip
+    assert all(job.timing for job in timed.values())
+    untimed = jobs_of(named, ["suites/test_agreement.py", "--targets=jit"], Settings(), ROOT)
+    assert not any(job.timing for job in untimed.values())
+    with pytest.raises(UsageError, match="not in the checkout"):
+        jobs_of(named, [f"{tmp_path}/test_mine.py"], Settings(), ROOT)
