@@ -10,8 +10,8 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.speed import decide, machine
-from harness.speed.calibrate import Pool
 from harness.speed.decide import Rule, Sample
+from harness.speed.pairs import Pool
 
 LEAST_PAIRS = 4
 

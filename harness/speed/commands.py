@@ -21,7 +21,7 @@ from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settin
 from harness.options import Options, choose, default_store
 from harness.rerun import project_root
 from harness.session import RunSession, now
-from harness.speed import added, jobs, machine
+from harness.speed import added, jobs, machine, pairs
 from harness.speed import calibrate as calibrations
 from harness.speed.added import Added
 from harness.speed.calibrate import Calibration, Sessions, Share
@@ -107,7 +107,7 @@ def calibrate(
     root = project_root(Path.cwd())
     started, clock, before = now(), time.monotonic(), machine.conditions()
     if earlier:
-        name, pool = calibrations.pooled(earlier)
+        name, pool = pairs.pooled(earlier)
         found = calibrations.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
         _finish(found, new_folder(folder, root, calibrations.FOLDER, ""))
         return
@@ -138,13 +138,13 @@ def calibrate(
     try:
         sides = [Side(made.name, lab) for lab in labs]
         chosen = works_of(works, session, target, against)
-        extras, plan = (0.0,) if against else calibrations.EXTRAS, Plan(sessions)
-        pool = calibrations.collect(
+        extras, plan = (0.0,) if against else pairs.EXTRAS, Plan(sessions)
+        pool = pairs.collect(
             sides,
             chosen,
             60 * minutes,
             lambda text: live.print(text),
-            session.folder / calibrations.PAIRS,
+            session.folder / pairs.PAIRS,
             extras,
             plan=plan,
         )

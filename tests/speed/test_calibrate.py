@@ -17,10 +17,12 @@ from harness.gate import speed as gate_speed
 from harness.options import Options
 from harness.session import RunSession
 from harness.speed import added, calibrate, machine
-from harness.speed.calibrate import EXTRAS, Share
+from harness.speed import pairs as kept_pairs
+from harness.speed.calibrate import Share
 from harness.speed.commands import works_of
 from harness.speed.decide import Rule
 from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.speed.pairs import EXTRAS
 from harness.targets import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,9 +120,11 @@ def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "", session
     """A calibration's folder with the pairs of one work."""
     rng = np.random.default_rng(len(str(folder)))
     folder.mkdir()
-    file = folder / calibrate.PAIRS
+    file = folder / kept_pairs.PAIRS
     append(
-        file, msgspec.json.encode(calibrate.Subject(name, place, Plan(sessions), calibrate.FORM)), "the pairs"
+        file,
+        msgspec.json.encode(kept_pairs.Subject(name, place, Plan(sessions), kept_pairs.FORM)),
+        "the pairs",
     )
     for number in range(pairs):
         append(
@@ -139,7 +143,7 @@ def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> 
         kept(tmp_path / "a", "3.3.1", here, 46, '{"lenet":{"swa'),
         kept(tmp_path / "b", "3.3.1", here, 12),
     ]
-    name, pool = calibrate.pooled(folders)
+    name, pool = kept_pairs.pooled(folders)
     assert (name, len(pool["lenet"])) == ("3.3.1", 58)
     found = calibrate.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
     assert found.total(0.0).told.of == 200
@@ -165,18 +169,18 @@ def test_pairs_that_do_not_belong_together_are_a_sentence(
         kept(tmp_path / "b", name, place or here, 2, cut, sessions),
     ]
     with pytest.raises(HarnessError, match=says):
-        calibrate.pooled(folders)
+        kept_pairs.pooled(folders)
     with pytest.raises(HarnessError, match="name a calibration's folder"):
-        calibrate.pooled([tmp_path])
+        kept_pairs.pooled([tmp_path])
 
 
 def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
     subject = {"name": "3.3.1", "machine": machine.identity()}
     pairs = {"lenet": {"swapped": False, "extras": [0.0], "ratios": [0.0], "medians": [1e-4, 1e-4]}}
     for line in (subject, pairs):
-        append(tmp_path / calibrate.PAIRS, msgspec.json.encode(line), "the pairs")
+        append(tmp_path / kept_pairs.PAIRS, msgspec.json.encode(line), "the pairs")
     with pytest.raises(HarnessError, match="in an earlier way, with one session a pair: calibrate anew"):
-        calibrate.pooled([tmp_path])
+        kept_pairs.pooled([tmp_path])
 
 
 def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> None:

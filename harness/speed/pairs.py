@@ -1,0 +1,136 @@
+"""The pairs of a calibration: measured, kept a line at a time, and read again."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.files import append
+from harness.speed import machine
+from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.speed.session import Tell
+
+EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
+"""Slowdowns put into the candidate, as shares of a call; the first is none."""
+
+PAIRS = "pairs.jsonl"
+"""What was measured: a line that says of what, then one for each pair of processes, by work."""
+
+FORM = 2
+"""Of the lines of :data:`PAIRS`; those of another form cannot be used together with these."""
+
+
+class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The first line of the pairs: the environment, and where and how it was timed.
+
+    ``form``: 1 had one session a pair, and other threads than the timed one on its processor.
+    """
+
+    name: str
+    machine: str
+    plan: Plan | None = None
+    form: int = 1
+
+    def __str__(self) -> str:
+        sessions = self.plan.sessions if self.plan else 1
+        return f"{self.name} on {self.machine}, {sessions} sessions a pair"
+
+
+Pool = dict[str, list[Measured]]
+"""By the id of the work."""
+
+
+def collect(
+    sides: Sequence[Side],
+    works: Sequence[Work],
+    seconds: float,
+    tell: Tell,
+    file: Path,
+    extras: Sequence[float] = EXTRAS,
+    seed: int = 0,
+    plan: Plan = Plan(),  # noqa: B008
+) -> Pool:
+    """Pairs of every work with every slowdown until the seconds are spent; both orders equally often.
+
+    Each is appended to ``file`` when it is complete, so that an interrupted calibration keeps what it
+    measured. Ctrl-C ends the measuring.
+
+    Raises:
+        WorkerFailure: a work cannot be run.
+        HarnessError: the file cannot be written.
+    """
+    rng = np.random.default_rng(seed)
+    place = machine.placement()
+    found: Pool = {work.id: [] for work in works}
+    append(file, msgspec.json.encode(Subject(sides[0].name, machine.identity(), plan, FORM)), "the pairs")
+    for work in works:
+        for side, target in zip(sides, work.targets, strict=True):
+            side.lab.files(target, work.model)
+    until = time.monotonic() + seconds
+    number = 0
+    with machine.apart(place), contextlib.suppress(KeyboardInterrupt):
+        while number % 2 or time.monotonic() < until:
+            sessions: dict[str, list[Timed]] = {work.id: [] for work in works}
+            swapped = bool(number % 2)
+            with pair(sides, works[0].targets, swapped, place) as processes:
+                for count, work in visits(works, plan.sessions, rng):
+                    sessions[work.id].append(processes.measure(work, plan.seconds, rng, extras, count))
+            now = {name: Measured(swapped, tuple(extras), tuple(ones)) for name, ones in sessions.items()}
+            for name, one in now.items():
+                found[name].append(one)
+            append(file, msgspec.json.encode(now), "the pairs")
+            number += 1
+            tell(f"{number} pairs, {max(0, until - time.monotonic()):.0f} s left")
+    return found
+
+
+def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
+    """What earlier calibrations on this machine measured, together: of which environment, and the pairs.
+
+    Raises:
+        HarnessError: a folder holds none, or those of an earlier form, or of another machine, environment,
+            number of sessions or set of slowdowns.
+    """
+    found: Pool = {}
+    subjects: set[Subject] = set()
+    for file in (folder / PAIRS for folder in folders):
+        try:
+            first, *lines = file.read_bytes().splitlines() or [b""]
+            subject = msgspec.json.decode(first, type=Subject)
+            if subject.form != FORM:
+                raise HarnessError(
+                    f"{file} was measured in an earlier way, with one session a pair: calibrate anew"
+                )
+            subjects.add(subject)
+            for number, line in enumerate(lines, 2):
+                for work, one in _pair_of(line, last=number > len(lines)).items():
+                    found.setdefault(work, []).append(one)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot read {file}: {error.strerror}; name a calibration's folder"
+            ) from error
+        except msgspec.DecodeError as error:
+            raise HarnessError(f"{file} holds no pairs ({error}); calibrate anew") from error
+    if len(subjects) > 1 or any(one.machine != machine.identity() for one in subjects):
+        told = "; ".join(sorted(map(str, subjects)))
+        raise HarnessError(
+            f"pairs of one environment on this machine and of one plan are needed, these are of {told}"
+        )
+    if any(one.extras != EXTRAS for measured in found.values() for one in measured):
+        raise HarnessError("these pairs were measured with other slowdowns; calibrate anew")
+    return next(iter(subjects)).name, found
+
+
+def _pair_of(line: bytes, last: bool) -> dict[str, Measured]:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Measured])
+    except msgspec.DecodeError:
+        if last:
+            return {}  # a kill cut it
+        raise
