@@ -25,7 +25,8 @@ def step_errors(
     """How far each quantized weight is from the float one of the same name, in steps of its scale.
 
     ``float_files``: ``folder``, ``program`` and ``params`` of the program before quantization. A
-    weight rounded to the nearest level is at most half a step off. Layers whose weight has no
+    weight rounded to the nearest level is at most half a step off, and by as many steps more as float32's
+    ``rounding`` moves one at the last level by when it is divided and multiplied. Layers whose weight has no
     namesake of that shape are left out.
     """
     before = Program(float_files["folder"], float_files["program"], float_files["params"]).stored
@@ -43,7 +44,14 @@ def step_errors(
             shape[layer["axis"]] = len(scales)
         step = np.asarray(scales).reshape(shape) / layer["levels"]
         off = np.abs(weight.astype("float64") * step - original) / step
-        found.append({"weight": layer["weight"], "steps": float(off.max()), "elements": int(weight.size)})
+        found.append(
+            {
+                "weight": layer["weight"],
+                "steps": float(off.max()),
+                "rounding": layer["levels"] * float(np.finfo("float32").eps),
+                "elements": int(weight.size),
+            }
+        )
     return found
 
 
