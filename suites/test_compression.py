@@ -156,7 +156,9 @@ def test_scales(case: Case, lab: Lab, run_session: RunSession, model: str, flow:
     for scale, seen in pairs if rule else ():
         case.at_most(f"distance of a scale from the {rule}", abs(scale / seen[rule] - 1), RULE)
     for error in errors:
-        case.at_most(f"{error['weight']}: steps from the float weight", error["steps"], HALF_STEP)
+        case.at_most(
+            f"{error['weight']}: steps from the float weight", error["steps"] - error["rounding"], HALF_STEP
+        )
 
 
 @pytest.mark.claims("004-export")

@@ -32,6 +32,8 @@ STEPS = 127
 """Steps on either side of zero that an int8 value can take: Paddle quantizes symmetrically."""
 ON_GRID = 1e-3
 """How far from a whole number of steps a weight may lie: float32 rounds at 127 steps by 1e-5."""
+ON_FINE_GRID = 1e-2
+"""The same at 32,767 steps, where float32 rounds by 2e-3."""
 
 
 @dataclass
@@ -141,8 +143,8 @@ _SHAPELESS = tuple(
 _SLOTS = {"input": "Input", "filter": "Filter", "x": "X", "y": "Y", "scale": "Scale"}
 
 
-def inspect(folder: str, program: str, params: Optional[str] = None) -> Dict[str, Any]:
-    """Layers, scales, parameters and cost of a program.
+def inspect(folder: str, program: str, params: Optional[str] = None, bits: int = 8) -> Dict[str, Any]:
+    """Layers, scales, parameters and cost of a program; ``bits`` are those of its quantized weights.
 
     Returns ``operators`` (counts by type), ``layers`` (see :func:`_layer`), ``scales`` (one entry per
     operator that quantizes an activation), ``elements`` of all parameters, ``dtypes`` of the weights,
@@ -156,7 +158,7 @@ def inspect(folder: str, program: str, params: Optional[str] = None) -> Dict[str
     for op in read.operators:
         counts[op.kind] = counts.get(op.kind, 0) + 1
     layers = [
-        _layer(read, op)
+        _layer(read, op, 2 ** (bits - 1) - 1)
         for op in read.operators
         if op.kind in LAYERS and _origin(read, op.inputs[LAYERS[op.kind][1]][0])[0] in read.stored
     ]
@@ -202,11 +204,11 @@ def _scale_of(read: Program, op: Operator) -> Tuple[str, Optional[np.ndarray]]:
     return "", None
 
 
-def _layer(read: Program, op: Operator) -> Dict[str, Any]:
-    """One layer that multiplies by a stored weight.
+def _layer(read: Program, op: Operator, levels: int) -> Dict[str, Any]:
+    """One layer that multiplies by a stored weight, quantized to so many ``levels`` on either side of zero.
 
     ``stored`` says how the file has the weight: ``"int8"`` (dtype), ``"integers"`` (float32 that holds
-    whole numbers), ``"grid"`` (float32 on at most 255 equal steps), ``"float"``. ``quantizer`` is the
+    whole numbers), ``"grid"`` (float32 on equal steps), ``"float"``. ``quantizer`` is the
     operator that quantizes a float weight as the program runs, or ``""``. ``scales`` are the
     weight's, ``activation_scale`` its input's (None: the input is not quantized).
     """
@@ -220,7 +222,7 @@ def _layer(read: Program, op: Operator) -> Dict[str, Any]:
     scale_name, scales = _scale_of(read, scaled) if scaled is not None else ("", None)
     if scaled is not None and scaled is behind and scaled.kind == "fake_dequantize_max_abs":
         # Its scale is the input's: the weight's is in the range that it divides by.
-        scale_name, scales = "", np.array([STEPS**2 / scaled.attributes["max_range"]])
+        scale_name, scales = "", np.array([levels**2 / scaled.attributes["max_range"]])
     input_scales = [s for s in (_scale_of(read, o)[1] for o in data_chain) if s is not None]
     return {
         "op": op.kind,
@@ -229,7 +231,8 @@ def _layer(read: Program, op: Operator) -> Dict[str, Any]:
         "weight": weight,
         "dtype": str(array.dtype),
         "shape": list(array.shape),
-        "stored": _stored(array, axis),
+        "stored": _stored(array, axis, levels),
+        "levels": levels,
         "quantizer": next((o.kind for o in chain if "quantize" in o.kind and array.dtype != np.int8), ""),
         "zeros": float((array == 0).mean()),
         "axis": axis,
@@ -254,29 +257,38 @@ def _channel_axis(kind: str, array: np.ndarray) -> int:
     return 0 if "conv" in kind and "transpose" not in kind else array.ndim - 1 if array.ndim == 2 else 1
 
 
-def _stored(array: np.ndarray, axis: int) -> str:
+def _stored(array: np.ndarray, axis: int, levels: int) -> str:
     if array.dtype == np.int8:
         return "int8"
     if array.dtype.kind != "f" or not np.isfinite(array).all():
         return str(array.dtype)
-    if np.abs(array).max() > 1 and (array == np.round(array)).all() and np.abs(array).max() <= STEPS:
+    if np.abs(array).max() > 1 and (array == np.round(array)).all() and np.abs(array).max() <= levels:
         return "integers"
-    return "grid" if on_grid(array, axis) == 1.0 else "float"
+    return "grid" if on_grid(array, axis, levels) == 1.0 else "float"
 
 
-def on_grid(array: np.ndarray, axis: int) -> float:
-    """Share of channels whose values are whole multiples of one step, at most 127 of it from zero.
+def on_grid(array: np.ndarray, axis: int, levels: int = STEPS) -> float:
+    """Share of channels whose values are whole multiples of one step, at most ``levels`` of it from zero.
 
-    A channel of a few values lies on such a grid by chance, one of nine or more practically never.
+    A channel of a few values lies on such a grid by chance, one of nine or more practically never. A grid
+    of more than 127 levels has its last one at the largest value, of the channel or of all of them.
     """
     rows = np.moveaxis(np.asarray(array, "float64"), axis, 0).reshape(array.shape[axis], -1)
     top = np.abs(rows).max(axis=1, keepdims=True)
+    if levels > STEPS:
+        return max(_share_whole(rows * levels, scale) for scale in (top, top.max(keepdims=True)))
     unit = np.divide(rows, top, out=np.zeros_like(rows), where=top > 0)
     found = np.zeros(len(rows), bool)
     for steps in range(1, STEPS + 1):
         scaled = unit * steps
         found |= np.abs(scaled - np.round(scaled)).max(axis=1) < ON_GRID
     return float(found.mean())
+
+
+def _share_whole(rows: np.ndarray, scale: np.ndarray) -> float:
+    """Share of rows that are whole numbers over their scale, as far as float32 tells."""
+    scaled = np.divide(rows, scale, out=np.zeros_like(rows), where=scale > 0)
+    return float((np.abs(scaled - np.round(scaled)).max(axis=1) < ON_FINE_GRID).mean())
 
 
 def _macs(read: Program, op: Operator, weight: np.ndarray) -> int:

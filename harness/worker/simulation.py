@@ -12,7 +12,7 @@ import numpy as np
 import paddle
 
 from harness.worker import models
-from harness.worker.compressed import STEPS, Program, inspect
+from harness.worker.compressed import Program, inspect
 from harness.worker.digits import Digits
 
 COPY = re.compile(r"_deepcopy_\d+$")
@@ -20,18 +20,19 @@ COPY = re.compile(r"_deepcopy_\d+$")
 
 
 def step_errors(
-    folder: str, program: str, params: str, float_files: Mapping[str, str]
+    folder: str, program: str, params: str, float_files: Mapping[str, str], bits: int = 8
 ) -> List[Dict[str, Any]]:
     """How far each quantized weight is from the float one of the same name, in steps of its scale.
 
     ``float_files``: ``folder``, ``program`` and ``params`` of the program before quantization. A
-    weight rounded to the nearest level is at most half a step off. Layers whose weight has no
+    weight rounded to the nearest level is at most half a step off, and by as many steps more as float32's
+    ``rounding`` moves one at the last level by when it is divided and multiplied. Layers whose weight has no
     namesake of that shape are left out.
     """
     before = Program(float_files["folder"], float_files["program"], float_files["params"]).stored
     read = Program(folder, program, params)
     found = []
-    for layer in inspect(folder, program, params)["layers"]:
+    for layer in inspect(folder, program, params, bits)["layers"]:
         weight, scales = read.stored[layer["weight"]], layer["scales"]
         original = before.get(layer["weight"])
         if original is None or original.shape != weight.shape or scales is None:
@@ -41,9 +42,16 @@ def step_errors(
         shape = [1] * weight.ndim
         if len(scales) > 1:
             shape[layer["axis"]] = len(scales)
-        step = np.asarray(scales).reshape(shape) / (STEPS)
+        step = np.asarray(scales).reshape(shape) / layer["levels"]
         off = np.abs(weight.astype("float64") * step - original) / step
-        found.append({"weight": layer["weight"], "steps": float(off.max()), "elements": int(weight.size)})
+        found.append(
+            {
+                "weight": layer["weight"],
+                "steps": float(off.max()),
+                "rounding": layer["levels"] * float(np.finfo("float32").eps),
+                "elements": int(weight.size),
+            }
+        )
     return found
 
 
@@ -85,7 +93,12 @@ def ranges(model: str, weights: str, digits: str, batch: int, batches: int) -> L
 
 
 def simulate(
-    model: str, folder: str, program: str, params: Optional[str], feeds: List[List[np.ndarray]]
+    model: str,
+    folder: str,
+    program: str,
+    params: Optional[str],
+    feeds: List[List[np.ndarray]],
+    bits: int = 8,
 ) -> List[np.ndarray]:
     """Logits of the float network with every weight as a quantized program's file has it, times its scale.
 
@@ -95,7 +108,7 @@ def simulate(
         LookupError: the program has other parameters than the network (layers were fused).
     """
     stored = {COPY.sub("", name): value for name, value in Program(folder, program, params).stored.items()}
-    layers = inspect(folder, program, params)["layers"]
+    layers = inspect(folder, program, params, bits)["layers"]
     net = models.network(models.get(model))
     net.eval()
     by_weight = {COPY.sub("", layer["weight"]): layer for layer in layers}
@@ -120,4 +133,4 @@ def dequantized(array: np.ndarray, layer: Optional[Dict[str, Any]]) -> np.ndarra
     shape = [1] * array.ndim
     if len(layer["scales"]) > 1:
         shape[layer["axis"]] = len(layer["scales"])
-    return array.astype("float64") * np.asarray(layer["scales"]).reshape(shape) / (STEPS)
+    return array.astype("float64") * np.asarray(layer["scales"]).reshape(shape) / layer["levels"]

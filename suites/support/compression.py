@@ -102,12 +102,13 @@ class Subject:
         """The worker that can load the program."""
         return self.lab.spec(self.readable(self.lab.targets["static"]))
 
-    def stored(self) -> dict[str, str]:
-        """Folder, program and parameters as :mod:`harness.worker.compressed` takes them."""
+    def stored(self) -> dict[str, Any]:
+        """Folder, program, parameters and bits as :mod:`harness.worker.compressed` takes them."""
         return {
             "folder": self.artifact.file("inference_model"),
             "program": Path(self.values["program"]).name,
             "params": "model.pdiparams",
+            "bits": self.values.get("bits", 8),
         }
 
     @property
@@ -180,8 +181,13 @@ class Subject:
         )
 
     def step_errors(self) -> list[dict[str, Any]]:
-        """How far rounded weights are from the float ones, in steps; none where something trained them."""
-        if self.flow.method == "qat" or not self.values.get("nearest", True):
+        """How far rounded weights are from the float ones, in steps.
+
+        None where something trained them, or where they were fused with a BatchNorm before: weights of
+        the same names are then other ones.
+        """
+        fused = self.flow.parameters.get("optimize_model", False)
+        if self.flow.method == "qat" or fused or not self.values.get("nearest", True):
             return []
         exported = self.lab.artifact("jit", self.model, self.flow.profile)
         float_files = {
