@@ -74,6 +74,8 @@ class OnRay:
                 f"--address {address}: run the command on a node of the cluster, and give HOST:PORT or auto"
             )
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray's own is 15: beside any other program a job would wait, and a timing job measure that.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         try:
             _must_answer(address)
             ray.init(
