@@ -23,11 +23,12 @@ from harness.hunt.examine import CALL, examine
 from harness.hunt.findings import Finding, Notebook, explains
 from harness.hunt.hunter import Hunter
 from harness.hunt.judge import judge
-from harness.hunt.known import KNOWN, channels_first, explained, unclipped
+from harness.hunt.known import KNOWN, explained
 from harness.hunt.localise import first_operator, guilty_passes
 from harness.hunt.reduce import reduce
 from harness.hunt.releases import Tried
 from harness.hunt.strategies import MOST_OPERATORS, networks
+from harness.hunt.triggers import channels_first, unclipped
 from harness.hunt.verdict import Failure, folded
 from harness.workers import ROOT, WorkerPool
 from suites.support.generated import findings
@@ -295,7 +296,8 @@ def test_a_kept_finding_is_known_again(untouched: WorkerPool) -> None:
     for name, kept in findings().items():
         failures = examine(untouched, kept).failures
         names = explained(untouched, kept, failures)
-        assert set(names.values()) <= {name}
+        # 3.3 refuses to interpolate at all.
+        assert set(names.values()) <= {name, "predictor-interpolate-by-a-factor"}
         assert set(names) == {failure.key for failure in failures}
 
 
