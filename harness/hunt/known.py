@@ -91,6 +91,8 @@ KNOWN = (
         "predictor-matmul-behind-convolution", BEHIND_ONEDNN, without=triggers.convolutions_apart,
         outcomes=("fail",),
     ),
+    Known("predictor-softplus-threshold", BEHIND_ONEDNN, without=triggers.unlimited, outcomes=("fail",)),
+    Known("predictor-element-of-a-vector", BEHIND_ONEDNN, without=triggers.elements_by_sum),
     Known("predictor-average-pool-partial-window", BEHIND_ONEDNN, without=triggers.exclusive),
     Known("log-softmax-stops-at-64", ("",), without=triggers.unclipped),
     Known("jit-load-exchanges-outputs", ("jit",), without=triggers.numbers_only),

@@ -260,3 +260,26 @@ def numbers_only(network: Network) -> Network | None:
             outputs[place] = first + len(nodes)
             nodes.append({**_piece("cast", [index], dtype="float32"), "gives": {**gives, "dtype": "float32"}})
     return {**network, "nodes": nodes, "outputs": outputs} if len(nodes) > len(network["nodes"]) else None
+
+
+def unlimited(network: Network) -> Network | None:
+    """Softplus with the threshold that nothing reaches."""
+
+    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
+        if node["op"] != "softplus" or node["attrs"]["threshold"] == 20:
+            return None
+        return [{**_whole(node, sources), "attrs": {**node["attrs"], "threshold": 20}}]
+
+    return rewritten(network, pieces)
+
+
+def elements_by_sum(network: Network) -> Network | None:
+    """The sum of a vector in place of one of its elements: it has no axis either."""
+
+    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
+        gives = node.get("gives", {})
+        if node["op"] != "getitem" or gives.get("tail") or gives.get("batched"):
+            return None
+        return [_piece("sum", [0], axis=None, keepdim=False)]
+
+    return rewritten(network, pieces)
