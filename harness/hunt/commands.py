@@ -204,6 +204,7 @@ class _Party:
             + (f"{unconverted} refused by paddle2onnx, " if unconverted else "")
             + f"{tally.again} with known findings only{_counts(tally.known)}, {len(self.new)} new"
             + (f"; judged twice, {len(tally.differed)} differently" if self.again else "")
+            + (f", and as Paddle's own answers differ{_counts(tally.unsteady)}" if tally.unsteady else "")
         )
 
 

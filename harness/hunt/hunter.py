@@ -17,7 +17,7 @@ from hypothesis.errors import HypothesisException
 from harness.hunt.builder import Network
 from harness.hunt.examine import examine, stages_for, stages_of
 from harness.hunt.findings import Finding, Notebook, explains
-from harness.hunt.known import explained
+from harness.hunt.known import explained, lasts, unsteady
 from harness.hunt.localise import first_operator, guilty_passes
 from harness.hunt.reduce import reduce
 from harness.hunt.strategies import networks
@@ -58,6 +58,8 @@ class Tally:
     """What the oracle itself refused, by message: not judged."""
     differed: list[str] = field(default_factory=list)
     """What two processes judged differently: the network as data, and both verdicts."""
+    unsteady: Counter[str] = field(default_factory=Counter)
+    """Networks that they judged differently since a known fault's answers differ from run to run."""
     operators: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
     searching_s: float = 0.0
@@ -155,7 +157,11 @@ class Hunter:
         if self.twice is not None and this.key is None:
             again = examine(self.twice, network, self.stages)
             if again.told != verdict.told:
-                self.tally.differed.append(f"{network!r}: {verdict.told}, then {again.told}")
+                self._differs(network, verdict, again)
+        if lasts(network):
+            for pool in (self.pool, self.twice):
+                if pool is not None:
+                    pool.discard()
         if verdict.first is None or verdict.first.stage == "oracle":
             return
         if this.key is None:
@@ -172,6 +178,19 @@ class Hunter:
         if this.best is None or size < this.size:
             this.best, this.failure, this.size = network, same, size
         raise Found(str(this.key))
+
+    def _differs(self, network: Network, one: Verdict, other: Verdict) -> None:
+        """Two processes judged a network differently: Paddle's answers differ, or the hunt is at fault.
+
+        It is Paddle where all that differs is of the predictor, in a network with a trigger of such a fault.
+        """
+        kinds = [set(each.told[1]) for each in (one, other)]
+        stages = {stage for _, stage, _ in kinds[0] ^ kinds[1]}
+        name = unsteady(network) if all(s.startswith(("predictor", "folded")) for s in stages) else ""
+        if name and one.meaningless == other.meaningless:
+            self.tally.unsteady[name] += 1
+        else:
+            self.tally.differed.append(f"{network!r}: {one.told}, then {other.told}")
 
     def _count(self, network: Network, verdict: Verdict, began: float) -> None:
         tally = self.tally
