@@ -371,7 +371,7 @@ def test_a_network_without_a_trigger_computes_the_same(untouched: WorkerPool) ->
 
 
 def test_what_paddle_answers_differently_is_not_laid_on_the_hunt(tmp_path: Path) -> None:
-    """Two verdicts differ: of a known fault that reads what memory held it is counted, of another it is kept."""
+    """Of a fault that reads what memory held, two verdicts that differ are counted, of another kept."""
     hunter = Hunter("here", WorkerPool(tmp_path), Notebook(tmp_path / "notes"))
     wrong = Verdict((Failure("fail", "predictor", "largest error is 9 times the allowed one"),))
     garbage = findings()["predictor-prelu-of-a-flattened-value"]
