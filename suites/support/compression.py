@@ -362,10 +362,11 @@ def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yards
 def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
     """What float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
 
-    That of the float network where nothing is quantized. Else what the very program moves by when its
-    inputs and parameters move by :data:`ROUNDINGS`, at any size, trained or not.
+    That of the float network where a trained one is pruned, whose logits keep their size. Else what the
+    very program moves by when its inputs and parameters move by :data:`ROUNDINGS`: an untrained network
+    that lost half of its filters can have logits of 1e9.
     """
-    if not subject.flow.quantizes:
+    if not subject.flow.quantizes and subject.lab.models[subject.model].trained:
         return rounding(subject, feeds)
     target = subject.readable(subject.lab.targets["static"])
     exact = subject.run(target, feeds).outputs

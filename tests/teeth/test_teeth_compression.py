@@ -216,7 +216,7 @@ MUTANTS = (
     Mutant(
         "another export at size",
         EXPORT,
-        (Files(EXECUTE, rescaled(larger, weight=False), number(1)),),
+        (outputs(noisy(0.1), number(1)),),
         AT_SIZE,
         "logits",
         slow=True,
