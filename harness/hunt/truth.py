@@ -4,7 +4,8 @@ What no float32 engine could be held to is told by the oracle and its conditioni
 
 * *meaningless*: an output of the oracle, or of a moved run, is not finite or beyond what a float32 holds;
 * *unstable*: moved by roundings, the oracle's own outputs change by more than a hundredth of their scale;
-* elements of integer outputs that any moved run decides otherwise are near-ties, and free.
+* a whole-number output of which a moved run decides any element otherwise is near a tie, and free: where one
+  element is near, its neighbours may be.
 """
 
 from __future__ import annotations
