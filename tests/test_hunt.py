@@ -202,8 +202,8 @@ def test_the_plain_data_shrinks_to_what_fails() -> None:
 def test_the_notebook_is_read_again(tmp_path: Path) -> None:
     book = Notebook(tmp_path)
     finding = Finding("3.3.1", Failure("error", "jit", "no"), network("relu"))
-    book.note(finding)
-    book.note(finding)
+    assert book.fold(finding)
+    assert not book.fold(finding)
     book.used(7)
     again = Notebook(tmp_path)
     assert [known.seen for known in again.findings] == [2]

@@ -54,9 +54,13 @@ class Answer(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """The caller's variables, without those that would mislead uv or the interpreter it makes."""
+    """The caller's variables, without those that would mislead uv or the interpreter it makes.
+
+    uv must not wrap its lines either: a long path would cut in two the words that a cause is told by.
+    """
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    return {**kept, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+    told = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1", "NO_COLOR": "1"}
+    return {**kept, **told}
 
 
 @functools.cache
