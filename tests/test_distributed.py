@@ -12,6 +12,8 @@ from harness.lab import Lab
 from harness.workers import RemoteError, WorkerPool, WorkerTimeout
 
 LONG_S = 60.0
+HANGS = {"fault": {"rank": 1, "step": 0, "how": "hangs"}}
+"""Without it a machine may be done before any deadline that a test can wait for."""
 
 
 def there(mark: str) -> list[str]:
@@ -38,11 +40,10 @@ def gone(mark: str) -> bool:
 
 def test_a_job_that_hangs_ends_by_its_deadline(lab: Lab) -> None:
     mark = uuid.uuid4().hex
-    fault = {"rank": 1, "step": 0, "how": "hangs"}
     done = lab.pool.call(
         "distributed.run",
         digits=str(lab.digits),
-        config={"fault": fault},
+        config=HANGS,
         variables={"TEST_MARK": mark},
         limit_s=6.0,
     )
@@ -59,7 +60,7 @@ def test_nothing_survives_the_worker_that_runs_it(bare_pool: WorkerPool, lab: La
             "distributed.run",
             deadline=6.0,
             digits=str(lab.digits),
-            config={},
+            config=HANGS,
             variables={"TEST_MARK": mark},
             limit_s=LONG_S,
             processes=2,
