@@ -160,6 +160,7 @@ def test_page_shows_intervals_and_what_was_not_decided() -> None:
     assert "+5.0 %" in table
     assert "-30.0 %" in table
     assert "too few pairs in the time given" in table
+    assert '<td class="n">0</td><td class="n">0</td>' not in table, "no time is not a time of 0"
     assert "<svg" in table
     Page(page)
 
