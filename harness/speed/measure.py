@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
@@ -16,9 +18,11 @@ from harness.targets import Target
 from harness.workers import RemoteError, Worker
 
 BLOCK_S = 0.005
-"""Seconds of a block: short, so that what disturbs the machine meets both sides."""
+"""Seconds of a block of the warm-up."""
 SETTLE_S = 0.1
-LEAST_ROUNDS = 5
+TURN_S = 0.0002
+"""Seconds of a turn, at least: one run of most works, so that what disturbs the machine meets both sides."""
+LEAST_ROUNDS = 15
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -45,9 +49,9 @@ class Work(msgspec.Struct, frozen=True):
 class Timed(msgspec.Struct, frozen=True):
     """What one session on either side gave for one work; logs are natural, of candidate over baseline.
 
-    ``ratios``: for each ``extra`` (a slowdown put into the candidate) the median over the rounds.
+    ``ratios``: for each ``extra`` (a slowdown put into the candidate), see :func:`read`.
     ``medians``: seconds of a run. ``load``: log ratio of the seconds that loading took; ``load_mib``
-    of either side. ``disturbed``: share of blocks from which the system took the processor;
+    of either side. ``disturbed``: share of turns from which the system took the processor;
     ``unsteady``: a side still gained when its warm-up ended.
     """
 
@@ -111,11 +115,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The best number of sessions is the square root of (cost of a pair ÷ cost of a session) × (variance
     within a pair ÷ variance between pairs), and the best length of a session follows in the same way
     (Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013). Forty works share a pair's
-    start, so that it costs each of them as much as a session does: few sessions, and rather more pairs.
+    start, so that it costs each of them as much as a tenth of a session: few sessions, and rather more
+    pairs. A session gains little from more than 0.15 s: what is left is how its memory lies.
     """
 
-    sessions: int = 3
-    seconds: float = 0.06
+    sessions: int = 2
+    seconds: float = 0.15
 
 
 def visits(works: Sequence[Work], sessions: int, rng: np.random.Generator) -> Iterator[tuple[int, Work]]:
@@ -123,6 +128,41 @@ def visits(works: Sequence[Work], sessions: int, rng: np.random.Generator) -> It
     for number in range(sessions):
         for index in rng.permutation(len(works)):
             yield number, works[index]
+
+
+Turn = tuple[int, float]
+"""Whose it is, and what share of its time its runs spend once more."""
+
+
+def order(rounds: int, extras: Sequence[float], rng: np.random.Generator) -> list[Turn]:
+    """The sides by turns, the baseline first and last; in a round each slowdown once, in random order.
+
+    Strictly by turns: a side that ran twice in a row, or more often than the other, finds the caches
+    warmer, which looked like 5 % in a calibration.
+    """
+    found: list[Turn] = []
+    for _ in range(rounds):
+        for extra in rng.permutation(extras):
+            found += [(0, 0.0), (1, float(extra))]
+    return [*found, (0, 0.0)]
+
+
+def read(
+    whose: Sequence[Turn], seconds: Sequence[Sequence[float]], extras: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, float]]:
+    """For each slowdown the median log ratio of candidate over baseline; and either side's plain median.
+
+    Each turn of the candidate is divided by the baseline's before and by the one after it. What slows the
+    machine down (another machine's work on the same core) stays for milliseconds, mostly for longer than
+    two runs, so that most of these ratios have none of it; medians of longer blocks have it all.
+    """
+    baseline, candidate = (np.asarray(side) for side in seconds)
+    extra = np.asarray([turn[1] for turn in whose if turn[0] == 1])
+    both = np.log(np.stack([candidate / baseline[:-1], candidate / baseline[1:]]))
+    return (
+        tuple(float(np.median(both[:, extra == one])) for one in extras),
+        (float(np.median(baseline)), float(np.median(candidate[extra == extras[0]]))),
+    )
 
 
 class Pair:
@@ -158,41 +198,49 @@ class Pair:
                 self._call(one["side"], "settle", number=one["number"], block_s=BLOCK_S, budget_s=SETTLE_S)
                 for one in held
             ]
-            # Both sides do the same number of runs a block: a block is one round of the same work.
-            runs = min(state["runs"] for state in settled)
-            rounds: list[list[list[float]]] = []
-            spent, blocks, disturbed = 0.0, 0, 0
-            while len(rounds) < LEAST_ROUNDS or spent < budget_s:
-                medians = [[0.0, 0.0] for _ in extras]
-                for index in rng.permutation(len(extras)):
-                    # Each slowdown has baseline blocks of its own: a side that runs more often than the
-                    # other finds the caches warm more often, which looked like 5 % in a calibration.
-                    for side in rng.permutation(2):
-                        found = self._call(
-                            side,
-                            "block",
-                            number=held[side]["number"],
-                            runs=runs,
-                            extra=extras[index] if side else 0.0,
-                        )
-                        medians[index][side] = float(np.median(found["seconds"]))
-                        blocks += 1
-                        disturbed += found["taken"] > 0
-                        spent += sum(found["seconds"]) / (2 * len(extras))
-                rounds.append(medians)
+            longest = max(state["seconds"] for state in settled)
+            runs = max(1, round(TURN_S / longest))
+            rounds = max(LEAST_ROUNDS, round(budget_s / (runs * longest)))
+            whose = order(rounds, extras, rng)
+            seconds, disturbed = self._turns(held, runs, whose)
         finally:
             for one in held:
                 self._call(one["side"], "release", number=one["number"])
-        table = np.log(np.asarray(rounds))  # round, extra, side
+        ratios, medians = read(whose, seconds, extras)
         return Timed(
-            ratios=tuple(float(value) for value in np.median(table[:, :, 1] - table[:, :, 0], axis=0)),
-            medians=(float(np.exp(np.median(table[:, 0, 0]))), float(np.exp(np.median(table[:, 0, 1])))),
+            ratios=ratios,
+            medians=medians,
             load=float(np.log(held[1]["load_ms"] / held[0]["load_ms"])),
             load_mib=(held[0]["load_mib"], held[1]["load_mib"]),
-            rounds=len(rounds),
-            disturbed=disturbed / blocks,
+            rounds=rounds,
+            disturbed=disturbed,
             unsteady=not all(state["steady"] for state in settled),
         )
+
+    def _turns(self, held: Sequence[dict[str, Any]], runs: int, whose: Sequence[Turn]) -> tuple[Any, float]:
+        """Median seconds of each turn of either side, and the share of turns that the system broke into."""
+        with tempfile.TemporaryDirectory(prefix="paddle-turns-") as folder, ThreadPoolExecutor(2) as callers:
+            pipes = [os.path.join(folder, name) for name in ("baseline", "candidate")]
+            for pipe in pipes:
+                os.mkfifo(pipe)
+            calls = [
+                callers.submit(
+                    self._call,
+                    one["side"],
+                    "turns",
+                    number=one["number"],
+                    mine=one["side"],
+                    order=whose,
+                    runs=runs,
+                    receive=pipes[one["side"]],
+                    give=pipes[1 - one["side"]],
+                )
+                for one in held
+            ]
+            wait(calls)
+        # A side that another one has left did nothing wrong: the other one's call says what happened.
+        found = [call.result() for call in calls]
+        return [one["seconds"] for one in found], sum(one["taken"] for one in found) / len(whose)
 
     def _order(self, number: int) -> tuple[int, int]:
         return (1, 0) if self.swapped != bool(number % 2) else (0, 1)

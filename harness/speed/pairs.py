@@ -22,14 +22,15 @@ EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 PAIRS = "pairs.jsonl"
 """What was measured: a line that says of what, then one for each pair of processes, by work."""
 
-FORM = 2
+FORM = 3
 """Of the lines of :data:`PAIRS`; those of another form cannot be used together with these."""
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first line of the pairs: the environment, and where and how it was timed.
 
-    ``form``: 1 had one session a pair, and other threads than the timed one on its processor.
+    ``form``: 1 had one session a pair, and other threads than the timed one on its processor; 2 took
+    turns in blocks of 5 ms.
     """
 
     name: str
@@ -104,9 +105,7 @@ def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
             first, *lines = file.read_bytes().splitlines() or [b""]
             subject = msgspec.json.decode(first, type=Subject)
             if subject.form != FORM:
-                raise HarnessError(
-                    f"{file} was measured in an earlier way, with one session a pair: calibrate anew"
-                )
+                raise HarnessError(f"{file} was measured in an earlier way: calibrate anew")
             subjects.add(subject)
             for number, line in enumerate(lines, 2):
                 for work, one in _pair_of(line, last=number > len(lines)).items():

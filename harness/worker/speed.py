@@ -1,12 +1,13 @@
-"""What a process does whose speed is compared: open a session, warm up, run blocks and time them."""
+"""What a process does whose speed is compared: open a session, warm up, and run in turns with another."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import resource
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def settle(number: int, block_s: float, budget_s: float) -> Dict[str, Any]:
     """Run until two blocks in a row were no faster than the best before them, or the budget is spent.
 
     Not until blocks agree: they scatter by more than a warm-up gains long after it is over. Returns the
-    runs that make a block of about ``block_s`` seconds, the last median, and whether it became steady.
+    least of the blocks' medians (``seconds`` of a run), and whether it became ``steady``.
     """
     medians: List[float] = []
     first = block(number, 1)["seconds"][0]
@@ -73,50 +74,91 @@ def settle(number: int, block_s: float, budget_s: float) -> Dict[str, Any]:
         enough = len(medians) >= LEAST_BLOCKS
         steady = enough and min(medians[-2:]) >= (1 - STEADY) * min(medians[:-2])
         if steady or (enough and spent > budget_s):
-            return {"runs": _runs(medians[-1], block_s), "median": medians[-1], "steady": steady}
+            return {"seconds": min(medians), "steady": steady}
 
 
 def _runs(seconds: float, block_s: float) -> int:
     return int(min(200, max(1, round(block_s / max(seconds, 1e-7)))))
 
 
-def block(number: int, runs: int, extra: float = 0.0) -> Dict[str, Any]:
-    """Time ``runs`` runs: seconds of each, and how often the system took the processor away meanwhile.
-
-    ``extra``: share of its own time that every run spends once more doing nothing of use: a slowdown
-    of known size, for calibration.
-    """
-    session, feed = _held[number]
-    opened = runtimes._sessions[session]
-    if hasattr(opened, "timed"):
-        return _block_elsewhere(opened, feed, runs, extra)
-    run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
-    clock = time.perf_counter
-    seconds: List[float] = []
-    # Of this thread: a session's others take turns on their own processors.
-    taken = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-    for _ in range(runs):
-        devices.synchronize(device)
-        start = clock()
-        run()
-        devices.synchronize(device)
-        if extra:
-            end = clock()
-            until = end + extra * (end - start)
-            while clock() < until:
-                pass
-        seconds.append(clock() - start)
-    taken = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - taken
+def block(number: int, runs: int) -> Dict[str, Any]:
+    """Time ``runs`` runs: ``seconds`` of each, and ``taken``: how often the system took the processor."""
+    seconds, taken = _timed(number)(runs, 0.0)
     return {"seconds": seconds, "taken": taken}
 
 
-def _block_elsewhere(opened: Any, feed: List[np.ndarray], runs: int, extra: float) -> Dict[str, Any]:
+def turns(
+    number: int, mine: int, order: Sequence[Tuple[int, float]], runs: int, receive: str, give: str
+) -> Dict[str, Any]:
+    """Run when it is this side's turn, and hand over to the other side's process without a third one.
+
+    ``order``: of every turn whose it is, and the share of its own time that each of its runs spends once
+    more doing nothing of use: a slowdown of known size, for calibration. ``receive`` and ``give`` are
+    named pipes; a byte in one is the turn. Returns the median ``seconds`` of each own turn, from how many
+    of them the system took the processor (``taken``), and ``left``: the other side ended, and tells why.
+    """
+    found: List[List[float]] = []
+    taken, left = 0, False
+    # Opening waits for the other side, which has to open to read what this one opens to write.
+    opening = ((give, os.O_WRONLY), (receive, os.O_RDONLY))
+    ends = {path: os.open(path, how) for path, how in (opening if mine == 0 else opening[::-1])}
+    try:
+        timed = _timed(number)
+        for turn, (whose, extra) in enumerate(order):
+            if whose != mine:
+                continue
+            if turn and order[turn - 1][0] != mine and not os.read(ends[receive], 1):
+                left = True
+                break
+            seconds, interrupted = timed(runs, extra)
+            if turn + 1 < len(order) and order[turn + 1][0] != mine:
+                os.write(ends[give], b".")
+            found.append(seconds)
+            taken += interrupted > 0
+    except BrokenPipeError:
+        left = True
+    finally:
+        for end in ends.values():
+            os.close(end)
+    return {"seconds": np.median(found, axis=1).tolist() if found else [], "taken": taken, "left": left}
+
+
+def _timed(number: int) -> Callable[[int, float], Tuple[List[float], int]]:
+    """Seconds of each of so many runs, and how often the system took the processor from them."""
+    session, feed = _held[number]
+    opened = runtimes._sessions[session]
+    if hasattr(opened, "timed"):
+        return functools.partial(_timed_elsewhere, opened, feed)
+    run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
+    clock = time.perf_counter
+
+    def timed(runs: int, extra: float) -> Tuple[List[float], int]:
+        seconds: List[float] = []
+        # Of this thread: a session's others take turns on their own processors.
+        before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+        for _ in range(runs):
+            devices.synchronize(device)
+            start = clock()
+            run()
+            devices.synchronize(device)
+            if extra:
+                end = clock()
+                until = end + extra * (end - start)
+                while clock() < until:
+                    pass
+            seconds.append(clock() - start)
+        return seconds, resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before
+
+    return timed
+
+
+def _timed_elsewhere(opened: Any, feed: List[np.ndarray], runs: int, extra: float) -> Tuple[List[float], int]:
     """The same by the clock of a session that runs in another process."""
     if extra:
         raise ValueError("a slowdown can be put into sessions of this process only")
-    taken = opened.taken()
+    before = opened.taken()
     seconds, _ = opened.timed(feed, runs)
-    return {"seconds": seconds, "taken": opened.taken() - taken}
+    return seconds, opened.taken() - before
 
 
 def _resident() -> float:

@@ -179,7 +179,7 @@ def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
     pairs = {"lenet": {"swapped": False, "extras": [0.0], "ratios": [0.0], "medians": [1e-4, 1e-4]}}
     for line in (subject, pairs):
         append(tmp_path / kept_pairs.PAIRS, msgspec.json.encode(line), "the pairs")
-    with pytest.raises(HarnessError, match="in an earlier way, with one session a pair: calibrate anew"):
+    with pytest.raises(HarnessError, match="in an earlier way: calibrate anew"):
         kept_pairs.pooled([tmp_path])
 
 
@@ -262,7 +262,7 @@ def test_pairs_of_real_processes(python: str, tmp_path: Path) -> None:
     finally:
         for lab in labs:
             lab.pool.close()
-    assert all(one.rounds >= 5 for one in found)
+    assert all(one.rounds >= 15 for one in found)
     # More where others take the processor away while it is spun; nothing where it is not put in.
     assert all(math.exp(one.ratios[1] - one.ratios[0]) > 1.25 for one in found)
     if place.helpers and place.measured:
