@@ -6,7 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
 import msgspec
@@ -237,9 +237,14 @@ class Pair:
                 )
                 for one in held
             ]
-            wait(calls)
-        # A side that another one has left did nothing wrong: the other one's call says what happened.
-        found = [call.result() for call in calls]
+            ended, _ = wait(calls, return_when=FIRST_EXCEPTION)
+            failures = [failure for call in ended if (failure := call.exception()) is not None]
+            if failures:
+                # The other side may wait for one that will not come; what it says then is no news.
+                for worker in self.workers:
+                    worker.kill()
+                raise failures[0]
+            found = [call.result() for call in calls]
         return [one["seconds"] for one in found], sum(one["taken"] for one in found) / len(whose)
 
     def _order(self, number: int) -> tuple[int, int]:

@@ -95,7 +95,7 @@ def turns(
     ``order``: of every turn whose it is, and the share of its own time that each of its runs spends once
     more doing nothing of use: a slowdown of known size, for calibration. ``receive`` and ``give`` are
     named pipes; a byte in one is the turn. Returns the median ``seconds`` of each own turn, from how many
-    of them the system took the processor (``taken``), and ``left``: the other side ended, and tells why.
+    of them the system took the processor (``taken``), and ``left``: the other side ended before.
     """
     found: List[List[float]] = []
     taken, left = 0, False

@@ -1,0 +1,87 @@
+"""Turns of two processes: their order, what is read from them, and what happens when one side ends."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.options import Options
+from harness.session import RunSession
+from harness.speed import machine
+from harness.speed.commands import works_of
+from harness.speed.measure import LEAST_ROUNDS, Side, order, pair, read
+from harness.workers import WorkerCrash
+
+ROOT = Path(__file__).resolve().parents[2]
+EXTRAS = (0.0, 0.02, 0.1)
+
+
+def test_sides_go_strictly_by_turns() -> None:
+    found = order(20, EXTRAS, np.random.default_rng(0))
+    assert [side for side, _ in found] == [turn % 2 for turn in range(2 * 20 * len(EXTRAS) + 1)]
+    assert {extra for side, extra in found if side == 0} == {0.0}
+    mine = [extra for side, extra in found if side == 1]
+    rounds = [tuple(mine[at : at + len(EXTRAS)]) for at in range(0, len(mine), len(EXTRAS))]
+    assert all(sorted(one) == sorted(EXTRAS) for one in rounds)
+    assert len(set(rounds)) > 1
+
+
+def disturbed(rng: np.random.Generator, rounds: int) -> tuple[list[tuple[int, float]], list[list[float]]]:
+    """Turns of two equal sides, a tenth of the way through bursts in which a run takes half as long again."""
+    turns = order(rounds, EXTRAS, rng)
+    times, slow = [], False
+    for _, extra in turns:
+        if rng.random() < 0.1:
+            slow = not slow
+        times.append(1e-3 * (1 + extra) * (1.5 if slow else 1.0) * math.exp(rng.normal(0, 0.01)))
+    sides = [[t for t, turn in zip(times, turns, strict=True) if turn[0] == side] for side in (0, 1)]
+    return turns, sides
+
+
+def test_bursts_that_outlast_two_runs_are_not_read() -> None:
+    rng = np.random.default_rng(1)
+    found = [read(*disturbed(rng, 150), EXTRAS) for _ in range(40)]
+    ratios = np.exp([ratios for ratios, _ in found]) - 1
+    assert ratios.mean(axis=0) == pytest.approx(EXTRAS, abs=0.001)
+    # The medians of the sides themselves differ by what bursts happened to meet them.
+    plain = np.log([medians[1] / medians[0] for _, medians in found])
+    assert ratios.std(axis=0).max() < 0.003 < plain.std()
+
+
+def test_plain_medians_have_no_slowdown() -> None:
+    turns = order(3, EXTRAS, np.random.default_rng(2))
+    sides = [[2.0] * 10, [3.0 * (1 + extra) for side, extra in turns if side == 1]]
+    ratios, medians = read(turns, sides, EXTRAS)
+    assert medians == (2.0, 3.0)
+    assert np.exp(ratios) == pytest.approx([1.5 * (1 + extra) for extra in EXTRAS])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("killed", "delay"), [(0, 0.4), (1, 5.0)])
+def test_a_side_that_dies_does_not_keep_the_other_waiting(
+    killed: int, delay: float, python: str, tmp_path: Path
+) -> None:
+    session = RunSession(Options(python=python, run_folder=str(tmp_path)), ROOT, ROOT / "suites")
+    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
+    try:
+        work = works_of("lenet:1", session, "predictor")[0]
+        sides = [Side("a", labs[0]), Side("b", labs[1])]
+        rng = np.random.default_rng(0)
+        with pair(sides, work.targets, False, machine.placement()) as two:
+            assert two.measure(work, 0.02, rng).rounds >= LEAST_ROUNDS
+            death = threading.Timer(delay, os.kill, (two.workers[killed].pid, signal.SIGKILL))
+            death.start()
+            started = time.monotonic()
+            with pytest.raises(WorkerCrash, match="SIGKILL"):
+                two.measure(work, 30.0, rng)
+            assert time.monotonic() - started < 20
+    finally:
+        for lab in labs:
+            lab.pool.close()
