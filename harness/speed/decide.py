@@ -3,7 +3,7 @@
 The sample is a pair of fresh processes, one of each side, that took turns on one core: its value is
 the logarithm of candidate over baseline. What two pairs have in common (which side started first) is
 taken out; what is left is near enough to normal, since each value is a mean over sessions of medians of
-many blocks, for Student's t to give intervals that hold with few pairs. A bootstrap over so few is too
+many runs, for Student's t to give intervals that hold with few pairs. A bootstrap over so few is too
 narrow.
 
 A change takes two measurements: the first chooses what to measure again, in new pairs, and their
