@@ -23,6 +23,8 @@ SETTLE_S = 0.1
 TURN_S = 0.0002
 """Seconds of a turn, at least: one run of most works, so that what disturbs the machine meets both sides."""
 LEAST_ROUNDS = 15
+GROUP = 5
+"""Rounds in a row with the same slowdown."""
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -135,16 +137,17 @@ Turn = tuple[int, float]
 
 
 def order(rounds: int, extras: Sequence[float], rng: np.random.Generator) -> list[Turn]:
-    """The sides by turns, the baseline first and last; in a round each slowdown once, in random order.
+    """The sides by turns, the baseline first and last: of each slowdown at least so many rounds.
 
     Strictly by turns: a side that ran twice in a row, or more often than the other, finds the caches
-    warmer, which looked like 5 % in a calibration.
+    warmer, which looked like 5 % in a calibration. A slowdown stays for :data:`GROUP` rounds, since what
+    one run spends the next one feels, and all come in random order before any comes again.
     """
     found: list[Turn] = []
-    for _ in range(rounds):
+    while len(found) < 2 * rounds * len(extras):
         for extra in rng.permutation(extras):
-            found += [(0, 0.0), (1, float(extra))]
-    return [*found, (0, 0.0)]
+            found += [(0, float(extra)), (1, float(extra))] * GROUP
+    return [*found, (0, found[-1][1])]
 
 
 def read(
@@ -212,7 +215,7 @@ class Pair:
             medians=medians,
             load=float(np.log(held[1]["load_ms"] / held[0]["load_ms"])),
             load_mib=(held[0]["load_mib"], held[1]["load_mib"]),
-            rounds=rounds,
+            rounds=len(whose) // (2 * len(extras)),
             disturbed=disturbed,
             unsteady=not all(state["steady"] for state in settled),
         )

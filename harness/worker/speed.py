@@ -83,7 +83,7 @@ def _runs(seconds: float, block_s: float) -> int:
 
 def block(number: int, runs: int) -> Dict[str, Any]:
     """Time ``runs`` runs: ``seconds`` of each, and ``taken``: how often the system took the processor."""
-    seconds, taken = _timed(number)(runs, 0.0)
+    seconds, taken = _timed(number)(runs, 0.0, False)
     return {"seconds": seconds, "taken": taken}
 
 
@@ -93,9 +93,11 @@ def turns(
     """Run when it is this side's turn, and hand over to the other side's process without a third one.
 
     ``order``: of every turn whose it is, and the share of its own time that each of its runs spends once
-    more doing nothing of use: a slowdown of known size, for calibration. ``receive`` and ``give`` are
-    named pipes; a byte in one is the turn. Returns the median ``seconds`` of each own turn, from how many
-    of them the system took the processor (``taken``), and ``left``: the other side ended before.
+    more doing nothing of use, for calibration. Both sides spend it, so that either finds the processor as
+    the other does (vector units that have rested, for one); only the candidate's clock counts it.
+    ``receive`` and ``give`` are named pipes; a byte in one is the turn. Returns the median ``seconds`` of
+    each own turn, from how many of them the system took the processor (``taken``), and ``left``: the
+    other side ended before.
     """
     found: List[List[float]] = []
     taken, left = 0, False
@@ -110,7 +112,7 @@ def turns(
             if turn and order[turn - 1][0] != mine and not os.read(ends[receive], 1):
                 left = True
                 break
-            seconds, interrupted = timed(runs, extra)
+            seconds, interrupted = timed(runs, extra, mine == 1)
             if turn + 1 < len(order) and order[turn + 1][0] != mine:
                 os.write(ends[give], b".")
             found.append(seconds)
@@ -123,8 +125,11 @@ def turns(
     return {"seconds": np.median(found, axis=1).tolist() if found else [], "taken": taken, "left": left}
 
 
-def _timed(number: int) -> Callable[[int, float], Tuple[List[float], int]]:
-    """Seconds of each of so many runs, and how often the system took the processor from them."""
+def _timed(number: int) -> Callable[[int, float, bool], Tuple[List[float], int]]:
+    """Seconds of each of so many runs, and how often the system took the processor from them.
+
+    The function's arguments: runs, extra (see :func:`turns`), and whether the seconds contain it.
+    """
     session, feed = _held[number]
     opened = runtimes._sessions[session]
     if hasattr(opened, "timed"):
@@ -132,7 +137,7 @@ def _timed(number: int) -> Callable[[int, float], Tuple[List[float], int]]:
     run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
     clock = time.perf_counter
 
-    def timed(runs: int, extra: float) -> Tuple[List[float], int]:
+    def timed(runs: int, extra: float, counted: bool) -> Tuple[List[float], int]:
         seconds: List[float] = []
         # Of this thread: a session's others take turns on their own processors.
         before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
@@ -141,12 +146,12 @@ def _timed(number: int) -> Callable[[int, float], Tuple[List[float], int]]:
             start = clock()
             run()
             devices.synchronize(device)
+            end = clock()
             if extra:
-                end = clock()
                 until = end + extra * (end - start)
                 while clock() < until:
                     pass
-            seconds.append(clock() - start)
+            seconds.append((clock() if counted else end) - start)
         return seconds, resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before
 
     return timed

@@ -16,7 +16,7 @@ from harness.options import Options
 from harness.session import RunSession
 from harness.speed import machine
 from harness.speed.commands import works_of
-from harness.speed.measure import LEAST_ROUNDS, Side, order, pair, read
+from harness.speed.measure import GROUP, LEAST_ROUNDS, Side, order, pair, read
 from harness.workers import WorkerCrash
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,21 +26,24 @@ EXTRAS = (0.0, 0.02, 0.1)
 def test_sides_go_strictly_by_turns() -> None:
     found = order(20, EXTRAS, np.random.default_rng(0))
     assert [side for side, _ in found] == [turn % 2 for turn in range(2 * 20 * len(EXTRAS) + 1)]
-    assert {extra for side, extra in found if side == 0} == {0.0}
-    mine = [extra for side, extra in found if side == 1]
-    rounds = [tuple(mine[at : at + len(EXTRAS)]) for at in range(0, len(mine), len(EXTRAS))]
-    assert all(sorted(one) == sorted(EXTRAS) for one in rounds)
-    assert len(set(rounds)) > 1
+    pairs = list(zip(found[:-1:2], found[1::2], strict=True))
+    assert all(before[1] == after[1] for before, after in pairs)
+    groups = [pairs[at : at + GROUP] for at in range(0, len(pairs), GROUP)]
+    assert all(len(set(group)) == 1 for group in groups)
+    mine = [group[0][1][1] for group in groups]
+    every = [tuple(mine[at : at + len(EXTRAS)]) for at in range(0, len(mine), len(EXTRAS))]
+    assert all(sorted(one) == sorted(EXTRAS) for one in every)
+    assert len(set(every)) > 1
 
 
 def disturbed(rng: np.random.Generator, rounds: int) -> tuple[list[tuple[int, float]], list[list[float]]]:
     """Turns of two equal sides, a tenth of the way through bursts in which a run takes half as long again."""
     turns = order(rounds, EXTRAS, rng)
     times, slow = [], False
-    for _, extra in turns:
+    for side, extra in turns:
         if rng.random() < 0.1:
             slow = not slow
-        times.append(1e-3 * (1 + extra) * (1.5 if slow else 1.0) * math.exp(rng.normal(0, 0.01)))
+        times.append(1e-3 * (1 + side * extra) * (1.5 if slow else 1.0) * math.exp(rng.normal(0, 0.01)))
     sides = [[t for t, turn in zip(times, turns, strict=True) if turn[0] == side] for side in (0, 1)]
     return turns, sides
 
@@ -56,8 +59,8 @@ def test_bursts_that_outlast_two_runs_are_not_read() -> None:
 
 
 def test_plain_medians_have_no_slowdown() -> None:
-    turns = order(3, EXTRAS, np.random.default_rng(2))
-    sides = [[2.0] * 10, [3.0 * (1 + extra) for side, extra in turns if side == 1]]
+    turns = order(GROUP, EXTRAS, np.random.default_rng(2))
+    sides = [[2.0] * (3 * GROUP + 1), [3.0 * (1 + extra) for side, extra in turns if side == 1]]
     ratios, medians = read(turns, sides, EXTRAS)
     assert medians == (2.0, 3.0)
     assert np.exp(ratios) == pytest.approx([1.5 * (1 + extra) for extra in EXTRAS])
