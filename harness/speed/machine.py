@@ -74,7 +74,12 @@ def apart(place: Placement) -> Iterator[None]:
         return
     before = os.sched_getaffinity(0)
     _move(place.orchestrator)
-    spinning = [subprocess.Popen([sys.executable, "-S", str(AWAKE), str(cpu)]) for cpu in place.helpers]
+    command = [sys.executable, "-S", str(AWAKE)]
+    # In a session of their own: Ctrl-C is for this process, which ends them.
+    spinning = [
+        subprocess.Popen([*command, str(cpu), str(os.getpid())], start_new_session=True)
+        for cpu in place.helpers
+    ]
     try:
         yield
     finally:

@@ -208,7 +208,8 @@ class Pair:
             seconds, disturbed = self._turns(held, runs, whose)
         finally:
             for one in held:
-                self._call(one["side"], "release", number=one["number"])
+                if self.workers[one["side"]].alive:  # a process that was killed would tell of that instead
+                    self._call(one["side"], "release", number=one["number"])
         ratios, medians = read(whose, seconds, extras)
         return Timed(
             ratios=ratios,

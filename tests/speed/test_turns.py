@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from harness.options import Options
@@ -17,7 +20,7 @@ from harness.session import RunSession
 from harness.speed import machine
 from harness.speed.commands import works_of
 from harness.speed.measure import GROUP, LEAST_ROUNDS, Side, order, pair, read
-from harness.workers import WorkerCrash
+from harness.workers import WorkerCrash, WorkerTimeout
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = (0.0, 0.02, 0.1)
@@ -64,6 +67,57 @@ def test_plain_medians_have_no_slowdown() -> None:
     ratios, medians = read(turns, sides, EXTRAS)
     assert medians == (2.0, 3.0)
     assert np.exp(ratios) == pytest.approx([1.5 * (1 + extra) for extra in EXTRAS])
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a second processor to keep awake")
+def test_the_helpers_processor_is_kept_awake_and_let_go() -> None:
+    me, before = psutil.Process(), os.sched_getaffinity(0)
+    place = machine.placement()
+    with machine.apart(place):
+        spinner = next(child for child in me.children() if "awake.py" in " ".join(child.cmdline()))
+        busy_from = sum(spinner.cpu_times()[:2])
+        deadline = time.monotonic() + 30
+        while sum(spinner.cpu_times()[:2]) == busy_from and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert sum(spinner.cpu_times()[:2]) > busy_from
+        assert tuple(spinner.cpu_affinity()) == place.helpers
+        assert os.sched_getscheduler(spinner.pid) == os.SCHED_IDLE
+        assert os.sched_getaffinity(0) == set(place.orchestrator)
+    assert not spinner.is_running()
+    assert os.sched_getaffinity(0) == before
+
+
+def test_the_spinner_ends_with_its_parent() -> None:
+    parent = """
+import os, subprocess, sys
+command = [sys.executable, *sys.argv[1:], str(os.getpid())]
+print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid)
+"""
+    command = [sys.executable, "-c", parent, str(machine.AWAKE), str(min(os.sched_getaffinity(0)))]
+    started = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout)
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(started) and psutil.Process(started).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_a_hang_is_told_as_a_hang(python: str, tmp_path: Path) -> None:
+    """Both processes are ended then, and that they were is not what is told."""
+    options = Options(python=python, run_folder=str(tmp_path), deadline=20.0)
+    session = RunSession(options, ROOT, ROOT / "suites")
+    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
+    try:
+        work = works_of("lenet:1", session, "predictor")[0]
+        sides = [Side("a", labs[0]), Side("b", labs[1])]
+        with (
+            pair(sides, work.targets, False, machine.placement()) as two,
+            pytest.raises(WorkerTimeout, match="no answer in 20 s"),
+        ):
+            two.measure(work, 0.02, np.random.default_rng(0), (math.inf,))
+    finally:
+        for lab in labs:
+            lab.pool.close()
 
 
 @pytest.mark.slow
