@@ -77,12 +77,19 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+def command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""  # a child of another test, which has ended
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs a second processor to keep awake")
 def test_the_helpers_processor_is_kept_awake_and_let_go() -> None:
     me, before = psutil.Process(), os.sched_getaffinity(0)
     place = machine.placement()
     with machine.apart(place):
-        spinner = next(child for child in me.children() if "awake.py" in " ".join(child.cmdline()))
+        spinner = next(child for child in me.children() if "awake.py" in command_of(child))
         # It starts like any other process, and with the least priority it waits where much is to do.
         until(lambda: os.sched_getscheduler(spinner.pid) == os.SCHED_IDLE)
         assert tuple(spinner.cpu_affinity()) == place.helpers
