@@ -157,7 +157,9 @@ def _timed(number: int) -> Callable[[int, float, bool], Tuple[List[float], int]]
     return timed
 
 
-def _timed_elsewhere(opened: Any, feed: List[np.ndarray], runs: int, extra: float) -> Tuple[List[float], int]:
+def _timed_elsewhere(
+    opened: Any, feed: List[np.ndarray], runs: int, extra: float, counted: bool
+) -> Tuple[List[float], int]:
     """The same by the clock of a session that runs in another process."""
     if extra:
         raise ValueError("a slowdown can be put into sessions of this process only")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
@@ -109,6 +111,25 @@ print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid)
     command = [sys.executable, "-c", parent, str(machine.AWAKE), str(min(os.sched_getaffinity(0)))]
     started = int(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=60).stdout)
     until(lambda: not psutil.pid_exists(started) or psutil.Process(started).status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the C++ predictor")
+def test_a_program_in_another_process_takes_turns_too(python: str, tmp_path: Path) -> None:
+    session = RunSession(Options(python=python, run_folder=str(tmp_path)), ROOT, ROOT / "suites")
+    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
+    try:
+        work = works_of("lenet:1", session, "predictor")[0]
+        plainer = labs[0].targets["predictor-cpp"]
+        work = msgspec.structs.replace(work, targets=(plainer, work.targets[1]))
+        sides = [Side("a", labs[0]), Side("b", labs[1])]
+        with pair(sides, work.targets, False, machine.placement()) as two:
+            found = two.measure(work, 0.05, np.random.default_rng(0))
+    finally:
+        for lab in labs:
+            lab.pool.close()
+    assert found.rounds >= LEAST_ROUNDS
+    assert min(found.medians) > 0
 
 
 @pytest.mark.slow
