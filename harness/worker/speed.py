@@ -96,11 +96,11 @@ def turns(
     more doing nothing of use, for calibration. Both sides spend it, so that either finds the processor as
     the other does (vector units that have rested, for one); only the candidate's clock counts it.
     ``receive`` and ``give`` are named pipes; a byte in one is the turn. Returns the median ``seconds`` of
-    each own turn, from how many of them the system took the processor (``taken``), and ``left``: the
-    other side ended before.
+    each own turn and from how many of them the system took the processor (``taken``): of those until
+    then, where the other side has ended, which is told of there.
     """
     found: List[List[float]] = []
-    taken, left = 0, False
+    taken = 0
     # Opening waits for the other side, which has to open to read what this one opens to write.
     opening = ((give, os.O_WRONLY), (receive, os.O_RDONLY))
     ends = {path: os.open(path, how) for path, how in (opening if mine == 0 else opening[::-1])}
@@ -110,7 +110,6 @@ def turns(
             if whose != mine:
                 continue
             if turn and order[turn - 1][0] != mine and not os.read(ends[receive], 1):
-                left = True
                 break
             seconds, interrupted = timed(runs, extra, mine == 1)
             if turn + 1 < len(order) and order[turn + 1][0] != mine:
@@ -118,11 +117,11 @@ def turns(
             found.append(seconds)
             taken += interrupted > 0
     except BrokenPipeError:
-        left = True
+        pass
     finally:
         for end in ends.values():
             os.close(end)
-    return {"seconds": np.median(found, axis=1).tolist() if found else [], "taken": taken, "left": left}
+    return {"seconds": np.median(found, axis=1).tolist() if found else [], "taken": taken}
 
 
 def _timed(number: int) -> Callable[[int, float, bool], Tuple[List[float], int]]:
