@@ -10,18 +10,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from support.sides import Sides
 
 from harness.errors import HarnessError
 from harness.files import append
 from harness.gate import speed as gate_speed
-from harness.options import Options
-from harness.session import RunSession
 from harness.speed import added, calibrate, machine
 from harness.speed import pairs as kept_pairs
 from harness.speed.calibrate import Share
-from harness.speed.commands import works_of
 from harness.speed.decide import Rule
-from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.speed.measure import Measured, Plan, Timed, Work, pair, visits
 from harness.speed.pairs import EXTRAS
 from harness.targets import Target
 
@@ -247,21 +245,13 @@ def test_wrong_works_are_a_sentence(works: str, says: str, python: str, tmp_path
 
 
 @pytest.mark.slow
-def test_pairs_of_real_processes(python: str, tmp_path: Path) -> None:
+def test_pairs_of_real_processes(sides: Sides) -> None:
     """A slowdown of a half, put into one of two processes of the same Paddle, is what the pairs read."""
-    session = RunSession(Options(python=python, run_folder=str(tmp_path)), ROOT, ROOT / "suites")
-    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
-    try:
-        sides = [Side("here", lab) for lab in labs]
-        works = works_of("lenet:1", session, "predictor")
-        rng = np.random.default_rng(0)
-        place = machine.placement()
-        with machine.apart(place), pair(sides, works[0].targets, True, place) as processes:
-            found = [processes.measure(works[0], 0.1, rng, (0.0, 0.5), number) for number in range(2)]
-            threads = processes.workers[0].call("affinity.threads", 60.0)
-    finally:
-        for lab in labs:
-            lab.pool.close()
+    work, two = sides()
+    rng, place = np.random.default_rng(0), machine.placement()
+    with machine.apart(place), pair(two, work.targets, True, place) as processes:
+        found = [processes.measure(work, 0.1, rng, (0.0, 0.5), number) for number in range(2)]
+        threads = processes.workers[0].call("affinity.threads", 60.0)
     assert all(one.rounds >= 15 for one in found)
     # More where others take the processor away while it is spun; nothing where it is not put in.
     assert all(math.exp(one.ratios[1] - one.ratios[0]) > 1.25 for one in found)

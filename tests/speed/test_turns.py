@@ -11,21 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import numpy as np
 import psutil
 import pytest
+from support.sides import Sides
 
-from harness.options import Options
-from harness.session import RunSession
 from harness.speed import machine
-from harness.speed.commands import works_of
-from harness.speed.measure import GROUP, LEAST_ROUNDS, Side, order, pair, read
+from harness.speed.measure import GROUP, LEAST_ROUNDS, order, pair, read
 from harness.workers import WorkerCrash, WorkerTimeout
 
-ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = (0.0, 0.02, 0.1)
 
 
@@ -115,61 +111,37 @@ print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid)
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the C++ predictor")
-def test_a_program_in_another_process_takes_turns_too(python: str, tmp_path: Path) -> None:
-    session = RunSession(Options(python=python, run_folder=str(tmp_path)), ROOT, ROOT / "suites")
-    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
-    try:
-        work = works_of("lenet:1", session, "predictor")[0]
-        plainer = labs[0].targets["predictor-cpp"]
-        work = msgspec.structs.replace(work, targets=(plainer, work.targets[1]))
-        sides = [Side("a", labs[0]), Side("b", labs[1])]
-        with pair(sides, work.targets, False, machine.placement()) as two:
-            found = two.measure(work, 0.05, np.random.default_rng(0))
-    finally:
-        for lab in labs:
-            lab.pool.close()
+def test_a_program_in_another_process_takes_turns_too(sides: Sides) -> None:
+    work, two = sides()
+    plainer = two[0].lab.targets["predictor-cpp"]
+    work = msgspec.structs.replace(work, targets=(plainer, work.targets[1]))
+    with pair(two, work.targets, False, machine.placement()) as processes:
+        found = processes.measure(work, 0.05, np.random.default_rng(0))
     assert found.rounds >= LEAST_ROUNDS
     assert min(found.medians) > 0
 
 
 @pytest.mark.slow
-def test_a_hang_is_told_as_a_hang(python: str, tmp_path: Path) -> None:
+def test_a_hang_is_told_as_a_hang(sides: Sides) -> None:
     """Both processes are ended then, and that they were is not what is told."""
-    options = Options(python=python, run_folder=str(tmp_path), deadline=20.0)
-    session = RunSession(options, ROOT, ROOT / "suites")
-    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
-    try:
-        work = works_of("lenet:1", session, "predictor")[0]
-        sides = [Side("a", labs[0]), Side("b", labs[1])]
-        with (
-            pair(sides, work.targets, False, machine.placement()) as two,
-            pytest.raises(WorkerTimeout, match="no answer in 20 s"),
-        ):
-            two.measure(work, 0.02, np.random.default_rng(0), (math.inf,))
-    finally:
-        for lab in labs:
-            lab.pool.close()
+    work, two = sides(deadline=20.0)
+    with (
+        pair(two, work.targets, False, machine.placement()) as processes,
+        pytest.raises(WorkerTimeout, match="no answer in 20 s"),
+    ):
+        processes.measure(work, 0.02, np.random.default_rng(0), (math.inf,))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("killed", "delay"), [(0, 0.4), (1, 5.0)])
-def test_a_side_that_dies_does_not_keep_the_other_waiting(
-    killed: int, delay: float, python: str, tmp_path: Path
-) -> None:
-    session = RunSession(Options(python=python, run_folder=str(tmp_path)), ROOT, ROOT / "suites")
-    labs = [session.lab, session.open_lab(python, "default", "logs/candidate")]
-    try:
-        work = works_of("lenet:1", session, "predictor")[0]
-        sides = [Side("a", labs[0]), Side("b", labs[1])]
-        rng = np.random.default_rng(0)
-        with pair(sides, work.targets, False, machine.placement()) as two:
-            assert two.measure(work, 0.02, rng).rounds >= LEAST_ROUNDS
-            death = threading.Timer(delay, os.kill, (two.workers[killed].pid, signal.SIGKILL))
-            death.start()
-            started = time.monotonic()
-            with pytest.raises(WorkerCrash, match="SIGKILL"):
-                two.measure(work, 30.0, rng)
-            assert time.monotonic() - started < sides[0].lab.pool.deadline
-    finally:
-        for lab in labs:
-            lab.pool.close()
+def test_a_side_that_dies_does_not_keep_the_other_waiting(killed: int, delay: float, sides: Sides) -> None:
+    work, two = sides()
+    rng = np.random.default_rng(0)
+    with pair(two, work.targets, False, machine.placement()) as processes:
+        assert processes.measure(work, 0.02, rng).rounds >= LEAST_ROUNDS
+        death = threading.Timer(delay, os.kill, (processes.workers[killed].pid, signal.SIGKILL))
+        death.start()
+        started = time.monotonic()
+        with pytest.raises(WorkerCrash, match="SIGKILL"):
+            processes.measure(work, 30.0, rng)
+        assert time.monotonic() - started < two[0].lab.pool.deadline
