@@ -105,11 +105,16 @@ def _read(size: int) -> float:
     return array[0].nbytes / _fastest(work)
 
 
-def _fastest(work: Callable[[], Any], goes: int = 48) -> float:
-    """Seconds of the fastest of many short goes: on a shared machine some are not interrupted."""
+def _fastest(work: Callable[[], Any], goes: int = 48, least: float = 0.3) -> float:
+    """Seconds of the fastest of many short goes: on a shared machine some are not interrupted.
+
+    For ``least`` seconds in any case: a slow spell may last longer than the goes. Seen: one thread with two
+    thirds of the rate that each of two had a second later.
+    """
     work()
-    seconds = []
-    for _ in range(goes):
+    seconds: List[float] = []
+    until = time.perf_counter() + least
+    while len(seconds) < goes or time.perf_counter() < until:
         start = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - start)
