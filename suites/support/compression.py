@@ -33,6 +33,9 @@ ONEDNN, INT8 = "predictor-onednn", "predictor-int8"
 OPERATORS = {"Conv2D": ("conv2d", "depthwise_conv2d"), "Linear": ("matmul_v2", "mul", "matmul")}
 """What layers become in a program."""
 
+MULTIPLIERS = frozenset(kind for kinds in OPERATORS.values() for kind in kinds)
+"""Operators that a layer multiplies in, whichever it is."""
+
 HELD = 64
 """Test digits whose logits a recipe keeps from before the export."""
 
