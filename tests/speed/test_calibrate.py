@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from support.sides import Sides
+from support.sides import two_sides
 
 from harness.errors import HarnessError
 from harness.files import append
@@ -245,11 +245,14 @@ def test_wrong_works_are_a_sentence(works: str, says: str, python: str, tmp_path
 
 
 @pytest.mark.slow
-def test_pairs_of_real_processes(sides: Sides) -> None:
+def test_pairs_of_real_processes(python: str, tmp_path: Path) -> None:
     """A slowdown of a half, put into one of two processes of the same Paddle, is what the pairs read."""
-    work, two = sides()
     rng, place = np.random.default_rng(0), machine.placement()
-    with machine.apart(place), pair(two, work.targets, True, place) as processes:
+    with (
+        two_sides(python, tmp_path) as (work, sides),
+        machine.apart(place),
+        pair(sides, work.targets, True, place) as processes,
+    ):
         found = [processes.measure(work, 0.1, rng, (0.0, 0.5), number) for number in range(2)]
         threads = processes.workers[0].call("affinity.threads", 60.0)
     assert all(one.rounds >= 15 for one in found)

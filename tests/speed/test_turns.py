@@ -11,12 +11,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import psutil
 import pytest
-from support.sides import Sides
+from support.sides import two_sides
 
 from harness.speed import machine
 from harness.speed.measure import GROUP, LEAST_ROUNDS, order, pair, read
@@ -111,22 +112,22 @@ print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid)
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the C++ predictor")
-def test_a_program_in_another_process_takes_turns_too(sides: Sides) -> None:
-    work, two = sides()
-    plainer = two[0].lab.targets["predictor-cpp"]
-    work = msgspec.structs.replace(work, targets=(plainer, work.targets[1]))
-    with pair(two, work.targets, False, machine.placement()) as processes:
-        found = processes.measure(work, 0.05, np.random.default_rng(0))
+def test_a_program_in_another_process_takes_turns_too(python: str, tmp_path: Path) -> None:
+    with two_sides(python, tmp_path) as (work, sides):
+        plainer = sides[0].lab.targets["predictor-cpp"]
+        work = msgspec.structs.replace(work, targets=(plainer, work.targets[1]))
+        with pair(sides, work.targets, False, machine.placement()) as processes:
+            found = processes.measure(work, 0.05, np.random.default_rng(0))
     assert found.rounds >= LEAST_ROUNDS
     assert min(found.medians) > 0
 
 
 @pytest.mark.slow
-def test_a_hang_is_told_as_a_hang(sides: Sides) -> None:
+def test_a_hang_is_told_as_a_hang(python: str, tmp_path: Path) -> None:
     """Both processes are ended then, and that they were is not what is told."""
-    work, two = sides(deadline=20.0)
     with (
-        pair(two, work.targets, False, machine.placement()) as processes,
+        two_sides(python, tmp_path, deadline=20.0) as (work, sides),
+        pair(sides, work.targets, False, machine.placement()) as processes,
         pytest.raises(WorkerTimeout, match="no answer in 20 s"),
     ):
         processes.measure(work, 0.02, np.random.default_rng(0), (math.inf,))
@@ -134,14 +135,18 @@ def test_a_hang_is_told_as_a_hang(sides: Sides) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("killed", "delay"), [(0, 0.4), (1, 5.0)])
-def test_a_side_that_dies_does_not_keep_the_other_waiting(killed: int, delay: float, sides: Sides) -> None:
-    work, two = sides()
+def test_a_side_that_dies_does_not_keep_the_other_waiting(
+    killed: int, delay: float, python: str, tmp_path: Path
+) -> None:
     rng = np.random.default_rng(0)
-    with pair(two, work.targets, False, machine.placement()) as processes:
+    with (
+        two_sides(python, tmp_path) as (work, sides),
+        pair(sides, work.targets, False, machine.placement()) as processes,
+    ):
         assert processes.measure(work, 0.02, rng).rounds >= LEAST_ROUNDS
         death = threading.Timer(delay, os.kill, (processes.workers[killed].pid, signal.SIGKILL))
         death.start()
         started = time.monotonic()
         with pytest.raises(WorkerCrash, match="SIGKILL"):
             processes.measure(work, 30.0, rng)
-        assert time.monotonic() - started < two[0].lab.pool.deadline
+        assert time.monotonic() - started < sides[0].lab.pool.deadline
