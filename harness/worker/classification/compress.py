@@ -12,6 +12,7 @@ import paddle
 from harness.worker import models, programs
 from harness.worker.classification.config import Config
 from harness.worker.classification.sections import ConfigError
+from harness.worker.filter_groups import deciders
 
 QUANTIZABLE_LAYERS = ("Conv2D", "Linear")
 CALIBRATION_BATCH, CALIBRATION_BATCHES = 1, 10
@@ -72,21 +73,14 @@ def prune(layer: Any, config: Config) -> Pruning:
     original = _values(layer)
     pruner = getattr(paddleslim.dygraph, kind)(layer, shape)
     layer.eval()
-    convolutions = {
-        f"{name}.weight": sublayer
-        for name, sublayer in layer.named_sublayers()
-        if isinstance(sublayer, paddle.nn.Conv2D)
-    }
-    weights = [sublayer.weight.name for sublayer in convolutions.values()]
+    structured = {parameter.name: name for name, parameter in layer.named_parameters()}
+    weights = [
+        sublayer.weight.name for sublayer in layer.sublayers() if isinstance(sublayer, paddle.nn.Conv2D)
+    ]
     pruner.prune_vars(dict.fromkeys(weights, config.slim.pruned_ratio), [0])
     after = dygraph_flops(layer, shape)
     layer.train()
-    # What a shortcut's convolution gives is added to its block's last one: it loses the channels that
-    # that one loses, and decides nothing. A depthwise one has a filter for each channel it is given, and
-    # loses those that its input lost.
-    deciding = [
-        name for name, sublayer in convolutions.items() if ".shortcut." not in name and sublayer._groups == 1
-    ]
+    deciding = [structured[name] for name in deciders(pruner.collections, weights)]
     ratios = dict.fromkeys(deciding, config.slim.pruned_ratio)
     return Pruning(ratios, original, _values(layer), [float(before), float(after)])
 

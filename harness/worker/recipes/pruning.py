@@ -8,13 +8,14 @@ optimizer and rate. The rate falls by a cosine, as PaddleClas's configuration fo
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import numpy as np
 import paddle
 
 from harness.worker import models, training
 from harness.worker.digits import Digits
+from harness.worker.filter_groups import deciders
 from harness.worker.model import Training
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.inference_formats import program_file
@@ -152,23 +153,6 @@ def scheduled(job: Job, parameters: Any, name: str = "") -> Tuple[Any, Any]:
     arguments = {} if name else dict(how.optimizer_arguments)
     optimizer = getattr(paddle.optimizer, name or how.optimizer)
     return optimizer(learning_rate=schedule, parameters=parameters, **arguments), schedule
-
-
-def deciders(collections: Iterable[Any], asked: List[str]) -> List[str]:
-    """The weights asked for that choose which channels go.
-
-    The others share their channels with one before them, and lose what that one loses: a depthwise
-    convolution, a shortcut. ``collections`` are PaddleSlim's own, since it decides on that.
-    """
-    found: List[str] = []
-    shared: Set[str] = set()
-    for name in asked:
-        if name not in shared:
-            found.append(name)
-        for group in collections:
-            if group.master_name == name:
-                shared.update(item.name for item in group.all_pruning_details() if item.axis == 0)
-    return found
 
 
 def values_of(net: Any, names: List[str]) -> Dict[str, np.ndarray]:

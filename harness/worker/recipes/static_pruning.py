@@ -13,12 +13,12 @@ import paddle.nn.functional as F
 
 from harness.worker import models, programs
 from harness.worker.digits import Digits
+from harness.worker.filter_groups import deciders
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.inference_formats import program_file
 from harness.worker.recipes.pruning import (
     ROWS,
     batches,
-    deciders,
     keep_pruned,
     scheduled,
     sensitivity_examples,
