@@ -225,6 +225,17 @@ class Subject:
         """Logits of the float network in dynamic graph, ``[n, classes]``."""
         return logits(self.lab.reference(self.model, feeds))
 
+    def narrowed(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
+        """Logits of the network narrowed and trained on without PaddleSlim, ``[n, classes]``."""
+        found: list[NDArray[Any]] = self.lab.pool.call(
+            "narrowed.logits",
+            model=self.model,
+            pruned=self.artifact.file("pruned.npz"),
+            digits=str(self.lab.digits),
+            feeds=feeds,
+        )
+        return np.concatenate(found)
+
     def quantization_error(self, feeds: list[list[NDArray[Any]]], quantized: NDArray[Any]) -> float:
         """Root mean square by which quantizing moves the logits: the unit that other errors are told in.
 
@@ -316,14 +327,19 @@ class Subject:
         return found, stands
 
     def hold_accuracy(
-        self, baseline: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], bound: float
+        self,
+        baseline: NDArray[Any],
+        candidate: NDArray[Any],
+        labels: NDArray[Any],
+        bound: float,
+        what: str = "accuracy",
     ) -> None:
-        """Demand that the loss of accuracy is at most ``bound`` points.
+        """Demand that the loss of accuracy is at most ``bound`` points; ``what`` names it in the facts.
 
         Raises:
             NotApplicable: the images are too few to tell.
         """
-        found, stands = self.accuracy("accuracy", baseline, candidate, labels, bound)
+        found, stands = self.accuracy(what, baseline, candidate, labels, bound)
         if stands is paired.Standing.undecided:
             raise NotApplicable(
                 f"not enough data: {found.sentence()}, and the bound is {bound:g} points; give more digits "

@@ -1,14 +1,9 @@
-"""Document 004: pruning in dynamic graph with PaddleSlim's pruners, training on, `jit.save`.
-
-A pruned network is trained on as plain training does, which document 004 advises: the same epochs,
-optimizer and rate. The rate falls by a cosine, as PaddleClas's configuration for pruning has it
-(``ResNet50_vd_prune.yaml``).
-"""
+"""Document 004: pruning in dynamic graph with PaddleSlim's pruners, training on, `jit.save`."""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import paddle
@@ -16,7 +11,7 @@ import paddle
 from harness.worker import models, training
 from harness.worker.digits import Digits
 from harness.worker.filter_groups import deciders
-from harness.worker.model import Training
+from harness.worker.fine_tuning import scheduled, training_of, tune
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.inference_formats import program_file
 
@@ -80,9 +75,9 @@ def prune_filters(job: Job) -> Dict[str, Any]:
     counted.append(_counts(net, job))
     after_step = []
     if optimizer is None:
-        optimizer, schedule = scheduled(job, net.parameters())
+        optimizer, schedule = scheduled(job.model, job.digits, net.parameters())
         after_step.append(schedule.step)
-    losses = _tuned(net, optimizer, job, after_step)
+    losses = tune(net, optimizer, job.model, job.digits, after_step)
     np.savez(job.path("compressed.npz"), logits=_logits(net, job))
     paddle.save(net.state_dict(), job.path("model.pdparams"))
     return {
@@ -112,8 +107,8 @@ def prune_weights(job: Job) -> Dict[str, Any]:
     pruner.step()
     pruner.update_params()
     keep_pruned(job, original, values_of(net, names))
-    optimizer, schedule = scheduled(job, net.parameters())
-    losses = _tuned(net, optimizer, job, [schedule.step, pruner.step])
+    optimizer, schedule = scheduled(job.model, job.digits, net.parameters())
+    losses = tune(net, optimizer, job.model, job.digits, [schedule.step, pruner.step])
     pruner.update_params()
     np.savez(job.path("compressed.npz"), logits=_logits(net, job))
     sparsity = float(paddleslim.UnstructuredPruner.total_sparse(net))
@@ -126,33 +121,6 @@ def prune_weights(job: Job) -> Dict[str, Any]:
         "criterion": "magnitude",
         "sparsity": sparsity,
     }
-
-
-def training_of(job: Job) -> Training:
-    """How the model is trained: what a pruned one is trained on with."""
-    found = job.model.training
-    assert found is not None, job.model.name
-    return found
-
-
-def batches(job: Job) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
-    """Mini-batches of as many epochs as plain training takes."""
-    how = training_of(job)
-    arrays, labels = how.examples(Digits(job.digits), "train")
-    rng = np.random.default_rng(job.model.seed)
-    for _ in range(how.epochs):
-        yield from training.batches(arrays, labels, how.batch_size, rng)
-
-
-def scheduled(job: Job, parameters: Any, name: str = "") -> Tuple[Any, Any]:
-    """The optimizer of plain training (or of that name), and the schedule that lowers its rate to zero."""
-    how = training_of(job)
-    _, labels = how.examples(Digits(job.digits), "train")
-    steps = how.epochs * -(-len(labels) // how.batch_size)
-    schedule = paddle.optimizer.lr.CosineAnnealingDecay(how.learning_rate, T_max=steps)
-    arguments = {} if name else dict(how.optimizer_arguments)
-    optimizer = getattr(paddle.optimizer, name or how.optimizer)
-    return optimizer(learning_rate=schedule, parameters=parameters, **arguments), schedule
 
 
 def values_of(net: Any, names: List[str]) -> Dict[str, np.ndarray]:
@@ -172,7 +140,7 @@ def keep_pruned(job: Job, original: Dict[str, np.ndarray], pruned: Dict[str, np.
 
 def sensitivity_examples(job: Job) -> Tuple[List[np.ndarray], np.ndarray]:
     """Every eighth training digit or so: inputs, and labels ``[n]``."""
-    arrays, labels = training_of(job).examples(Digits(job.digits), "train")
+    arrays, labels = training_of(job.model).examples(Digits(job.digits), "train")
     rows = slice(None, None, max(1, len(labels) // SENSITIVITY_ROWS))
     return [array[rows] for array in arrays], labels[rows]
 
@@ -192,7 +160,7 @@ def _started(job: Job) -> Tuple[Any, Any]:
     net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
     optimizer = None
     if kind == "loaded":
-        optimizer = training.make_optimizer(training_of(job), net.parameters())
+        optimizer = training.make_optimizer(training_of(job.model), net.parameters())
         optimizer.set_state_dict(paddle.load(job.of("checkpoint", "model.pdopt")))
     return net, optimizer
 
@@ -218,20 +186,9 @@ def _by_sensitivity(pruner: Any, net: Any, job: Job) -> Any:
     return pruner.sensitive_prune(job.parameters["flops"], skip_vars=[])
 
 
-def _tuned(net: Any, optimizer: Any, job: Job, after_step: List[Callable[[], Any]]) -> List[float]:
-    """Train on; the losses of the steps."""
-    losses = []
-    net.train()
-    for feed, target in batches(job):
-        losses.append(training.step(net, optimizer, feed, target))
-        for call in after_step:
-            call()
-    return losses
-
-
 def _logits(net: Any, job: Job) -> np.ndarray:
     """What the network gives for the first test digits, in eval mode: float32 ``[64, classes]``."""
-    arrays, _ = training_of(job).examples(Digits(job.digits), "test")
+    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     net.eval()
     with paddle.no_grad():
         logits = models.outputs_of(net(*models.tensors([array[:ROWS] for array in arrays])))[0]

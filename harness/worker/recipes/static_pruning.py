@@ -14,16 +14,10 @@ import paddle.nn.functional as F
 from harness.worker import models, programs
 from harness.worker.digits import Digits
 from harness.worker.filter_groups import deciders
+from harness.worker.fine_tuning import batches, scheduled, training_of
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.inference_formats import program_file
-from harness.worker.recipes.pruning import (
-    ROWS,
-    batches,
-    keep_pruned,
-    scheduled,
-    sensitivity_examples,
-    training_of,
-)
+from harness.worker.recipes.pruning import ROWS, keep_pruned, sensitivity_examples
 
 CRITERIA = {"l1_norm": "l1", "geometry_median": "fpgm", "bn_scale": "bn_scale"}
 LENET, CONV_BN, MOBILENET, RESNET = "lenet", "conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small"
@@ -157,7 +151,7 @@ def _built(job: Job) -> Iterator[Programs]:
             logits = models.outputs_of(net(*inputs))[0]
             loss = paddle.mean(F.cross_entropy(logits, label))
             test = train.clone(for_test=True)
-            optimizer, schedule = scheduled(job, None, job.parameters.get("optimizer", ""))
+            optimizer, schedule = scheduled(job.model, job.digits, None, job.parameters.get("optimizer", ""))
             optimizer.minimize(loss)
         executor = paddle.static.Executor(paddle.CPUPlace())
         executor.run(startup)
@@ -214,7 +208,7 @@ def _tuned(
 ) -> List[float]:
     """Train on; the losses of the steps."""
     losses = []
-    for feed, target in batches(job):
+    for feed, target in batches(job.model, job.digits):
         fed = {variable.name: array for variable, array in zip(built.inputs, feed)}
         fed["label"] = target
         loss = built.executor.run(program, feed=fed, fetch_list=[built.loss.name])[0]
@@ -227,7 +221,7 @@ def _tuned(
 
 def _saved(built: Programs, program: Any, job: Job) -> str:
     """`save_inference_model` of an eval program, and what it gives for the first test digits."""
-    arrays, _ = training_of(job).examples(Digits(job.digits), "test")
+    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     np.savez(job.path("compressed.npz"), logits=_run(built, program, [array[:ROWS] for array in arrays]))
     prefix = job.path("inference_model", "model")
     paddle.static.save_inference_model(prefix, built.inputs, [built.logits], built.executor, program=program)
