@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from harness.session import RunSession
 from harness.targets import Target
 from suites.support import pruning
 from suites.support.compression import (
+    ABSENT,
     INT8,
     MULTIPLIERS,
     ONEDNN,
@@ -24,6 +26,7 @@ from suites.support.compression import (
     agreement,
     logits,
     rms,
+    rounding,
     rounding_of,
 )
 from suites.test_agreement import require
@@ -73,6 +76,12 @@ float32."""
 SCALE = {"qat": (0.2, 1.6), "ptq": (0.2, 1.05)}
 """Scale of an activation over the largest magnitude the float network has there. Calibration clips
 outliers and adds none; training moves the weights in front of it."""
+
+READ = (
+    "qat-static", "qat-static-matmul", "qat-slim", "qat-config",
+    "ptq-static-hist", "ptq-slim-hist", "ptq-config",
+)  # fmt: skip
+"""Flows of each way that files of a quantized model are written in."""
 
 ENGINES = {"plain": PLAIN, "int8": INT8, "static": "static"}
 """What runs the program again and again, by the target it stands for."""
@@ -219,6 +228,26 @@ def test_int8_kernels(
     _, stands = subject.accuracy("int8_accuracy", simulated, got, labels, subject.bound)
     # Whether a few digits more or less are lost is the check of accuracy's; here a surely worse one counts.
     case.exact("int8 kernels lose more than the bound", stands is paired.Standing.worse, False)
+
+
+@pytest.mark.full
+@pytest.mark.flows(names=READ)
+def test_int8_weights(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+    """OneDNN's int8 engine reads the weights in the file: in float32 it gives the float network's logits.
+
+    On int8 kernels a weight that is read wrongly hides in the error of quantizing.
+    """
+    subject = Subject(case, lab, run_session, model, flow)
+    subject.digits()  # a network that is not trained has no error of quantizing to hide in
+    feeds = subject.few(1)
+    target = subject.target(INT8)
+    target = msgspec.structs.replace(target, options={**target.options, "int8": ABSENT})
+    try:
+        expected = subject.unfused(feeds)
+    except LookupError as error:
+        raise NotApplicable(f"{error}, so no float network has the program's weights") from error
+    got = logits(subject.run(target, feeds).outputs)
+    case.close("logits in float32", got, expected, rounding(subject, feeds))
 
 
 @quantizes

@@ -249,6 +249,10 @@ def _of_int8(record: Record) -> list[Fault]:
     return []
 
 
+def _of_int8_weights(_: Record) -> list[Fault]:
+    return [("int8 kernels are given other weights than the file's", True)]
+
+
 def _of_later_runs(record: Record) -> list[Fault]:
     failed = (item.what for item in record.details if not item.ok)
     return [(_LATER.get(what, f"{what} differs"), True) for what in failed]
@@ -269,6 +273,7 @@ _TOLD: dict[str, Callable[[Record], list[Fault]]] = {
     "scales": _of_scales,
     "export_agrees": _of_export,
     "int8_kernels": _of_int8,
+    "int8_weights": _of_int8_weights,
     "later_runs": _of_later_runs,
     "smaller": _of_size,
 }

@@ -30,6 +30,10 @@ is what the program says, and no kernel's reading of it."""
 ONEDNN, INT8 = "predictor-onednn", "predictor-int8"
 """What a latency is compared on: the engine that has int8 kernels, without and with them."""
 
+ABSENT = ["prior_box"]
+"""Operator types that oneDNN has int8 kernels for and no network here has: where int8 is for these alone, its
+passes take the quantizers out and every layer runs in float32, on weights as the passes read them."""
+
 OPERATORS = {"Conv2D": ("conv2d", "depthwise_conv2d"), "Linear": ("matmul_v2", "mul", "matmul")}
 """What layers become in a program."""
 
@@ -249,8 +253,19 @@ class Subject:
 
     def own_weights(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """Logits of the float network with the program's own weights; its own where layers were fused."""
+        try:
+            return self.unfused(feeds)
+        except LookupError:
+            return self.before(feeds)
 
-        def compute() -> NDArray[Any]:
+    def unfused(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
+        """Logits of the float network with the program's own weights.
+
+        Raises:
+            LookupError: layers were fused, so that the program has other ones.
+        """
+
+        def compute() -> NDArray[Any] | None:
             try:
                 found = self.lab.pool.call(
                     "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
@@ -258,11 +273,14 @@ class Subject:
             except RemoteError as error:
                 if error.failure.type != "LookupError":
                     raise
-                return self.before(feeds)
+                return None
             return np.concatenate(found)
 
         digest = hashlib.sha256(b"".join(array.tobytes() for feed in feeds for array in feed)).hexdigest()
-        return self._once(f"own weights {self.artifact.manifest.key} {digest}", compute)
+        found = self._once(f"own weights {self.artifact.manifest.key} {digest}", compute)
+        if found is None:
+            raise LookupError(f"{self.flow.id} fused layers of {self.model}")
+        return found
 
     def latency(self, target: Target) -> dict[str, Any]:
         """Time and memory of the compressed model over the float one's, both on oneDNN, in one session.

@@ -14,7 +14,9 @@ from harness.report.compression import Row, rows
 from harness.report.compression_views import Method, methods
 from harness.types import Comparison, Record, RemoteFailure
 
-CHECKS = ("accuracy", "quantized", "scales", "export_agrees", "int8_kernels", "later_runs", "cost")
+CHECKS = (
+    "accuracy", "quantized", "scales", "export_agrees", "int8_kernels", "int8_weights", "later_runs", "cost",
+)  # fmt: skip
 RAISED: dict[str, Any] = {
     "outcome": "error",
     "parts": {},

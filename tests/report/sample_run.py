@@ -127,6 +127,7 @@ def compressed(
                 "int8": {**seen, "quantization_error": 0.05, "same_class": 0.993},
                 "int8_accuracy": accuracy(3, 2, bound),
             },
+            "int8_weights": {},
         }
     for check, parts in checks.items():
         target = "predictor-int8" if check == "int8_kernels" else ""

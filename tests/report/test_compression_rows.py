@@ -70,6 +70,11 @@ from harness.types import Record
             "int8 kernels lose at least 2.51 points",
         ),
         ({"int8_kernels": int8(8, 0.9)}, "caution", "int8 kernels keep the class of 90.0% of digits only"),
+        (
+            {"int8_weights": failed("logits in float32")},
+            "do not use",
+            "int8 kernels are given other weights than the file's",
+        ),
         ({"int8_kernels": CRASHED}, "caution", "int8 kernels: ends the process SIGSEGV"),
         ({"accuracy": failed(accuracy=accuracy(60, 0))}, "do not use", "loses at least 4.18 points"),
         ({"accuracy": failed("logits")}, "do not use", "accuracy: logits differs"),

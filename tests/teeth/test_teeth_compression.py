@@ -174,6 +174,9 @@ MUTANTS = (
         "points lost",
         repair=(outputs(lost), Result(NARROWED, control_lost)),
     ),
+    Mutant(
+        "a weight read wrongly", suite.test_int8_weights, (outputs(noisy(1e-3)),), PTQ, "logits in float32"
+    ),
     Mutant("the float model", QUANTIZED, (Arguments(INSPECT, float_model),), PTQ, "weight was left float"),
     Mutant("no layer", QUANTIZED, (layers(list.clear),), PTQ, "layers that were to be quantized"),
     Mutant(

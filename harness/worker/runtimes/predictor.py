@@ -4,8 +4,8 @@ Files: ``model`` and ``params`` (two files), or ``folder`` (older layout: ``__mo
 file per parameter). Options: ``device`` (``cpu``, ``gpu``, or the type of a custom device),
 ``precision`` (``"fp16"``, of a GPU or custom device), ``tensorrt`` (its precision: ``"fp32"``, ``"fp16"``,
 ``"int8"``), ``onednn`` (true, false, absent: as the release has it), ``bfloat16``, ``int8`` (oneDNN's int8
-kernels for what the program quantizes), ``ir_optim``, ``memory_optim``, ``threads``, ``in_memory``,
-``without`` (passes that are taken out), ``log``.
+kernels for what the program quantizes; a list: for operators of these types alone), ``ir_optim``,
+``memory_optim``, ``threads``, ``in_memory``, ``without`` (passes that are taken out), ``log``.
 """
 
 from __future__ import annotations
@@ -58,8 +58,9 @@ def configure(files: Mapping[str, str], options: Mapping[str, Any]) -> Config:
         (config.enable_mkldnn if options["onednn"] else config.disable_mkldnn)()
     if options.get("bfloat16"):
         config.enable_mkldnn_bfloat16()
-    if options.get("int8"):
-        config.enable_mkldnn_int8()
+    int8 = options.get("int8")
+    if int8:
+        config.enable_mkldnn_int8(*([] if int8 is True else [set(int8)]))
     if options.get("tensorrt"):
         # The scales of int8 are in the program: no calibration.
         config.enable_tensorrt_engine(
