@@ -187,11 +187,19 @@ def _faults(case: Case) -> list[Fault]:
     if case.standing == "empty":
         return [(f"{words}: compared nothing", False)]
     if record.outcome not in BAD_OUTCOMES:
-        return []
+        return _cost_of_filters(record) if check == "pruned_accuracy" else []
     if record.outcome != "fail":
         return [(f"{words}: {_ended(record)}", check == "later_runs")]
     told = _TOLD[check](record) if check in _TOLD else []
     return told or [(f"{words}: {_first_line(record)}", check in ACCURACY)]
+
+
+def _cost_of_filters(record: Record) -> list[Fault]:
+    """A loss that is accepted, because a network without the same filters has it too."""
+    found = part(facts(record), "accuracy", Accuracy)
+    if found is None or not found.is_worse:
+        return []
+    return [(f"loses at least {found.least:.2f} points, with or without PaddleSlim", False)]
 
 
 def _ended(record: Record) -> str:

@@ -154,6 +154,10 @@ def test_pruned_models_have_their_own_checks(tmp_path: Path) -> None:
 
     assert row().verdict == "trust"
     assert row(pruned_accuracy=RAISED).verdict == "does not work"
+    lost = accuracy(120, 20, 0.05)
+    narrow = row(pruned_accuracy={"parts": {"accuracy": lost, "against_control": accuracy(0, 0, 0.05)}})
+    assert narrow.verdict == "caution"
+    assert narrow.reasons[0].text.endswith("points, with or without PaddleSlim")
     whole = row(smaller=failed(cost={"elements_ratio": 1.0}))
     assert (whole.verdict, whole.reasons[0].text) == ("do not use", "nothing is pruned")
     most = row(smaller=failed(cost={"elements_ratio": 0.95}))
