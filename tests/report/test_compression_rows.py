@@ -72,7 +72,7 @@ from harness.types import Record
         ({"int8_kernels": int8(8, 0.9)}, "caution", "int8 kernels keep the class of 90.0% of digits only"),
         (
             {"int8_weights": failed("logits in float32")},
-            "do not use",
+            "caution",
             "int8 kernels are given other weights than the file's",
         ),
         ({"int8_kernels": CRASHED}, "caution", "int8 kernels: ends the process SIGSEGV"),
