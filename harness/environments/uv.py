@@ -57,8 +57,12 @@ def environment() -> dict[str, str]:
     """The caller's variables, without those that would mislead uv or the interpreter it makes.
 
     uv must not wrap its lines either: a long path would cut in two the words that a cause is told by.
+    It reads none of pip's settings; an authority that pip was told to trust it trusts too, since pip has
+    installed the harness with it.
     """
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
+    if "PIP_CERT" in kept:
+        kept.setdefault("SSL_CERT_FILE", kept["PIP_CERT"])
     told = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1", "NO_COLOR": "1"}
     return {**kept, **told}
 

@@ -237,7 +237,7 @@ class Teeth:
             outcome, text = self._ended(mutant.check, fixtures, case, way)
         failed = tuple(comparison.what for comparison in case.comparisons if not comparison.ok)
         idle = [d for d in disturbances if not way.hits[d]]
-        if idle:
+        if idle and outcome != "not-run":
             outcome, text, failed = "broken", f"never hit: {idle}; {text}", ()
         return Ending(outcome, text, failed, frozenset(case.places))
 

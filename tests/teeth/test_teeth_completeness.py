@@ -41,9 +41,13 @@ def test_every_assertion_is_killed(teeth: Teeth) -> None:
         pytest.skip(
             f"{len(teeth.killed)} of {len(mutants())} mutants were killed in this run: all are needed"
         )
+    # Where the machine lacks what all checks of a file need (a compiler, Python 3.7), nothing can be told.
+    tried = {
+        f"{one.check.__module__.rsplit('.', 1)[-1]}.py" for one in mutants() if one.id not in teeth.not_run
+    }
     dead = [
         f"suites/{file}:{first}: {text}"
         for (file, first, last), text in assertions().items()
-        if not any(file == place and first <= line <= last for place, line in teeth.places)
+        if file in tried and not any(file == place and first <= line <= last for place, line in teeth.places)
     ]
     assert not dead, "no mutant makes these comparisons fail:\n" + "\n".join(dead)

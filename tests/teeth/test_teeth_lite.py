@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from teeth.disturbances import (
 from teeth.machinery import Mutant, Teeth, parameters
 
 EXECUTE, CONVERT, OPT = "runtimes.execute", "lite.convert", "lite.opt"
+mutant = functools.partial(Mutant, needs="CPython 3.7, which Paddle Lite is made for")
+
 ON_LITE = runtime("paddle_lite")
 LENET = {"model": "lenet"}
 QUANTIZED = {"model": "lenet", "flow": "qat-static-legacy-ir"}
@@ -85,64 +88,64 @@ def not_a_number(runs: Any) -> None:
 def compressed(check: Any) -> tuple[Mutant, ...]:
     """Mutants of a check of compressed models."""
     return (
-        Mutant(
+        mutant(
             "opt aborts", check, (Result(CONVERT, within(put(-6), "status")),), QUANTIZED, "x86: exit status"
         ),
-        Mutant("an empty file", check, (Result(CONVERT, within(put(0), "bytes")),), QUANTIZED, "arm: bytes"),
-        Mutant("a NaN", check, (outputs(not_a_number, ON_LITE),), QUANTIZED, "no numbers"),
-        Mutant("of another training", check, (outputs(backwards, ON_LITE),), QUANTIZED, "share of digits"),
+        mutant("an empty file", check, (Result(CONVERT, within(put(0), "bytes")),), QUANTIZED, "arm: bytes"),
+        mutant("a NaN", check, (outputs(not_a_number, ON_LITE),), QUANTIZED, "no numbers"),
+        mutant("of another training", check, (outputs(backwards, ON_LITE),), QUANTIZED, "share of digits"),
     )
 
 
 MUTANTS = (
-    Mutant("opt aborts", suite.test_converts_and_agrees, (of_x86("status", -6),), LENET, "x86: exit status"),
-    Mutant(
+    mutant("opt aborts", suite.test_converts_and_agrees, (of_x86("status", -6),), LENET, "x86: exit status"),
+    mutant(
         "opt says nothing", suite.test_converts_and_agrees, (of_x86("printed", ""),), LENET, "says it saved"
     ),
-    Mutant("an empty file", suite.test_converts_and_agrees, (of_x86("bytes", 0),), LENET, "x86: bytes"),
-    Mutant(
+    mutant("an empty file", suite.test_converts_and_agrees, (of_x86("bytes", 0),), LENET, "x86: bytes"),
+    mutant(
         "no operator is listed",
         suite.test_converts_and_agrees,
         (of_x86("operators", []),),
         LENET,
         "operators listed",
     ),
-    Mutant(
+    mutant(
         "an operator without a kernel",
         suite.test_converts_and_agrees,
         (of_x86("without kernel", ["svd"]),),
         LENET,
         "without a kernel",
     ),
-    Mutant(
+    mutant(
         "opt refuses the model",
         suite.test_converts_and_agrees,
         (of_x86("verdict", "Error: This model is not supported"),),
         LENET,
         "verdict",
     ),
-    Mutant(
+    mutant(
         "weight's exponent bit flipped",
         suite.test_converts_and_agrees,
         (Files(EXECUTE, flipped("x86/model.nb"), ON_LITE),),
         LENET,
         "x86, run 1",
     ),
-    Mutant(
+    mutant(
         "of another training",
         suite.test_converts_and_agrees,
         (Arguments(EXECUTE, of_another_training, ON_LITE),),
         LENET,
         "x86, run 2",
     ),
-    Mutant(
+    mutant(
         "outputs backwards",
         suite.test_converts_and_agrees,
         (outputs(backwards, ON_LITE),),
         LENET,
         "x86, run 3",
     ),
-    Mutant(
+    mutant(
         "what was converted for arm",
         suite.test_converts_and_agrees,
         (
@@ -157,34 +160,34 @@ MUTANTS = (
     ),
     *compressed(suite.test_quantized_model),
     *compressed(suite.test_compressed_model),
-    Mutant(
+    mutant(
         "as Paddle Lite reads it",
         suite.test_program_as_exported,
         repair=(Arguments(CONVERT, bridged),),
         says="exit status for",
     ),
-    Mutant(
+    mutant(
         "an empty file",
         suite.test_program_as_exported,
         (Result(CONVERT, within(put(0), "bytes")),),
         repair=(Arguments(CONVERT, bridged),),
         says="bytes",
     ),
-    Mutant(
+    mutant(
         "ends with 0 all the same",
         suite.test_exit_status,
         (Result(OPT, within(put(0), "status")),),
         {"asked": "no such target"},
         "ends with status 0",
     ),
-    Mutant(
+    mutant(
         "does something else",
         suite.test_exit_status,
         (setting(OPT, arguments=["--version"]),),
         {"asked": "no such target"},
         "names it",
     ),
-    Mutant(
+    mutant(
         "as Paddle Lite does it",
         suite.test_other_processor,
         repair=(Files(EXECUTE, half_a_file),),
