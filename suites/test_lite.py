@@ -13,7 +13,8 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from harness.workers import WorkerFailure
-from suites.support.compression import PLAIN, Subject, agreement, logits
+from suites.support.compression import PLAIN, Subject
+from suites.support.logits import agreement, logits
 from suites.test_agreement import require
 from suites.test_compression import SAME_CLASS
 

@@ -15,7 +15,8 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from suites.support import onnx_models
-from suites.support.compression import PLAIN, Subject, agreement, logits, rms
+from suites.support.compression import PLAIN, Subject
+from suites.support.logits import agreement, logits, rms
 from suites.support.onnx_models import OPSET, converted, exported, require_onnx
 from suites.test_agreement import feeds_of, require
 

@@ -19,7 +19,8 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from harness.workers import WorkerFailure
-from suites.support.compression import INT8, PLAIN, Subject, logits
+from suites.support.compression import INT8, PLAIN, Subject
+from suites.support.logits import logits
 
 MOBILENET = "mobilenet_v1_x0_125"
 

@@ -21,7 +21,8 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from harness.workers import WorkerFailure
-from suites.support.compression import INT8, PLAIN, Subject, agreement, logits, rms, rounding
+from suites.support.compression import INT8, PLAIN, Subject, rounding
+from suites.support.logits import agreement, logits, rms
 from suites.test_compression import INT8_ERROR, MOVED, SAME_CLASS
 
 FEEDS = ((1, 0), (3, 1), (1, 0))

@@ -1,6 +1,7 @@
-"""A network without the filters that a pruning cut, made and trained on in plain Paddle.
+"""A network with the values that a pruning left, made and trained on in plain Paddle.
 
-PaddleSlim has no part in it: what such a network loses, the filters took, or the training on.
+PaddleSlim has a part in the values alone, which can be compared with those before: where they are what the
+criterion leaves, it is the filters or the training that such a network loses by.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from harness.models import FlowInfo
 from harness.session import RunSession
 from harness.targets import Target
 from harness.workers import RemoteError, WorkerSpec
+from suites.support.logits import distance, logits
 
 T = TypeVar("T")
 
@@ -248,8 +249,8 @@ class Subject:
         parameters: against the network before.
         """
         if self.flow.method == "weights":
-            return _not_zero(quantized, self.before(feeds))
-        return _not_zero(quantized, self.own_weights(feeds))
+            return distance(quantized, self.before(feeds))
+        return distance(quantized, self.own_weights(feeds))
 
     def own_weights(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """Logits of the float network with the program's own weights; its own where layers were fused."""
@@ -368,27 +369,6 @@ class Subject:
         self.case.at_most(
             "points lost, at 99 % confidence", 100 * (found.low if worse else found.high), bound
         )
-
-
-def _not_zero(quantized: NDArray[Any], before: NDArray[Any]) -> float:
-    """Their distance, at least a ten-thousandth of the logits' size: where nothing was quantized, rounding
-    alone is no error."""
-    return max(rms(quantized - before), 1e-4 * rms(before))
-
-
-def logits(runs: list[list[NDArray[Any]]]) -> NDArray[Any]:
-    """The first output of every run, joined along the batch."""
-    return np.concatenate([run[0] for run in runs])
-
-
-def rms(array: NDArray[Any]) -> float:
-    """Root mean square in float64."""
-    return float(np.sqrt(np.mean(np.square(array.astype("float64")))))
-
-
-def agreement(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Share of rows with the same largest element."""
-    return float((a.argmax(axis=1) == b.argmax(axis=1)).mean())
 
 
 def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:

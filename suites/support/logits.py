@@ -1,0 +1,29 @@
+"""Arithmetic on the logits of two models, ``[n, classes]``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def distance(quantized: NDArray[Any], before: NDArray[Any]) -> float:
+    """Their distance, at least a ten-thousandth of the logits' size: where nothing was quantized, rounding
+    alone is no error."""
+    return max(rms(quantized - before), 1e-4 * rms(before))
+
+
+def logits(runs: list[list[NDArray[Any]]]) -> NDArray[Any]:
+    """The first output of every run, joined along the batch."""
+    return np.concatenate([run[0] for run in runs])
+
+
+def rms(array: NDArray[Any]) -> float:
+    """Root mean square in float64."""
+    return float(np.sqrt(np.mean(np.square(array.astype("float64")))))
+
+
+def agreement(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Share of rows with the same largest element."""
+    return float((a.argmax(axis=1) == b.argmax(axis=1)).mean())
