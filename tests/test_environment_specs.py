@@ -213,11 +213,3 @@ def test_no_interpreter_fits(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"put one of python3\.19 on PATH") as raised:
         uv.find_python("==3.19.*", tmp_path)
     assert f"this one is {HERE.version}" in str(raised.value)
-
-
-def test_uv_trusts_whom_pip_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_CERT", "/of/pip.pem")
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    assert uv.environment()["SSL_CERT_FILE"] == "/of/pip.pem"
-    monkeypatch.setenv("SSL_CERT_FILE", "/own.pem")
-    assert uv.environment()["SSL_CERT_FILE"] == "/own.pem"

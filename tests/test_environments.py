@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import http.server
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import threading
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
+from support.packages import Uncached, pages, wheel
 
 from conftest import child_environment
 from harness import environments
@@ -34,27 +31,6 @@ NO_NETWORK = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0
 
 
 # Small packages, installed for real
-
-
-def wheel(folder: Path, name: str, version: str) -> Path:
-    """A real wheel with one module."""
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = [f"{path},sha256={digest(text.encode())},{len(text)}" for path, text in files.items()]
-    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for inside, text in files.items():
-            archive.writestr(inside, text)
-    return path
-
-
-def digest(data: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 @pytest.fixture
@@ -108,29 +84,6 @@ def test_newest_build_in_a_folder_of_wheels(builds: Path) -> None:
         HarnessError, match=r"mini>=2 from file:.*/all%20builds cannot be installed: only mini<=1"
     ):
         index.newest(builds.as_uri(), "mini>=2", HERE)
-
-
-def pages(wheels: Path, folder: Path) -> Path:
-    """The wheels as an index with a page for each package."""
-    for path in wheels.glob("*.whl"):
-        name = path.name.partition("-")[0]
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, folder / name)
-        links = (f'<a href="{each.name}">{each.name}</a>' for each in (folder / name).glob("*.whl"))
-        text = "<!DOCTYPE html><html><body>" + "".join(links) + "</body></html>"
-        (folder / name / "index.html").write_text(text)
-    return folder
-
-
-class Uncached(http.server.SimpleHTTPRequestHandler):
-    """What is served may be kept, but has to be asked for again."""
-
-    def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-cache")
-        super().end_headers()
-
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 def test_index_out_of_reach_is_remembered_or_said(

@@ -12,6 +12,7 @@ import msgspec
 from packaging.requirements import Requirement
 
 from harness.environments import uv
+from harness.environments.credentials import without_password
 from harness.environments.uv import Interpreter
 from harness.errors import HarnessError
 
@@ -85,9 +86,3 @@ def _is_flat(url: str) -> bool:
         if any(folder.glob("*.whl")):
             return True
     return parts.path.endswith(".html")
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown and kept: without the name and password it may carry."""
-    parts = urllib.parse.urlsplit(url)
-    return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -11,7 +11,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from harness.environments import engines, managed
-from harness.environments.index import without_password
+from harness.environments.credentials import without_password
 from harness.environments.manifest import Recipe, entries, read
 from harness.environments.plan import plan
 from harness.environments.releases import Release, release_like, releases

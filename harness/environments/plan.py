@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from harness.artifacts import sha256
 from harness.environments import index, uv
+from harness.environments.credentials import without_password
 from harness.environments.manifest import Recipe, entries
 from harness.environments.releases import release_like
 from harness.environments.specs import Spec
@@ -79,7 +80,7 @@ def _python(spec: Spec) -> str:
 
 def _of_index(spec: Spec, base: Interpreter, root: Path) -> Plan:
     package = Requirement(spec.requirement).name
-    shown = index.without_password(spec.url)
+    shown = without_password(spec.url)
     version, note = spec.version, ""
     if not version:
         try:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import uv
 from packaging.specifiers import SpecifierSet
 
+from harness.environments import pip_configuration
+from harness.environments.credentials import without_passwords
 from harness.errors import HarnessError
 
 LEFT_OUT = (
@@ -30,6 +32,12 @@ WITHOUT_USE = re.compile(
     r"^Because (.+?) and environment depends on \S+, we can conclude that your requirements are unsatisfiable"
 )
 """uv's account of one missing package: the rest of the sentence is about how it concludes."""
+CONNECT = "connect, or name an index in reach in pip's configuration or in UV_DEFAULT_INDEX, which goes first"
+TRUST = "name the index's authority in pip's configuration (`cert`) or in SSL_CERT_FILE, which goes first"
+"""What to do about an index that is out of reach."""
+NOT_LET_IN = re.compile(r"An index URL \S+ could not be queried[^\n]*")
+PASSED_OVER = ("Using Python", "hint:", "help:", "warning:", "For more information, try")
+"""How lines of uv's begin that give no cause."""
 FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 REFUSED = re.compile(r"Permission denied|Read-only file system|Operation not permitted", re.IGNORECASE)
 
@@ -57,12 +65,8 @@ def environment() -> dict[str, str]:
     """The caller's variables, without those that would mislead uv or the interpreter it makes.
 
     uv must not wrap its lines either: a long path would cut in two the words that a cause is told by.
-    It reads none of pip's settings; an authority that pip was told to trust it trusts too, since pip has
-    installed the harness with it.
     """
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    if "PIP_CERT" in kept:
-        kept.setdefault("SSL_CERT_FILE", kept["PIP_CERT"])
     told = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1", "NO_COLOR": "1"}
     return {**kept, **told}
 
@@ -80,36 +84,49 @@ def binary() -> str:
         raise HarnessError("uv's program is missing: install the package uv again") from error
 
 
-def ask(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run uv to its end, whatever it says. ``cwd`` keeps it from a project's configuration."""
-    return subprocess.run(
-        [binary(), *arguments], cwd=cwd, env=environment(), capture_output=True, text=True, check=False
+def ask(
+    *arguments: str, cwd: Path, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run uv to its end, whatever it says; no passwords are left in that.
+
+    Args:
+        cwd: keeps it from a project's configuration.
+        variables: its environment (default: :func:`environment`, which is enough without an index).
+    """
+    given = environment() if variables is None else variables
+    done = subprocess.run(
+        [binary(), *arguments], cwd=cwd, env=given, capture_output=True, text=True, check=False
     )
+    done.stdout, done.stderr = (without_passwords(text, given) for text in (done.stdout, done.stderr))
+    return done
 
 
 def run(*arguments: str, cwd: Path, what: str) -> Answer:
-    """Run uv; once more from its cache alone when the package index cannot be reached.
+    """Run uv with pip's sources; once more from its cache alone when the package index cannot be reached.
 
     Args:
         what: what is being done, for the sentence: ``3.2.2 for Python 3.11``.
 
     Raises:
         Unreachable: neither the index nor the cache has it.
-        HarnessError: no such version, a full disk, an unwritable folder; uv's own words.
+        HarnessError: no such version, a full disk, an unwritable folder; uv's own words. Or pip's
+            configuration is broken.
     """
-    done = ask(*arguments, cwd=cwd)
+    variables = pip_configuration.handed_on(environment())
+    done = ask(*arguments, cwd=cwd, variables=variables)
     if done.returncode == 0:
         return Answer(done.stdout, offline=False)
     if _of_the_disk(done) or not UNREACHABLE.search(done.stderr):
         raise HarnessError(_sentence(done, what))
-    again = ask(*arguments, "--offline", cwd=cwd)
+    again = ask(*arguments, "--offline", cwd=cwd, variables=variables)
     if again.returncode == 0:
         return Answer(again.stdout, offline=True)
     if _of_the_disk(again):
         raise HarnessError(_sentence(again, what))
+    why = _unreachable(done)
+    todo = TRUST if "certificate" in why else CONNECT
     raise Unreachable(
-        f"cannot reach the package index: {_unreachable(done)}; {what} needs more than uv has cached, so "
-        "connect, or name an index in reach (UV_DEFAULT_INDEX names the usual one)"
+        f"cannot reach the package index: {why}; {what} needs more than uv has cached, so {todo}"
     )
 
 
@@ -126,7 +143,7 @@ def _unreachable(done: subprocess.CompletedProcess[str]) -> str:
 def _causes(stderr: str) -> list[str]:
     """uv's account from the general to the particular, without its arrows."""
     lines = [line.strip(" \t│╰─▶×▲├") for line in stderr.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(("Using Python", "hint:", "warning:"))]
+    kept = [line for line in lines if line and not line.startswith(PASSED_OVER)]
     stripped = [re.sub(r"^(error|cause|Caused by): ?", "", line) for line in kept]
     return [line for line in stripped if line] or ["uv said nothing"]
 
@@ -146,6 +163,9 @@ def _sentence(done: subprocess.CompletedProcess[str], what: str) -> str:
             "UV_CACHE_DIR for uv's cache)"
         )
     why = WITHOUT_USE.sub(r"\1", " ".join(causes[1:] or causes))
+    closed = NOT_LET_IN.search(done.stderr)
+    if closed:  # what such an index has counts as not found
+        why = f"{why.rstrip('.')}, and {closed[0][0].lower()}{closed[0][1:]}"
     return f"{what} cannot be installed: {why.rstrip('.')}"
 
 
