@@ -31,25 +31,27 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One finding: which cases, on which Paddle releases, end how, and why.
 
-    ``case`` is a case id in which ``*`` stands for anything and ``{a,b}`` for a or b, ``unless`` another
-    such pattern, of cases that are not meant; ``paddle`` a version specifier
-    such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"`` or empty for both;
-    ``match`` must occur in the failure's message. ``lacks`` is a flag of the processor, such as
-    ``avx512_bf16``: the entry speaks only of machines without it. ``instead`` is what a user can
-    do about it. ``spared`` is a pattern of cases that the quick tier leaves out, since they fail in the
+    ``case`` is a pattern of case ids, or a list of them where one cause shows in several checks: ``*``
+    stands for anything and ``{a,b}`` for a or b. ``unless`` is another such pattern, of cases that are not
+    meant; ``paddle`` a version specifier such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"``
+    or empty for both. ``match`` is a part of the failure's message; of a list of them, one must occur.
+    ``lacks`` is a flag of the processor, such as ``avx512_bf16``, or a list of them: the entry speaks only
+    of machines that have none of these; ``has``: that have all of these. ``instead`` is what a user can do
+    about it. ``spared`` is a pattern of cases that the quick tier leaves out, since they fail in the
     very call that others of the entry fail in; once one of those passes, the entry has to go.
     """
 
-    case: str
+    case: str | tuple[str, ...]
     paddle: str
     outcome: Outcome
-    match: str
+    match: str | tuple[str, ...]
     reason: str
     unless: str = ""
     profile: str = ""
     issue: str = ""
     instead: str = ""
-    lacks: str = ""
+    lacks: str | tuple[str, ...] = ()
+    has: str | tuple[str, ...] = ()
     tier: str = "quick"
     spared: str = ""
 
@@ -57,13 +59,20 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether the entry speaks of this release, profile and processor."""
         return (
             (not self.profile or self.profile == profile)
-            and (not self.lacks or self.lacks not in flags)
+            and not any(flag in flags for flag in _listed(self.lacks))
+            and all(flag in flags for flag in _listed(self.has))
             and SpecifierSet(self.paddle).contains(Version(version), prereleases=True)
         )
 
     def covers(self, case: str) -> bool:
         """Whether the entry speaks of this case."""
-        return covers(self.case, case) and not (self.unless and covers(self.unless, case))
+        meant = any(covers(pattern, case) for pattern in self.patterns)
+        return meant and not (self.unless and covers(self.unless, case))
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of its cases."""
+        return _listed(self.case)
 
     def surprise(self, outcome: Outcome, message: str) -> str:
         """How a result departs from the entry, or '' if it is as expected."""
@@ -71,9 +80,13 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return f"expected {self.outcome}, but it passes now: remove or narrow the entry"
         if outcome != self.outcome:
             return f"expected {self.outcome}, got {outcome}"
-        if self.match not in message:
-            return f"failed with another message than {self.match!r}"
+        if not any(part in message for part in _listed(self.match)):
+            return f"failed with another message than {' or '.join(map(repr, _listed(self.match)))}"
         return ""
+
+
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
 
 
 def load(path: Path) -> list[KnownFailure]:
@@ -113,13 +126,13 @@ class KnownFailures:
             for entry in entries
             if entry.applies(version, profile, flags) and (entry.tier == "quick" or tier == "full")
         ]
-        self._matched: set[KnownFailure] = set()
+        self._matched: set[tuple[KnownFailure, str]] = set()
 
     def find(self, case: str) -> KnownFailure | None:
         """The first entry that covers the case; it then counts as matched."""
         for entry in self.entries:
             if entry.covers(case):
-                self._matched.add(entry)
+                self._matched |= {(entry, pattern) for pattern in entry.patterns if covers(pattern, case)}
                 return entry
         return None
 
@@ -129,14 +142,15 @@ class KnownFailures:
             entry.covers(case) and bool(entry.spared) and covers(entry.spared, case) for entry in self.entries
         )
 
-    def unmatched(self) -> list[KnownFailure]:
-        """Entries that covered no case of the run.
+    def unmatched(self) -> list[str]:
+        """Patterns that covered no case of the run.
 
         Not those of the area ``upgrade``: which of its cases exist depends on the releases whose files
         a run is given.
         """
         return [
-            entry
+            pattern
             for entry in self.entries
-            if entry not in self._matched and not entry.case.startswith("upgrade/")
+            for pattern in entry.patterns
+            if (entry, pattern) not in self._matched and not pattern.startswith("upgrade/")
         ]

@@ -306,9 +306,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     if run is not None and run.writer is not None:
         if len(run.recorded) >= run.selected:
             if selection.is_whole(session.config, run):
-                for entry in run.known.unmatched():
+                for pattern in run.known.unmatched():
                     run.problems.append(
-                        f"known failure {entry.case!r} matches no case: remove it or mend its pattern"
+                        f"known failure {pattern!r} matches no case: remove it or mend its pattern"
                     )
         elif not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

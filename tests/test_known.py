@@ -109,8 +109,8 @@ def test_entries_that_matched_nothing_are_named_once() -> None:
     )
     found = known(used, idle, elsewhere, later)
     assert found.find("area/check[a]") is used
-    assert found.unmatched() == [idle]
-    assert known(later, tier="full").unmatched() == [later]
+    assert found.unmatched() == [idle.case]
+    assert known(later, tier="full").unmatched() == [later.case]
 
 
 def test_first_covering_entry_wins() -> None:
@@ -147,22 +147,43 @@ def test_broken_files_are_refused_with_their_name(tmp_path: Path, text: str, wor
 def test_good_file_and_no_file(tmp_path: Path) -> None:
     assert load(tmp_path / "absent.toml") == []
     path = tmp_path / "known_failures.toml"
-    path.write_text(f"[[failure]]\n{GOOD}[[failure]]\n{GOOD}profile='pir'\n")
+    several = GOOD.replace('"a"', '["a", "b"]').replace('"m"', '["m", "n"]')
+    path.write_text(f"[[failure]]\n{GOOD}[[failure]]\n{several}profile='pir'\n")
     assert [item.profile for item in load(path)] == ["", "pir"]
+    assert [(item.case, item.match) for item in load(path)] == [("a", "m"), (("a", "b"), ("m", "n"))]
 
 
+@pytest.mark.parametrize("lacks", ["avx512_bf16", ("avx512_bf16", "amx_bf16")])
 @pytest.mark.parametrize(
     ("flags", "applies"), [((), True), (("avx2",), True), (("avx512_bf16", "avx2"), False)]
 )
-def test_an_entry_may_be_of_processors_that_lack_something(flags: tuple[str, ...], applies: bool) -> None:
-    entries = [entry(lacks="avx512_bf16")]
+def test_an_entry_may_be_of_processors_that_lack_something(
+    lacks: str | tuple[str, ...], flags: tuple[str, ...], applies: bool
+) -> None:
+    entries = [entry(lacks=lacks)]
+    found = KnownFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
+    assert (found is not None) is applies
+
+
+@pytest.mark.parametrize(("flags", "applies"), [((), False), (("avx2",), False), (("avx512f", "avx2"), True)])
+def test_an_entry_may_be_of_processors_that_have_something(flags: tuple[str, ...], applies: bool) -> None:
+    entries = [entry(has=("avx2", "avx512f"))]
     found = KnownFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
     assert (found is not None) is applies
 
 
 def test_entries_of_crossings_are_not_stale_without_them() -> None:
     entries = (entry(case="upgrade/outputs[*-from-2.*-jit-jit.load]"), entry(case="area/gone"))
-    assert [stale.case for stale in known(*entries).unmatched()] == ["area/gone"]
+    assert known(*entries).unmatched() == ["area/gone"]
+
+
+def test_one_cause_may_show_in_several_checks_with_several_messages() -> None:
+    one = entry(case=("area/check[*]", "area/old", "upgrade/*-int8"), match=("bad shape", "bad size"))
+    found = known(one)
+    assert found.find("upgrade/a-int8") is found.find("area/check[a]") is one
+    assert found.unmatched() == ["area/old"], "each of its patterns has to be of some case"
+    assert one.surprise("error", "ValueError: bad size") == ""
+    assert one.surprise("error", "x") == "failed with another message than 'bad shape' or 'bad size'"
 
 
 def test_cases_that_are_not_meant() -> None:

@@ -74,6 +74,43 @@ def test_message_that_is_no_utf8_is_still_an_error(bare_pool: WorkerPool) -> Non
     assert raised.value.failure.type == "ValueError"
 
 
+@pytest.mark.parametrize("build", ["newer", "older"])
+def test_message_of_compiled_code_that_is_no_utf8_reads_alike_in_every_build(
+    bare_pool: WorkerPool, build: str
+) -> None:
+    """CPython 3.11.7 raises a UnicodeDecodeError in its place, 3.11.2 the exception without a message."""
+    with pytest.raises(RemoteError) as raised:
+        bare_pool.call("selftest.fail_in_c", message=b"last read: '\x80'" if build == "newer" else None)
+    failure = raised.value.failure
+    assert (failure.type, failure.message) == (
+        "UnicodeDecodeError", "a text that compiled code gave is not UTF-8"
+    )  # fmt: skip
+    assert "fail_in_c" in failure.traceback
+    assert build == "older" or failure.traceback.endswith("the text: last read: '\\x80'\n")
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "described"),
+    [
+        ("selftest.fail_in_c", {"message": b"in plain words"}, ("RuntimeError", "in plain words")),
+        ("selftest.fail_in_c", {"message": b""}, ("RuntimeError", "RuntimeError('')")),
+        ("selftest.fail_without_words", {}, ("RuntimeError", "RuntimeError()")),
+    ],
+)
+def test_other_errors_of_compiled_code_keep_their_words(
+    bare_pool: WorkerPool, call: str, arguments: dict[str, object], described: tuple[str, str]
+) -> None:
+    with pytest.raises(RemoteError) as raised:
+        bare_pool.call(call, **arguments)
+    assert (raised.value.failure.type, raised.value.failure.message) == described
+
+
+def test_file_that_python_cannot_decode_keeps_its_words(bare_pool: WorkerPool, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"\x80")
+    with pytest.raises(RemoteError, match="can't decode byte 0x80 in position 0"):
+        bare_pool.call("selftest.text_of", path=str(tmp_path / "file"))
+
+
 def test_what_cannot_be_sent_raises_here_and_leaves_the_worker(pool: WorkerPool) -> None:
     before = pool.call("selftest.pid")
     with pytest.raises(TypeError, match="cannot cross"):

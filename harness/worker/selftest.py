@@ -63,6 +63,27 @@ def fail(kind: str, message: str) -> None:
     raise getattr(__import__("builtins"), kind)(message)
 
 
+def fail_in_c(message: Optional[bytes]) -> None:
+    """Raise a RuntimeError from compiled code, with a message as pybind11 sets it, or with none at all."""
+    if message is None:
+        raising = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyErr_SetNone", ctypes.pythonapi))
+        raising(RuntimeError)
+    else:
+        setting = ctypes.PYFUNCTYPE(None, ctypes.py_object, ctypes.c_char_p)
+        setting(("PyErr_SetString", ctypes.pythonapi))(RuntimeError, message)
+
+
+def text_of(path: str) -> str:
+    """The text of a file."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def fail_without_words() -> None:
+    """Raise an exception of Python that has no message."""
+    raise RuntimeError
+
+
 def unsendable() -> Any:
     """Something that cannot cross the door."""
     return object()

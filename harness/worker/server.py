@@ -8,11 +8,11 @@ import os
 import random
 import re
 import sys
-import traceback
 import warnings
 from typing import Any, Dict, Iterator
 
 from harness.worker.children import ChildDied
+from harness.worker.raised import describe
 from harness.worker.wire import pack, unpack
 
 PLACE = re.compile(r"(?:/[\w.@+-]+)+/([\w.@+-]+)(?::\d+)?")
@@ -41,12 +41,7 @@ def serve(channel: Any) -> None:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # whatever Paddle raised is the answer
-            answer = {
-                "raised": type(error).__name__,
-                "message": str(error).strip() or repr(error),
-                "traceback": traceback.format_exc(),
-                "warnings": list(heard),
-            }
+            answer = {**describe(error), "warnings": list(heard)}
             if isinstance(error, ChildDied):
                 answer["died"] = error.signal
             message = pack(answer)
