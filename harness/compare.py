@@ -227,6 +227,85 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
     )
 
 
+CLEAR = 10.0
+"""How many times its allowance a known change must move a row, for the row to tell a fault from rounding."""
+
+LEAST_CLEAR = 8
+"""Such rows that it takes: a rounding that was not tried may move one or two of them as far as a fault."""
+
+
+class Rows:
+    """What each row of an output may be off by, and which rows would show a small change.
+
+    Where a network rounds values to levels, one that lies between two of them falls to either, and all that
+    is behind it changes by a step. So a rounding moves a row hardly at all, or about as far as a fault
+    would. A fault moves every row: it shows in those that roundings hardly move.
+
+    Args:
+        moved: the output ``[rows, ...]`` under roundings, one array for each draw.
+        exact: the output without them.
+        changed: the output with a known change, small, but to be noticed.
+        multiple: how many times a row's root mean square move it may be off by.
+
+    Attributes:
+        allowed, shown: for each row, what it may be off by and what the known change moves it by; root mean
+            square, in the output's unit.
+        clear: for each row, whether the known change moves it by :data:`CLEAR` times what is allowed.
+    """
+
+    def __init__(self, moved: list[Array], exact: Array, changed: Array, multiple: float) -> None:
+        floor = FLOOR_ULPS * EPSILON["float32"] * largest(exact, np.zeros_like(exact))
+        squares = [_by_row(draw, exact) ** 2 for draw in moved]
+        self.allowed = multiple * np.sqrt(np.mean(squares, axis=0)) + floor
+        self.shown = _by_row(changed, exact)
+        self.clear = np.isfinite(self.shown) & (self.shown > 0) & (self.shown >= CLEAR * self.allowed)
+
+    @property
+    def blind(self) -> str:
+        """Why a small change cannot be told from rounding, or ''."""
+        found = int(self.clear.sum())
+        if found >= LEAST_CLEAR:
+            return ""
+        return (
+            f"rounding hides a small change: the middle row may be off by {np.median(self.allowed):.2g}, and "
+            f"the change moves it by {np.median(self.shown):.2g}; of {len(self.clear)} rows {found} tell "
+            f"them apart, and it takes {LEAST_CLEAR}"
+        )
+
+
+def middle(what: str, got: Array | None, expected: Array, rows: Rows) -> Comparison:
+    """The middle one of the clear rows is off by no more than it may be. Without clear rows it fails."""
+    mismatch = _mismatch(got, expected) or rows.blind
+    if mismatch or got is None:
+        return _refuse(what, "tolerance", mismatch, got, expected)
+    error = _by_row(got, expected)
+    ratios = [_ratio(a, b) if np.isfinite(a) else np.inf for a, b in zip(error, rows.allowed, strict=True)]
+    clear = sorted(np.flatnonzero(rows.clear), key=lambda row: ratios[row])
+    row = int(clear[len(clear) // 2])
+    headroom = float(ratios[row])
+    return Comparison(
+        what=what,
+        rule="tolerance",
+        ok=headroom <= 1.0,
+        elements=int(got[rows.clear].size),
+        got=describe(got),
+        expected=describe(expected),
+        headroom=headroom,
+        needed=float(error[row]),
+        allowed=float(rows.allowed[row]),
+        worst=f"row {row}",
+        message="" if headroom <= 1.0 else f"the middle row is off by {headroom:.3g} times what is allowed",
+    )
+
+
+def _by_row(a: Array, b: Array) -> Array:
+    """Root mean square difference of each row, in float64."""
+    with np.errstate(invalid="ignore"):  # infinity minus itself
+        difference = (a.astype("float64") - b.astype("float64")).reshape(len(b), -1)
+    found: Array = np.sqrt(np.mean(difference**2, axis=1))
+    return found
+
+
 def _ratio(error: float, allowed: float) -> float:
     if error == 0.0:
         return 0.0

@@ -91,11 +91,10 @@ class Subject:
 
     def files(self, folder: str = "inference_model") -> dict[str, str]:
         """Program and parameters of the deployable model, for any runtime."""
-        program = Path(self.values["program"]).name
         return {
             "prefix": self.artifact.file(folder, "model"),
             "folder": self.artifact.file(folder),
-            "program": program,
+            "program": (program := Path(self.values["program"]).name),
             "model": self.artifact.file(folder, program),
             "params": self.artifact.file(folder, "model.pdiparams"),
         }
@@ -317,7 +316,7 @@ class Subject:
                     worker.call("runtimes.close_session", pool.deadline, session=session)
         ratios = [a / b for a, b in zip(after, before, strict=True)]
         low, high = statistics.median_interval(ratios)
-        self.facts["latency"] = {
+        found: dict[str, Any] = {
             "ratio": float(np.median(ratios)),
             "low": low,
             "high": high,
@@ -327,7 +326,7 @@ class Subject:
             "memory_mib": memory[1],
             "memory_before_mib": memory[0],
         }
-        found: dict[str, Any] = self.facts["latency"]
+        self.facts["latency"] = found
         return found
 
     def accuracy(
@@ -385,12 +384,16 @@ def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Ya
     """
     if not subject.flow.quantizes and subject.lab.models[subject.model].trained:
         return rounding(subject, feeds)
-    target = subject.readable(subject.lab.targets["static"])
-    exact = subject.run(target, feeds).outputs
-    moved = []
-    for draw in range(compare.DRAWS):
-        options = {**target.options, "perturb": ROUNDINGS, "draw": draw}
-        moved += subject.run(msgspec.structs.replace(target, options=options), feeds).outputs
-    return compare.Yardstick(
-        [run[0] for run in moved], [run[0] for run in exact] * compare.DRAWS, "float32", APART
-    )
+    exact = moved(subject, feeds, 0.0, draws=1) * compare.DRAWS
+    return compare.Yardstick(moved(subject, feeds, ROUNDINGS), exact, "float32", APART)
+
+
+def moved(
+    subject: Subject, feeds: list[list[NDArray[Any]]], size: float, draws: int = compare.DRAWS
+) -> list[NDArray[Any]]:
+    """Of each draw the model's logits ``[n, classes]``, inputs and parameters moved by that share."""
+    target, found = subject.readable(subject.lab.targets["static"]), []
+    for draw in range(draws):
+        options = {**target.options, "perturb": size, "draw": draw}
+        found.append(logits(subject.run(msgspec.structs.replace(target, options=options), feeds).outputs))
+    return found
