@@ -233,3 +233,12 @@ def noisy(size: float) -> Callable[[list[list[Any]]], None]:
             run[0] += size * rng.standard_normal(run[0].shape).astype("float32")
 
     return change
+
+
+def asks_for_int8(call: Call) -> bool:
+    """An execution on int8 kernels, and not of what they are held against."""
+    return "int8" in call.arguments["options"]
+
+
+CONVOLUTIONS = (option("runtimes.execute", asks_for_int8, int8=["conv2d"]),)
+"""Int8 kernels for convolutions alone: those of a linear layer saturate on processors without VNNI."""

@@ -126,6 +126,7 @@ class Mutant:
         oracle: the oracle and the yardsticks are disturbed as well, in a lab with none cached.
         lab: another lab for both runs.
         needs: what this machine may lack, so that the check is not run here, nor the mutant.
+        flag: a flag of the processor without which the disturbance changes nothing.
         slow: takes more than a few seconds.
     """
 
@@ -141,6 +142,7 @@ class Mutant:
     lab: Callable[[Lab], Lab] | None = None
     truly_fresh: bool = False
     needs: str = ""
+    flag: str = ""
     slow: bool = False
 
     @property
@@ -183,6 +185,9 @@ class Teeth:
             Broken: it proves nothing.
             AssertionError: it survived.
         """
+        if mutant.flag and mutant.flag not in self.lab.environment["cpu"]["flags"]:
+            self.not_run.append(mutant.id)
+            pytest.skip(f"needs a processor with {mutant.flag}")
         key = f"{mutant.check.__module__}.{mutant.check.__name__} {mutant.given!r} {mutant.repair!r}"
         if key not in self._unmutated:
             self._unmutated[key] = self._run(mutant, mutant.repair, {})

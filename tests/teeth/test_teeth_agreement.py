@@ -92,6 +92,7 @@ MUTANTS = (
         # Not LeNet: behind a pooling, bfloat16 fails on processors that only emulate it.
         {**LENET, "model": "two_inputs"},
         "run 4 ",
+        flag="avx512f",
     ),
     Mutant(
         "last input one unit off",

@@ -20,8 +20,8 @@ from harness.targets import LEGACY_IR
 from suites import test_compression as suite
 from suites.support.pruning import kept
 from teeth.disturbances import (
+    CONVOLUTIONS,
     Arguments,
-    Call,
     Files,
     Made,
     Result,
@@ -45,15 +45,6 @@ PRUNED = {"model": "resnet_vd_small", "flow": "prune-static-l1-legacy-ir"}
 AT_SIZE = {"model": "mobilenet_v1", "flow": "ptq-config-legacy-ir"}
 PLAIN_RUNS = {**PTQ, "engine": "plain"}
 INT8 = {**PTQ, "target": "predictor-int8"}
-
-
-def asks_for_int8(call: Call) -> bool:
-    """An execution on int8 kernels, and not of what they are held against."""
-    return "int8" in call.arguments["options"]
-
-
-CONVOLUTIONS = (option(EXECUTE, asks_for_int8, int8=["conv2d"]),)
-"""Int8 kernels for convolutions alone: those of a linear layer saturate on processors without VNNI."""
 
 
 def rescaled(change: Callable[[np.ndarray], np.ndarray], weight: bool, layer: int = 1) -> Any:

@@ -36,6 +36,7 @@ MUTANTS = (
         (option(OPEN, onednn=True, bfloat16=True),),
         RUN,
         "outputs while timed",
+        flag="avx512f",
     ),
     Mutant(
         "timed without outputs",

@@ -92,6 +92,7 @@ MUTANTS = (
         (option(EXECUTE, drop="bfloat16"),),
         {"target": "predictor-bf16"},
         "coarser than float32",
+        flag="avx512f",
     ),
     *(
         Mutant(
@@ -143,8 +144,11 @@ MUTANTS = (
         (option(EXECUTE, bfloat16=True),),
         {**LENET_ON, "model": "two_inputs"},
         "bfloat16",
+        flag="avx512f",
     ),
-    Mutant("bfloat16 ignored", DID_IT, (option(EXECUTE, drop="bfloat16"),), BFLOAT16, "bfloat16"),
+    Mutant(
+        "bfloat16 ignored", DID_IT, (option(EXECUTE, drop="bfloat16"),), BFLOAT16, "bfloat16", flag="avx512f"
+    ),
     Mutant(
         "an engine that says nothing",
         DID_IT,

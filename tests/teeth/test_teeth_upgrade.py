@@ -8,6 +8,7 @@ import pytest
 
 from suites import test_upgrade as suite
 from teeth.disturbances import (
+    CONVOLUTIONS,
     Files,
     Result,
     confused,
@@ -110,12 +111,36 @@ MUTANTS = (
         "optimizer: linear_2.b_0_moment1_0",
     ),
     Mutant(
-        "other logits", COMPRESSED, (outputs(noisy(0.1), number(2)),), QUANTIZED, "distance of the logits"
+        "other logits",
+        COMPRESSED,
+        (outputs(noisy(0.1), number(2)),),
+        QUANTIZED,
+        "distance of the logits",
+        repair=CONVOLUTIONS,
     ),
-    Mutant("other classes", COMPRESSED, (outputs(confused, number(2)),), QUANTIZED, "class chosen there"),
-    Mutant("other int8 logits", COMPRESSED, (outputs(noisy(5.0), number(3)),), QUANTIZED, "error of int8"),
     Mutant(
-        "other int8 classes", COMPRESSED, (outputs(confused, number(3)),), QUANTIZED, "int8 kernels choose"
+        "other classes",
+        COMPRESSED,
+        (outputs(confused, number(2)),),
+        QUANTIZED,
+        "class chosen there",
+        repair=CONVOLUTIONS,
+    ),
+    Mutant(
+        "other int8 logits",
+        COMPRESSED,
+        (outputs(noisy(5.0), number(3)),),
+        QUANTIZED,
+        "error of int8",
+        repair=CONVOLUTIONS,
+    ),
+    Mutant(
+        "other int8 classes",
+        COMPRESSED,
+        (outputs(confused, number(3)),),
+        QUANTIZED,
+        "int8 kernels choose",
+        repair=CONVOLUTIONS,
     ),
     Mutant("another pruned model", COMPRESSED, (outputs(noisy(1e-2), number(2)),), PRUNED, "logits"),
 )
