@@ -7,7 +7,6 @@ every file's sha256 is checked on each use, and an entry that does not match is 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ import msgspec
 from filelock import FileLock
 
 from harness.errors import HarnessError
+from harness.hashing import key_of, sha256
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -46,18 +46,6 @@ class Artifact(msgspec.Struct, frozen=True):
     def file(self, *parts: str) -> str:
         """Path of a file inside the artifact, as text for the far side."""
         return str(self.path.joinpath(*parts))
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def key_of(origin: Mapping[str, Any]) -> str:
-    """The key of what has this origin: the same origin gives the same key on any machine."""
-    text = msgspec.json.encode(origin, order="deterministic")
-    return hashlib.sha256(text).hexdigest()[:32]
 
 
 class Store:

@@ -19,14 +19,14 @@ import harness
 from harness import bisect as bisecting
 from harness import user_models
 from harness.bisect import Bisection, Result, Step
+from harness.choices import Tier
+from harness.clock import now
 from harness.environments.specs import parse
 from harness.errors import UsageError
 from harness.files import write_whole
 from harness.hunt import releases
 from harness.hunt.findings import FINDINGS, Notebook
-from harness.options import Tier
-from harness.rerun import new_folder, project_root
-from harness.session import now
+from harness.paths import new_folder, project_root
 from harness.types import Comparison, Record
 
 MOST_COMPARISONS = 3

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import platformdirs
 import psutil
 
 GIB = 2**30
+Profile = Literal["default", "legacy-ir"]
+LEGACY_IR = {"FLAGS_enable_pir_api": "0"}
+"""Environment variables of a worker that starts Paddle 3.x without its new intermediate representation."""
 
 
 class Tier(StrEnum):

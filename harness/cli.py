@@ -139,13 +139,13 @@ def run(
     labels: Labels = "",
 ) -> None:
     """Run the suites, show where they are, write records and the page. --engine: each target a job."""
-    from harness import rerun as again
     from harness import user_models
+    from harness.paths import new_folder, project_root
     from harness.progress import run_pytest
 
-    root = again.project_root()
+    root = project_root()
     settings = settings_of(engine, address, resources, labels, own=model or ())
-    folder = Path(run_folder).absolute() if run_folder else again.new_folder(root)
+    folder = Path(run_folder).absolute() if run_folder else new_folder(root)
     if engine is None and (folder / "records.jsonl").exists():
         raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
     options = {
@@ -177,7 +177,7 @@ def _run_by_target(
     python: str, profile: Profile, arguments: list[str], settings: Settings, run_folder: str, store: str
 ) -> NoReturn:
     from harness.jobs import by_target  # jobs need more than a run does
-    from harness.rerun import project_root
+    from harness.paths import project_root
 
     here = _interpreter(python)
     text = here if not python or Path(here).exists() else python
@@ -256,8 +256,8 @@ def report(
     output: Annotated[str, typer.Option(metavar="FILE", help="Default: index.html in the run.")] = "",
 ) -> None:
     """Write the page again, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
+    from harness.finding import open_run
     from harness.report import summary, write_report
-    from harness.rerun import open_run
 
     found = open_run(run, _root_or_here())
     page = write_report(found, Path(output) if output else found.folder / "index.html")
@@ -280,10 +280,12 @@ def rerun(
 ) -> None:
     """Run one recorded case again, or write it as a script of plain Paddle calls."""
     from harness import rerun as again
+    from harness.finding import find_case, open_run
+    from harness.paths import project_root
 
-    root = again.project_root()
-    found = again.open_run(run, root)
-    record = again.find_case(found, case)
+    root = project_root()
+    found = open_run(run, root)
+    record = find_case(found, case)
     if script:
         from harness.script import write_script  # networks and hypothesis: half a second
 
@@ -305,7 +307,7 @@ def _because(reason: str) -> str:
 
 def _root_or_here() -> Path:
     """Reports can be read anywhere; only their short names need a project."""
-    from harness.rerun import project_root
+    from harness.paths import project_root
 
     try:
         return project_root()

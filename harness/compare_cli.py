@@ -16,9 +16,10 @@ from rich.markup import escape
 from harness import comparison, targets
 from harness.errors import HarnessError, UsageError
 from harness.files import write_whole
+from harness.finding import open_run
+from harness.paths import RUNS, project_root
 from harness.records import Run
 from harness.report import comparison as page
-from harness.rerun import RUNS, open_run, project_root
 
 out = Console(highlight=False, soft_wrap=True)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.artifacts import Store, key_of, sha256
+from harness.artifacts import Store
 from harness.errors import HarnessError
+from harness.hashing import key_of, sha256
 
 FILES = (
     "train-images-idx3-ubyte.gz",

@@ -18,7 +18,8 @@ from typing import Any
 import execnet
 
 from harness.errors import HarnessError, NotApplicable
-from harness.hosts import FAILURES, ROOT, WORKER, Process, environment
+from harness.hosts import FAILURES, WORKER, Process, environment
+from harness.paths import ROOT
 
 ANSWER_S = 60.0
 """Within this an idle host answers a question about a process, or takes a piece of a file."""

@@ -17,8 +17,8 @@ import execnet
 import psutil
 
 from harness.errors import HarnessError
+from harness.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 START_DEADLINE_S = 120.0
 BOOTSTRAP = """
 import os, sys, types, importlib.util, faulthandler

@@ -18,12 +18,11 @@ from rich.table import Table
 
 from harness import targets as targets_module
 from harness.availability import described, unavailable
-from harness.choices import Kind
+from harness.choices import LEGACY_IR, Kind
 from harness.errors import HarnessError
-from harness.rerun import project_root
+from harness.paths import ROOT, project_root
 from harness.session import claims as all_claims
-from harness.targets import LEGACY_IR
-from harness.workers import ROOT, WorkerFailure, WorkerPool, WorkerSpec
+from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
 
 
 def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:

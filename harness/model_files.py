@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.artifacts import sha256
 from harness.errors import HarnessError
+from harness.hashing import sha256
 
 Form = Literal["layer", "deployed", "graph"]
 FORMS: tuple[Form, ...] = ("layer", "deployed", "graph")

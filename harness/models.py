@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from harness.model_files import UserModel
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 
 class ModelInfo(msgspec.Struct, frozen=True):

@@ -9,15 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from harness import user_models
-from harness.choices import Limits as Limits
-from harness.choices import Tier as Tier
-from harness.choices import default_store as default_store
+from harness.choices import Limits, Profile, default_store
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     import pytest
-
-Profile = Literal["default", "legacy-ir"]
 
 GROUP = "Paddle conformance harness"
 

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from harness.case import Case
+from harness.clock import now
 from harness.known import KnownFailure
-from harness.session import now
 from harness.types import Outcome, Record, RemoteFailure
 from harness.workers import WorkerFailure
 

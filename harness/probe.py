@@ -10,14 +10,15 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
+
+from harness.paths import TABLES
 
 Facts = dict[str, Any]
 
 PROBE_DEADLINE_S = 120.0
 
-PROBE = Path(__file__).parent / "worker" / "probe.py"
+PROBE = TABLES / "worker" / "probe.py"
 NAMES = (
     "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "openvino",
     "numpy", "setuptools",

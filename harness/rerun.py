@@ -1,87 +1,24 @@
-"""A run and a case of it found by name, and the case run again through pytest with the run's options."""
+"""A recorded case run again: through pytest, with the options of its run."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from harness.errors import HarnessError
+from harness.options import Options
+from harness.paths import new_folder
 from harness.records import Run, read_run
 from harness.types import Record
 
-if TYPE_CHECKING:
-    from harness.options import Options
-
-ROOT = Path(__file__).resolve().parent.parent
-"""The checkout that this is imported from."""
-RUNS = "reports"
-MOST_CANDIDATES = 8
 FLAGS = {"producers": "--from"}
 """Options whose flag is not their field's name."""
 REPEATED = ("targets_file", "producers", "model")
 """Options given once for each value."""
-
-
-def project_root(start: Path | None = None) -> Path:
-    """The folder with ``suites/``: here or above, else the checkout the harness is imported from.
-
-    Raises:
-        HarnessError: there is none.
-    """
-    here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents, ROOT):
-        if (folder / "suites").is_dir():
-            return folder
-    raise HarnessError(f"no suites/ folder in {here} or above it: run this in the project's folder")
-
-
-def new_folder(root: Path, *parts: str) -> Path:
-    """A name for a new folder below ``reports/``."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return root.joinpath(RUNS, *parts, f"{stamp}-{os.getpid()}")
-
-
-def open_run(name: str, root: Path) -> Run:
-    """The run of that name: a folder, its ``records.jsonl``, or a name below ``reports/``.
-
-    Raises:
-        HarnessError: there is none; the newest there are.
-    """
-    for path in (Path(name), root / RUNS / name):
-        if path.exists():
-            return read_run(path.resolve())
-    runs = sorted(
-        path.parent.name for path in (root / RUNS).glob("*/records.jsonl") if path.parent.name != "latest"
-    )
-    there = f"the newest are {', '.join(runs[-3:])}" if runs else f"{root / RUNS} holds none yet"
-    raise HarnessError(f"no run {name}: {there}")
-
-
-def find_case(run: Run, wanted: str) -> Record:
-    """The record whose case id is ``wanted``, or the only one that contains it.
-
-    Raises:
-        HarnessError: none or several do; which.
-    """
-    records = {record.case: record for record in run.records}
-    if wanted in records:
-        return records[wanted]
-    found = [case for case in records if wanted in case]
-    if len(found) == 1:
-        return records[found[0]]
-    if not found:
-        raise HarnessError(
-            f"no case of {run.header.run} contains {wanted!r}: see `harness report {run.header.run}`"
-        )
-    more = f" and {len(found) - MOST_CANDIDATES} more" if len(found) > MOST_CANDIDATES else ""
-    raise HarnessError(f"{wanted!r} is in {len(found)} cases: {', '.join(found[:MOST_CANDIDATES])}{more}")
 
 
 def options_of(run: Run) -> Options:
@@ -90,8 +27,6 @@ def options_of(run: Run) -> Options:
     Raises:
         HarnessError: they are not of this harness's kind.
     """
-    from harness.options import Options  # models and workers: what only finds a run does without
-
     try:
         return msgspec.convert({**run.header.options, "run_folder": ""}, Options)
     except msgspec.ValidationError as error:

@@ -18,13 +18,13 @@ import numpy as np
 
 from harness.errors import HarnessError, NotApplicable
 from harness.lab import Lab
+from harness.paths import ROOT
 from harness.plain_calls import RUNTIMES, text_of
 from harness.records import Run
 from harness.rerun import options_of
 from harness.session import RunSession
 from harness.targets import Target
 from harness.types import Record
-from harness.workers import ROOT
 
 FEEDS = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
 """(batch, seed) of the script's runs: the same again, other batch sizes, the first once more."""

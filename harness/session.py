@@ -9,7 +9,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -19,21 +19,23 @@ import msgspec
 import harness
 from harness import known, sources, targets
 from harness.artifacts import Store
-from harness.choices import Limits
+from harness.choices import LEGACY_IR, Limits
+from harness.clock import now
 from harness.datasets import locate
 from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.lab import Lab, Producer
 from harness.models import METHODS, FlowInfo
 from harness.options import Options, choose
+from harness.paths import TABLES
 from harness.records import RecordWriter
-from harness.targets import LEGACY_IR, Target
+from harness.targets import Target
 from harness.types import Record, RunFooter, RunHeader
 from harness.usable import OWN_TOTAL, total
 from harness.user_models import FORMS, UserModel, parse, unique
 from harness.workers import WorkerFailure, WorkerPool, WorkerSpec
 
-CLAIMS_FILE = Path(__file__).with_name("claims.toml")
+CLAIMS_FILE = TABLES / "claims.toml"
 ARTIFACTS = "artifacts.json"
 """Keys of the store's entries that a finished run made or used."""
 ONLY_OWN = "none"
@@ -45,11 +47,6 @@ NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet",
 def claims() -> dict[str, str]:
     """Every claim id and its sentence."""
     return dict(tomllib.loads(CLAIMS_FILE.read_text())["claims"])
-
-
-def now() -> str:
-    """UTC, to the second, ISO 8601."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class RunSession:

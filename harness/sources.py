@@ -6,7 +6,7 @@ import functools
 import hashlib
 from pathlib import Path
 
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 SOURCES = ("harness", "suites", "reference_models")
 

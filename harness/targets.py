@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from harness.choices import LEGACY_IR
 from harness.elsewhere import refusal
 from harness.errors import HarnessError
+from harness.paths import TABLES
 
-BUILT_IN = Path(__file__).with_name("targets.toml")
-LEGACY_IR = {"FLAGS_enable_pir_api": "0"}
+BUILT_IN = TABLES / "targets.toml"
 ANY_CUSTOM = "custom"
 """The device of a target that stands for every type of custom device."""
 

@@ -15,9 +15,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.choices import GIB, Limits
+from harness.choices import GIB, LEGACY_IR, Limits
 from harness.model_files import UserModel, digest
-from harness.targets import LEGACY_IR
 from harness.types import RemoteFailure
 from harness.user_models import declaration
 from harness.workers import RemoteError, WorkerCrash, WorkerFailure, WorkerPool, WorkerSpec

@@ -15,8 +15,8 @@ import msgspec
 
 from harness.elsewhere import Elsewhere
 from harness.errors import HarnessError
-from harness.hosts import ROOT as ROOT
 from harness.hosts import START_DEADLINE_S, Here, Host
+from harness.paths import ROOT as ROOT
 from harness.types import Outcome, RemoteFailure
 from harness.worker.wire import pack, unpack
 
@@ -207,7 +207,7 @@ class Guests:
         found: dict[str, Any] = {}
         models = [given for name, given in list(self.models.items()) if told.get(name) is not given]
         if models:
-            found["models"] = models
+            found["first"] = {"user_models.declare": {"models": models}}
             told.update({given["name"]: given for given in models})
         if self.memory and "" not in told:
             found["memory"] = told[""] = self.memory

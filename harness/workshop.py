@@ -9,15 +9,16 @@ from typing import Any
 
 import msgspec
 
-from harness.artifacts import Artifact, Store, key_of
+from harness.artifacts import Artifact, Store
 from harness.availability import described, unavailable
-from harness.choices import Limits
+from harness.choices import LEGACY_IR, Limits
 from harness.engines import Engines
 from harness.errors import NotApplicable
+from harness.hashing import key_of
 from harness.model_files import UserModel, copy_deployed
 from harness.models import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
 from harness.remembered import Remembered
-from harness.targets import LEGACY_IR, Target, expanded
+from harness.targets import Target, expanded
 from harness.usable import FirstRuns, Usable
 from harness.user_models import unique
 from harness.workers import WorkerFailure, WorkerPool, WorkerSpec

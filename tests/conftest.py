@@ -14,11 +14,12 @@ import pytest
 
 from harness import targets
 from harness.artifacts import Store
+from harness.choices import default_store
 from harness.cli import main
 from harness.datasets import locate
 from harness.lab import Lab
-from harness.options import default_store
-from harness.workers import ROOT, WorkerPool
+from harness.paths import ROOT
+from harness.workers import WorkerPool
 
 DEADLINE_S = 60.0
 

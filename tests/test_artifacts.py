@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import child_environment
-from harness.artifacts import Store, key_of
+from harness.artifacts import Store
 from harness.errors import HarnessError
+from harness.hashing import key_of
 
 ORIGIN = {"recipe": "checkpoint", "model": "lenet", "parameters": {"seed": 1}}
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from conftest import Command, child_environment
 from harness import bisect, bisect_cli
 from harness.bisect import Bisection, Result, Step, Verdict, candidates, search
+from harness.choices import default_store
 from harness.environments import uv
 from harness.environments.specs import parse
 from harness.errors import UsageError
-from harness.options import default_store
 from harness.types import Comparison, Record, RemoteFailure
 
 Project = Callable[[dict[str, str]], Path]

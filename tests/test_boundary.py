@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import child_environment
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 FAR = ROOT / "harness" / "worker"
 NEAR_FILES = sorted(

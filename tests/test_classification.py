@@ -10,9 +10,9 @@ import pytest
 
 from conftest import Command
 from harness.artifacts import Store
+from harness.choices import default_store
 from harness.datasets import locate
-from harness.options import default_store
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 MODULE = "harness.worker.classification"
 CONFIGS = ROOT / "harness" / "worker" / "classification" / "configs"

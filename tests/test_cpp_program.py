@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from harness.lab import Lab
+from harness.paths import ROOT
 from harness.targets import Target
-from harness.workers import ROOT, RemoteError, WorkerCrash, WorkerPool, WorkerTimeout
+from harness.workers import RemoteError, WorkerCrash, WorkerPool, WorkerTimeout
 
 CPP = Target("cpp", "predictor_cpp")
 

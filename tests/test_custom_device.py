@@ -17,10 +17,10 @@ import pytest
 from harness import targets
 from harness.artifacts import Store
 from harness.case import Case, CheckFailed
+from harness.choices import default_store
 from harness.datasets import locate
 from harness.lab import Lab
 from harness.latency import TimedSession
-from harness.options import default_store
 from harness.targets import Target
 from harness.workers import WorkerPool
 from suites import test_targets as suite

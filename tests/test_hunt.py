@@ -30,7 +30,8 @@ from harness.hunt.releases import Tried
 from harness.hunt.strategies import MOST_OPERATORS, networks
 from harness.hunt.triggers import channels_first, unclipped
 from harness.hunt.verdict import Failure, Verdict, folded
-from harness.workers import ROOT, WorkerPool
+from harness.paths import ROOT
+from harness.workers import WorkerPool
 from suites.support.generated import findings
 
 EXPORTS = {"dynamic": True, "equivariant": True}

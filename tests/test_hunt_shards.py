@@ -19,7 +19,7 @@ from harness.hunt.shards import APART, SHARDS, Request, gather, hunt, shards_of
 from harness.hunt.verdict import Failure
 from harness.jobs.engine import Settings
 from harness.jobs.named import Named
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 SIDE = (Named("3.3.1", "3.3.1"),)
 

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from conftest import Command, child_environment
+from harness.choices import default_store
 from harness.errors import HarnessError
-from harness.options import Options, default_store
+from harness.options import Options
 from harness.records import Run, read_run
 from harness.report import summary
 from harness.session import RunSession

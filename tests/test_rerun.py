@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import plain_calls, rerun
+from harness import finding, paths, plain_calls, rerun
 from harness.errors import HarnessError
 from harness.options import Options
+from harness.paths import ROOT
 from harness.records import RecordWriter, Run, read_run
 from harness.script import standalone_model
 from harness.types import Record, RunHeader
-from harness.workers import ROOT
 
 
 def run_of(folder: Path, *cases: str, **options: object) -> Run:
@@ -38,26 +38,26 @@ def run_of(folder: Path, *cases: str, **options: object) -> Run:
 )
 def test_case_by_id_or_by_a_part_only_it_has(tmp_path: Path, wanted: str, found: str) -> None:
     run = run_of(tmp_path / "r", "a/one[x]", "a/one[x]-more", "a/two")
-    assert rerun.find_case(run, wanted).case == found
+    assert finding.find_case(run, wanted).case == found
 
 
 def test_ambiguous_and_unknown_cases_are_sentences(tmp_path: Path) -> None:
     run = run_of(tmp_path / "r", *(f"a/case[{n}]" for n in range(12)))
     with pytest.raises(HarnessError, match=r"'case' is in 12 cases: a/case\[0\], .* and 4 more"):
-        rerun.find_case(run, "case")
+        finding.find_case(run, "case")
     with pytest.raises(HarnessError, match="no case of r contains 'zzz'"):
-        rerun.find_case(run, "zzz")
+        finding.find_case(run, "zzz")
 
 
 def test_run_by_path_file_or_name(tmp_path: Path) -> None:
     folder = tmp_path / "reports" / "20260101"
     run_of(folder, "a/b")
     for name in ("20260101", str(folder), str(folder / "records.jsonl")):
-        assert rerun.open_run(name, tmp_path).header.run == "20260101"
+        assert finding.open_run(name, tmp_path).header.run == "20260101"
     with pytest.raises(HarnessError, match="no run 2027: the newest are 20260101"):
-        rerun.open_run("2027", tmp_path)
+        finding.open_run("2027", tmp_path)
     with pytest.raises(HarnessError, match="holds none yet"):
-        rerun.open_run("2027", tmp_path / "elsewhere")
+        finding.open_run("2027", tmp_path / "elsewhere")
 
 
 def test_options_become_the_arguments_that_give_them() -> None:
@@ -91,9 +91,9 @@ def test_options_of_a_record_file(tmp_path: Path) -> None:
 def test_project_root_is_here_or_above(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
-    assert rerun.project_root(deep) == ROOT, "else the checkout's own"
+    assert paths.project_root(deep) == ROOT, "else the checkout's own"
     (tmp_path / "suites").mkdir()
-    assert rerun.project_root(deep) == tmp_path
+    assert paths.project_root(deep) == tmp_path
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ from support.processes import wait_until
 from conftest import Command
 from harness.elsewhere import Elsewhere
 from harness.errors import HarnessError
+from harness.paths import ROOT
 from harness.records import read_run
-from harness.workers import ROOT, WorkerCrash, WorkerPool, WorkerTimeout
+from harness.workers import WorkerCrash, WorkerPool, WorkerTimeout
 
 SSHD_CONFIG = """
 Port {port}

@@ -8,8 +8,8 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.lab import Lab
+from harness.paths import ROOT
 from harness.targets import BUILT_IN, expanded, load, repeats
-from harness.workers import ROOT
 
 
 def test_built_in_targets_name_runtimes_that_exist() -> None:

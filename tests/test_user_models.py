@@ -15,10 +15,10 @@ from conftest import Command
 from harness import rerun, user_models
 from harness.errors import HarnessError
 from harness.options import Options
+from harness.paths import ROOT
 from harness.records import Run, read_run
 from harness.script import write_script
 from harness.user_models import InputSpec, UserModel, from_table, input_spec, parse, unique
-from harness.workers import ROOT
 
 # What is said of them
 

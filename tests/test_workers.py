@@ -12,8 +12,8 @@ import psutil
 import pytest
 from support.processes import gone, wait_until
 
+from harness.choices import LEGACY_IR
 from harness.errors import HarnessError
-from harness.targets import LEGACY_IR
 from harness.workers import (
     LOG_TAIL_LINES,
     RemoteError,

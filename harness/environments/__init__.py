@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.choices import Profile
 from harness.environments import engines, managed, uv
 from harness.environments.managed import Say
 from harness.environments.manifest import default_folder
@@ -19,7 +20,6 @@ from harness.environments.plan import plan
 from harness.environments.releases import known_releases, release_like, releases
 from harness.environments.specs import LEGACY, Spec, name_of, parse
 from harness.errors import HarnessError, UsageError
-from harness.options import Profile
 
 __all__ = (
     "Environment", "Spec", "default_folder", "known_releases", "make", "make_each",

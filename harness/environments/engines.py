@@ -15,8 +15,9 @@ from harness.environments.plan import Plan
 from harness.environments.specs import Spec
 from harness.environments.uv import NoInterpreter
 from harness.errors import HarnessError
+from harness.paths import TABLES
 
-FILE = Path(__file__).parents[1] / "engines.toml"
+FILE = TABLES / "engines.toml"
 KIND = "engine"
 """Of the recipes of such environments."""
 

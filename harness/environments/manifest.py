@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from harness.artifacts import key_of
+from harness.hashing import key_of
 
 SCHEMA = 1
 MANIFEST = "environment.json"

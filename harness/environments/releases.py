@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from packaging.version import Version
 
-FILE = Path(__file__).parents[1] / "releases.toml"
+from harness.paths import TABLES
+
+FILE = TABLES / "releases.toml"
 UNVERSIONED = Version("0.0.0")
 """What a build from the develop branch calls itself."""
 

@@ -15,9 +15,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from harness.choices import Profile
 from harness.environments.releases import release_like, releases
 from harness.errors import UsageError
-from harness.options import Profile
 
 LEGACY = "@legacy-ir"
 PACKAGE = "paddlepaddle"

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness import user_models
+from harness.choices import Tier, default_store
 from harness.errors import HarnessError, Undecided, UsageError
 from harness.gate import matrix as matrices
 from harness.gate import outputs, policy, run
@@ -20,8 +21,7 @@ from harness.gate.policy import Policy
 from harness.gate.result import GateResult
 from harness.jobs.engine import AT_ONCE, EngineName
 from harness.jobs.options import Address, AtOnce, EngineOption, Labels, Resources, settings_of
-from harness.options import Tier, default_store
-from harness.rerun import project_root
+from harness.paths import project_root
 
 POLICY_FILE = "gate.toml"
 MOST_PRINTED = 12

@@ -11,20 +11,22 @@ import msgspec
 from rich.console import Console
 
 import harness
+from harness.clock import now
 from harness.gate import outputs
 from harness.gate.judge import grid
 from harness.gate.result import MatrixResult
-from harness.gate.runs import faults, new_folder, slug
+from harness.gate.runs import faults
 from harness.jobs.engine import Settings
 from harness.jobs.job import End, Job
+from harness.jobs.journal import new_folder
 from harness.jobs.merge import AREA, merged
 from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
 from harness.jobs.suites import Suite
+from harness.paths import slug
 from harness.records import Run
 from harness.report.matrix import write_matrix
 from harness.report.summary import standing
-from harness.session import now
 
 SUITE = "test_upgrade.py"
 PARTS = "parts"

@@ -18,10 +18,10 @@ from pathlib import Path
 import msgspec
 
 from harness import sources
-from harness.artifacts import key_of
 from harness.environments import Environment
 from harness.environments.manifest import MANIFEST
 from harness.errors import HarnessError
+from harness.hashing import key_of
 from harness.records import Run, read_run
 
 LEFT_OUT = ("logs", "pytest.log")

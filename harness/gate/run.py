@@ -10,21 +10,23 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from harness.clock import now
 from harness.errors import HarnessError, UsageError
 from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.gate.runs import new_folder, run_of, slug
+from harness.gate.runs import run_of
 from harness.gate.sides import Subject, arguments_of, job_of, jobs_of, options_of, subject_of
 from harness.gate.timing import Timing, outcome_in
 from harness.jobs.drive import set_aside
 from harness.jobs.engine import EngineName, Settings
+from harness.jobs.journal import new_folder
 from harness.jobs.runner import Runner
 from harness.jobs.suites import text_of
+from harness.paths import slug
 from harness.records import Run
 from harness.report.gate import write_gate
-from harness.session import now
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40

@@ -13,8 +13,8 @@ from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Job
 from harness.jobs.shares import sent, shares
 from harness.jobs.suites import Suite, text_of
+from harness.paths import RUNS
 from harness.records import Run, read_run
-from harness.rerun import RUNS
 
 LATENCY_BUDGET_S = "0.05"
 """A gate only shows latencies, so it takes less time for each than a run of its own."""

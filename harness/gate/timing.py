@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.choices import default_store
 from harness.errors import HarnessError
 from harness.files import write_whole
 from harness.gate import speed
@@ -20,7 +21,6 @@ from harness.jobs import child, lifeline
 from harness.jobs.job import Done, Place
 from harness.jobs.suites import environment
 from harness.jobs.watch import SAID
-from harness.options import default_store
 from harness.speed.decide import Rule
 from harness.speed.session import Outcome
 

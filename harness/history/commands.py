@@ -19,9 +19,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.errors import UsageError
+from harness.finding import open_run
 from harness.history.data import History, Narrowed, count, open_history
 from harness.history.merge import Duplicates
-from harness.rerun import RUNS, open_run, project_root
+from harness.paths import RUNS, project_root
 
 out = Console(highlight=False, soft_wrap=True)
 said = Console(highlight=False, soft_wrap=True, stderr=True)

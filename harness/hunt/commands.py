@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from harness.choices import LEGACY_IR, default_store
 from harness.environments import Environment, resolve_one
 from harness.errors import HarnessError, UsageError
 from harness.hosts import START_DEADLINE_S
@@ -29,10 +30,8 @@ from harness.hunt.verdict import FOCUS
 from harness.jobs.engine import Settings
 from harness.jobs.named import named
 from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
-from harness.options import default_store
+from harness.paths import project_root
 from harness.progress import signals_interrupt
-from harness.rerun import project_root
-from harness.targets import LEGACY_IR
 from harness.workers import WorkerFailure, WorkerPool
 
 DEADLINE_S = 60.0

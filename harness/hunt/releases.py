@@ -13,9 +13,9 @@ from typing import Literal
 import msgspec
 
 from harness import environments
+from harness.choices import LEGACY_IR
 from harness.environments import Spec
 from harness.errors import HarnessError
-from harness.targets import LEGACY_IR
 
 DEADLINE_S = 300
 AT_ONCE = 2

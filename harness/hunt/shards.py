@@ -18,13 +18,13 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from harness.errors import HarnessError
-from harness.gate.runs import slug
 from harness.hunt.findings import ACROSS, FINDINGS, Finding, Notebook
 from harness.jobs.command import SAYS, Command
 from harness.jobs.engine import Settings
 from harness.jobs.job import End, Job
 from harness.jobs.named import Named
 from harness.jobs.runner import Interrupted, Runner
+from harness.paths import slug
 
 SHARDS = "shards"
 """Folder below the hunt's, of the jobs."""

@@ -13,13 +13,14 @@ import msgspec
 from rich.console import Console
 
 from harness.errors import UsageError
-from harness.gate.runs import new_folder, slug
 from harness.jobs.engine import Settings
 from harness.jobs.job import End, Job
+from harness.jobs.journal import new_folder
 from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
 from harness.jobs.shares import apart, sent
 from harness.jobs.suites import Suite
+from harness.paths import slug
 from harness.records import Run, read_run
 from harness.report import summary
 

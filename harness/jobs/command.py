@@ -1,7 +1,4 @@
-"""The work of jobs that are one of the harness's own commands, in a process and a folder of its own.
-
-As a module (``python -m harness.jobs.command COMMAND …``) it is that process.
-"""
+"""The work of jobs that are one of the harness's own commands, in a process and a folder of its own."""
 
 from __future__ import annotations
 
@@ -12,10 +9,12 @@ import time
 
 import msgspec
 
-from harness.errors import HarnessError, UsageError
-from harness.jobs import child, lifeline
+from harness.errors import UsageError
+from harness.jobs import child
 from harness.jobs.job import Done, NotStarted, Place
 
+PROCESS = "harness.as_job"
+"""Module that runs a command as a job's process."""
 SAYS = "command.log"
 """File in the job's folder with all that the command printed."""
 
@@ -44,7 +43,7 @@ class Command(msgspec.Struct, frozen=True):
         log = place.folder / SAYS
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", __name__, *self.arguments, f"--folder={place.folder}"],
+                [sys.executable, "-m", PROCESS, *self.arguments, f"--folder={place.folder}"],
                 cwd=place.root,
                 env={**os.environ, **child.variables()},
                 stdout=file,
@@ -58,21 +57,3 @@ class Command(msgspec.Struct, frozen=True):
         if status:
             return Done(False, said[-1] if status > 0 else child.ended_how(status))
         return Done(seconds=time.monotonic() - clock)
-
-
-def main(arguments: list[str]) -> None:
-    """The process. Its status is 0 once the command has come to its end, whatever that has found."""
-    lifeline.hold()
-    from harness.cli import app  # every command: what only asks for a job need not import them
-
-    try:
-        app(arguments)
-    except HarnessError as error:
-        print(error, file=sys.stderr)
-        sys.exit(UsageError.exit_status if isinstance(error, UsageError) else 1)
-    except SystemExit as end:
-        sys.exit(end.code if end.code == UsageError.exit_status else 0)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

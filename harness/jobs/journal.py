@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.jobs.job import End, Job
+from harness.paths import RUNS
 
 JOURNAL = "jobs.jsonl"
 
@@ -112,3 +114,26 @@ def digest_of(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return ""
+
+
+def new_folder(given: str, root: Path, kind: str, label: str) -> Path:
+    """The folder asked for, made; or ``reports/<kind>/<time>-<label>``.
+
+    One whose jobs were left unfinished is gone on with.
+
+    Raises:
+        UsageError: it already holds records.
+        HarnessError: it cannot be made.
+    """
+    stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    folder = Path(given).absolute() if given else root / RUNS / kind / "-".join(filter(None, [stamp, label]))
+    held = (folder / JOURNAL).exists() or (folder.is_dir() and any(folder.glob("*/records.jsonl")))
+    if held and not is_open(folder):
+        raise UsageError(f"{folder} already holds runs: name another folder with --folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(
+            f"the folder {folder} cannot be made ({error.strerror}): name another with --folder"
+        ) from error
+    return folder

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.clock import now
 from harness.jobs.job import End
 from harness.records import RecordWriter, Run, read_run
 from harness.report import write_report
-from harness.session import now
 from harness.types import Outcome, Record, RunFooter, RunHeader
 
 AREA = "jobs"

@@ -24,7 +24,7 @@ from harness.artifacts import Store
 from harness.errors import HarnessError, UsageError
 from harness.jobs.job import Done, Job, Lost, NoPlace, Place, Stopped
 from harness.jobs.parcels import Parcel, pack, unpack
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 try:
     import ray

@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from harness.choices import default_store
 from harness.environments import Environment, resolve_one
 from harness.environments.specs import LEGACY
 from harness.jobs import child, lifeline
 from harness.jobs.job import Done, NotStarted, Place
 from harness.jobs.journal import digest_of
-from harness.options import default_store
 from harness.progress import start_pytest
 from harness.records import read_run
 from harness.rerun import last_error

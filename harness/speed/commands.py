@@ -13,14 +13,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.choices import default_store
+from harness.clock import now
 from harness.environments import resolve_one
 from harness.errors import HarnessError, UsageError
-from harness.gate.runs import new_folder
 from harness.jobs.engine import Settings
+from harness.jobs.journal import new_folder
 from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
-from harness.options import Options, choose, default_store
-from harness.rerun import project_root
-from harness.session import RunSession, now
+from harness.options import Options, choose
+from harness.paths import project_root
+from harness.session import RunSession
 from harness.speed import added, jobs, machine, pairs
 from harness.speed import calibrate as calibrations
 from harness.speed.added import Added

@@ -13,8 +13,7 @@ from paddle.vision.transforms import ToTensor
 from harness.worker import models
 from harness.worker.digits import Digits
 from harness.worker.recipes.documents import Watch, high_level
-from harness.worker.roundtrip import bits
-from harness.worker.states import flatten
+from harness.worker.states import bits, flatten
 
 
 def resume(

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
 import paddle
+
+
+def program_file(prefix: str) -> str:
+    """The program beside ``prefix``: ``.json`` of the new IR, or ``.pdmodel``.
+
+    Raises:
+        FileNotFoundError: neither was written.
+    """
+    for ending in (".json", ".pdmodel"):
+        if os.path.exists(prefix + ending):
+            return prefix + ending
+    raise FileNotFoundError(f"neither {prefix}.json nor {prefix}.pdmodel exists")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ MOST_WARNINGS = 50
 def serve(channel: Any) -> None:
     """Answer calls ``{"call": "module.function", "arguments": {...}}`` under ``harness.worker``.
 
-    A request may bring news: ``models`` of the user's, and the ``memory`` this process may take.
+    A request may name calls to make ``first``, and the ``memory`` in bytes that this process may take.
     Answers ``{"ok": result}``, or ``{"raised": type, "message", "traceback"}``, packed; in both
     ``warnings`` are the Python warnings of the call. ``died`` beside ``raised``: a process that the call
     had started ended; the signal's name.
@@ -51,10 +51,8 @@ def serve(channel: Any) -> None:
 
 
 def _hear_news(request: Dict[str, Any]) -> None:
-    if "models" in request:
-        from harness.worker import user_models
-
-        user_models.declare(request["models"])
+    for name, arguments in request.get("first", {}).items():
+        _function(name)(**arguments)
     if "memory" in request:
         import resource
 
@@ -85,10 +83,13 @@ def _listening(heard: Dict[str, None]) -> Iterator[None]:
         yield
 
 
-def _call(name: str, arguments: dict) -> Any:
+def _function(name: str) -> Any:
     module_name, function_name = name.rsplit(".", 1)
-    module = importlib.import_module("harness.worker." + module_name)
-    function = getattr(module, function_name)
+    return getattr(importlib.import_module("harness.worker." + module_name), function_name)
+
+
+def _call(name: str, arguments: dict) -> Any:
+    function = _function(name)
     paddle = sys.modules.get("paddle")
     if paddle is not None:
         _level_ground(paddle)

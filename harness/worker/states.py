@@ -7,12 +7,26 @@ from typing import Any, Dict, List
 import numpy as np
 import paddle
 
-from harness.worker.roundtrip import DTYPES, bits
+DTYPES = (
+    "float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int8", "uint8",
+    "int16", "int32", "int64", "bool", "complex64", "complex128",
+)  # fmt: skip
 
 
 def dtypes() -> List[str]:
     """The dtypes of this release, of those that tensors can be cast to."""
     return [name for name in DTYPES if hasattr(paddle, name)]
+
+
+def bits(value: Any) -> np.ndarray:
+    """A tensor's content as an array that can cross: bfloat16 as uint16, float8 as int8, text as UTF-8."""
+    array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    if array.dtype.kind == "U":
+        return np.frombuffer(str(value).encode(), dtype="uint8")
+    # Arrays of an extension dtype (ml_dtypes) have no .npy form; their bytes do.
+    if array.dtype.kind == "V" or array.dtype.name not in np.sctypeDict:
+        array = array.view("uint8" if array.dtype.itemsize == 1 else "uint16")
+    return array
 
 
 def flatten(value: Any, prefix: str = "") -> Dict[str, np.ndarray]:

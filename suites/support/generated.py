@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 SAMPLE = Path(__file__).with_suffix(".json")
 FINDINGS = ROOT / "findings"

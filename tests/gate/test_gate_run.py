@@ -11,8 +11,8 @@ import pytest
 
 from conftest import Command
 from gate.sabotage import SABOTAGES, copy_of
+from harness.paths import ROOT
 from harness.records import read_run
-from harness.workers import ROOT
 
 NARROW = ("--models=lenet", "--no-confirm", "--", "suites/test_upgrade.py", "suites/test_roundtrip.py")
 KEPT = "-k=upgrade or network_state or optimizer_state"

@@ -12,7 +12,7 @@ from harness.gate import policy
 from harness.gate.policy import Policy
 from harness.gate.result import Change, Direction, Side, Verdict
 from harness.known import covers
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 TODAY = date(2026, 11, 25)
 TEXT = """

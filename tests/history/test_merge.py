@@ -11,11 +11,11 @@ from pages import Page
 
 from harness import comparison, targets
 from harness.errors import HarnessError, UsageError
+from harness.finding import find_case
 from harness.history.data import open_history
 from harness.history.merge import Duplicates, merge, parts
 from harness.records import Run, read_run
 from harness.report import render, summary
-from harness.rerun import find_case
 
 pytest.importorskip("duckdb", reason="the history extra is not installed")
 

@@ -16,8 +16,8 @@ from harness.jobs.command import SAYS, Command
 from harness.jobs.engine import Settings
 from harness.jobs.job import Done, NotStarted, Place, Stopped
 from harness.jobs.named import Named
+from harness.paths import ROOT
 from harness.speed import jobs as calibrations
-from harness.workers import ROOT
 
 
 def test_a_command_is_done_whatever_it_found(tmp_path: Path) -> None:

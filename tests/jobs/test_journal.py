@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.gate.runs import new_folder
 from harness.jobs.job import End, Job
-from harness.jobs.journal import JOURNAL, Journal, digest_of, is_open
+from harness.jobs.journal import JOURNAL, Journal, digest_of, is_open, new_folder
 from harness.jobs.local import Local
-from harness.workers import ROOT
+from harness.paths import ROOT
 from jobs.conftest import run
 from jobs.works import Shell, noted
 

@@ -26,8 +26,8 @@ from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Done, End, Job, Place
 from harness.jobs.journal import Journal, is_open
 from harness.jobs.runner import Runner
+from harness.paths import ROOT
 from harness.records import read_run
-from harness.workers import ROOT
 
 ray = pytest.importorskip(
     "ray", reason="the ray extra is not installed: pip install 'paddle-conformance[ray]'"

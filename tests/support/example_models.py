@@ -24,9 +24,9 @@ import numpy as np
 
 from harness import targets
 from harness.artifacts import Store
+from harness.choices import default_store
 from harness.datasets import locate
 from harness.lab import Lab
-from harness.options import default_store
 from harness.targets import Target
 from harness.user_models import parse
 from harness.workers import WorkerPool

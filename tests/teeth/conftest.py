@@ -12,9 +12,9 @@ import pytest
 
 from harness import targets
 from harness.artifacts import Store
+from harness.choices import default_store
 from harness.datasets import locate
 from harness.lab import Lab
-from harness.options import default_store
 from teeth.machinery import Teeth, ThriftyPool
 
 DEADLINE_S = 60.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from harness.workers import ROOT
+from harness.paths import ROOT
 
 SUITES = ROOT / "suites"
 

@@ -13,10 +13,10 @@ import pytest
 
 from harness.artifacts import Manifest
 from harness.case import Case, CheckFailed
+from harness.choices import LEGACY_IR
 from harness.compare import Rows, middle
 from harness.errors import NotApplicable
 from harness.lab import Lab
-from harness.targets import LEGACY_IR
 from suites import test_compression as suite
 from suites.support.pruning import kept
 from teeth.disturbances import (

@@ -7,7 +7,7 @@ from typing import Dict
 import paddle
 
 from harness.worker import programs
-from harness.worker.recipes.inference_formats import program_file
+from harness.worker.programs import program_file
 
 
 def save(dtype: str, prefix: str) -> Dict[str, str]:

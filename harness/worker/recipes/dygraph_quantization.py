@@ -15,8 +15,8 @@ import paddle
 
 from harness.worker import models, training
 from harness.worker.digits import Digits
+from harness.worker.programs import program_file
 from harness.worker.recipes import Flow, Job, recipe
-from harness.worker.recipes.inference_formats import program_file
 
 FINE_TUNING = 0.1
 """Learning rate of the fine-tuning, as a share of the training's: document 004 §5 says 1/20 to 1/10."""

@@ -12,19 +12,8 @@ import paddle
 from paddle.jit.dy2static.convert_call_func import convert_call
 
 from harness.worker import models, programs, user_models
+from harness.worker.programs import program_file
 from harness.worker.recipes import Job, recipe
-
-
-def program_file(prefix: str) -> str:
-    """The program beside ``prefix``: ``.json`` of the new IR, or ``.pdmodel``.
-
-    Raises:
-        FileNotFoundError: neither was written.
-    """
-    for ending in (".json", ".pdmodel"):
-        if os.path.exists(prefix + ending):
-            return prefix + ending
-    raise FileNotFoundError(f"neither {prefix}.json nor {prefix}.pdmodel exists")
 
 
 @recipe("jit", needs=("checkpoint",))

@@ -7,8 +7,8 @@ import os
 from typing import Any, Dict
 
 from harness.worker import lite as tool
+from harness.worker.programs import program_file
 from harness.worker.recipes import Job, recipe
-from harness.worker.recipes.inference_formats import program_file
 
 PIR = "FLAGS_enable_pir_api"
 BRIDGE = "exported under FLAGS_enable_pir_api=0 for its `.pdmodel`: `opt` reads no `.json`"

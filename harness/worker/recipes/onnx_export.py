@@ -12,8 +12,8 @@ import paddle
 
 from harness.worker import models
 from harness.worker.model import ReferenceModel
+from harness.worker.programs import program_file
 from harness.worker.recipes import Job, recipe
-from harness.worker.recipes.inference_formats import program_file
 
 OPSET = 17
 """What both converters know, and the first with an operator for layer normalisation."""

@@ -12,8 +12,8 @@ from harness.worker import models, training
 from harness.worker.digits import Digits
 from harness.worker.filter_groups import deciders
 from harness.worker.fine_tuning import scheduled, training_of, tune
+from harness.worker.programs import program_file
 from harness.worker.recipes import Flow, Job, recipe
-from harness.worker.recipes.inference_formats import program_file
 
 ROWS = 64
 """Test digits whose logits are kept: what the exported files are held against."""

@@ -15,8 +15,8 @@ from harness.worker import models, programs
 from harness.worker.digits import Digits
 from harness.worker.filter_groups import deciders
 from harness.worker.fine_tuning import batches, scheduled, training_of
+from harness.worker.programs import program_file
 from harness.worker.recipes import Flow, Job, recipe
-from harness.worker.recipes.inference_formats import program_file
 from harness.worker.recipes.pruning import ROWS, keep_pruned, sensitivity_examples
 
 CRITERIA = {"l1_norm": "l1", "geometry_median": "fpgm", "bn_scale": "bn_scale"}

@@ -14,8 +14,8 @@ import paddle
 from harness.worker import models, programs
 from harness.worker.digits import FILES, Digits
 from harness.worker.model import Training
+from harness.worker.programs import program_file
 from harness.worker.recipes import Flow, Job, recipe
-from harness.worker.recipes.inference_formats import program_file
 from harness.worker.training import batches, make_optimizer
 
 WITH_LINEAR = ["conv2d", "depthwise_conv2d", "mul", "matmul_v2"]
