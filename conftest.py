@@ -1,3 +1,3 @@
-"""Loads the plugin; everything it does is in :mod:`harness.plugin`."""
+"""Loads the plugin; everything it does is in :mod:`harness.plugin.hooks`."""
 
-pytest_plugins = ["harness.plugin"]
+pytest_plugins = ["harness.plugin.hooks"]

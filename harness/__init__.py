@@ -1,6 +1,6 @@
 """Conformance and benchmark harness for what Paddle saves, exports and runs.
 
-This package is the near side: it never imports paddle.  What touches Paddle
+This package is the controller: it never imports paddle.  What touches Paddle
 lives in :mod:`harness.worker` and runs in a separate process.
 """
 

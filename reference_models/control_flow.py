@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 EFFORTS = 64
 

@@ -3,7 +3,7 @@
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 
 class LeNet(paddle.nn.Layer):

@@ -2,7 +2,7 @@
 
 import paddle
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 
 class RowLSTM(paddle.nn.Layer):

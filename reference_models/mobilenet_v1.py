@@ -8,7 +8,7 @@ width multiplier, ``repeats`` the number of equal blocks in the middle (5 in the
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 # (channels, stride) of the blocks at scale 1, before, among and after the repeated ones.
 FIRST = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2))

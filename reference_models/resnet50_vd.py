@@ -8,7 +8,7 @@ project, so that no activation is skipped when a stage halves the image.
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 
 class ConvBN(paddle.nn.Layer):

@@ -3,7 +3,7 @@
 import numpy as np
 import paddle
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 VOCABULARY = 32
 CLASSES = 4

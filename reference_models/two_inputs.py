@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker.model import Input, ReferenceModel, Training
+from harness.worker.models.model import Input, ReferenceModel, Training
 
 LEVELS = 8
 

@@ -8,7 +8,7 @@ All take ``[n, 3, size, size]`` images and give 10 classes.
 from paddle.nn import initializer
 from paddle.vision import models as vision
 
-from harness.worker.model import Input, ReferenceModel
+from harness.worker.models.model import Input, ReferenceModel
 
 
 class _HeNormal(initializer.KaimingNormal):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.case import Case, close_all, close_runs
-from harness.compare import Yardstick
-from harness.lab import Lab
-from harness.targets import Target
+from harness.checks.case import Case, close_all, close_runs
+from harness.checks.tolerance import Yardstick
+from harness.execution.executor import Lab
+from harness.targets.target import Target
 
 SEQUENCE = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
 """(batch, seed) of each run in one session: a first run, the same again, other batch sizes with
@@ -57,7 +57,9 @@ def test_first_and_later_runs(case: Case, lab: Lab, model: str, target: Target) 
 def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) -> None:
     """On test examples every target reaches the stated accuracy and chooses the oracle's classes."""
     require(lab, target)
-    examples = lab.pool.call("training.test_examples", model=model, digits=str(lab.digits), limit=DIGITS)
+    examples = lab.pool.call(
+        "training.loops.test_examples", model=model, digits=str(lab.digits), limit=DIGITS
+    )
     labels = examples["labels"]
     feeds = [[array[i : i + 100] for array in examples["feed"]] for i in range(0, len(labels), 100)]
     logits = np.concatenate([outputs[0] for outputs in lab.execute(target, model, feeds).outputs])
@@ -93,7 +95,7 @@ def test_clones_and_threads(case: Case, lab: Lab, model: str) -> None:
     """Clones of a predictor, run one by one and from several threads at once, give its outputs."""
     feeds = [lab.sample(model, 2, seed) for seed in range(4)]
     result = lab.pool.call(
-        "concurrency.clones",
+        "checks.concurrency.clones",
         files=lab.files(Target("p", "predictor"), model),
         model=model,
         feeds=feeds,
@@ -119,7 +121,7 @@ def test_oracle_against_numpy(case: Case, lab: Lab) -> None:
     from suites.support.lenet_numpy import lenet
 
     parameters = lab.pool.call(
-        "roundtrip.load_arrays", path=lab.artifact("checkpoint", "lenet").file("model.pdparams")
+        "checks.roundtrip.load_arrays", path=lab.artifact("checkpoint", "lenet").file("model.pdparams")
     )
     for seed in range(3):
         feed = lab.sample("lenet", 4, seed)

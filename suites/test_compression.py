@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import compare, paired, witness
-from harness.case import Case
-from harness.errors import NotApplicable
-from harness.lab import Lab
-from harness.models import FlowInfo
-from harness.session import RunSession
-from harness.targets import Target
+from harness.checks import non_inferiority, tolerance
+from harness.checks.case import Case
+from harness.core.errors import NotApplicable
+from harness.execution import engine_log
+from harness.execution.executor import Lab
+from harness.models.catalogue import FlowInfo
+from harness.plugin.session import RunSession
+from harness.targets.target import Target
 from suites.support import pruning
 from suites.support.compression import (
     ABSENT,
@@ -119,7 +120,7 @@ def test_pruned_accuracy(case: Case, lab: Lab, run_session: RunSession, model: s
     feeds, labels = subject.digits()
     before, got = subject.before(feeds), subject.simulated(feeds)
     _, stands = subject.accuracy("accuracy", before, got, labels, PRUNED_BOUND)
-    if stands is paired.Standing.worse and "sparsity" not in subject.values:
+    if stands is non_inferiority.Standing.worse and "sparsity" not in subject.values:
         pruning.check(case, subject.arrays("pruned.npz"), subject.values)
         subject.hold_accuracy(subject.narrowed(feeds), got, labels, PRUNED_BOUND, "against_control")
     else:
@@ -219,9 +220,9 @@ def test_int8_kernels(
     subject = Subject(case, lab, run_session, model, flow)
     feeds, labels = subject.digits()
     simulated = subject.simulated(feeds)
-    result = subject.run(subject.target(target.name), feeds, **witness.VERBOSE)
+    result = subject.run(subject.target(target.name), feeds, **engine_log.VERBOSE)
     got = logits(result.outputs)
-    seen = witness.read(result.printed)
+    seen = engine_log.read(result.printed)
     error = subject.quantization_error(feeds, simulated)
     facts = {
         "int8_primitives": seen.int8,
@@ -236,7 +237,7 @@ def test_int8_kernels(
     case.at_most("error of int8 over that of quantizing", facts["error"] / error, INT8_ERROR)
     _, stands = subject.accuracy("int8_accuracy", simulated, got, labels, subject.bound)
     # Whether a few digits more or less are lost is the check of accuracy's; here a surely worse one counts.
-    case.exact("int8 kernels lose more than the bound", stands is paired.Standing.worse, False)
+    case.exact("int8 kernels lose more than the bound", stands is non_inferiority.Standing.worse, False)
 
 
 @pytest.mark.full
@@ -327,14 +328,14 @@ def _hold_rows(subject: Subject, feeds: list[list[NDArray[Any]]], got: NDArray[A
     """
     case = subject.case
     (exact,), (changed,) = moved(subject, feeds, 0.0, draws=1), moved(subject, feeds, HALF_A_STEP, draws=1)
-    rows = compare.Rows(moved(subject, feeds, ROUNDINGS), exact, changed, APART)
+    rows = tolerance.Rows(moved(subject, feeds, ROUNDINGS), exact, changed, APART)
     subject.facts["rows"] = {"clear": int(rows.clear.sum()), "all": len(rows.clear)}
     if rows.blind:
         case.conclude()  # what failed before is told first
         raise NotApplicable(rows.blind)
     case.saw(got)
     expected = logits(subject.run(subject.target(PLAIN), feeds).outputs)
-    case.add(compare.middle("two threads", got, expected, rows))
+    case.add(tolerance.middle("two threads", got, expected, rows))
 
 
 @pytest.mark.claims("004-prune")
@@ -366,7 +367,7 @@ def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
     exported = lab.artifact("jit", subject.model, subject.flow.profile)
     program = exported.values["program"].split("/")[-1]
     before = lab.pool.call(
-        "compressed.inspect",
+        "inspection.compressed.inspect",
         spec=lab.pool.default.with_env(subject.target(PLAIN).env),
         folder=exported.file("inference_model"),
         program=program,

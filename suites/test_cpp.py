@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import statistics
-from harness.case import Case
-from harness.lab import Execution, Feed, Lab
-from harness.targets import Target
-from harness.workers import RemoteError
+from harness.checks.case import Case
+from harness.core import statistics
+from harness.execution.executor import Execution, Feed, Lab
+from harness.pool.workers import RemoteError
+from harness.targets.target import Target
 from suites.test_agreement import feeds_of, require
 
 PYTHON, CPP = Target("python", "predictor"), Target("cpp", "predictor_cpp")
@@ -308,13 +308,14 @@ def test_latency(case: Case, lab: Lab, model: str) -> None:
                     "runtimes.open_session", runtime=target.runtime, files=files, model=model, options={}
                 )
                 sessions.append(opened["session"])
-                lab.pool.call("timing.block", session=sessions[-1], feed=feed, runs=RUNS)
+                lab.pool.call("checks.timing.block", session=sessions[-1], feed=feed, runs=RUNS)
             python, cpp = lab.pool.call(
-                "timing.paired", sessions=sessions, feed=feed, blocks=BLOCKS, runs=RUNS
+                "checks.timing.paired", sessions=sessions, feed=feed, blocks=BLOCKS, runs=RUNS
             )
             started = time.perf_counter()
             last = [
-                lab.pool.call("timing.block", session=s, feed=feed, runs=RUNS) for s in reversed(sessions)
+                lab.pool.call("checks.timing.block", session=s, feed=feed, runs=RUNS)
+                for s in reversed(sessions)
             ]
             wall = time.perf_counter() - started
         finally:

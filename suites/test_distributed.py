@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.case import Case, bitwise_all
-from harness.compare import Yardstick
-from harness.lab import Lab
+from harness.checks.case import Case, bitwise_all
+from harness.checks.tolerance import Yardstick
+from harness.execution.executor import Lab
 
 DEVICES = {"gloo": "cpu", "nccl": "gpu"}
 RANKS = 2
@@ -36,7 +36,7 @@ GPUS = {
 
 def require_backend(lab: Lab, backend: str) -> None:
     """Not-run, with the reason, where no job with this backend can run here."""
-    reason = lab.pool.call("distributed.available", backend=backend)
+    reason = lab.pool.call("training.distributed.available", backend=backend)
     if reason:
         pytest.skip(reason)
 
@@ -44,19 +44,23 @@ def require_backend(lab: Lab, backend: str) -> None:
 def stored(lab: Lab, backend: str = "gloo", optimizer: str = "Momentum") -> dict[str, Any]:
     """What the recipe's job of two processes left, and the folder of its checkpoints."""
     made = lab.artifact("data_parallel", "lenet", optimizer=optimizer, device=DEVICES[backend])
-    left = lab.pool.call("data_parallel.training.read", folder=str(made.path))
+    left = lab.pool.call("training.data_parallel.training.read", folder=str(made.path))
     return {**left, "left": made.values["left"], "folder": made.path}
 
 
 def job(lab: Lab, config: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A job that is run now."""
-    done: dict[str, Any] = lab.pool.call("distributed.run", digits=str(lab.digits), config=config, **more)
+    done: dict[str, Any] = lab.pool.call(
+        "training.distributed.run", digits=str(lab.digits), config=config, **more
+    )
     return done
 
 
 def alone(lab: Lab, **config: Any) -> dict[str, Any]:
     """The same training by one process, whose batches are the ranks' together."""
-    done: dict[str, Any] = lab.pool.call("data_parallel.training.alone", digits=str(lab.digits), **config)
+    done: dict[str, Any] = lab.pool.call(
+        "training.data_parallel.training.alone", digits=str(lab.digits), **config
+    )
     return done
 
 

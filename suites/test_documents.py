@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.case import Case, bitwise_all, close_all, close_runs
-from harness.lab import Lab
-from harness.session import RunSession
-from harness.targets import Target
+from harness.checks.case import Case, bitwise_all, close_all, close_runs
+from harness.execution.executor import Lab
+from harness.plugin.session import RunSession
+from harness.targets.target import Target
 
 FULL_MNIST = 60_000
 
@@ -67,7 +67,7 @@ def test_002_predictor(case: Case, lab: Lab) -> None:
     weights = {"params": artifact.file("lenet.pdparams")}
     oracle = lab.execute(Target("o", "dygraph", {"dtype": "float64"}), "lenet", feeds, files=weights).outputs
     dygraph = lab.execute(Target("d", "dygraph"), "lenet", feeds, files=weights).outputs
-    from harness.compare import Yardstick
+    from harness.checks.tolerance import Yardstick
 
     yardsticks = [Yardstick([run[0] for run in dygraph], [run[0] for run in oracle])]
     got = lab.execute(Target("p", "predictor"), "lenet", feeds, files=files)
@@ -116,8 +116,10 @@ def test_003_save_for_training(case: Case, lab: Lab) -> None:
     saved = sorted(n for n in artifact.values["files"] if n.startswith("mnist_checkpoint/test"))
     case.exact("files", saved, ["mnist_checkpoint/test.pdopt", "mnist_checkpoint/test.pdparams"])
     for ending in ("pdparams", "pdopt"):
-        expected = lab.pool.call("states.flat", path=artifact.file("mnist_checkpoint", f"final.{ending}"))
-        got = lab.pool.call("states.flat", path=artifact.file("mnist_checkpoint", f"test.{ending}"))
+        expected = lab.pool.call(
+            "models.states.flat", path=artifact.file("mnist_checkpoint", f"final.{ending}")
+        )
+        got = lab.pool.call("models.states.flat", path=artifact.file("mnist_checkpoint", f"test.{ending}"))
         bitwise_all(case, ending, got, expected)
 
 
@@ -143,7 +145,7 @@ def test_003_save_for_inference(case: Case, lab: Lab, runtime: str) -> None:
     weights = {"params": artifact.file("mnist_checkpoint", "final.pdparams")}
     oracle = lab.execute(Target("o", "dygraph", {"dtype": "float64"}), "lenet", feeds, files=weights).outputs
     dygraph = lab.execute(Target("d", "dygraph"), "lenet", feeds, files=weights).outputs
-    from harness.compare import Yardstick
+    from harness.checks.tolerance import Yardstick
 
     yardsticks = [Yardstick([run[0] for run in dygraph], [run[0] for run in oracle])]
     got = lab.execute(Target(runtime, runtime), "lenet", feeds, files=files)
@@ -178,7 +180,7 @@ def test_003_three_systems(case: Case, lab: Lab, model: str, tmp_path: Path) -> 
     feed = lab.sample(model, 3, 0)
     weights = lab.artifact("checkpoint", model).file("model.pdparams")
     found = lab.pool.call(
-        "high_level.three_systems", model=model, weights=weights, folder=str(tmp_path), feed=feed
+        "checks.high_level.three_systems", model=model, weights=weights, folder=str(tmp_path), feed=feed
     )
     expected = found.pop("network")
     (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed])
@@ -196,7 +198,9 @@ def test_003_three_systems(case: Case, lab: Lab, model: str, tmp_path: Path) -> 
 @pytest.mark.claims("003-load-names")
 def test_003_names_in_paddle_io(case: Case, lab: Lab) -> None:
     """`paddle.io.load` and `paddle.io.load_inference_model` exist, as the document names them."""
-    case.exact("names", lab.pool.call("high_level.names_in_paddle_io"), ["load", "load_inference_model"])
+    case.exact(
+        "names", lab.pool.call("checks.high_level.names_in_paddle_io"), ["load", "load_inference_model"]
+    )
 
 
 @pytest.mark.claims("003-load")
@@ -206,20 +210,22 @@ def test_003_load(case: Case, lab: Lab, reset: bool) -> None:
     artifact = lab.artifact("document_003", "lenet")
     with lab.pool.fresh(lab.spec()) as worker:
         got = worker.call(
-            "high_level.load",
+            "checks.high_level.load",
             lab.pool.deadline,
             model="lenet",
             checkpoint=artifact.file("mnist_checkpoint", "test"),
             reset_optimizer=reset,
         )
-    state = lab.pool.call("roundtrip.load_arrays", path=artifact.file("mnist_checkpoint", "test.pdparams"))
+    state = lab.pool.call(
+        "checks.roundtrip.load_arrays", path=artifact.file("mnist_checkpoint", "test.pdparams")
+    )
     bitwise_all(case, "parameters", got["after"], state)
     case.exact(
         "parameters were others before",
         all(np.array_equal(got["before"][name], value) for name, value in state.items()),
         False,
     )
-    saved = lab.pool.call("states.flat", path=artifact.file("mnist_checkpoint", "test.pdopt"))
+    saved = lab.pool.call("models.states.flat", path=artifact.file("mnist_checkpoint", "test.pdopt"))
     moments = {name: value for name, value in saved.items() if "moment" in name}
     if reset:
         case.exact("moments of the optimizer", [n for n, v in got["optimizer"].items() if np.any(v)], [])
@@ -240,12 +246,12 @@ def test_003_load(case: Case, lab: Lab, reset: bool) -> None:
 )
 def test_003_skip_mismatch(case: Case, lab: Lab, network: str, other: dict[str, int]) -> None:
     """`skip_mismatch=True` skips parameters of another shape and loads the rest; without it, load raises."""
-    from harness.workers import RemoteError
+    from harness.pool.workers import RemoteError
 
     path = lab.artifact("checkpoint", network).file("model")
     arguments = {"model": network, "checkpoint": path, "other": other, "reset_optimizer": True}
-    got = lab.pool.call("high_level.load", skip_mismatch=True, **arguments)
-    state = lab.pool.call("roundtrip.load_arrays", path=path + ".pdparams")
+    got = lab.pool.call("checks.high_level.load", skip_mismatch=True, **arguments)
+    state = lab.pool.call("checks.roundtrip.load_arrays", path=path + ".pdparams")
     skipped = [name for name, value in state.items() if got["after"][name].shape != value.shape]
     case.at_least("parameters of another shape", float(len(skipped)), 1.0)
     case.at_least("parameters of the same shape", float(len(state) - len(skipped)), 1.0)
@@ -253,7 +259,7 @@ def test_003_skip_mismatch(case: Case, lab: Lab, network: str, other: dict[str, 
         case.bitwise(name, got["after"][name], got["before"][name] if name in skipped else value)
     raised = "nothing"
     try:
-        lab.pool.call("high_level.load", **arguments)
+        lab.pool.call("checks.high_level.load", **arguments)
     except RemoteError as error:
         raised = error.failure.type
     case.exact("exception without skip_mismatch", raised, "ValueError")
@@ -267,7 +273,7 @@ def resumed_epochs(case: Case, lab: Lab, run: RunSession, load_first: bool, epoc
     epochs = 2 if run.options.tier == "full" else 1
     with lab.pool.fresh(lab.spec()) as worker:
         got = worker.call(
-            "high_level.resume",
+            "checks.high_level.resume",
             lab.pool.deadline,
             model="lenet",
             digits=str(lab.digits),

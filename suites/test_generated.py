@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from harness.case import Case
-from harness.hunt.examine import CALL, DRAWS, batches
-from harness.hunt.truth import Truth
-from harness.hunt.verdict import DEFAULT, sentence
-from harness.lab import Lab
+from harness.checks.case import Case
+from harness.execution.executor import Lab
+from harness.fuzz.examine import CALL, DRAWS, batches
+from harness.fuzz.truth import Truth
+from harness.fuzz.verdict import DEFAULT, sentence
 from suites.support.generated import findings, sample
 
 SAMPLE = sample()

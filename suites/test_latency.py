@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.case import Case, close_all
-from harness.errors import NotApplicable
-from harness.lab import Lab
-from harness.latency import TimedSession, rounds_for, summarize, worker_clock
-from harness.session import RunSession
-from harness.statistics import median_interval
-from harness.targets import Target
-from harness.workers import RemoteError, WorkerFailure
+from harness.checks.case import Case, close_all
+from harness.core.errors import NotApplicable
+from harness.core.statistics import median_interval
+from harness.execution.executor import Lab
+from harness.execution.latency import TimedSession, rounds_for, summarize, worker_clock
+from harness.plugin.session import RunSession
+from harness.pool.workers import RemoteError, WorkerFailure
+from harness.targets.target import Target
 from suites.test_agreement import require
 
 TARGETS = (
@@ -69,7 +69,7 @@ def measure(
     cost = cost_of(case, lab, run, model, batch)
     worker = lab.pool.warm(lab.spec(target))
     with lab.pool.quiet():
-        base = worker.call("timing.reset_peak", lab.pool.deadline, device=target.device)
+        base = worker.call("checks.timing.reset_peak", lab.pool.deadline, device=target.device)
         opened = worker.call(
             "runtimes.open_session",
             lab.pool.deadline,
@@ -84,7 +84,7 @@ def measure(
             benchmark.group = f"{model} batch {batch}"
             benchmark.pedantic(session.run, rounds=rounds, iterations=1)
             peak = worker.call(
-                "timing.memory", lab.pool.deadline, device=target.device, session=opened["session"]
+                "checks.timing.memory", lab.pool.deadline, device=target.device, session=opened["session"]
             )
         finally:
             worker.call("runtimes.close_session", lab.pool.deadline, session=opened["session"])
@@ -115,7 +115,7 @@ def cost_of(case: Case, lab: Lab, run: RunSession, model: str, batch: int) -> di
         try:
             files = lab.files(target, model)
             run.memo[key] = lab.pool.call(
-                "cost.count",
+                "inspection.cost.count",
                 spec=lab.spec(target),
                 folder=files["folder"],
                 program=files["program"],
@@ -220,7 +220,7 @@ def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
                     continue
                 sessions[target.name] = opened["session"]
                 warmed = worker.call(
-                    "timing.block", lab.pool.deadline, session=opened["session"], feed=feed, runs=RUNS
+                    "checks.timing.block", lab.pool.deadline, session=opened["session"], feed=feed, runs=RUNS
                 )
                 close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, yardsticks)
             # A pool of threads spins for a while after its run, on a core that the next engine may want.
@@ -229,7 +229,7 @@ def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
             ratios, alone = {}, []
             for group in filter(None, (one, several)):
                 yardstick, *others = worker.call(
-                    "timing.paired",
+                    "checks.timing.paired",
                     lab.pool.deadline,
                     sessions=[sessions[name] for name in (YARDSTICK, *group)],
                     feed=feed,
@@ -280,7 +280,7 @@ def test_machine(case: Case, lab: Lab, run_session: RunSession) -> None:
         env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         spec = lab.pool.default.with_env(env).at(interpreter)
         with lab.pool.quiet(), lab.pool.alone(spec) as worker:
-            told = worker.call("limits.measure", lab.pool.deadline, threads=threads)
+            told = worker.call("machine.limits.measure", lab.pool.deadline, threads=threads)
         found.append({"interpreter": interpreter, "host": lab.where(target).get("host", ""), **told})
         reached = {
             "arithmetic": told["numpy_product"] / told["float32"],
@@ -305,8 +305,8 @@ def test_clock(case: Case, lab: Lab) -> None:
         options=target.options,
     )
     with lab.pool.quiet():
-        timed = lab.pool.call("timing.block", session=opened["session"], feed=feed, runs=50)
-        cost = lab.pool.call("timing.clock_cost")
+        timed = lab.pool.call("checks.timing.block", session=opened["session"], feed=feed, runs=50)
+        cost = lab.pool.call("checks.timing.clock_cost")
     lab.pool.call("runtimes.close_session", session=opened["session"])
     run = float(np.median(timed["seconds"]))
     case.measures.update(clock_cost_us=cost * 1e6, run_us=run * 1e6)

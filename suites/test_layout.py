@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.case import Case, bitwise_all, close_runs
-from harness.lab import Lab
-from harness.targets import Target
+from harness.checks.case import Case, bitwise_all, close_runs
+from harness.execution.executor import Lab
+from harness.targets.target import Target
 
 FEEDS = ((1, 0), (4, 1), (2, 2))
 
@@ -59,13 +59,13 @@ def test_separate_files(case: Case, lab: Lab, model: str) -> None:
     artifact = lab.artifact("separate", model)
     files = artifact.values["parameters"]
     combined = lab.pool.call(
-        "layouts.combined_parameters",
+        "checks.layouts.combined_parameters",
         folder=lab.artifact("jit", model).file("inference_model"),
         program=lab.files(Target("static", "static"), model)["program"],
     )
     case.exact("files", files, sorted(combined))
     separate = lab.pool.call(
-        "layouts.separate_parameters", folder=artifact.file("separate_persistables"), names=files
+        "checks.layouts.separate_parameters", folder=artifact.file("separate_persistables"), names=files
     )
     bitwise_all(
         case,
@@ -83,12 +83,12 @@ def test_one_parameter_file(case: Case, lab: Lab, model: str) -> None:
     holding = [name for name in artifact.manifest.files if name.endswith(".pdiparams")]
     case.exact("parameter files", holding, ["inference_model/model.pdiparams"])
     combined = lab.pool.call(
-        "layouts.combined_parameters",
+        "checks.layouts.combined_parameters",
         folder=artifact.file("inference_model"),
         program=lab.files(Target("static", "static"), model)["program"],
     )
     state = lab.pool.call(
-        "roundtrip.load_arrays", path=lab.artifact("checkpoint", model).file("model.pdparams")
+        "checks.roundtrip.load_arrays", path=lab.artifact("checkpoint", model).file("model.pdparams")
     )
     values = {value.tobytes() for value in combined.values()}
     for name, value in state.items():

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.case import Case, close_runs
-from harness.lab import Lab
-from harness.models import FlowInfo
-from harness.session import RunSession
-from harness.targets import Target
-from harness.workers import WorkerFailure
+from harness.checks.case import Case, close_runs
+from harness.execution.executor import Lab
+from harness.models.catalogue import FlowInfo
+from harness.plugin.session import RunSession
+from harness.pool.workers import WorkerFailure
+from harness.targets.target import Target
 from suites.support.compression import PLAIN, Subject
 from suites.support.logits import agreement, logits
 from suites.test_agreement import require
@@ -78,7 +78,7 @@ def compare_compressed(case: Case, lab: Lab, subject: Subject, tmp_path: Path) -
     files = subject.files()
     for name in ("x86", "arm"):
         done = lab.pool.call(
-            "lite.convert",
+            "lite.opt.convert",
             **lab.options(target),
             program=files["model"],
             params=files["params"],
@@ -124,7 +124,7 @@ def test_program_as_exported(case: Case, lab: Lab, tmp_path: Path) -> None:
     target = lite(lab)
     exported = lab.artifact("jit", "lenet")
     done = lab.pool.call(
-        "lite.convert",
+        "lite.opt.convert",
         **lab.options(target),
         program=exported.file(exported.values["program"]),
         params=exported.file("inference_model", "model.pdiparams"),
@@ -152,7 +152,7 @@ def test_exit_status(case: Case, lab: Lab, asked: str, tmp_path: Path) -> None:
         for argument in arguments
         for part in (replaced["MODEL"] if argument == "MODEL" else [argument])
     ]
-    done = lab.pool.call("lite.opt", arguments=given, **lab.options(target))
+    done = lab.pool.call("lite.opt.opt", arguments=given, **lab.options(target))
     case.exact("its answer names it", names in done["printed"], True)
     case.exact("ends with status 0", done["status"] == 0, possible)
 

@@ -1,16 +1,16 @@
 """The user's own models (`--model`): whether they can be used here at all, before anything is compared.
 
-What a model's first run found is decided once (`harness/usable.py`); a model refused here is not run
-by any other check, with this reason.
+What a model's first run found is decided once (:mod:`harness.models.first_run`); a model refused here is not
+run by any other check, with this reason.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from harness.case import Case, bitwise_all
-from harness.lab import Lab
-from harness.types import REFUSED
+from harness.checks.case import Case, bitwise_all
+from harness.core.types import REFUSED
+from harness.execution.executor import Lab
 
 OTHER_BATCH = 3
 """The batch size that is tried besides one."""

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from harness import paired
-from harness.case import Case, close_all, close_runs
-from harness.errors import NotApplicable
-from harness.lab import Lab
-from harness.models import FlowInfo
-from harness.session import RunSession
-from harness.targets import Target
+from harness.checks import non_inferiority
+from harness.checks.case import Case, close_all, close_runs
+from harness.core.errors import NotApplicable
+from harness.execution.executor import Lab
+from harness.models.catalogue import FlowInfo
+from harness.plugin.session import RunSession
+from harness.targets.target import Target
 from suites.support import onnx_models
 from suites.support.compression import PLAIN, Subject
 from suites.support.logits import agreement, logits, rms
@@ -42,7 +42,7 @@ def test_file(case: Case, lab: Lab, model: str) -> None:
     """What the `paddle2onnx` command writes passes checker, shape inference and loading, for any batch."""
     require_onnx(lab)
     path = converted(lab, model)
-    found = lab.pool.call("onnx_files.inspect", path=path)
+    found = lab.pool.call("inspection.onnx_files.inspect", path=path)
     case.measures["file"] = {name: found.get(name) for name in ("bytes", "opset", "ir", "operators")}
     whole(case, found)
     case.exact("opset", found.get("opset"), OPSET)
@@ -77,7 +77,7 @@ def test_both_ways(case: Case, lab: Lab, model: str) -> None:
     """The command and `paddle.onnx.export` write the same model: operators, attributes and constants."""
     require_onnx(lab)
     first, second = converted(lab, model), exported(lab, model)
-    found = lab.pool.call("onnx_files.differences", first=first, second=second)
+    found = lab.pool.call("inspection.onnx_files.differences", first=first, second=second)
     case.exact("differences", found, [])
 
 
@@ -117,7 +117,7 @@ def hold_opset(case: Case, lab: Lab, model: str, opset: int) -> None:
     if not low <= opset <= high:
         raise NotApplicable(f"the installed paddle2onnx supports opsets {low} to {high}")
     path = exported(lab, model, opset, tuple(range(low, high + 1)))
-    found = lab.pool.call("onnx_files.inspect", path=path)
+    found = lab.pool.call("inspection.onnx_files.inspect", path=path)
     whole(case, found)
     case.at_least("opset", found.get("opset", 0), opset)
     case.at_most("opset", found.get("opset", 0), max(opset, OPSET))
@@ -170,7 +170,7 @@ def test_opset_too_low(case: Case, lab: Lab) -> None:
     made = lab.artifact("onnx", "lenet", opset=low - 4)
     told = f"opset_version = {low} " in " ".join(made.values["said"])
     case.exact("the opset used is told", told, True)
-    found = lab.pool.call("onnx_files.inspect", path=made.file("model.onnx"))
+    found = lab.pool.call("inspection.onnx_files.inspect", path=made.file("model.onnx"))
     case.exact("opset", found.get("opset"), low)
 
 
@@ -215,7 +215,7 @@ def hold_quantized(lab: Lab, subject: Subject, tmp_path: Path) -> None:
     if found["status"]:
         return
     path = str(tmp_path / "model.onnx")
-    whole(case, lab.pool.call("onnx_files.inspect", path=path))
+    whole(case, lab.pool.call("inspection.onnx_files.inspect", path=path))
     error = subject.quantization_error(feeds, simulated)
     target = lab.targets[onnx_models.ONNXRUNTIME]
     got = logits(lab.execute(target, model, feeds, files={"model": path}).outputs)
@@ -228,7 +228,7 @@ def hold_quantized(lab: Lab, subject: Subject, tmp_path: Path) -> None:
     case.at_least("share of digits with Paddle's class", agreement(got, simulated), SAME_CLASS)
     lost, stands = subject.accuracy("onnx_accuracy", simulated, got, labels, subject.bound)
     case.notes.append(f"onnxruntime against Paddle's simulation: {lost.sentence()}")
-    case.exact("onnxruntime loses more than the bound", stands is paired.Standing.worse, False)
+    case.exact("onnxruntime loses more than the bound", stands is non_inferiority.Standing.worse, False)
 
 
 @pytest.mark.brief

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from harness.case import Case, bitwise_all
-from harness.lab import Lab
-from harness.session import RunSession
+from harness.checks.case import Case, bitwise_all
+from harness.execution.executor import Lab
+from harness.plugin.session import RunSession
 
 STEPS = 12
 EPOCH = 6
@@ -53,7 +53,7 @@ def check(
     takes that one throughout.
     """
     arguments = {"model": model, "config": config, "digits": str(lab.digits), "steps": STEPS}
-    whole = lab.pool.call("resume.uninterrupted", save_after=after, folder=str(folder), **arguments)
+    whole = lab.pool.call("checks.resume.uninterrupted", save_after=after, folder=str(folder), **arguments)
     case.at_least("loss steps", float(len(whole["losses"])), float(STEPS))
     full = run.options.tier == "full"
     new = new and not run.options.brief
@@ -62,7 +62,7 @@ def check(
         with lab.pool.elsewhere(new or full, lab.spec()) as worker:
             for step in group:
                 resumed = worker.call(
-                    "resume.resumed", lab.pool.deadline, folder=str(folder / str(step)), **arguments
+                    "checks.resume.resumed", lab.pool.deadline, folder=str(folder / str(step)), **arguments
                 )
                 compare_resumed(case, f"interrupted after step {step}", whole, step, resumed)
 
@@ -101,7 +101,7 @@ def test_mixed_precision(
     case: Case, lab: Lab, run_session: RunSession, optimizer: str, tmp_path: Path
 ) -> None:
     """Under bfloat16 `auto_cast` with a gradient scaler the resumed losses are the same bits."""
-    if not lab.pool.call("resume.casts"):
+    if not lab.pool.call("checks.resume.casts"):
         pytest.skip(
             "Paddle ignores `auto_cast` and `GradScaler` on this device, a CPU: nothing runs in bfloat16"
         )

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import compare
-from harness.case import Case, bitwise_all
-from harness.lab import Lab
-from harness.types import Comparison, RemoteFailure
-from harness.workers import RemoteError, Worker, WorkerCrash, WorkerFailure, WorkerTimeout
+from harness.checks import tolerance
+from harness.checks.case import Case, bitwise_all
+from harness.core.types import Comparison, RemoteFailure
+from harness.execution.executor import Lab
+from harness.pool.workers import RemoteError, Worker, WorkerCrash, WorkerFailure, WorkerTimeout
 from suites.support import damage as damages
 
 MODEL = "lenet"
@@ -39,12 +39,12 @@ MOMENT = "linear_2.b_0_moment1_0"
 
 SAID_AT_MOST = 300
 
-Arrays = dict[str, compare.Array]
+Arrays = dict[str, tolerance.Array]
 
 
 @dataclass(frozen=True)
 class Loader:
-    """One way to load; ``call`` is its name in ``harness.worker.loaders``, ``roles`` what it reads.
+    """One way to load; ``call`` is its name in ``harness.worker.checks.loaders``, ``roles`` what it reads.
 
     ``claim``: the claim its undamaged case decides, '' for a loader no document names.
 
@@ -100,7 +100,7 @@ DAMAGED = [
 
 @dataclass(frozen=True)
 class Files:
-    """Copies of one artifact's files: what the far side is given, and the path of each role."""
+    """Copies of one artifact's files: what the worker is given, and the path of each role."""
 
     given: dict[str, str]
     roles: dict[str, Path]
@@ -111,10 +111,10 @@ class Files:
 def lay_out(lab: Lab, loader: Loader, folder: Path) -> Files:
     """Copy what the loader reads into ``folder``; the store's own files are never touched."""
     checkpoint = lab.artifact("checkpoint", MODEL)
-    values = lab.pool.call("roundtrip.load_arrays", path=checkpoint.file("model.pdparams"))[WEIGHT]
+    values = lab.pool.call("checks.roundtrip.load_arrays", path=checkpoint.file("model.pdparams"))[WEIGHT]
     weight = damages.payload_of(values)
     if loader.layout == "checkpoint":
-        state = lab.pool.call("states.flat", path=checkpoint.file("model.pdopt"))
+        state = lab.pool.call("models.states.flat", path=checkpoint.file("model.pdopt"))
         shutil.copytree(checkpoint.path, folder)
         roles = {"params": folder / "model.pdparams", "optimizer": folder / "model.pdopt"}
         given = {role: str(path) for role, path in roles.items()} | {"prefix": str(folder / "model")}
@@ -123,7 +123,7 @@ def lay_out(lab: Lab, loader: Loader, folder: Path) -> Files:
         # Made where it lies: no recipe writes these files, and they are small.
         folder.mkdir()
         prefix = str(folder / "model")
-        lab.pool.call("loaders.save_static", model=MODEL, weight=values, prefix=prefix)
+        lab.pool.call("checks.loaders.save_static", model=MODEL, weight=values, prefix=prefix)
         return Files({"prefix": prefix}, {"params": folder / "model.pdparams"}, {"params": weight})
     profile = "legacy-ir" if loader.legacy and lab.profile == "pir" else ""
     if loader.layout == "separate":
@@ -151,8 +151,8 @@ class Bench:
         self.undamaged: dict[Loader, Arrays] = {}
         self._stack = contextlib.ExitStack()
         self._worker: Worker | None = None
-        examples = lab.pool.call("training.test_examples", model=MODEL, digits=str(lab.digits))
-        self.feed: list[compare.Array] = [array[::EVERY] for array in examples["feed"]]
+        examples = lab.pool.call("training.loops.test_examples", model=MODEL, digits=str(lab.digits))
+        self.feed: list[tolerance.Array] = [array[::EVERY] for array in examples["feed"]]
         self.scrambled = False
 
     def load(self, loader: Loader, files: Files) -> Arrays:
@@ -162,7 +162,12 @@ class Bench:
             WorkerFailure: it raised, the process died, or no answer came in time.
         """
         found: Arrays = self._alive().call(
-            "loaders.load", DEADLINE_S, loader=loader.call, files=files.given, model=MODEL, feed=self.feed
+            "checks.loaders.load",
+            DEADLINE_S,
+            loader=loader.call,
+            files=files.given,
+            model=MODEL,
+            feed=self.feed,
         )
         return found
 
@@ -171,15 +176,15 @@ class Bench:
             self._stack.close()
             # `fresh` keeps the next one started, so that a crash costs no start.
             self._worker = self._stack.enter_context(self.lab.pool.fresh(self.lab.spec()))
-            self._worker.call("environment.import_paddle", self.lab.pool.deadline)
-            self.scrambled = self._worker.call("loaders.scramble_memory", DEADLINE_S)
+            self._worker.call("protocol.environment.import_paddle", self.lab.pool.deadline)
+            self.scrambled = self._worker.call("checks.loaders.scramble_memory", DEADLINE_S)
         return self._worker
 
     def expected(self, loader: Loader, folder: Path) -> Arrays:
         """What the undamaged files give in the run's ordinary worker, another process."""
         if loader not in self.undamaged:
             self.undamaged[loader] = self.lab.pool.call(
-                "loaders.load",
+                "checks.loaders.load",
                 loader=loader.call,
                 files=lay_out(self.lab, loader, folder).given,
                 model=MODEL,
@@ -312,7 +317,7 @@ def differences(found: Arrays, expected: Arrays) -> str:
             f"lacks {', '.join(lacking[:3]) or 'nothing'}; has instead {', '.join(foreign[:3]) or 'nothing'}"
         )
     held = [
-        compare.bitwise(name, np.asarray(found[name]), expected[name], empty_ok=True) for name in expected
+        tolerance.bitwise(name, np.asarray(found[name]), expected[name], empty_ok=True) for name in expected
     ]
     wrong = [comparison for comparison in held if not comparison.ok]
     if not wrong:

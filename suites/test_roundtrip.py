@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from harness.case import Case, bitwise_all
-from harness.lab import Lab
-from harness.session import RunSession
+from harness.checks.case import Case, bitwise_all
+from harness.execution.executor import Lab
+from harness.plugin.session import RunSession
 
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int8", "uint8",
@@ -32,14 +32,14 @@ def test_network_state(case: Case, lab: Lab, run_session: RunSession, model: str
     paths = {protocol: str(tmp_path / f"model-{protocol}.pdparams") for protocol in PROTOCOLS}
     saved = {
         protocol: lab.pool.call(
-            "roundtrip.save_network", model=model, weights=weights, out=path, protocol=protocol
+            "checks.roundtrip.save_network", model=model, weights=weights, out=path, protocol=protocol
         )
         for protocol, path in paths.items()
     }
     with lab.pool.elsewhere(run_session.options.tier == "full", lab.spec()) as worker:
         for protocol, path in paths.items():
-            loaded = worker.call("roundtrip.state_of", lab.pool.deadline, path=path)
-            restored = worker.call("roundtrip.set_and_read", lab.pool.deadline, model=model, path=path)
+            loaded = worker.call("checks.roundtrip.state_of", lab.pool.deadline, path=path)
+            restored = worker.call("checks.roundtrip.set_and_read", lab.pool.deadline, model=model, path=path)
             compare_states(case, f"protocol {protocol}", saved[protocol], loaded, restored)
 
 
@@ -62,8 +62,8 @@ def test_stop_gradient_of_loaded_tensors(case: Case, lab: Lab, tmp_path: Path) -
     """`paddle.load` gives each tensor the `stop_gradient` it was saved with."""
     path = str(tmp_path / "model.pdparams")
     weights = lab.artifact("checkpoint", "lenet").file("model.pdparams")
-    saved = lab.pool.call("roundtrip.save_network", model="lenet", weights=weights, out=path)
-    loaded = lab.pool.call("roundtrip.state_of", path=path)
+    saved = lab.pool.call("checks.roundtrip.save_network", model="lenet", weights=weights, out=path)
+    loaded = lab.pool.call("checks.roundtrip.state_of", path=path)
     for name, fact in saved["facts"].items():
         case.exact(f"{name}: stop_gradient", loaded["facts"][name]["stop_gradient"], fact["stop_gradient"])
 
@@ -76,8 +76,8 @@ def test_optimizer_state(case: Case, lab: Lab, model: str) -> None:
     case.exact("files written", sorted(artifact.manifest.files), ["model.pdopt", "model.pdparams"])
     for file in artifact.manifest.files:
         path = artifact.file(file)
-        first = lab.pool.call("states.flat", path=path, return_numpy=True)
-        again = lab.pool.call("states.flat", path=path, return_numpy=False)
+        first = lab.pool.call("models.states.flat", path=path, return_numpy=True)
+        again = lab.pool.call("models.states.flat", path=path, return_numpy=False)
         bitwise_all(case, file, again, first)
 
 
@@ -85,11 +85,11 @@ def test_optimizer_state(case: Case, lab: Lab, model: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtype(case: Case, lab: Lab, dtype: str, return_numpy: bool, tmp_path: Path) -> None:
     """Tensors of a dtype, of rank 0 and without elements too, load bit-equal and of that dtype."""
-    if dtype not in lab.pool.call("states.dtypes"):
+    if dtype not in lab.pool.call("models.states.dtypes"):
         pytest.skip(f"Paddle {lab.paddle} has no {dtype}")
     path = str(tmp_path / "tensors.pdparams")
-    saved = lab.pool.call("roundtrip.save_dtype", dtype=dtype, out=path)
-    loaded = lab.pool.call("roundtrip.load_dtype", path=path, return_numpy=return_numpy)
+    saved = lab.pool.call("checks.roundtrip.save_dtype", dtype=dtype, out=path)
+    loaded = lab.pool.call("checks.roundtrip.load_dtype", path=path, return_numpy=return_numpy)
     case.exact("names", list(loaded["arrays"]), list(saved["arrays"]))
     for name, value in saved["arrays"].items():
         got = loaded["arrays"].get(name)
@@ -180,7 +180,7 @@ def test_nested_objects(case: Case, lab: Lab, form: str, protocol: int, tmp_path
 
     generate()
     came_back = lab.pool.call(
-        "roundtrip.save_load_objects",
+        "checks.roundtrip.save_load_objects",
         descriptions=examples,
         folder=str(tmp_path),
         protocol=protocol,
@@ -208,7 +208,7 @@ AMBIGUOUS = {
 def test_ambiguous_objects(case: Case, lab: Lab, what: str, tmp_path: Path) -> None:
     """NumPy arrays come back as arrays whatever surrounds them."""
     (got,) = lab.pool.call(
-        "roundtrip.save_load_objects",
+        "checks.roundtrip.save_load_objects",
         descriptions=[AMBIGUOUS[what]],
         folder=str(tmp_path),
         protocol=4,
@@ -220,13 +220,13 @@ def test_ambiguous_objects(case: Case, lab: Lab, what: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("protocol", [1, 5])
 def test_protocol_out_of_range(case: Case, lab: Lab, protocol: int, tmp_path: Path) -> None:
     """A pickle protocol `paddle.save` does not offer is refused with a ValueError, and nothing is written."""
-    from harness.workers import RemoteError
+    from harness.pool.workers import RemoteError
 
     path = tmp_path / "object.pdparams"
     raised = "nothing"
     try:
         lab.pool.call(
-            "roundtrip.save_object",
+            "checks.roundtrip.save_object",
             description=["dict", []],
             out=str(path),
             protocol=protocol,

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness import paired
-from harness.artifacts import Artifact
-from harness.case import Case
-from harness.errors import NotApplicable
-from harness.lab import Lab
-from harness.models import FlowInfo
-from harness.session import RunSession
-from harness.targets import Target
-from harness.workers import WorkerFailure
+from harness.artifacts.store import Artifact
+from harness.checks import non_inferiority
+from harness.checks.case import Case
+from harness.core.errors import NotApplicable
+from harness.execution.executor import Lab
+from harness.models.catalogue import FlowInfo
+from harness.plugin.session import RunSession
+from harness.pool.workers import WorkerFailure
+from harness.targets.target import Target
 from suites.support.compression import INT8, PLAIN, Subject
 from suites.support.logits import logits
 
@@ -41,7 +41,7 @@ def document_001(lab: Lab, profile: str) -> Artifact:
 def inspected(lab: Lab, profile: str, artifact: Artifact, name: str) -> dict[str, Any]:
     """What a saved program holds; ``name`` as the document has it: ``float`` or ``int8``."""
     found: dict[str, Any] = lab.pool.call(
-        "compressed.inspect",
+        "inspection.compressed.inspect",
         spec=lab.spec(Target("read", "static", profile=profile)),
         folder=artifact.file("logits"),
         program=f"{name}.pdmodel",
@@ -116,7 +116,7 @@ def test_001_convert(case: Case, lab: Lab, profile: str) -> None:
         for ending in ("pdmodel", "pdiparams"):
             file = f"inference_model/{name}.{ending}"
             case.exact(f"{file} written", file in artifact.values["files"], True)
-    examples = lab.pool.call("training.test_examples", model=MOBILENET, digits=str(lab.digits))
+    examples = lab.pool.call("training.loops.test_examples", model=MOBILENET, digits=str(lab.digits))
     # The document's loader has the digits in [-1, 1].
     feed = [2 * array - 1 for array in examples["feed"]]
     files = {
@@ -249,7 +249,7 @@ def trained(
     found: Right = {}
     for seed in seeds:
         artifact = lab.artifact(recipe, model, profile, seed=seed)
-        classes = lab.pool.call("simulation.arrays", path=artifact.file("predictions.npz"))
+        classes = lab.pool.call("checks.simulation.arrays", path=artifact.file("predictions.npz"))
         labels = classes.pop("labels")
         for arm, given in classes.items():
             found.setdefault(arm, []).append(given == labels)
@@ -257,7 +257,7 @@ def trained(
     return found
 
 
-def hold_order(case: Case, what: str, found: paired.SeedLoss) -> None:
+def hold_order(case: Case, what: str, found: non_inferiority.SeedLoss) -> None:
     """Demand that the candidate loses something, over seeds.
 
     Raises:
@@ -266,9 +266,9 @@ def hold_order(case: Case, what: str, found: paired.SeedLoss) -> None:
     case.measures["over_seeds"] = msgspec.to_builtins(found)
     case.notes.append(found.sentence())
     stands = found.against(0.0)
-    if stands is paired.Standing.undecided:
+    if stands is non_inferiority.Standing.undecided:
         raise NotApplicable(f"not enough data: {found.sentence()}")
-    case.at_least(what, 100 * (found.low if stands is paired.Standing.worse else found.high), 0.0)
+    case.at_least(what, 100 * (found.low if stands is non_inferiority.Standing.worse else found.high), 0.0)
 
 
 @pytest.mark.full
@@ -278,9 +278,9 @@ def test_004_hyperparameters(case: Case, lab: Lab, model: str, seeds: tuple[int,
     """From a trained model, a tenth of the rate and warm-up beat training from scratch as long."""
     right = trained(case, lab, "hyperparameters", model, seeds)
     # The control: what plain fine-tuning gains without any quantization.
-    control = paired.over_seeds(right["float-control"], right["advised"])
+    control = non_inferiority.over_seeds(right["float-control"], right["advised"])
     case.notes.append(f"quantized against float fine-tuning: {control.sentence()}")
-    found = paired.over_seeds(right["advised"], right["from-scratch"])
+    found = non_inferiority.over_seeds(right["advised"], right["from-scratch"])
     hold_order(case, "points that training from scratch is behind, at least", found)
 
 
@@ -293,5 +293,5 @@ def test_004_ptq_against_qat(case: Case, lab: Lab, model: str, seeds: tuple[int,
     if profile == lab.profile:
         raise NotApplicable(f"Paddle {lab.paddle} is in legacy-IR mode already, so the plain case is it")
     right = trained(case, lab, "aware_and_post", model, seeds, profile)
-    found = paired.over_seeds(right["aware"], right["post"])
+    found = non_inferiority.over_seeds(right["aware"], right["post"])
     hold_order(case, "points that post-training quantization loses more, at least", found)

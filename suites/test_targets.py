@@ -6,10 +6,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness import compare, witness
-from harness.case import Case
-from harness.lab import Lab
-from harness.targets import Target
+from harness.checks import tolerance
+from harness.checks.case import Case
+from harness.execution import engine_log
+from harness.execution.executor import Lab
+from harness.targets.target import Target
 from suites.test_agreement import require
 
 
@@ -39,8 +40,8 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
     """The engine's own log shows the primitives, precision and passes that the target stands for."""
     require(lab, target)
     logged = msgspec.structs.replace(target, options={**target.options, "log": True})
-    result = lab.execute(logged, model, [lab.sample(model, 2), lab.sample(model, 2)], **witness.VERBOSE)
-    seen = witness.read(result.printed)
+    result = lab.execute(logged, model, [lab.sample(model, 2), lab.sample(model, 2)], **engine_log.VERBOSE)
+    seen = engine_log.read(result.printed)
     case.measures["primitives"] = seen.primitives
     case.measures["passes"] = len(seen.passes)
     # The configuration of another device may leave oneDNN on, for operators that stay on the CPU.
@@ -77,7 +78,7 @@ def test_device_and_precision(case: Case, lab: Lab, target: Target) -> None:
     # A fast kernel that was not taken leaves outputs that are better than they were asked to be.
     yardstick = lab.yardsticks(model, feeds)[0]
     oracle = np.concatenate([outputs[0] for outputs in lab.oracle(model, feeds)])
-    error = compare.rmse(np.concatenate([outputs[0] for outputs in result.outputs]), oracle)
+    error = tolerance.rmse(np.concatenate([outputs[0] for outputs in result.outputs]), oracle)
     case.measures["error over float32's"] = error / yardstick.rmse
     case.exact("coarser than float32", error > yardstick.rmse, target.storage != "float32")
 
@@ -89,6 +90,6 @@ def test_thread_count(case: Case, lab: Lab, threads: int) -> None:
     target = Target("threads", "predictor", {"onednn": True, "threads": threads})
     feeds = [lab.sample("lenet", 2)]
     # oneDNN says its thread count once a process, at its first primitive.
-    with lab.pool.fresh(lab.spec(**witness.VERBOSE)) as worker:
+    with lab.pool.fresh(lab.spec(**engine_log.VERBOSE)) as worker:
         result = lab.execute(target, "lenet", feeds, worker=worker)
-    case.exact("threads oneDNN was given", witness.read(result.printed).threads, threads)
+    case.exact("threads oneDNN was given", engine_log.read(result.printed).threads, threads)

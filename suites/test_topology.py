@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness.case import Case
-from harness.lab import Lab
-from harness.targets import Target
+from harness.checks.case import Case
+from harness.execution.executor import Lab
+from harness.targets.target import Target
 
 TRAINING_ONLY = (
     "grad", "cross_entropy", "softmax_with_cross_entropy", "adam", "sgd", "momentum", "adamw",
@@ -40,7 +40,7 @@ def train_mode(operators: list[dict[str, Any]]) -> list[str]:
 def inspect(lab: Lab, model: str, layout: str = "combined") -> Any:
     files = lab.files(Target("static", "static"), model, layout)
     return lab.pool.call(
-        "topology.inspect", folder=files["folder"], program=files["program"], params=files["params"]
+        "checks.topology.inspect", folder=files["folder"], program=files["program"], params=files["params"]
     )
 
 
@@ -68,7 +68,9 @@ def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None
         pytest.skip(
             "a training program of tensor-valued control flow can't be built by a plain call in static mode"
         )
-    training = [op["name"] for op in lab.pool.call("topology.training_program", model=model)["operators"]]
+    training = [
+        op["name"] for op in lab.pool.call("checks.topology.training_program", model=model)["operators"]
+    ]
     inference = [op["name"] for op in inspect(lab, model)["operators"]]
     cut = training_operators(training)
     case.measures["operators"] = {"training": len(training), "inference": len(inference), "cut": len(cut)}
@@ -84,7 +86,7 @@ def test_normalized_program(case: Case, lab: Lab, model: str) -> None:
         pytest.skip(
             "a training program of tensor-valued control flow can't be built by a plain call in static mode"
         )
-    names = [op["name"] for op in lab.pool.call("topology.normalized", model=model)["operators"]]
+    names = [op["name"] for op in lab.pool.call("checks.topology.normalized", model=model)["operators"]]
     case.at_least("operators left", float(len(names)), 3.0)
     case.exact("operators of loss, backward or optimizer", training_operators(names), [])
 
@@ -95,7 +97,7 @@ def test_parameters(case: Case, lab: Lab, model: str) -> None:
     """The combined file holds every parameter once, in float32, and little besides."""
     found = inspect(lab, model)
     expected = lab.pool.call(
-        "topology.dygraph_parameters",
+        "checks.topology.dygraph_parameters",
         model=model,
         weights=lab.artifact("checkpoint", model).file("model.pdparams"),
     )

@@ -13,14 +13,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.case import Case, bitwise_all, close_runs
-from harness.compare import Yardstick
-from harness.errors import NotApplicable
-from harness.lab import Lab, Producer
-from harness.models import FlowInfo
-from harness.session import RunSession
-from harness.targets import Target
-from harness.workers import WorkerFailure
+from harness.checks.case import Case, bitwise_all, close_runs
+from harness.checks.tolerance import Yardstick
+from harness.core.errors import NotApplicable
+from harness.execution.executor import Lab, Producer
+from harness.models.catalogue import FlowInfo
+from harness.plugin.session import RunSession
+from harness.pool.workers import WorkerFailure
+from harness.targets.target import Target
 from suites.support.compression import INT8, PLAIN, Subject, rounding
 from suites.support.logits import agreement, logits, rms
 from suites.test_compression import INT8_ERROR, MOVED, SAME_CLASS
@@ -92,8 +92,8 @@ def test_states(case: Case, lab: Lab, producer: Producer, model: str) -> None:
     artifact = producer.lab.artifact("checkpoint", model)
     case.measures["sizes"] = artifact.manifest.sizes
     for file in ("model.pdparams", "model.pdopt"):
-        theirs = producer.lab.pool.call("states.flat", path=artifact.file(file))
-        mine = lab.pool.call("states.flat", path=artifact.file(file))
+        theirs = producer.lab.pool.call("models.states.flat", path=artifact.file(file))
+        mine = lab.pool.call("models.states.flat", path=artifact.file(file))
         bitwise_all(case, file, mine, theirs)
 
 
@@ -108,9 +108,9 @@ def test_resumed_training(case: Case, lab: Lab, producer: Producer, model: str) 
         "digits": str(lab.digits),
         "steps": STEPS,
     }
-    oracle = producer.lab.pool.call("crossing.continued", dtype="float64", **arguments)
-    theirs = producer.lab.pool.call("crossing.continued", **arguments)
-    mine = lab.pool.call("crossing.continued", **arguments)
+    oracle = producer.lab.pool.call("checks.crossing.continued", dtype="float64", **arguments)
+    theirs = producer.lab.pool.call("checks.crossing.continued", **arguments)
+    mine = lab.pool.call("checks.crossing.continued", **arguments)
     case.exact("losses", len(mine["losses"]), STEPS)
     case.close("losses", mine["losses"], oracle["losses"], Yardstick([theirs["losses"]], [oracle["losses"]]))
     case.exact("parameters", sorted(mine["parameters"]), sorted(oracle["parameters"]))
@@ -125,10 +125,10 @@ def test_model_load(case: Case, lab: Lab, producer: Producer, model: str) -> Non
     """`Model.load` restores the producer's parameters and its optimizer's state."""
     artifact = producer.lab.artifact("checkpoint", model)
     saved = {
-        file: producer.lab.pool.call("states.flat", path=artifact.file(file))
+        file: producer.lab.pool.call("models.states.flat", path=artifact.file(file))
         for file in ("model.pdparams", "model.pdopt")
     }
-    got = lab.pool.call("crossing.model_load", model=model, checkpoint=artifact.file("model"))
+    got = lab.pool.call("checks.crossing.model_load", model=model, checkpoint=artifact.file("model"))
     bitwise_all(case, "parameters", got["after"], saved["model.pdparams"])
     same = [np.array_equal(got["before"].get(name), value) for name, value in saved["model.pdparams"].items()]
     case.exact("parameters were others before", all(same), False)

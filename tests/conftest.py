@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import pytest
 
-from harness import targets
-from harness.artifacts import Store
-from harness.choices import default_store
-from harness.cli import main
-from harness.datasets import locate
-from harness.lab import Lab
-from harness.paths import ROOT
-from harness.workers import WorkerPool
+from harness.artifacts.datasets import locate
+from harness.artifacts.store import Store
+from harness.cli.main import main
+from harness.core.choices import default_store
+from harness.core.paths import ROOT
+from harness.execution.executor import Lab
+from harness.pool.workers import WorkerPool
+from harness.targets import target
 
 DEADLINE_S = 60.0
 
@@ -54,7 +54,7 @@ def lab(pool: WorkerPool) -> Lab:
     """A lab on the user's store, so that a second test run finds its artifacts made."""
     store = Store(Path(default_store()))
     digits, dataset = locate("packaged", store)
-    return Lab(pool, store, targets.load(), digits, dataset)
+    return Lab(pool, store, target.load(), digits, dataset)
 
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -115,7 +115,7 @@ CONFTEST = """
 import pathlib
 import sys
 
-pytest_plugins = ["harness.plugin"]
+pytest_plugins = ["harness.plugin.hooks"]
 
 
 def pytest_unconfigure(config):

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness.choices import Profile
+from harness.core.choices import Profile
+from harness.core.errors import HarnessError, UsageError
 from harness.environments import engines, managed, uv
 from harness.environments.managed import Say
 from harness.environments.manifest import default_folder
 from harness.environments.plan import plan
 from harness.environments.releases import known_releases, release_like, releases
 from harness.environments.specs import LEGACY, Spec, name_of, parse
-from harness.errors import HarnessError, UsageError
 
 __all__ = (
     "Environment", "Spec", "default_folder", "known_releases", "make", "make_each",

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from harness.core.errors import HarnessError
+from harness.core.paths import TABLES
 from harness.environments import managed, uv
 from harness.environments.managed import Say
 from harness.environments.manifest import Recipe, default_folder
 from harness.environments.plan import Plan
 from harness.environments.specs import Spec
 from harness.environments.uv import NoInterpreter
-from harness.errors import HarnessError
-from harness.paths import TABLES
 
 FILE = TABLES / "engines.toml"
 KIND = "engine"

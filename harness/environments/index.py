@@ -11,10 +11,10 @@ from pathlib import Path
 import msgspec
 from packaging.requirements import Requirement
 
+from harness.core.errors import HarnessError
 from harness.environments import uv
 from harness.environments.credentials import without_password
 from harness.environments.uv import Interpreter
-from harness.errors import HarnessError
 
 NAME = "builds"
 

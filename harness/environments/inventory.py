@@ -10,13 +10,13 @@ from typing import Literal
 import msgspec
 from packaging.utils import canonicalize_name
 
+from harness.core.errors import HarnessError, UsageError
 from harness.environments import engines, managed
 from harness.environments.credentials import without_password
 from harness.environments.manifest import Recipe, entries, read
 from harness.environments.plan import plan
 from harness.environments.releases import Release, release_like, releases
 from harness.environments.specs import LEGACY, Spec, parse
-from harness.errors import HarnessError, UsageError
 
 Status = Literal["made", "not made", "outdated", "broken"]
 

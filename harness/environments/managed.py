@@ -18,12 +18,12 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock
 
+from harness.core.errors import HarnessError
 from harness.environments import index, installed, uv
 from harness.environments.manifest import MANIFEST, Manifest, read, site_packages
 from harness.environments.plan import Plan
-from harness.errors import HarnessError
-from harness.probe import NoAnswer
-from harness.probe import ask as ask_python
+from harness.environments.probe import NoAnswer
+from harness.environments.probe import ask as ask_python
 
 PART, GONE = ".part-", ".gone-"
 COMPILED = ("paddle", "numpy", "paddleslim", "paddlelite")

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from harness.hashing import key_of
+from harness.core.hashing import key_of
 
 SCHEMA = 1
 MANIFEST = "environment.json"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import platformdirs
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 TAKEN = (
     "index-url", "extra-index-url", "no-index", "find-links", "cert", "client-cert", "trusted-host",

@@ -10,14 +10,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
+from harness.core.errors import HarnessError
+from harness.core.hashing import sha256
 from harness.environments import index, uv
 from harness.environments.credentials import without_password
 from harness.environments.manifest import Recipe, entries
 from harness.environments.releases import release_like
 from harness.environments.specs import Spec
 from harness.environments.uv import Interpreter
-from harness.errors import HarnessError
-from harness.hashing import sha256
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from packaging.version import Version
 
-from harness.paths import TABLES
+from harness.core.paths import TABLES
 
 FILE = TABLES / "releases.toml"
 UNVERSIONED = Version("0.0.0")

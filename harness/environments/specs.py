@@ -15,9 +15,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from harness.choices import Profile
+from harness.core.choices import Profile
+from harness.core.errors import UsageError
 from harness.environments.releases import release_like, releases
-from harness.errors import UsageError
 
 LEGACY = "@legacy-ir"
 PACKAGE = "paddlepaddle"

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import uv
 from packaging.specifiers import SpecifierSet
 
+from harness.core.errors import HarnessError
 from harness.environments import pip_configuration
 from harness.environments.credentials import without_passwords
-from harness.errors import HarnessError
 
 LEFT_OUT = (
     "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "UV_PYTHON",

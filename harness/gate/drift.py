@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.result import CurvePair, Drift, Speed
-from harness.types import BAD_OUTCOMES, Record
 
 TOLERANCE_RATIO = 1.5
 TOLERANCE_FLOOR = 0.05

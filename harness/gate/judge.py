@@ -9,6 +9,7 @@ from datetime import date
 import msgspec
 
 import harness
+from harness.core.types import Record
 from harness.gate import differences, policy
 from harness.gate import speed as timings
 from harness.gate.drift import curve_pairs, speed
@@ -30,10 +31,9 @@ from harness.gate.result import (
 )
 from harness.gate.runs import faults
 from harness.gate.verdicts import Pair, base_case, judge, pairs, ran
-from harness.records import Run
+from harness.records.files import Run
 from harness.report.summary import SEVERITY
 from harness.speed.session import Outcome
-from harness.types import Record
 
 FIRST_RUN = "models/usable["
 """The case that says whether one of the user's models runs at all."""

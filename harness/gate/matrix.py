@@ -11,9 +11,11 @@ import msgspec
 from rich.console import Console
 
 import harness
-from harness.clock import now
+from harness.core.clock import now
+from harness.core.paths import slug
 from harness.gate import outputs
 from harness.gate.judge import grid
+from harness.gate.matrix_page import write_matrix
 from harness.gate.result import MatrixResult
 from harness.gate.runs import faults
 from harness.jobs.engine import Settings
@@ -23,9 +25,7 @@ from harness.jobs.merge import AREA, merged
 from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
 from harness.jobs.suites import Suite
-from harness.paths import slug
-from harness.records import Run
-from harness.report.matrix import write_matrix
+from harness.records.files import Run
 from harness.report.summary import standing
 
 SUITE = "test_upgrade.py"

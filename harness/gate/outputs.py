@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.core.errors import HarnessError
+from harness.core.files import write_whole
 from harness.gate.causes import Cause, causes, happened
 from harness.gate.result import GATE_SCHEMA, VERDICTS, Change, GateResult, MatrixResult, Side
 from harness.report.wording import clean, clip, seconds

@@ -12,11 +12,11 @@ import msgspec
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from harness.errors import UsageError
+from harness.checks.expected_failures import covers
+from harness.core.errors import UsageError
+from harness.core.types import REFUSED
 from harness.gate.result import Change, Direction, Verdict
-from harness.known import covers
 from harness.speed import decide
-from harness.types import REFUSED
 
 DEFAULT_BLOCK: dict[Verdict, bool] = {
     "broken": True,

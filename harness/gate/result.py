@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.types import Outcome
+from harness.core.types import Outcome
 
 GATE_SCHEMA = 1
 """Version of ``gate.json``; raised whenever a reader of the old form would misread the new."""

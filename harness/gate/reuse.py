@@ -17,12 +17,12 @@ from pathlib import Path
 
 import msgspec
 
-from harness import sources
+from harness.core.errors import HarnessError
+from harness.core.hashing import key_of
 from harness.environments import Environment
 from harness.environments.manifest import MANIFEST
-from harness.errors import HarnessError
-from harness.hashing import key_of
-from harness.records import Run, read_run
+from harness.records import sources
+from harness.records.files import Run, read_run
 
 LEFT_OUT = ("logs", "pytest.log")
 """What a copied run does without."""

@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from harness.clock import now
-from harness.errors import HarnessError, UsageError
+from harness.core.clock import now
+from harness.core.errors import HarnessError, UsageError
+from harness.core.paths import slug
 from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
+from harness.gate.page import write_gate
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
 from harness.gate.runs import run_of
@@ -24,9 +26,7 @@ from harness.jobs.engine import EngineName, Settings
 from harness.jobs.journal import new_folder
 from harness.jobs.runner import Runner
 from harness.jobs.suites import text_of
-from harness.paths import slug
-from harness.records import Run
-from harness.report.gate import write_gate
+from harness.records.files import Run
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40

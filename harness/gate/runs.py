@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.jobs.job import End, Job
 from harness.jobs.merge import merged
-from harness.records import Run, read_run
+from harness.records.files import Run, read_run
 
 
 def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, End], folder: Path) -> Run:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import msgspec
 
+from harness.core.errors import UsageError
+from harness.core.paths import RUNS
 from harness.environments import Environment, resolve_one
-from harness.errors import UsageError
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Job
 from harness.jobs.shares import sent, shares
 from harness.jobs.suites import Suite, text_of
-from harness.paths import RUNS
-from harness.records import Run, read_run
+from harness.records.files import Run, read_run
 
 LATENCY_BUDGET_S = "0.05"
 """A gate only shows latencies, so it takes less time for each than a run of its own."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from harness.environments import Environment
 from harness.gate.result import Calibrated, Change, PairedSpeed, Told
-from harness.options import Options
-from harness.session import RunSession
+from harness.plugin.options import Options
+from harness.plugin.session import RunSession
 from harness.speed import calibrate, session
 from harness.speed.decide import Rule
 from harness.speed.measure import Side, Work

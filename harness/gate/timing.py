@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.choices import default_store
-from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.core.choices import default_store
+from harness.core.errors import HarnessError
+from harness.core.files import write_whole
 from harness.gate import speed
 from harness.jobs import child, lifeline
 from harness.jobs.job import Done, Place

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.drift import drifts, tame
 from harness.gate.policy import Numerics
 from harness.gate.result import Change, Direction, Side, Verdict
-from harness.records import Run
+from harness.records.files import Run
 from harness.report.summary import SEVERITY, cause
-from harness.types import BAD_OUTCOMES, Record
 
 
 class Pair(NamedTuple):

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.history.data import History
 
 ALPHA = 0.05

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from harness.errors import HarnessError, UsageError
-from harness.files import write_whole
-from harness.records import Line, Run, encode, read_run
-from harness.types import Record, RunFooter, RunHeader
+from harness.core.errors import HarnessError, UsageError
+from harness.core.files import write_whole
+from harness.core.types import Record, RunFooter, RunHeader
+from harness.records.files import Line, Run, encode, read_run
 
 RECORDS = "records.jsonl"
 ALIKE = (("paddle", "version"), ("paddle", "commit"), ("profile",))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.types import SCHEMA_VERSION
+from harness.core.types import SCHEMA_VERSION
 
 TEXT = "VARCHAR"
 LINE: Mapping[str, Any] = {

@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 from rich.console import Console
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.paths import slug
 from harness.jobs.engine import Settings
 from harness.jobs.job import End, Job
 from harness.jobs.journal import new_folder
@@ -20,8 +21,7 @@ from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
 from harness.jobs.shares import apart, sent
 from harness.jobs.suites import Suite
-from harness.paths import slug
-from harness.records import Run, read_run
+from harness.records.files import Run, read_run
 from harness.report import summary
 
 TIMED = "test_latency.py"

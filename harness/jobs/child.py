@@ -8,7 +8,7 @@ import subprocess
 
 from harness.jobs.job import Place, Stopped
 from harness.jobs.lifeline import PARENT
-from harness.progress import POLL_S, end_pytest
+from harness.jobs.progress import POLL_S, end_pytest
 
 
 def variables() -> dict[str, str]:

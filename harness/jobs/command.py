@@ -9,11 +9,11 @@ import time
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.jobs import child
 from harness.jobs.job import Done, NotStarted, Place
 
-PROCESS = "harness.as_job"
+PROCESS = "harness.cli.as_job"
 """Module that runs a command as a job's process."""
 SAYS = "command.log"
 """File in the job's folder with all that the command printed."""

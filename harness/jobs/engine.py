@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.jobs.job import Done, Job, Work
 
 AT_ONCE = 2

@@ -8,8 +8,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from harness.errors import HarnessError
-from harness.hashing import key_of
+from harness.core.errors import HarnessError
+from harness.core.hashing import key_of
 
 Status = Literal["done", "failed", "not-run"]
 

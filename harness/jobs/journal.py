@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from harness.errors import HarnessError, UsageError
+from harness.core.errors import HarnessError, UsageError
+from harness.core.paths import RUNS
 from harness.jobs.job import End, Job
-from harness.paths import RUNS
 
 JOURNAL = "jobs.jsonl"
 

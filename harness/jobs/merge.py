@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.clock import now
+from harness.core.clock import now
+from harness.core.types import Outcome, Record, RunFooter, RunHeader
 from harness.jobs.job import End
-from harness.records import RecordWriter, Run, read_run
+from harness.records.files import RecordWriter, Run, read_run
 from harness.report import write_report
-from harness.types import Outcome, Record, RunFooter, RunHeader
 
 AREA = "jobs"
 UNITED = ("models", "producers", "targets")

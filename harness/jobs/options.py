@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
 from harness.jobs.engine import (
     AT_ONCE,
     EngineName,

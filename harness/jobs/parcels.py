@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from harness.artifacts import Manifest, Store
-from harness.errors import HarnessError
-from harness.hashing import key_of, sha256
+from harness.artifacts.store import Manifest, Store
+from harness.core.errors import HarnessError
+from harness.core.hashing import key_of, sha256
 
 
 class Parcel(msgspec.Struct, frozen=True):

@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 import psutil
 
-from harness.artifacts import Store
-from harness.errors import HarnessError, UsageError
+from harness.artifacts.store import Store
+from harness.core.errors import HarnessError, UsageError
+from harness.core.paths import ROOT
 from harness.jobs.job import Done, Job, Lost, NoPlace, Place, Stopped
 from harness.jobs.parcels import Parcel, pack, unpack
-from harness.paths import ROOT
 
 try:
     import ray
@@ -229,7 +229,7 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> 
     ``root``: the checkout, where it did not travel.
     """
     if THREADS not in psutil.Process().environ():
-        os.environ.pop(THREADS, None)  # set by Ray for its task; the far side would compute in another order
+        os.environ.pop(THREADS, None)  # set by Ray for its task; the worker would compute in another order
     where = getattr(job.work, "store", None)
     store = Store(where) if where is not None else None
     if store is not None:

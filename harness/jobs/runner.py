@@ -9,13 +9,13 @@ from types import TracebackType
 
 from rich.console import Console
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.jobs.drive import drive
 from harness.jobs.engine import Engine, Settings, open_engine
 from harness.jobs.job import End, Job
 from harness.jobs.journal import Journal
+from harness.jobs.progress import signals_interrupt
 from harness.jobs.watch import Watch
-from harness.progress import signals_interrupt
 
 
 class Interrupted(HarnessError):

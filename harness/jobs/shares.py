@@ -7,11 +7,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness import targets
-from harness.errors import UsageError
-from harness.options import choose, names_of
-from harness.selection import MACHINE
-from harness.targets import Target
+from harness.core.errors import UsageError
+from harness.plugin.options import choose, names_of
+from harness.plugin.selection import MACHINE
+from harness.targets import target as targets
+from harness.targets.target import Target
 
 
 class Share(msgspec.Struct, frozen=True):

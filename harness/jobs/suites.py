@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.choices import default_store
+from harness.core.choices import default_store
 from harness.environments import Environment, resolve_one
 from harness.environments.specs import LEGACY
 from harness.jobs import child, lifeline
 from harness.jobs.job import Done, NotStarted, Place
 from harness.jobs.journal import digest_of
-from harness.progress import start_pytest
-from harness.records import read_run
-from harness.rerun import last_error
-from harness.session import ARTIFACTS
+from harness.jobs.progress import start_pytest
+from harness.jobs.rerun import last_error
+from harness.plugin.session import ARTIFACTS
+from harness.records.files import read_run
 
 _made: dict[str, Environment] = {}
 _making = threading.Lock()

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from harness.jobs.job import Job
-from harness.progress import PLAIN_EVERY_S, Follower
+from harness.jobs.progress import PLAIN_EVERY_S, Follower
 
 SAID = "said"
 """File in a job's folder whose lines are shown as they come."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.records import Run
+from harness.core.types import BAD_OUTCOMES, Record
+from harness.records.files import Run
 from harness.report import tables
 from harness.report.compression_parts import (
     Accuracy,
@@ -27,7 +28,6 @@ from harness.report.compression_parts import (
 )
 from harness.report.summary import cause
 from harness.report.tables import Case
-from harness.types import BAD_OUTCOMES, Record
 
 AREA = "compression"
 LEGACY = "legacy-ir"

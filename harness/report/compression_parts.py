@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from harness.types import Record
-from harness.witness import MULTIPLYING
+from harness.core.types import Record
+from harness.execution.engine_log import MULTIPLYING
 
 MEASURE = "compression"
 WHO = ("method", "graph", "api", "profile")
@@ -20,7 +20,10 @@ T = TypeVar("T")
 
 
 class Accuracy(msgspec.Struct, frozen=True):
-    """What a candidate loses against a baseline on the same ``n`` examples (:mod:`harness.paired`)."""
+    """What a candidate loses against a baseline on the same ``n`` examples.
+
+    See :mod:`harness.checks.non_inferiority`.
+    """
 
     estimate: float
     low: float

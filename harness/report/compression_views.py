@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from harness.core.types import RunHeader
 from harness.report.compression import LEGACY, VERDICTS, Row, Verdict
 from harness.report.environment import at
-from harness.types import RunHeader
 
 TITLES = {
     "qat": "Quantization-aware training",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from harness.records import Run
+from harness.records.files import Run
 from harness.report.wording import number
 
 # Label, then the keys that lead to it. A missing one is shown as "not recorded": a report

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
+from harness.core.types import Outcome
 from harness.report.summary import SEVERITY
 from harness.report.tables import Case
-from harness.types import Outcome
 
 ENGINES = ("cpp", "onnx", "lite", "distributed")
 """Areas that are of one way of running each: their cases name no target."""

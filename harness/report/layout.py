@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.files import write_whole
+from harness.core.files import write_whole
 from harness.report import tables, wording
 
 OUTCOME_MARKS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.records import Run
+from harness.records.files import Run
 from harness.report import compression, compression_views, environment, gaps, summary, tables, yardstick
 from harness.report.layout import templates, write_page
 

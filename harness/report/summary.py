@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from harness.records import Run
-from harness.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record
+from harness.core.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record
+from harness.records.files import Run
 
 Standing = Literal["unexpected", "surprise", "empty", "known", "not-run", "pass"]
 Status = Literal["pass", "fail", "incomplete"]

@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from harness.records import Run
+from harness.core.types import BAD_OUTCOMES, Comparison, Outcome, Record
+from harness.records.files import Run
 from harness.report.summary import SEVERITY, Standing, cause, standing
 from harness.report.wording import number
-from harness.types import BAD_OUTCOMES, Comparison, Outcome, Record
 
 SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression", "yardstick")
 

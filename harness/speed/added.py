@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.core.errors import HarnessError
+from harness.core.files import write_whole
 from harness.speed import decide, machine
 from harness.speed.decide import Rule, Sample
 from harness.speed.pairs import Pool

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 from scipy import stats
 
-from harness.errors import HarnessError
-from harness.files import write_whole
+from harness.core.errors import HarnessError
+from harness.core.files import write_whole
 from harness.speed import decide, machine
 from harness.speed.decide import Rule, Sample
 from harness.speed.measure import Measured, Plan

@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from harness.core.paths import slug
 from harness.jobs.command import Command
 from harness.jobs.engine import Settings
 from harness.jobs.job import End, Job
 from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
-from harness.paths import slug
 
 
 def jobs_of(found: Sequence[Named], options: Sequence[str], settings: Settings) -> list[Job]:

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
+from harness.pool.workers import RemoteError, Worker
 from harness.speed.machine import Placement
-from harness.targets import Target
-from harness.workers import RemoteError, Worker
+from harness.targets.target import Target
 
 BLOCK_S = 0.005
 """Seconds of a block of the warm-up."""
@@ -269,7 +269,9 @@ class Pair:
         return {"side": side, **found}
 
     def _call(self, side: int, name: str, **arguments: Any) -> Any:
-        return self.workers[side].call(f"speed.{name}", self.sides[side].lab.pool.deadline, **arguments)
+        return self.workers[side].call(
+            f"checks.speed.{name}", self.sides[side].lab.pool.deadline, **arguments
+        )
 
 
 @contextlib.contextmanager
@@ -292,7 +294,7 @@ def pair(
             worker, deadline = workers[index], sides[index].lab.pool.deadline
             if index == order[0]:
                 _pin(worker, deadline, place.measured)
-            worker.call("environment.import_paddle", deadline)
+            worker.call("protocol.environment.import_paddle", deadline)
             _pin(worker, deadline, place.measured)
 
         with ThreadPoolExecutor(2) as starters:
@@ -303,4 +305,4 @@ def pair(
 def _pin(worker: Worker, deadline: float, cpus: Sequence[int]) -> None:
     if cpus:
         with contextlib.suppress(RemoteError):  # where it is refused, the spread tells
-            worker.call("affinity.pin", deadline, cpus=list(cpus))
+            worker.call("machine.affinity.pin", deadline, cpus=list(cpus))

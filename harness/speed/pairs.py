@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.errors import HarnessError
-from harness.files import append
+from harness.core.errors import HarnessError
+from harness.core.files import append
 from harness.speed import machine
 from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
 from harness.speed.session import Tell

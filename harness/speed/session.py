@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
+from harness.pool.workers import WorkerFailure
 from harness.speed import decide, machine
 from harness.speed.decide import Answer, Estimate, Rule, Sample
 from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
-from harness.workers import WorkerFailure
 
 FALSE_DISCOVERIES = 0.02
 """Share of the changes told that may be none; of forty works alike one in 2,000 may be told."""

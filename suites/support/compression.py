@@ -11,15 +11,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import compare, paired, statistics
-from harness.artifacts import Artifact
-from harness.case import Case
-from harness.errors import NotApplicable
-from harness.lab import Execution, Lab
-from harness.models import FlowInfo
-from harness.session import RunSession
-from harness.targets import Target
-from harness.workers import RemoteError, WorkerSpec
+from harness.artifacts.store import Artifact
+from harness.checks import non_inferiority, tolerance
+from harness.checks.case import Case
+from harness.core import statistics
+from harness.core.errors import NotApplicable
+from harness.execution.executor import Execution, Lab
+from harness.models.catalogue import FlowInfo
+from harness.plugin.session import RunSession
+from harness.pool.workers import RemoteError, WorkerSpec
+from harness.targets.target import Target
 from suites.support.logits import distance, logits
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ HELD = 64
 CALIBRATION = (32, 8)
 """Training digits that recipes calibrate on: the first, so many a batch, and so many batches."""
 
-ROUNDINGS = compare.MOVED_MULTIPLE * compare.EPSILON["float32"]
+ROUNDINGS = tolerance.MOVED_MULTIPLE * tolerance.EPSILON["float32"]
 """What inputs and parameters of a quantized program are moved by, to see what other orders of its sums may
 do. Through quantizers an effect is not in proportion to its cause: a value that lies between two levels
 falls to one or the other, and all that is behind it changes by a step. So the harness's allowance for
@@ -110,7 +111,7 @@ class Subject:
         return self.lab.spec(self.readable(self.lab.targets["static"]))
 
     def stored(self) -> dict[str, Any]:
-        """Folder, program, parameters and bits as :mod:`harness.worker.compressed` takes them."""
+        """Folder, program, parameters and bits as :mod:`harness.worker.inspection.compressed` takes them."""
         return {
             "folder": self.artifact.file("inference_model"),
             "program": Path(self.values["program"]).name,
@@ -126,7 +127,9 @@ class Subject:
 
     def inspect(self) -> dict[str, Any]:
         """What the program holds, read from its files."""
-        found: dict[str, Any] = self.lab.pool.call("compressed.inspect", spec=self.reader, **self.stored())
+        found: dict[str, Any] = self.lab.pool.call(
+            "inspection.compressed.inspect", spec=self.reader, **self.stored()
+        )
         return found
 
     def digits(self) -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
@@ -140,7 +143,10 @@ class Subject:
 
         def read() -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
             found = self.lab.pool.call(
-                "training.test_examples", model=self.model, digits=str(self.lab.digits), limit=self.images
+                "training.loops.test_examples",
+                model=self.model,
+                digits=str(self.lab.digits),
+                limit=self.images,
             )
             rows = range(0, len(found["labels"]), BATCH)
             feeds = [[array[start : start + BATCH] for array in found["feed"]] for start in rows]
@@ -162,7 +168,7 @@ class Subject:
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """A file of arrays that the recipe kept."""
         found: dict[str, NDArray[Any]] = self.lab.pool.call(
-            "simulation.arrays", path=self.artifact.file(name)
+            "checks.simulation.arrays", path=self.artifact.file(name)
         )
         return found
 
@@ -178,7 +184,7 @@ class Subject:
         return self._once(
             f"ranges {weights}",
             lambda: self.lab.pool.call(
-                "simulation.ranges",
+                "checks.simulation.ranges",
                 model=self.model,
                 weights=weights,
                 digits=str(self.lab.digits),
@@ -203,7 +209,7 @@ class Subject:
             "params": "model.pdiparams",
         }
         found: list[dict[str, Any]] = self.lab.pool.call(
-            "simulation.step_errors", spec=self.reader, float_files=float_files, **self.stored()
+            "checks.simulation.step_errors", spec=self.reader, float_files=float_files, **self.stored()
         )
         return found
 
@@ -232,7 +238,7 @@ class Subject:
     def narrowed(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """Logits of the network narrowed and trained on without PaddleSlim, ``[n, classes]``."""
         found: list[NDArray[Any]] = self.lab.pool.call(
-            "narrowed.logits",
+            "training.narrowed.logits",
             model=self.model,
             pruned=self.artifact.file("pruned.npz"),
             digits=str(self.lab.digits),
@@ -268,7 +274,11 @@ class Subject:
         def compute() -> NDArray[Any] | None:
             try:
                 found = self.lab.pool.call(
-                    "simulation.simulate", spec=self.reader, model=self.model, feeds=feeds, **self.stored()
+                    "checks.simulation.simulate",
+                    spec=self.reader,
+                    model=self.model,
+                    feeds=feeds,
+                    **self.stored(),
                 )
             except RemoteError as error:
                 if error.failure.type != "LookupError":
@@ -296,7 +306,7 @@ class Subject:
         with pool.quiet():
             try:
                 for files, where in ((exported, self.target(ONEDNN)), (self.files(), target)):
-                    base = worker.call("timing.reset_peak", pool.deadline)["now_mib"]
+                    base = worker.call("checks.timing.reset_peak", pool.deadline)["now_mib"]
                     opened = worker.call(
                         "runtimes.open_session",
                         pool.deadline,
@@ -306,10 +316,10 @@ class Subject:
                         options=where.options,
                     )
                     sessions.append(opened["session"])
-                    worker.call("timing.block", pool.deadline, session=sessions[-1], feed=feed, runs=3)
-                    memory.append(worker.call("timing.memory", pool.deadline)["peak_mib"] - base)
+                    worker.call("checks.timing.block", pool.deadline, session=sessions[-1], feed=feed, runs=3)
+                    memory.append(worker.call("checks.timing.memory", pool.deadline)["peak_mib"] - base)
                 before, after = worker.call(
-                    "timing.paired", pool.deadline, sessions=sessions, feed=feed, blocks=BLOCKS, runs=3
+                    "checks.timing.paired", pool.deadline, sessions=sessions, feed=feed, blocks=BLOCKS, runs=3
                 )
             finally:
                 for session in sessions:
@@ -331,10 +341,10 @@ class Subject:
 
     def accuracy(
         self, what: str, baseline: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], bound: float
-    ) -> tuple[paired.Loss, paired.Standing]:
+    ) -> tuple[non_inferiority.Loss, non_inferiority.Standing]:
         """What the candidate's logits lose to the baseline's, and how that stands to the bound in points."""
         right = [logits.argmax(axis=1) == labels for logits in (baseline, candidate)]
-        found = paired.loss(*right)
+        found = non_inferiority.loss(*right)
         stands = found.against(bound / 100)
         self.facts[what] = {
             **msgspec.to_builtins(found),
@@ -358,24 +368,24 @@ class Subject:
             NotApplicable: the images are too few to tell.
         """
         found, stands = self.accuracy(what, baseline, candidate, labels, bound)
-        if stands is paired.Standing.undecided:
+        if stands is non_inferiority.Standing.undecided:
             raise NotApplicable(
                 f"not enough data: {found.sentence()}, and the bound is {bound:g} points; give more digits "
                 "with --dataset (the full MNIST has ten times as many)"
             )
         # Where the loss is surely beyond the bound, the lower end tells by how much at least.
-        worse = stands is paired.Standing.worse
+        worse = stands is non_inferiority.Standing.worse
         self.case.at_most(
             "points lost, at 99 % confidence", 100 * (found.low if worse else found.high), bound
         )
 
 
-def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
+def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Yardstick:
     """What float32 arithmetic alone may move the float network's logits by."""
     return subject.lab.yardsticks(subject.model, feeds)[0]
 
 
-def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Yardstick:
+def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Yardstick:
     """What float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
 
     That of the float network where a trained one is pruned, whose logits keep their size. Else what the
@@ -384,12 +394,12 @@ def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> compare.Ya
     """
     if not subject.flow.quantizes and subject.lab.models[subject.model].trained:
         return rounding(subject, feeds)
-    exact = moved(subject, feeds, 0.0, draws=1) * compare.DRAWS
-    return compare.Yardstick(moved(subject, feeds, ROUNDINGS), exact, "float32", APART)
+    exact = moved(subject, feeds, 0.0, draws=1) * tolerance.DRAWS
+    return tolerance.Yardstick(moved(subject, feeds, ROUNDINGS), exact, "float32", APART)
 
 
 def moved(
-    subject: Subject, feeds: list[list[NDArray[Any]]], size: float, draws: int = compare.DRAWS
+    subject: Subject, feeds: list[list[NDArray[Any]]], size: float, draws: int = tolerance.DRAWS
 ) -> list[NDArray[Any]]:
     """Of each draw the model's logits ``[n, classes]``, inputs and parameters moved by that share."""
     target, found = subject.readable(subject.lab.targets["static"]), []

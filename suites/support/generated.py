@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.paths import ROOT
+from harness.core.paths import ROOT
 
 SAMPLE = Path(__file__).with_suffix(".json")
 FINDINGS = ROOT / "findings"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.case import Case, CheckFailed
-from harness.errors import NotApplicable
-from harness.lab import Feed, Lab
-from harness.targets import Target
+from harness.checks.case import Case, CheckFailed
+from harness.core.errors import NotApplicable
+from harness.execution.executor import Feed, Lab
+from harness.targets.target import Target
 
 ONNXRUNTIME = "onnxruntime"
 OPSET = 17
@@ -17,7 +17,7 @@ OPSET = 17
 
 def require_onnx(lab: Lab) -> None:
     """Raises NotApplicable, with the command that gets it, where a package is missing."""
-    reason = lab.pool.call("engines.missing", packages=["paddle2onnx", "onnx", "onnxruntime"])
+    reason = lab.pool.call("machine.engines.missing", packages=["paddle2onnx", "onnx", "onnxruntime"])
     if reason:
         raise NotApplicable(reason)
 
@@ -51,7 +51,7 @@ def program(lab: Lab, model: str) -> dict[str, str]:
 def first_diverging(lab: Lab, model: str, path: str, feed: Feed) -> dict[str, Any]:
     """The first node of a file whose output is not the value that Paddle's program has there."""
     found: dict[str, Any] = lab.pool.call(
-        "onnx_nodes.first_diverging",
+        "checks.onnx_nodes.first_diverging",
         path=path,
         inputs=[name for name, *_ in lab.models[model].inputs],
         feed=feed,

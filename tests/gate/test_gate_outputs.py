@@ -16,10 +16,10 @@ import pytest
 from pages import HOSTILE
 
 from gate.builders import broken, change, gate, matrix, sample
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.gate import outputs, result
+from harness.gate.page import write_gate
 from harness.gate.result import Change, GateResult, ModelTotal, Numerics, Side
-from harness.report.gate import write_gate
 
 DOCS = Path(__file__).parents[2] / "docs"
 HOSTILE_CHANGE = change(

@@ -14,7 +14,10 @@ from matplotlib.image import imread
 from pages import HOSTILE, Page, section
 
 from gate.builders import broken, change, gate, matrix, sample
+from harness.gate import page_views
 from harness.gate.causes import causes
+from harness.gate.matrix_page import render_matrix
+from harness.gate.page import MOST_FIRST_CAUSES, render, write_gate
 from harness.gate.result import (
     VERDICTS,
     Change,
@@ -29,9 +32,6 @@ from harness.gate.result import (
     Side,
     Subject,
 )
-from harness.report import gate_views
-from harness.report.gate import MOST_FIRST_CAUSES, render, write_gate
-from harness.report.matrix import render_matrix
 
 SECTIONS = (
     *("blocking", "changes", "grid", "numerics", "curves", "speed", "drift", "models"),
@@ -190,8 +190,8 @@ def test_what_is_the_same_is_folded_and_complete(full: str) -> None:
 def test_names_tell_the_two_apart() -> None:
     first = Subject("2.6.2", "2.6.2", "legacy-ir")
     new, old = Subject("3.3.1", "3.3.1", "pir"), Subject("3.3.1@legacy-ir", "3.3.1", "legacy-ir")
-    assert gate_views.subject_names(gate(baseline=first, candidate=new)) == ("Paddle 2.6.2", "Paddle 3.3.1")
-    found = gate_views.subject_names(gate(baseline=old, candidate=new))
+    assert page_views.subject_names(gate(baseline=first, candidate=new)) == ("Paddle 2.6.2", "Paddle 3.3.1")
+    found = page_views.subject_names(gate(baseline=old, candidate=new))
     assert found == ("Paddle 3.3.1 (legacy-ir)", "Paddle 3.3.1 (pir)")
     wheel = Subject("/wheels/nightly.whl", "0.0.0", reused=True)
     head = render(gate(baseline=first, candidate=wheel)).partition("</header>")[0]
@@ -213,7 +213,7 @@ def test_names_tell_the_two_apart() -> None:
 )
 def test_only_runs_inside_are_linked(run: str, link: str | None) -> None:
     result = gate(baseline=Subject("2.6.2", "2.6.2", run=run))
-    assert gate_views.links(result, Path("/gate")).get("baseline") == link
+    assert page_views.links(result, Path("/gate")).get("baseline") == link
 
 
 def test_grid_of_two_releases_has_formats_down_and_pairs_across(full: str) -> None:
@@ -242,11 +242,11 @@ def test_zero_errors_and_lost_ones_are_drawn_at_the_edges() -> None:
     assert ">≈ 0<" in text
     assert ">≥ 100<" in text
     assert "3 comparisons: 2 larger, 0 smaller, 1 unchanged, 1 past what is allowed" in text
-    assert [row.case for row in gate_views.outliers(rows)] == ["a/lost"]
+    assert [row.case for row in page_views.outliers(rows)] == ["a/lost"]
 
 
 def test_the_error_that_grew_most_is_named_first(full: str) -> None:
-    named = [row.case for row in gate_views.outliers(sample().numerics)]
+    named = [row.case for row in page_views.outliers(sample().numerics)]
     assert named[:2] == ["agreement/outputs[lstm-jit]", "agreement/outputs[lstm-predictor]"]
     assert all(f"<code>{case}</code>" in section(full, "numerics") for case in named)
 

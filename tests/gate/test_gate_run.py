@@ -11,8 +11,8 @@ import pytest
 
 from conftest import Command
 from gate.sabotage import SABOTAGES, copy_of
-from harness.paths import ROOT
-from harness.records import read_run
+from harness.core.paths import ROOT
+from harness.records.files import read_run
 
 NARROW = ("--models=lenet", "--no-confirm", "--", "suites/test_upgrade.py", "suites/test_roundtrip.py")
 KEPT = "-k=upgrade or network_state or optimizer_state"
@@ -76,7 +76,15 @@ def test_an_untouched_copy_passes(python: str, passed: Path, command: Command, t
     other = copy_of(python, tmp_path / "copy")
     folder = tmp_path / "gate"
     done = command(
-        ROOT, "harness.cli", "gate", str(passed / "baseline"), other, "--folder", str(folder), *NARROW, KEPT
+        ROOT,
+        "harness.cli",
+        "gate",
+        str(passed / "baseline"),
+        other,
+        "--folder",
+        str(folder),
+        *NARROW,
+        KEPT,
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -13,18 +13,18 @@ from report.builders import record, write_run
 from rich.console import Console
 
 from gate.builders import gate, sample
-from harness.errors import HarnessError, UsageError
+from harness.core.errors import HarnessError, UsageError
 from harness.gate import policy, run, speed, timing
+from harness.gate.page import render
 from harness.gate.policy import Policy
 from harness.gate.result import Calibrated, PairedSpeed, Told
 from harness.gate.run import Request
-from harness.report.gate import render
 from harness.speed import session
 from harness.speed.decide import Rule
 from harness.speed.machine import Conditions, Placement
 from harness.speed.measure import Measured, Plan, Timed, Work
 from harness.speed.session import Outcome, Result
-from harness.targets import Target
+from harness.targets.target import Target
 
 NOW = Conditions(0.1, 0.0, 1.0, 100, "performance")
 PREDICTOR = Target("predictor", "predictor")

@@ -9,9 +9,9 @@ from browser import needs_chromium, sizes
 from pages import Page, section
 
 from gate.builders import matrix
+from harness.gate.matrix_page import render_matrix, write_matrix
+from harness.gate.matrix_views import pair_groups, pair_totals, route_totals, spans
 from harness.gate.result import GridCell, MatrixResult
-from harness.report.matrix import render_matrix, write_matrix
-from harness.report.matrix_views import pair_groups, pair_totals, route_totals, spans
 
 
 def test_matrix_says_which_pairs_work_and_what_stops_where() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.checks.expected_failures import covers
+from harness.core.errors import UsageError
+from harness.core.paths import ROOT
 from harness.gate import policy
 from harness.gate.policy import Policy
 from harness.gate.result import Change, Direction, Side, Verdict
-from harness.known import covers
-from harness.paths import ROOT
 
 TODAY = date(2026, 11, 25)
 TEXT = """

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 from report.builders import ENVIRONMENT, record, write_run
 
+from harness.core.types import Record
 from harness.gate.judge import Asked, result_of, route_of
 from harness.gate.policy import Numerics, Policy
 from harness.gate.result import Change, GateResult
 from harness.gate.verdicts import Pair, base_case, judge
-from harness.types import Record
 
 OLD, NEW = "2.6.2", "3.3.1"
 BASE = {**ENVIRONMENT, "profile": "pir"}

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from harness.records import Run, encode, read_run
-from harness.types import Record, RunFooter
+from harness.core.types import Record, RunFooter
+from harness.records.files import Run, encode, read_run
 
 REAL = Path(__file__).with_name("real")
 """What `harness run` left of a few checks on LeNet, Paddle 3.3.1."""

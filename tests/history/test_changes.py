@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.history import changes
 from harness.history.changes import PENALTIES, SHORTEST, change_points, penalty, ranked
 

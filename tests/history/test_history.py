@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from history.replay import REAL, Edit, failing, real, replay, slower
 
-from harness.errors import HarnessError, UsageError
+from harness.core.errors import HarnessError, UsageError
+from harness.core.types import SCHEMA_VERSION, Record
 from harness.history.changes import add_changes
 from harness.history.data import History, Narrowed, open_history
 from harness.jobs.drive import EARLIER
 from harness.jobs.journal import JOURNAL
 from harness.report import summary
-from harness.types import SCHEMA_VERSION, Record
 
 pytest.importorskip("duckdb", reason="the history extra is not installed")
 pytest.importorskip("ruptures", reason="the history extra is not installed")

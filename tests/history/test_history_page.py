@@ -15,10 +15,10 @@ from history.replay import failing, replay, slower
 from pages import HOSTILE, Page, section
 
 from conftest import InProcess
+from harness.core.types import Record
 from harness.history.data import Narrowed, open_history
 from harness.history.fleet import Fleet, look
-from harness.report.history import render
-from harness.types import Record
+from harness.history.page import render
 
 pytest.importorskip("duckdb", reason="the history extra is not installed")
 pytest.importorskip("ruptures", reason="the history extra is not installed")

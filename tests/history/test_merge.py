@@ -9,13 +9,14 @@ import pytest
 from history.replay import failing, replay
 from pages import Page
 
-from harness import comparison, targets
-from harness.errors import HarnessError, UsageError
-from harness.finding import find_case
+from harness.core.errors import HarnessError, UsageError
+from harness.gate import comparison
 from harness.history.data import open_history
 from harness.history.merge import Duplicates, merge, parts
-from harness.records import Run, read_run
+from harness.records.files import Run, read_run
+from harness.records.finding import find_case
 from harness.report import render, summary
+from harness.targets import target
 
 pytest.importorskip("duckdb", reason="the history extra is not installed")
 
@@ -67,7 +68,7 @@ def test_page_and_comparison_have_a_column_for_each_machine(tmp_path: Path, desk
     text = render(merged)
     Page(text)
     assert "predictor @ rack" in text
-    found = comparison.compare([merged], targets.load(), ("predictor",))
+    found = comparison.compare([merged], target.load(), ("predictor",))
     assert [(column.id, column.host, column.cpu == "EPYC") for column in found.columns] == [
         ("all:predictor @ desk", "desk", False),
         ("all:predictor @ rack", "rack", True),

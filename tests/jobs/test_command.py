@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.errors import UsageError
+from harness.cli.main import app
+from harness.core.errors import UsageError
+from harness.core.paths import ROOT
 from harness.jobs.by_target import jobs_of
 from harness.jobs.command import SAYS, Command
 from harness.jobs.engine import Settings
 from harness.jobs.job import Done, NotStarted, Place, Stopped
 from harness.jobs.named import Named
-from harness.paths import ROOT
 from harness.speed import jobs as calibrations
 
 

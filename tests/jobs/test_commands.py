@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
-from harness.errors import UsageError
+from harness.cli.main import app
+from harness.core.errors import UsageError
 
 WITHOUT_RAY = importlib.util.find_spec("ray") is None
 

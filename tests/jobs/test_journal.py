@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.paths import ROOT
 from harness.jobs.job import End, Job
 from harness.jobs.journal import JOURNAL, Journal, digest_of, is_open, new_folder
 from harness.jobs.local import Local
-from harness.paths import ROOT
 from jobs.conftest import run
 from jobs.works import Shell, noted
 
@@ -126,7 +126,7 @@ STARTER = """
 import os, sys
 from pathlib import Path
 from harness.jobs import lifeline
-from harness.progress import start_pytest
+from harness.jobs.progress import start_pytest
 folder = Path(sys.argv[1])
 arguments = ["-p", lifeline.__name__, "test_endless.py"]
 child, _ = start_pytest(folder, folder, arguments, {lifeline.PARENT: str(os.getpid())})

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
+from harness.core.errors import UsageError
+from harness.core.types import Record, RunFooter, RunHeader
 from harness.gate.matrix import Request, jobs_of
 from harness.jobs.engine import Settings, parsed_labels, parsed_resources
 from harness.jobs.job import End
 from harness.jobs.merge import merged
 from harness.jobs.named import Named
-from harness.records import RecordWriter
-from harness.types import Record, RunFooter, RunHeader
+from harness.records.files import RecordWriter
 
 
 def part(folder: Path, producers: list[str], cases: list[str], whole: bool = True) -> Path:

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.artifacts import Store
-from harness.errors import HarnessError
+from harness.artifacts.store import Store
+from harness.core.errors import HarnessError
 from harness.jobs.parcels import Parcel, pack, unpack
 
 ORIGIN = {"recipe": "jit", "model": "lenet", "parameters": {"rate": 0.5}, "needs": {}}

@@ -19,15 +19,15 @@ import pytest
 from rich.console import Console
 
 from conftest import Command
-from harness.artifacts import Store
-from harness.hunt.findings import Notebook
-from harness.hunt.shards import APART
+from harness.artifacts.store import Store
+from harness.core.paths import ROOT
+from harness.fuzz.findings import Notebook
+from harness.fuzz.shards import APART
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Done, End, Job, Place
 from harness.jobs.journal import Journal, is_open
 from harness.jobs.runner import Runner
-from harness.paths import ROOT
-from harness.records import read_run
+from harness.records.files import read_run
 
 ray = pytest.importorskip(
     "ray", reason="the ray extra is not installed: pip install 'paddle-conformance[ray]'"
@@ -88,10 +88,12 @@ class Importing:
     """Tells where the harness is imported from, and whether the suites are there."""
 
     def perform(self, place: Place) -> Done:
-        import harness.workers
+        import harness.pool.workers
 
         place.folder.mkdir()
-        (place.folder / "where").write_text(f"{harness.workers.ROOT}\n{(place.root / 'suites').is_dir()}")
+        (place.folder / "where").write_text(
+            f"{harness.pool.workers.ROOT}\n{(place.root / 'suites').is_dir()}"
+        )
         return Done()
 
 

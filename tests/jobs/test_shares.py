@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import HarnessError, UsageError
 from harness.environments import Environment
-from harness.errors import HarnessError, UsageError
 from harness.gate.sides import Subject, jobs_of
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.shares import Share, apart, sent, shares
-from harness.options import Options
-from harness.selection import of_another_share
-from harness.targets import Target
+from harness.plugin.options import Options
+from harness.plugin.selection import of_another_share
+from harness.targets.target import Target
 
 MINE = """
 [predictor-kunlun]

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.records import RecordWriter, Run, read_run
-from harness.types import Comparison, Outcome, Record, RemoteFailure, RunFooter, RunHeader
+from harness.core.types import Comparison, Outcome, Record, RemoteFailure, RunFooter, RunHeader
+from harness.records.files import RecordWriter, Run, read_run
 
 CLAIMS = {
     "000-save": "`paddle.save(state_dict)` writes `lenet.pdparams` and `lenet.pdopt`",

@@ -9,10 +9,10 @@ from typing import Any
 from builders import write_run
 from sample_run import compressed
 
+from harness.core.types import Comparison, Record, RemoteFailure
 from harness.report import tables
 from harness.report.compression import Row, rows
 from harness.report.compression_views import Method, methods
-from harness.types import Comparison, Record, RemoteFailure
 
 CHECKS = (
     "accuracy", "quantized", "scales", "export_agrees", "int8_kernels", "int8_weights", "later_runs", "cost",

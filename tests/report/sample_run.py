@@ -8,7 +8,7 @@ from typing import Any
 
 from builders import crashed, curves, latency, record, wrong_answer
 
-from harness.types import Comparison, Outcome, Record, RemoteFailure
+from harness.core.types import Comparison, Outcome, Record, RemoteFailure
 
 MODELS = (
     "lenet",

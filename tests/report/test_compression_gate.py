@@ -19,11 +19,12 @@ from gate.builders import gate
 from pages import Page, section
 from sample_run import compressed
 
+from harness.core.types import Record
+from harness.gate import page_compression
+from harness.gate.page import render as render_gate
 from harness.gate.result import Subject
-from harness.report import compression_gate, tables
+from harness.report import tables
 from harness.report.compression import Row, rows
-from harness.report.gate import render as render_gate
-from harness.types import Record
 
 # The gate's page
 
@@ -40,16 +41,16 @@ def test_pairs_stand_beside_each_other_whatever_the_profile(tmp_path: Path) -> N
                *compressed("qat-gone", profile="legacy-ir", own="legacy-ir"))  # fmt: skip
     new = side(tmp_path, "3.3.1", "pir", *compressed("qat-a", changes=UNMADE),
                *compressed("qat-a", profile="legacy-ir"), *compressed("qat-new"))  # fmt: skip
-    told = [(p.name, p.profiles, p.step, p.differs) for p in compression_gate.pairs(old, new)]
+    told = [(p.name, p.profiles, p.step, p.differs) for p in page_compression.pairs(old, new)]
     assert told == [
         ("qat-a", "legacy-ir → pir", 4, True),
         ("qat-a", "legacy-ir", 0, False),
         ("qat-gone", "legacy-ir", 0, True),
         ("qat-new", "pir", 0, True),
     ]
-    back = [(p.name, p.profiles, p.step) for p in compression_gate.pairs(new, old)]
+    back = [(p.name, p.profiles, p.step) for p in page_compression.pairs(new, old)]
     assert ("qat-a", "pir → legacy-ir", -4) in back
-    both = [(p.name, p.profiles) for p in compression_gate.pairs(new, new)]
+    both = [(p.name, p.profiles) for p in page_compression.pairs(new, new)]
     assert both == [
         ("qat-a", "pir"),
         ("qat-a", "legacy-ir"),
@@ -71,7 +72,7 @@ def test_what_became_worst_is_first_and_what_one_side_lacks_last(tmp_path: Path)
         ),
     )
     after = [*compressed("ptq-same"), *compressed("qat-better"), *compressed("qat-worse", changes=later)]
-    told = compression_gate.pairs(old, side(tmp_path, "3.3.1", "pir", *after))
+    told = page_compression.pairs(old, side(tmp_path, "3.3.1", "pir", *after))
     assert [pair.name for pair in told] == ["qat-worse", "ptq-same", "qat-better", "qat-gone"]
 
 
@@ -90,7 +91,7 @@ def test_what_became_worst_is_first_and_what_one_side_lacks_last(tmp_path: Path)
 def test_only_what_matters_differs(tmp_path: Path, changes: dict[str, Any], differs: bool) -> None:
     old = side(tmp_path, "a", "pir", *compressed("qat-a"))
     new = side(tmp_path, "b", "pir", *compressed("qat-a", **changes))
-    (pair,) = compression_gate.pairs(old, new)
+    (pair,) = page_compression.pairs(old, new)
     assert pair.differs is differs
 
 

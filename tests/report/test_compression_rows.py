@@ -24,9 +24,9 @@ from compression_builders import (
 from pages import Page, section
 from sample_run import accuracy, compressed
 
+from harness.core.types import Record
 from harness.report import render, tables
 from harness.report.compression import VERDICTS, Row
-from harness.types import Record
 
 # Verdicts
 

@@ -21,8 +21,8 @@ from builders import (
 from pages import HOSTILE, Page
 from sample_run import sample
 
+from harness.core.types import Comparison, RemoteFailure
 from harness.report import render
-from harness.types import Comparison, RemoteFailure
 
 SECTIONS = (
     "findings",

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from builders import crashed, record, write_run, wrong_answer
 
-from harness.records import read_run
+from harness.core.types import OUTCOMES
+from harness.records.files import read_run
 from harness.report import summary, tables
-from harness.types import OUTCOMES
 
 KNOWN: dict[str, Any] = {"known": "fit also writes .pdopt", "known_issue": "Paddle#1"}
 PASSES = [record(f"agreement/outputs[m{i}]") for i in range(3)]

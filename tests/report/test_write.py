@@ -9,7 +9,7 @@ import pytest
 from builders import record, write_run
 from sample_run import sample
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.report import write_report
 
 

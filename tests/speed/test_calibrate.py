@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from support.sides import two_sides
 
-from harness.errors import HarnessError
-from harness.files import append
+from harness.core.errors import HarnessError
+from harness.core.files import append
 from harness.gate import speed as gate_speed
 from harness.speed import added, calibrate, machine
 from harness.speed import pairs as kept_pairs
@@ -21,7 +21,7 @@ from harness.speed.calibrate import Share
 from harness.speed.decide import Rule
 from harness.speed.measure import Measured, Plan, Timed, Work, pair, visits
 from harness.speed.pairs import EXTRAS
-from harness.targets import Target
+from harness.targets.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -254,7 +254,7 @@ def test_pairs_of_real_processes(python: str, tmp_path: Path) -> None:
         pair(sides, work.targets, True, place) as processes,
     ):
         found = [processes.measure(work, 0.1, rng, (0.0, 0.5), number) for number in range(2)]
-        threads = processes.workers[0].call("affinity.threads", 60.0)
+        threads = processes.workers[0].call("machine.affinity.threads", 60.0)
     assert all(one.rounds >= 15 for one in found)
     # More where others take the processor away while it is spun; nothing where it is not put in.
     assert all(math.exp(one.ratios[1] - one.ratios[0]) > 1.25 for one in found)

@@ -19,9 +19,9 @@ import psutil
 import pytest
 from support.sides import two_sides
 
+from harness.pool.workers import WorkerCrash, WorkerTimeout
 from harness.speed import machine
 from harness.speed.measure import GROUP, LEAST_ROUNDS, order, pair, read
-from harness.workers import WorkerCrash, WorkerTimeout
 
 EXTRAS = (0.0, 0.02, 0.1)
 

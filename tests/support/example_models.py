@@ -22,14 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from harness import targets
-from harness.artifacts import Store
-from harness.choices import default_store
-from harness.datasets import locate
-from harness.lab import Lab
-from harness.targets import Target
-from harness.user_models import parse
-from harness.workers import WorkerPool
+from harness.artifacts.datasets import locate
+from harness.artifacts.store import Store
+from harness.core.choices import default_store
+from harness.execution.executor import Lab
+from harness.models.specification import parse
+from harness.pool.workers import WorkerPool
+from harness.targets import target
+from harness.targets.target import Target
 
 HERE = Path(__file__).parent
 WORDS = "spec=ids:int64:?x6:0..49,spec=weights:float32:?x6"
@@ -110,7 +110,7 @@ def open_lab(python: str, scratch: Path, specs: Iterable[str]) -> Lab:
     models = [model for text in specs for model in parse(text)]
     pool = WorkerPool(scratch / "logs", python, 120.0)
     store = Store(Path(default_store()))
-    return Lab(pool, store, targets.load(), *locate("packaged", store), models)
+    return Lab(pool, store, target.load(), *locate("packaged", store), models)
 
 
 def write_deployed(folder: Path, layers: Path, python: str) -> list[Path]:

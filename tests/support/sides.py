@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from harness.options import Options
-from harness.session import RunSession
-from harness.speed.commands import works_of
+from harness.cli.speed import works_of
+from harness.plugin.options import Options
+from harness.plugin.session import RunSession
 from harness.speed.measure import Side, Work
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from harness import targets
-from harness.artifacts import Store
-from harness.choices import default_store
-from harness.datasets import locate
-from harness.lab import Lab
+from harness.artifacts.datasets import locate
+from harness.artifacts.store import Store
+from harness.core.choices import default_store
+from harness.execution.executor import Lab
+from harness.targets import target
 from teeth.machinery import Teeth, ThriftyPool
 
 DEADLINE_S = 60.0
@@ -31,7 +31,7 @@ def teeth(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
         )
     pool = ThriftyPool(tmp_path_factory.mktemp("logs"), sys.executable, DEADLINE_S)
     store = Store(Path(default_store()))
-    lab = Lab(pool, store, targets.load(), *locate("packaged", store))
+    lab = Lab(pool, store, target.load(), *locate("packaged", store))
     teeth = pytestconfig.stash[TEETH] = Teeth(lab, lambda: tmp_path_factory.mktemp("mutant"))
     yield teeth
     pool.close()

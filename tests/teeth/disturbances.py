@@ -15,14 +15,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.artifacts import Manifest
-from harness.lab import Lab
+from harness.artifacts.store import Manifest
+from harness.execution.executor import Lab
 from suites.support import damage as damages
 
 
 @dataclass(frozen=True)
 class Call:
-    """A far-side call as the check made it; ``number`` counts the calls of that name from 1."""
+    """A call to the worker as the check made it; ``number`` counts the calls of that name from 1."""
 
     name: str
     arguments: dict[str, Any]
@@ -120,7 +120,7 @@ def flipped(
         if not found:
             return False
         state = str(folder / of) if of else lab.artifact("checkpoint", model).file("model.pdparams")
-        payload = damages.payload_of(lab.pool.call("states.flat", path=state)[weight])
+        payload = damages.payload_of(lab.pool.call("models.states.flat", path=state)[weight])
         (file,) = [file for file in found if payload in file.read_bytes()]
         file.write_bytes(damages.flip_value(file.read_bytes(), payload))
         return True
@@ -130,7 +130,7 @@ def flipped(
 
 @dataclass(frozen=True)
 class Result:
-    """What came back is not what the far side answered; ``change`` may alter it in place."""
+    """What came back is not what the worker answered; ``change`` may alter it in place."""
 
     call: str
     change: Callable[[Any], Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from harness.paths import ROOT
+from harness.core.paths import ROOT
 
 SUITES = ROOT / "suites"
 

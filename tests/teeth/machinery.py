@@ -17,11 +17,11 @@ from typing import Any, Literal
 
 import pytest
 
-from harness.case import Case
-from harness.lab import Lab, Producer
-from harness.options import Options
-from harness.types import Comparison
-from harness.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
+from harness.checks.case import Case
+from harness.core.types import Comparison
+from harness.execution.executor import Lab, Producer
+from harness.plugin.options import Options
+from harness.pool.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
 from suites.test_robustness import Bench
 from teeth.disturbances import Disturbance
 from teeth.inventory import SUITES

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
 from suites import test_agreement as suite
 from teeth.disturbances import (
     Arguments,
@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "labels of the rows before",
         suite.test_accuracy_on_examples,
-        (Result("training.test_examples", within(rolled, "labels")),),
+        (Result("training.loops.test_examples", within(rolled, "labels")),),
         LENET,
         "accuracy",
     ),
@@ -221,35 +221,35 @@ MUTANTS = (
     Mutant(
         "a clone answers for another",
         suite.test_clones_and_threads,
-        (Result("concurrency.clones", lambda found: {**found, "clones": found["clones"][::-1]}),),
+        (Result("checks.concurrency.clones", lambda found: {**found, "clones": found["clones"][::-1]}),),
         {"model": "lenet"},
         "one by one",
     ),
     Mutant(
         "one bit off in one round",
         suite.test_clones_and_threads,
-        (Result("concurrency.clones", within(last_bit, "together", 2, 4, 0)),),
+        (Result("checks.concurrency.clones", within(last_bit, "together", 2, 4, 0)),),
         {"model": "lenet"},
         "clone 2, together, round 4",
     ),
     Mutant(
         "never run together",
         suite.test_clones_and_threads,
-        (setting("concurrency.clones", rounds=0),),
+        (setting("checks.concurrency.clones", rounds=0),),
         {"model": "lenet"},
         "rounds together",
     ),
     Mutant(
         "fewer clones than feeds",
         suite.test_clones_and_threads,
-        (Result("concurrency.clones", lambda found: {**found, "alone": found["alone"][:1]}),),
+        (Result("checks.concurrency.clones", lambda found: {**found, "alone": found["alone"][:1]}),),
         {"model": "lenet"},
         "feeds run alone, by clones",
     ),
     Mutant(
         "weight's exponent bit flipped",
         suite.test_oracle_against_numpy,
-        (Files("roundtrip.load_arrays", flipped("model.pdparams")),),
+        (Files("checks.roundtrip.load_arrays", flipped("model.pdparams")),),
         says="seed 0",
     ),
     Mutant(

@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.artifacts import Manifest
-from harness.case import Case, CheckFailed
-from harness.choices import LEGACY_IR
-from harness.compare import Rows, middle
-from harness.errors import NotApplicable
-from harness.lab import Lab
+from harness.artifacts.store import Manifest
+from harness.checks.case import Case, CheckFailed
+from harness.checks.tolerance import Rows, middle
+from harness.core.choices import LEGACY_IR
+from harness.core.errors import NotApplicable
+from harness.execution.executor import Lab
 from suites import test_compression as suite
 from suites.support.pruning import kept
 from teeth.disturbances import (
@@ -36,8 +36,8 @@ from teeth.disturbances import (
 )
 from teeth.machinery import Mutant, Teeth, parameters
 
-EXECUTE, INSPECT, STEPS = "runtimes.execute", "compressed.inspect", "simulation.step_errors"
-ARRAYS, NARROWED = "simulation.arrays", "narrowed.logits"
+EXECUTE, INSPECT, STEPS = "runtimes.execute", "inspection.compressed.inspect", "checks.simulation.step_errors"
+ARRAYS, NARROWED = "checks.simulation.arrays", "training.narrowed.logits"
 # What 3.3.1 cannot do in its own IR, it does in legacy IR.
 PTQ = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
 LARGEST = {"model": "lenet", "flow": "ptq-static-abs-max-legacy-ir"}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
 from suites import test_cpp as suite
 from teeth.disturbances import (
     Arguments,
@@ -265,19 +265,23 @@ MUTANTS = (
         "does not name",
     ),
     mutant(
-        "fewer blocks", suite.test_latency, (setting("timing.paired", blocks=3),), BY_HAND, "blocks timed"
+        "fewer blocks",
+        suite.test_latency,
+        (setting("checks.timing.paired", blocks=3),),
+        BY_HAND,
+        "blocks timed",
     ),
     mutant(
         "a clock that stands",
         suite.test_latency,
-        (Result("timing.paired", lambda found: [[0.0] * 12, found[1]]),),
+        (Result("checks.timing.paired", lambda found: [[0.0] * 12, found[1]]),),
         BY_HAND,
         "no time",
     ),
     mutant(
         "a clock that runs fast",
         suite.test_latency,
-        (Result("timing.block", fast_clock),),
+        (Result("checks.timing.block", fast_clock),),
         BY_HAND,
         "share of the time",
     ),

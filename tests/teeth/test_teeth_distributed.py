@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
 from suites import test_distributed as suite
 from teeth.disturbances import Arguments, Call, Result, last_bit, put, setting, values, within, without
 from teeth.machinery import Mutant, Teeth, parameters
 
-READ, RUN, ALONE = "data_parallel.training.read", "distributed.run", "data_parallel.training.alone"
+READ, RUN, ALONE = (
+    "training.data_parallel.training.read",
+    "training.distributed.run",
+    "training.data_parallel.training.alone",
+)
 GLOO = {"backend": "gloo"}
 SGD = {"backend": "gloo", "optimizer": "SGD"}
 BIAS = "network/linear3.bias"

@@ -26,8 +26,8 @@ from teeth.disturbances import (
 from teeth.machinery import Mutant, Teeth, full_mnist, parameters
 
 EXECUTE = "runtimes.execute"
-HIGH = "high_level.three_systems"
-LOAD = "high_level.load"
+HIGH = "checks.high_level.three_systems"
+LOAD = "checks.high_level.load"
 TRAINED = "mnist_checkpoint/final.pdparams"
 EXPORTED = flipped("inference/*.pdiparams", of=TRAINED)
 
@@ -93,7 +93,7 @@ LAST = {
     "other": {"scale": 0.125, "repeats": 1, "num_classes": 7},
 }
 WITHOUT_ORDER = {"load_first": False, "epoch": 0}
-REPAIRED = (setting("high_level.resume", load_first=False, epoch=1),)
+REPAIRED = (setting("checks.high_level.resume", load_first=False, epoch=1),)
 """What the listing promises comes about if `load` follows `prepare` and the data order goes on."""
 
 TRAINING = (
@@ -212,7 +212,7 @@ FIT = (
         suite.test_003_save_for_training,
         (
             Files(
-                "states.flat",
+                "models.states.flat",
                 flipped("test.pdparams", of="mnist_checkpoint/test.pdparams"),
                 path_has("test.pdparams"),
             ),
@@ -224,7 +224,7 @@ FIT = (
         suite.test_003_save_for_training,
         (
             Files(
-                "states.flat",
+                "models.states.flat",
                 flipped("test.pdopt", "linear_2.b_0_moment1_0", of="mnist_checkpoint/test.pdopt"),
                 path_has("test.pdopt"),
             ),
@@ -312,7 +312,7 @@ SYSTEMS = (
     Mutant(
         "Paddle itself",
         suite.test_003_names_in_paddle_io,
-        repair=(Result("high_level.names_in_paddle_io", put(["load", "load_inference_model"])),),
+        repair=(Result("checks.high_level.names_in_paddle_io", put(["load", "load_inference_model"])),),
         says="names",
     ),
 )
@@ -356,7 +356,7 @@ LOADING = (
     Mutant(
         "nothing of the optimizer was saved",
         suite.test_003_load,
-        (Result("states.flat", dropped_moments),),
+        (Result("models.states.flat", dropped_moments),),
         KEEP,
         "moments saved",
     ),
@@ -370,7 +370,7 @@ LOADING = (
     Mutant(
         "nothing is of the same shape",
         suite.test_003_skip_mismatch,
-        (Result("roundtrip.load_arrays", only_skipped),),
+        (Result("checks.roundtrip.load_arrays", only_skipped),),
         LAST,
         "parameters of the same shape",
     ),
@@ -400,21 +400,21 @@ RESUME = (
     Mutant(
         "data order from the start",
         suite.test_003_resume,
-        (setting("high_level.resume", epoch=0),),
+        (setting("checks.high_level.resume", epoch=0),),
         says="losses",
         slow=True,
     ),
     Mutant(
         "optimizer not restored",
         suite.test_003_resume,
-        (setting("high_level.resume", load_first=True),),
+        (setting("checks.high_level.resume", load_first=True),),
         says="losses",
         slow=True,
     ),
     Mutant(
         "last loss one bit off",
         suite.test_003_resume,
-        (Result("high_level.resume", within(last_bit, "losses")),),
+        (Result("checks.high_level.resume", within(last_bit, "losses")),),
         says="losses",
         slow=True,
     ),
@@ -429,7 +429,7 @@ RESUME = (
     Mutant(
         "last loss one bit off",
         suite.test_003_resume_example,
-        (Result("high_level.resume", within(last_bit, "losses")),),
+        (Result("checks.high_level.resume", within(last_bit, "losses")),),
         WITHOUT_ORDER,
         "losses",
         repair=REPAIRED,

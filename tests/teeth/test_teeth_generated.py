@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.hunt.examine import CALL
+from harness.fuzz.examine import CALL
 from suites import test_generated as suite
 from teeth.disturbances import Arguments, Result, put, setting, within, without
 from teeth.machinery import Mutant, Teeth, parameters
@@ -17,7 +17,7 @@ FINDING = {"finding": "jit-load-exchanges-outputs"}
 
 def sabotaged(bug: str) -> Arguments:
     """The same call in a process with that bug."""
-    return Arguments(CALL, lambda given, lab: {**given, "bug": bug}, instead="generated.sabotage.run")
+    return Arguments(CALL, lambda given, lab: {**given, "bug": bug}, instead="checks.generated.sabotage.run")
 
 
 def infinite(array: Any) -> Any:

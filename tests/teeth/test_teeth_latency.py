@@ -8,8 +8,8 @@ from suites import test_latency as suite
 from teeth.disturbances import Files, Result, flipped, option, put, runtime, setting, within
 from teeth.machinery import Benchmark, Mutant, Teeth, parameters
 
-OPEN, BLOCK = "runtimes.open_session", "timing.block"
-MACHINE = "limits.measure"
+OPEN, BLOCK = "runtimes.open_session", "checks.timing.block"
+MACHINE = "machine.limits.measure"
 RUN = {"model": "lenet", "target": "predictor", "batch": 1}
 FULL = {"model": "lenet", "target": "dygraph"}
 FLIP = flipped("model.pdiparams")
@@ -83,14 +83,14 @@ MUTANTS = (
     Mutant(
         "half of the blocks",
         suite.test_beside_onnxruntime,
-        (setting("timing.paired", blocks=6),),
+        (setting("checks.timing.paired", blocks=6),),
         {"model": "lenet"},
         "blocks timed",
     ),
     Mutant(
         "a slow clock",
         suite.test_clock,
-        (Result("timing.clock_cost", lambda cost: cost + 1e-4),),
+        (Result("checks.timing.clock_cost", lambda cost: cost + 1e-4),),
         says="clock",
     ),
     Mutant(
@@ -111,7 +111,9 @@ MUTANTS = (
         (Result(MACHINE, lambda told: {**told, "float32": told["float32"] / 16}),),
         says="1 threads: share of the limit of arithmetic",
     ),
-    Mutant("no clock", suite.test_clock, (Result("timing.clock_cost", put(float("nan"))),), says="clock"),
+    Mutant(
+        "no clock", suite.test_clock, (Result("checks.timing.clock_cost", put(float("nan"))),), says="clock"
+    ),
 )
 
 

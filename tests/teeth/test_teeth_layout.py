@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from harness.artifacts import Manifest
+from harness.artifacts.store import Manifest
 from suites import test_layout as suite
 from teeth.disturbances import Files, Made, flipped, last_bit, number, outputs, setting, values
 from teeth.machinery import Mutant, Teeth, parameters
@@ -66,7 +66,7 @@ MUTANTS = (
     Mutant(
         "weight's exponent bit flipped in its own file",
         suite.test_separate_files,
-        (Files("layouts.separate_parameters", flipped("separate_persistables/*")),),
+        (Files("checks.layouts.separate_parameters", flipped("separate_persistables/*")),),
         LENET,
         "parameter: linear_2.b_0",
     ),
@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant(
         "weight's exponent bit flipped in the combined file",
         suite.test_one_parameter_file,
-        (Files("layouts.combined_parameters", flipped("model.pdiparams")),),
+        (Files("checks.layouts.combined_parameters", flipped("model.pdiparams")),),
         LENET,
         "linear3.bias is in the file",
     ),

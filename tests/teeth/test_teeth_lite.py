@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
 from suites import test_lite as suite
 from teeth.disturbances import (
     Arguments,
@@ -26,7 +26,7 @@ from teeth.disturbances import (
 )
 from teeth.machinery import Mutant, Teeth, parameters
 
-EXECUTE, CONVERT, OPT = "runtimes.execute", "lite.convert", "lite.opt"
+EXECUTE, CONVERT, OPT = "runtimes.execute", "lite.opt.convert", "lite.opt.opt"
 mutant = functools.partial(Mutant, needs="CPython 3.7, which Paddle Lite is made for")
 
 ON_LITE = runtime("paddle_lite")

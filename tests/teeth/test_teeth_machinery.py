@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.case import Case
-from harness.lab import Lab
+from harness.checks.case import Case
+from harness.execution.executor import Lab
 from teeth.disturbances import Call, Files, Result, argument, last_bit, put, setting
 from teeth.machinery import Mutant, Teeth
 from teeth.way import Broken
 
-ECHO = "selftest.echo"
+ECHO = "checks.selftest.echo"
 SENT = np.arange(6, dtype="float32")
 
 
@@ -61,7 +61,7 @@ def test_survivors_fail_and_are_named(other: Teeth, mutant: Mutant) -> None:
 @pytest.mark.parametrize(
     ("mutant", "reason"),
     [
-        pytest.param(of_toy(Result("selftest.pid", put(0))), "never hit", id="another call"),
+        pytest.param(of_toy(Result("checks.selftest.pid", put(0))), "never hit", id="another call"),
         pytest.param(of_toy(Result(ECHO, last_bit, argument(value="no"))), "never hit", id="never the time"),
         pytest.param(of_toy(Result(ECHO, last_bit), given={"expected": 5}), "unmutated", id="fails anyway"),
         pytest.param(of_toy(Result(ECHO, put(None))), "TypeError", id="breaks the check itself"),

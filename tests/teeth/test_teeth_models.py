@@ -8,18 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.choices import Limits
-from harness.lab import Lab
-from harness.models import user_info
-from harness.usable import FirstRuns
-from harness.user_models import parse
+from harness.core.choices import Limits
+from harness.execution.executor import Lab
+from harness.models.catalogue import user_info
+from harness.models.first_run import FirstRuns
+from harness.models.specification import parse
 from suites import test_agreement as agreement
 from suites import test_models as suite
 from teeth.disturbances import Files, Result, flipped, last_bit, outputs, put, runtime, within
 from teeth.machinery import Mutant, Teeth, parameters
 
 EXECUTE = "runtimes.execute"
-RUN = "user_models.probe.run"
+RUN = "checks.first_run.run"
 OWN = {"model": "own"}
 ON_PREDICTOR = {"model": "own", "target": "predictor"}
 
@@ -74,7 +74,7 @@ MUTANTS = (
     Mutant(
         "another batch size is one again",
         suite.test_batches,
-        (Result("user_models.probe.other_batch", put(1)),),
+        (Result("checks.first_run.other_batch", put(1)),),
         OWN,
         "batch sizes that run",
         lab=with_own,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
 from suites import test_onnx as suite
 from suites.support import onnx_models
 from teeth.disturbances import (
@@ -27,9 +27,9 @@ from teeth.disturbances import (
 )
 from teeth.machinery import Mutant, Teeth, parameters
 
-EXECUTE, INSPECT = "runtimes.execute", "onnx_files.inspect"
+EXECUTE, INSPECT = "runtimes.execute", "inspection.onnx_files.inspect"
 CONVERT, ATTEMPT = "recipes.onnx_export.convert", "recipes.onnx_export.attempt"
-NODES, DIFFERENCES = "onnx_nodes.first_diverging", "onnx_files.differences"
+NODES, DIFFERENCES = "checks.onnx_nodes.first_diverging", "inspection.onnx_files.differences"
 LENET = {"model": "lenet"}
 ALL = tuple(range(7, 22))
 ONNX = runtime("onnxruntime")
@@ -68,7 +68,9 @@ def found(call: str, name: str, value: Any) -> Result:
 # Where paddle2onnx aborts, the mutants are of a refusal as it should be, and of a file as it should be.
 
 REFUSAL = {"raised": "ValueError: the opset must be between 7 and 21", "bytes": -1}
-REFUSED = (Arguments(ATTEMPT, lambda arguments, lab: {"value": dict(REFUSAL)}, instead="selftest.echo"),)
+REFUSED = (
+    Arguments(ATTEMPT, lambda arguments, lab: {"value": dict(REFUSAL)}, instead="checks.selftest.echo"),
+)
 QUANTIZED = {"model": "lenet", "flow": "qat-slim"}
 
 

@@ -8,8 +8,8 @@ from suites import test_resume as suite
 from teeth.disturbances import Arguments, Files, Result, config, flipped, last_bit, put, setting, within
 from teeth.machinery import Mutant, Teeth, parameters
 
-RESUMED = "resume.resumed"
-WHOLE = "resume.uninterrupted"
+RESUMED = "checks.resume.resumed"
+WHOLE = "checks.resume.uninterrupted"
 STEP_DECAY = {"optimizer": "Adam", "scheduler": "StepDecay"}
 MOMENTUM = {"optimizer": "Momentum"}
 LENET = {"model": "lenet"}
@@ -83,7 +83,7 @@ MUTANTS = (
         lost("optimizer"),
         MOMENTUM,
         "losses",
-        repair=(Result("resume.casts", put(True)),),
+        repair=(Result("checks.resume.casts", put(True)),),
     ),
     Mutant(
         "without auto_cast",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from harness.lab import Lab
+from harness.execution.executor import Lab
 from suites import test_robustness as suite
 from teeth.disturbances import Arguments, Files, Result, flipped, path_has, put
 from teeth.machinery import Mutant, Teeth, parameters
 
-LOAD = "loaders.load"
+LOAD = "checks.loaders.load"
 LOADERS = {(loader.name, loader.layout): loader for loader in suite.LOADERS}
 PADDLE_LOAD = suite.LOADERS[0]
 STATIC = LOADERS["load_inference_model", "jit"]
@@ -122,7 +122,10 @@ MUTANTS = (
         CHECK,
         (
             Arguments(
-                LOAD, lambda _, lab: {"kind": "RuntimeError", "message": "no more"}, AFTER, "selftest.fail"
+                LOAD,
+                lambda _, lab: {"kind": "RuntimeError", "message": "no more"},
+                AFTER,
+                "checks.selftest.fail",
             ),
         ),
         PARAMS,

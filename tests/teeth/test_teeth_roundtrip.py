@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.artifacts import Manifest
-from harness.lab import Lab
+from harness.artifacts.store import Manifest
+from harness.execution.executor import Lab
 from suites import test_roundtrip as suite
 from teeth.disturbances import (
     Arguments,
@@ -28,8 +28,8 @@ from teeth.disturbances import (
 )
 from teeth.machinery import Mutant, Teeth, parameters
 
-LOADED, RESTORED = "roundtrip.state_of", "roundtrip.set_and_read"
-OBJECTS = "roundtrip.save_load_objects"
+LOADED, RESTORED = "checks.roundtrip.state_of", "checks.roundtrip.set_and_read"
+OBJECTS = "checks.roundtrip.save_load_objects"
 STATE = suite.test_network_state
 LENET = {"model": "lenet"}
 FLOAT32 = {"dtype": "float32", "return_numpy": False}
@@ -207,14 +207,14 @@ NETWORK = (
     Mutant(
         "weight's exponent bit flipped the second time",
         suite.test_optimizer_state,
-        (Files("states.flat", flipped("model.pdparams"), argument(return_numpy=False)),),
+        (Files("models.states.flat", flipped("model.pdparams"), argument(return_numpy=False)),),
         LENET,
         "model.pdparams: linear3.bias",
     ),
     Mutant(
         "a moment dropped the second time",
         suite.test_optimizer_state,
-        (Result("states.flat", without("linear_2.b_0_moment1_0"), number(2)),),
+        (Result("models.states.flat", without("linear_2.b_0_moment1_0"), number(2)),),
         LENET,
         "names",
     ),
@@ -224,63 +224,63 @@ DTYPES = (
     Mutant(
         "a bit off",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(last_bit, "arrays", "special")),),
+        (Result("checks.roundtrip.load_dtype", within(last_bit, "arrays", "special")),),
         BFLOAT16,
         "special",
     ),
     Mutant(
         "negative zero lost",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(lambda a: a + 0, "arrays", "special")),),
+        (Result("checks.roundtrip.load_dtype", within(lambda a: a + 0, "arrays", "special")),),
         FLOAT32,
         "special",
     ),
     Mutant(
         "widened",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(lambda a: a.astype("float64"), "arrays", "scalar")),),
+        (Result("checks.roundtrip.load_dtype", within(lambda a: a.astype("float64"), "arrays", "scalar")),),
         FLOAT32,
         "scalar",
     ),
     Mutant(
         "rank 0 lost",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(lambda a: a.reshape(1), "arrays", "scalar")),),
+        (Result("checks.roundtrip.load_dtype", within(lambda a: a.reshape(1), "arrays", "scalar")),),
         FLOAT32,
         "scalar",
     ),
     Mutant(
         "shape of nothing lost",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(lambda a: a.reshape(0), "arrays", "empty")),),
+        (Result("checks.roundtrip.load_dtype", within(lambda a: a.reshape(0), "arrays", "empty")),),
         FLOAT32,
         "empty",
     ),
     Mutant(
         "a tensor lost",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(without("vector"), "arrays")),),
+        (Result("checks.roundtrip.load_dtype", within(without("vector"), "arrays")),),
         FLOAT32,
         "names",
     ),
     Mutant(
         "saved in float64",
         suite.test_dtype,
-        (setting("roundtrip.save_dtype", dtype="float64"),),
+        (setting("checks.roundtrip.save_dtype", dtype="float64"),),
         FLOAT32,
         "matrix: dtype",
     ),
     Mutant(
         "no tensors",
         suite.test_dtype,
-        (Result("roundtrip.load_dtype", within(put({}), "facts")),),
+        (Result("checks.roundtrip.load_dtype", within(put({}), "facts")),),
         FLOAT32,
         "tensors",
     ),
     Mutant(
         "loaded as arrays",
         suite.test_dtype,
-        (setting("roundtrip.load_dtype", return_numpy=True),),
+        (setting("checks.roundtrip.load_dtype", return_numpy=True),),
         FLOAT32,
         "tensors",
     ),
@@ -290,7 +290,7 @@ DTYPES = (
         given=FLOAT8,
         repair=(
             Result(
-                "roundtrip.load_dtype",
+                "checks.roundtrip.load_dtype",
                 lambda got: {
                     **got,
                     "facts": {name: {**f, "dtype": "float8_e4m3fn"} for name, f in got["facts"].items()},
@@ -380,14 +380,14 @@ OBJECT = (
     Mutant(
         "accepted",
         suite.test_protocol_out_of_range,
-        (setting("roundtrip.save_object", protocol=4),),
+        (setting("checks.roundtrip.save_object", protocol=4),),
         {"protocol": 5},
         "exception",
     ),
     Mutant(
         "written",
         suite.test_protocol_out_of_range,
-        (setting("roundtrip.save_object", protocol=4),),
+        (setting("checks.roundtrip.save_object", protocol=4),),
         {"protocol": 1},
         "file written",
     ),

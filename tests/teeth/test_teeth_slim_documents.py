@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from harness.artifacts import Manifest
-from harness.lab import Lab
+from harness.artifacts.store import Manifest
+from harness.execution.executor import Lab
 from suites import test_slim_documents as suite
 from teeth.disturbances import Arguments, Made, Result, option, outputs, put, values
 from teeth.machinery import Mutant, Teeth, full_mnist, parameters
 
-EXECUTE, INSPECT, ARRAYS = "runtimes.execute", "compressed.inspect", "simulation.arrays"
+EXECUTE, INSPECT, ARRAYS = "runtimes.execute", "inspection.compressed.inspect", "checks.simulation.arrays"
 LEGACY = {"profile": "legacy-ir"}
 LINKED = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
 QAT = {"model": "resnet_vd_small", "flow": "qat-config"}
@@ -112,7 +112,7 @@ def arms(**wrong: int) -> Result:
 
 def took(before: float, after: float) -> Result:
     """Seconds that the float and the int8 model take in every block."""
-    return Result("timing.paired", put([[before] * 12, [after] * 12]))
+    return Result("checks.timing.paired", put([[before] * 12, [after] * 12]))
 
 
 SEEDS = {"model": "resnet_vd_small", "seeds": (1, 1)}

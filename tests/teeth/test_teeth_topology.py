@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from harness.lab import Lab
-from harness.targets import Target
+from harness.execution.executor import Lab
+from harness.targets.target import Target
 from suites import test_topology as suite
 from teeth.disturbances import Arguments, Result, within
 from teeth.machinery import Mutant, Teeth, parameters
 
-INSPECT = "topology.inspect"
+INSPECT = "checks.topology.inspect"
 LENET = {"model": "lenet"}
 CONV = {"model": "conv_bn"}
 
@@ -25,7 +25,7 @@ def of_another_model(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
 
 def unpruned(call: str) -> Arguments:
     """The training program itself, where a cut one was asked for."""
-    return Arguments(call, lambda arguments, lab: arguments, instead="topology.training_program")
+    return Arguments(call, lambda arguments, lab: arguments, instead="checks.topology.training_program")
 
 
 def with_operator(name: str, **attributes: Any) -> Result:
@@ -90,7 +90,11 @@ MUTANTS = (
         "inputs",
     ),
     Mutant(
-        "nothing to cut", SMALLER, (pruned("topology.training_program"),), LENET, "in the training program"
+        "nothing to cut",
+        SMALLER,
+        (pruned("checks.topology.training_program"),),
+        LENET,
+        "in the training program",
     ),
     Mutant(
         "not cut",
@@ -102,11 +106,11 @@ MUTANTS = (
     Mutant(
         "a training program",
         NORMALIZED,
-        (unpruned("topology.normalized"),),
+        (unpruned("checks.topology.normalized"),),
         LENET,
         "loss, backward or optimizer",
     ),
-    Mutant("cut to nothing", NORMALIZED, (few("topology.normalized"),), LENET, "operators left"),
+    Mutant("cut to nothing", NORMALIZED, (few("checks.topology.normalized"),), LENET, "operators left"),
     Mutant(
         "another model's shapes", PARAMETERS, (Arguments(INSPECT, of_another_model),), LENET, "shapes missing"
     ),
@@ -118,7 +122,7 @@ MUTANTS = (
         PARAMETERS,
         (
             Arguments(
-                "topology.dygraph_parameters",
+                "checks.topology.dygraph_parameters",
                 lambda a, lab: {
                     "model": "two_inputs",
                     "weights": lab.artifact("checkpoint", "two_inputs").file("model.pdparams"),

@@ -24,7 +24,7 @@ from teeth.disturbances import (
 )
 from teeth.machinery import Mutant, Teeth, parameters
 
-CONTINUED = "crossing.continued"
+CONTINUED = "checks.crossing.continued"
 LENET = {"model": "lenet"}
 COMPRESSED = suite.test_compressed
 QUANTIZED = {**LENET, "flow": "ptq-static-hist-legacy-ir"}
@@ -64,7 +64,7 @@ MUTANTS = (
     Mutant(
         "weight's exponent bit flipped in the checkpoint",
         suite.test_states,
-        (Files("states.flat", flipped("model.pdparams"), number(2)),),
+        (Files("models.states.flat", flipped("model.pdparams"), number(2)),),
         LENET,
         "model.pdparams: linear3.bias",
     ),
@@ -92,21 +92,21 @@ MUTANTS = (
     Mutant(
         "weight's exponent bit flipped in the checkpoint",
         suite.test_model_load,
-        (Files("crossing.model_load", flipped("model.pdparams")),),
+        (Files("checks.crossing.model_load", flipped("model.pdparams")),),
         LENET,
         "parameters: linear3.bias",
     ),
     Mutant(
         "nothing was loaded that was not there before",
         suite.test_model_load,
-        (Result("crossing.model_load", same_before),),
+        (Result("checks.crossing.model_load", same_before),),
         LENET,
         "parameters were others before",
     ),
     Mutant(
         "one bit of a moment is off",
         suite.test_model_load,
-        (Result("crossing.model_load", within(last_bit, "optimizer", "linear_2.b_0_moment1_0")),),
+        (Result("checks.crossing.model_load", within(last_bit, "optimizer", "linear_2.b_0_moment1_0")),),
         LENET,
         "optimizer: linear_2.b_0_moment1_0",
     ),

@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from harness.artifacts import Artifact
-from harness.lab import Lab
-from harness.worker.wire import pack, unpack
-from harness.workers import Worker
+from harness.artifacts.store import Artifact
+from harness.execution.executor import Lab
+from harness.pool.workers import Worker
+from harness.worker.protocol.wire import pack, unpack
 from teeth.disturbances import Arguments, Call, Disturbance, Files, Made, Printed, Result
 
-REMEMBERED = ("high_level.resume", "distributed.run", "data_parallel.training.alone", "limits.measure")
+REMEMBERED = (
+    "checks.high_level.resume",
+    "training.distributed.run",
+    "training.data_parallel.training.alone",
+    "machine.limits.measure",
+)
 """Calls that take seconds, only read, and answer the same each time: their answers are kept, so that
 a mutant of the answer costs nothing."""
 
@@ -35,7 +40,7 @@ class Broken(Exception):
 
 
 class Way:
-    """The way between a check and the far side, with what disturbs it and how often that hit."""
+    """The way between a check and the worker, with what disturbs it and how often that hit."""
 
     def __init__(self, lab: Lab, disturbances: tuple[Disturbance, ...], scratch: Path, oracle: bool) -> None:
         self.lab = lab

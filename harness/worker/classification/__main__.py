@@ -1,4 +1,4 @@
-"""The document's tools: ``python -m harness.worker.classification train -c FILE -o Section.key=VALUE``.
+"""The document's tools: ``python -m harness.worker.classification train -c FILE -o KEY=VALUE``.
 
 Bad input ends with one sentence on stderr and exit status 2.
 """

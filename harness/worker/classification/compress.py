@@ -9,10 +9,11 @@ from typing import Any, Dict, List
 import numpy as np
 import paddle
 
-from harness.worker import models, programs
 from harness.worker.classification.config import Config
 from harness.worker.classification.sections import ConfigError
-from harness.worker.filter_groups import deciders
+from harness.worker.inspection import programs
+from harness.worker.models import networks
+from harness.worker.training.filter_groups import deciders
 
 QUANTIZABLE_LAYERS = ("Conv2D", "Linear")
 CALIBRATION_BATCH, CALIBRATION_BATCHES = 1, 10
@@ -151,4 +152,4 @@ def quantize_offline(config: Config, name: str, images: Any) -> str:
 
 def input_name(config: Config) -> str:
     """The name of the network's one input."""
-    return models.get(config.arch.name).inputs[0].name
+    return networks.get(config.arch.name).inputs[0].name

@@ -11,12 +11,12 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker import models
 from harness.worker.classification import compress
 from harness.worker.classification.config import Arch, Config, Loader, Optimizer
 from harness.worker.classification.sections import ConfigError
-from harness.worker.digits import FILES, Digits
-from harness.worker.model import ReferenceModel
+from harness.worker.models import networks
+from harness.worker.models.digits import FILES, Digits
+from harness.worker.models.model import ReferenceModel
 
 INFERENCE = "inference"
 """Name of the exported files in ``Global.save_inference_dir``."""
@@ -67,7 +67,7 @@ def architecture(arch: Arch, channels: int) -> Tuple[ReferenceModel, Dict[str, A
         ConfigError: there is no such model, or it takes no such argument.
     """
     try:
-        model = models.get(arch.name)
+        model = networks.get(arch.name)
     except KeyError as error:
         raise ConfigError(f"Arch.name: {error.args[0]}") from error
     arguments = {**model.arguments, **arch.arguments}

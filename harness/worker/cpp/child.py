@@ -12,8 +12,8 @@ from typing import Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from harness.worker.children import ChildDied
 from harness.worker.cpp import program
+from harness.worker.protocol.children import ChildDied
 
 
 class Refused(RuntimeError):

@@ -6,8 +6,8 @@ from typing import Dict
 
 import paddle
 
-from harness.worker import programs
-from harness.worker.programs import program_file
+from harness.worker.inspection import programs
+from harness.worker.inspection.programs import program_file
 
 
 def save(dtype: str, prefix: str) -> Dict[str, str]:

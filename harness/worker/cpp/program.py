@@ -17,7 +17,7 @@ from typing import Any, Dict, List, Optional
 
 import paddle
 
-from harness.worker import compiling
+from harness.worker.machine import compiling
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 SOURCES = sorted(name for name in os.listdir(FOLDER) if name.endswith((".cc", ".h")))

@@ -12,8 +12,8 @@ import pkgutil
 from dataclasses import asdict, dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Tuple
 
-from harness.worker import models
-from harness.worker.model import ReferenceModel
+from harness.worker.models import networks
+from harness.worker.models.model import ReferenceModel
 
 
 @dataclass(frozen=True)
@@ -119,5 +119,5 @@ def produce(
     parameters: Mapping[str, Any],
 ) -> Dict[str, Any]:
     """Run a recipe in ``out`` (an existing empty folder); its manifest values."""
-    job = Job(models.get(model), out, inputs, digits, parameters)
+    job = Job(networks.get(model), out, inputs, digits, parameters)
     return _all()[name].make(job)

@@ -9,8 +9,8 @@ from typing import Any, Dict
 import numpy as np
 import paddle
 
-from harness.worker import programs
 from harness.worker.classification import compress, engine
+from harness.worker.inspection import programs
 from harness.worker.recipes import Job, recipe
 from harness.worker.recipes.classification import examples, load, quiet, settings
 

@@ -13,9 +13,9 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import paddle
 
-from harness.worker import programs
 from harness.worker.classification import compress, config, engine
-from harness.worker.digits import Digits
+from harness.worker.inspection import programs
+from harness.worker.models.digits import Digits
 from harness.worker.recipes import Flow, Job, recipe
 
 FULL_SIZE = (
@@ -40,7 +40,7 @@ for name in ("harness.worker", "reference_models"):
     spec.loader.exec_module(sys.modules[name])
 runpy.run_module("harness.worker.classification", run_name="__main__")
 """
-"""Runs the tool as a worker is started: with nothing of the near side to be found."""
+"""Runs the tool as a worker is started: with nothing of the controller to be found."""
 
 
 def settings(job: Job, kind: str, **settings_of_run: Any) -> List[str]:

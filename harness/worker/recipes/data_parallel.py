@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
-from harness.worker import distributed
 from harness.worker.recipes import Job, recipe
+from harness.worker.training import distributed
 
 
 @recipe("data_parallel", graph=False)
 def data_parallel(job: Job) -> Dict[str, Any]:
     """Two epochs of DataParallel on two processes; rank 0 saves a checkpoint after each.
 
-    Parameters: those of ``harness.worker.data_parallel.training``.
+    Parameters: those of ``harness.worker.training.data_parallel.training``.
 
     Raises:
         RuntimeError: the job did not end with status 0; with the end of what its launcher printed.

@@ -13,8 +13,8 @@ from paddle.metric import Accuracy
 from paddle.static import InputSpec
 from paddle.vision.transforms import ToTensor
 
-from harness.worker import models
-from harness.worker.digits import Digits
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
 from harness.worker.recipes import Job, recipe
 
 
@@ -23,7 +23,7 @@ def document_000(job: Job) -> Dict[str, Any]:
     """Document 000: two epochs of Adam over the digits, `paddle.save`, load, `to_static`, `jit.save`."""
     data = Digits(job.digits)
     loader = paddle.io.DataLoader(data.dataset("train", ToTensor()), batch_size=64, shuffle=True)
-    model = models.network(job.model)
+    model = networks.network(job.model)
     optim = paddle.optimizer.Adam(learning_rate=0.001, parameters=model.parameters())
     model.train()
     losses: List[float] = []
@@ -79,9 +79,9 @@ class Watch(paddle.callbacks.Callback):
 
 def high_level(job_model: Any) -> Tuple[Any, Any]:
     """`paddle.Model` of the network with named input and label, and its Adam(0.001)."""
-    inputs = models.input_specs(job_model)
+    inputs = networks.input_specs(job_model)
     labels = [InputSpec([None, 1], "int64", "label")]
-    model = paddle.Model(models.network(job_model), inputs, labels)
+    model = paddle.Model(networks.network(job_model), inputs, labels)
     return model, paddle.optimizer.Adam(learning_rate=0.001, parameters=model.parameters())
 
 

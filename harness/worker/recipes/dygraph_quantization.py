@@ -13,10 +13,11 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import paddle
 
-from harness.worker import models, training
-from harness.worker.digits import Digits
-from harness.worker.programs import program_file
+from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
 from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.training import loops
 
 FINE_TUNING = 0.1
 """Learning rate of the fine-tuning, as a share of the training's: document 004 §5 says 1/20 to 1/10."""
@@ -47,7 +48,7 @@ def number_from_zero() -> None:
 
 def trained(job: Job) -> Any:
     """The float network with the checkpoint's values, in train mode."""
-    return models.network(job.model, job.of("checkpoint", "model.pdparams"))
+    return networks.network(job.model, job.of("checkpoint", "model.pdparams"))
 
 
 def fine_tune(job: Job, net: Any) -> List[float]:
@@ -56,12 +57,12 @@ def fine_tune(job: Job, net: Any) -> List[float]:
     assert stated is not None, job.model.name
     smaller = dataclasses.replace(stated, learning_rate=stated.learning_rate * FINE_TUNING)
     # Made after the quantization, as PaddleSlim's demo does: PACT and LSQ add parameters of their own.
-    optimizer = training.make_optimizer(smaller, net.parameters())
+    optimizer = loops.make_optimizer(smaller, net.parameters())
     arrays, labels = stated.examples(Digits(job.digits), "train")
     net.train()
     return [
-        training.step(net, optimizer, feed, target)
-        for feed, target in training.batches(
+        loops.step(net, optimizer, feed, target)
+        for feed, target in loops.batches(
             arrays, labels, stated.batch_size, np.random.default_rng(job.model.seed)
         )
     ]
@@ -75,7 +76,7 @@ def calibrate(job: Job, net: Any) -> None:
     batches, size = CALIBRATION
     with paddle.no_grad():
         for start in range(0, batches * size, size):
-            net(*models.tensors([array[start : start + size] for array in arrays]))
+            net(*networks.tensors([array[start : start + size] for array in arrays]))
 
 
 def logits_of(job: Job, net: Any) -> np.ndarray:
@@ -85,8 +86,8 @@ def logits_of(job: Job, net: Any) -> np.ndarray:
     arrays, _ = stated.examples(Digits(job.digits), "test")
     net.eval()
     with paddle.no_grad():
-        outputs = net(*models.tensors([array[:COMPARED] for array in arrays]))
-    return np.asarray(models.outputs_of(outputs)[0].numpy())
+        outputs = net(*networks.tensors([array[:COMPARED] for array in arrays]))
+    return np.asarray(networks.outputs_of(outputs)[0].numpy())
 
 
 def reloaded(job: Job, net: Any, fresh: Any) -> np.ndarray:
@@ -175,7 +176,7 @@ def qat_slim(job: Job) -> Dict[str, Any]:
     }
     if job.parameters["train_mode"]:
         net.train()  # as in the reference of `save_quantized_model`, where nothing calls `eval`
-    quanter.save_quantized_model(net, prefix(job), input_spec=models.input_specs(job.model))
+    quanter.save_quantized_model(net, prefix(job), input_spec=networks.input_specs(job.model))
     return {**exported(job, config.get("quantizable_layer_type", ["Conv2D", "Linear"])), **values}
 
 
@@ -205,7 +206,7 @@ def ptq_slim(job: Job) -> Dict[str, Any]:
     ptq = PTQ(**job.parameters["config"])
     quantized = ptq.quantize(net, fuse=job.parameters["fuse"])
     calibrate(job, quantized)
-    ptq.save_quantized_model(quantized, prefix(job), input_spec=models.input_specs(job.model))
+    ptq.save_quantized_model(quantized, prefix(job), input_spec=networks.input_specs(job.model))
     # Until that call the network computes in float; it is the call that puts the quantized layers in.
     np.savez(job.path("compressed.npz"), logits=logits_of(job, quantized))
     rule = scale_rule(job.parameters["config"].get("activation_quantizer", "KLQuantizer"))

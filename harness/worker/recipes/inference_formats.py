@@ -11,22 +11,23 @@ from typing import Any, Dict, Iterator, List, Tuple
 import paddle
 from paddle.jit.dy2static.convert_call_func import convert_call
 
-from harness.worker import models, programs, user_models
-from harness.worker.programs import program_file
+from harness.worker.inspection import programs
+from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks, user
 from harness.worker.recipes import Job, recipe
 
 
 @recipe("jit", needs=("checkpoint",))
 def jit(job: Job) -> Dict[str, Any]:
     """Load the checkpoint, `to_static` with input specifications, `jit.save`."""
-    net = models.network(job.model)
+    net = networks.network(job.model)
     net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
     # Document 000 exports straight after training; the network stays in train mode on
     # purpose, so that what is exported shows whether Paddle itself cuts the topology. The user's
     # own code may do other things in train mode, and is exported as it is deployed.
-    own = user_models.declared(job.model.name)
+    own = user.declared(job.model.name)
     (net.eval if own else net.train)()
-    static = paddle.jit.to_static(net, input_spec=models.input_specs(job.model))
+    static = paddle.jit.to_static(net, input_spec=networks.input_specs(job.model))
     prefix = job.path("inference_model", "model")
     paddle.jit.save(static, prefix)
     return {"program": os.path.relpath(program_file(prefix), job.out), "was_training": not own}
@@ -44,7 +45,7 @@ def built_statically(job: Job) -> Iterator[Tuple[Any, List[Any], List[Any], Any]
             net = job.model.build(**job.model.arguments)
             net.eval()
             forward = convert_call(net.forward) if job.model.converted else net
-            outputs = models.outputs_of(forward(*inputs))
+            outputs = networks.outputs_of(forward(*inputs))
         executor = paddle.static.Executor(paddle.CPUPlace())
         executor.run(startup)
         values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)

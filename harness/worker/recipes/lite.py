@@ -6,8 +6,8 @@ import json
 import os
 from typing import Any, Dict
 
-from harness.worker import lite as tool
-from harness.worker.programs import program_file
+from harness.worker.inspection.programs import program_file
+from harness.worker.lite import opt as tool
 from harness.worker.recipes import Job, recipe
 
 PIR = "FLAGS_enable_pir_api"

@@ -10,9 +10,9 @@ from typing import Any, Dict, List, Tuple
 
 import paddle
 
-from harness.worker import models
-from harness.worker.model import ReferenceModel
-from harness.worker.programs import program_file
+from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks
+from harness.worker.models.model import ReferenceModel
 from harness.worker.recipes import Job, recipe
 
 OPSET = 17
@@ -99,8 +99,8 @@ def onnx(job: Job) -> Dict[str, Any]:
 
 def attempt(model: str, weights: str, prefix: str, opset: int) -> Dict[str, Any]:
     """Call `paddle.onnx.export` once, in this process: what it ``raised`` ('' for nothing), and ``bytes``."""
-    stated = models.get(model)
-    net = models.network(stated, weights)
+    stated = networks.get(model)
+    net = networks.network(stated, weights)
     net.eval()
     return _export(net, stated, prefix, opset)
 
@@ -109,7 +109,7 @@ def _export(net: Any, stated: ReferenceModel, prefix: str, opset: int) -> Dict[s
     os.environ.update({**NO_INSTALLING, **os.environ})
     raised = ""
     try:
-        paddle.onnx.export(net, prefix, input_spec=models.input_specs(stated), opset_version=opset)
+        paddle.onnx.export(net, prefix, input_spec=networks.input_specs(stated), opset_version=opset)
     except (Exception, SystemExit) as error:  # paddle2onnx 2 leaves the interpreter where it fails
         raised = f"{type(error).__name__}: {error}"
     path = prefix + ".onnx"
@@ -123,7 +123,7 @@ def onnx_export(job: Job) -> Dict[str, Any]:
     ``values["files"]`` has a path by opset, without those that nothing was written for;
     ``values["raised"]`` has what was raised for these, '' where they failed in silence.
     """
-    net = models.network(job.model, job.of("checkpoint", "model.pdparams"))
+    net = networks.network(job.model, job.of("checkpoint", "model.pdparams"))
     net.eval()
     files, raised = {}, {}
     for opset in job.parameters.get("opsets", [OPSET]):

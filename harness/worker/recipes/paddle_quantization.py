@@ -12,7 +12,7 @@ from typing import Any, Dict, Mapping
 import numpy as np
 import paddle
 
-from harness.worker import models
+from harness.worker.models import networks
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.dygraph_quantization import (
     CONV_BN,
@@ -74,7 +74,7 @@ def _flow(
 
 
 def _save(job: Job, converted: Any) -> None:
-    paddle.jit.save(converted, prefix(job), input_spec=models.input_specs(job.model))
+    paddle.jit.save(converted, prefix(job), input_spec=networks.input_specs(job.model))
 
 
 @recipe(

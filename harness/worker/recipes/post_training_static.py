@@ -8,8 +8,8 @@ from typing import Any, Dict, Iterator, List
 import numpy as np
 import paddle
 
-from harness.worker.digits import Digits
-from harness.worker.programs import program_file
+from harness.worker.inspection.programs import program_file
+from harness.worker.models.digits import Digits
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.inference_formats import built_statically
 from harness.worker.recipes.static_quantization import HELD, WITH_LINEAR, numbered_from_zero

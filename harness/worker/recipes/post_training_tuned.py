@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator
 
 import paddle
 
-from harness.worker.programs import program_file
+from harness.worker.inspection.programs import program_file
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.post_training_static import BATCH, BATCHES, hold, loader
 from harness.worker.recipes.static_quantization import WITH_LINEAR, numbered_from_zero

@@ -8,12 +8,13 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 import paddle
 
-from harness.worker import models, training
-from harness.worker.digits import Digits
-from harness.worker.filter_groups import deciders
-from harness.worker.fine_tuning import scheduled, training_of, tune
-from harness.worker.programs import program_file
+from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
 from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.training import loops
+from harness.worker.training.filter_groups import deciders
+from harness.worker.training.fine_tuning import scheduled, training_of, tune
 
 ROWS = 64
 """Test digits whose logits are kept: what the exported files are held against."""
@@ -113,7 +114,7 @@ def prune_weights(job: Job) -> Dict[str, Any]:
     np.savez(job.path("compressed.npz"), logits=_logits(net, job))
     sparsity = float(paddleslim.UnstructuredPruner.total_sparse(net))
     if not job.parameters.get("in_place"):
-        state, net = net.state_dict(), models.network(job.model)
+        state, net = net.state_dict(), networks.network(job.model)
         net.set_state_dict(state)
     return {
         "program": _exported(net, job),
@@ -154,13 +155,13 @@ def _started(job: Job) -> Tuple[Any, Any]:
     """The trained network in train mode, and an optimizer if it is there before the pruning."""
     kind = job.parameters.get("optimizer")
     if kind == "trained":
-        net, optimizer, _ = training.train(job.model, job.digits)
+        net, optimizer, _ = loops.train(job.model, job.digits)
         return net, optimizer
-    net = models.network(job.model)
+    net = networks.network(job.model)
     net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
     optimizer = None
     if kind == "loaded":
-        optimizer = training.make_optimizer(training_of(job.model), net.parameters())
+        optimizer = loops.make_optimizer(training_of(job.model), net.parameters())
         optimizer.set_state_dict(paddle.load(job.of("checkpoint", "model.pdopt")))
     return net, optimizer
 
@@ -178,7 +179,7 @@ def _by_sensitivity(pruner: Any, net: Any, job: Job) -> Any:
 
     def accuracy() -> float:
         net.eval()
-        return training.evaluate(net, arrays, labels)
+        return loops.evaluate(net, arrays, labels)
 
     # Both calls write into their default for `skip_vars`: without lists of their own, the depthwise
     # layers of one network would be skipped in the next that the process prunes.
@@ -191,14 +192,14 @@ def _logits(net: Any, job: Job) -> np.ndarray:
     arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     net.eval()
     with paddle.no_grad():
-        logits = models.outputs_of(net(*models.tensors([array[:ROWS] for array in arrays])))[0]
+        logits = networks.outputs_of(net(*networks.tensors([array[:ROWS] for array in arrays])))[0]
     return logits.numpy()
 
 
 def _exported(net: Any, job: Job) -> str:
     """`jit.save` of the network in eval mode; the program's path in the artifact."""
     net.eval()
-    static = paddle.jit.to_static(net, input_spec=models.input_specs(job.model))
+    static = paddle.jit.to_static(net, input_spec=networks.input_specs(job.model))
     prefix = job.path("inference_model", "model")
     paddle.jit.save(static, prefix)
     return os.path.relpath(program_file(prefix), job.out)

@@ -11,13 +11,14 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 
-from harness.worker import models, programs
-from harness.worker.digits import Digits
-from harness.worker.filter_groups import deciders
-from harness.worker.fine_tuning import batches, scheduled, training_of
-from harness.worker.programs import program_file
+from harness.worker.inspection import programs
+from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
 from harness.worker.recipes import Flow, Job, recipe
 from harness.worker.recipes.pruning import ROWS, keep_pruned, sensitivity_examples
+from harness.worker.training.filter_groups import deciders
+from harness.worker.training.fine_tuning import batches, scheduled, training_of
 
 CRITERIA = {"l1_norm": "l1", "geometry_median": "fpgm", "bn_scale": "bn_scale"}
 LENET, CONV_BN, MOBILENET, RESNET = "lenet", "conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small"
@@ -148,7 +149,7 @@ def _built(job: Job) -> Iterator[Programs]:
             ]
             label = paddle.static.data("label", [None, 1], "int64")
             net = job.model.build(**job.model.arguments)
-            logits = models.outputs_of(net(*inputs))[0]
+            logits = networks.outputs_of(net(*inputs))[0]
             loss = paddle.mean(F.cross_entropy(logits, label))
             test = train.clone(for_test=True)
             optimizer, schedule = scheduled(job.model, job.digits, None, job.parameters.get("optimizer", ""))

@@ -11,12 +11,13 @@ from typing import Any, Dict, Iterator, List, NamedTuple
 import numpy as np
 import paddle
 
-from harness.worker import models, programs
-from harness.worker.digits import FILES, Digits
-from harness.worker.model import Training
-from harness.worker.programs import program_file
+from harness.worker.inspection import programs
+from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks
+from harness.worker.models.digits import FILES, Digits
+from harness.worker.models.model import Training
 from harness.worker.recipes import Flow, Job, recipe
-from harness.worker.training import batches, make_optimizer
+from harness.worker.training.loops import batches, make_optimizer
 
 WITH_LINEAR = ["conv2d", "depthwise_conv2d", "mul", "matmul_v2"]
 """PaddleSlim's default operator types and the one a `Linear` becomes, which they lack."""
@@ -64,7 +65,7 @@ def build(job: Job, training: Training) -> Built:
         inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs]
         label = paddle.static.data("label", [None, 1], "int64")
         net = job.model.build(**job.model.arguments)
-        logits = models.outputs_of(net(*inputs))[0]
+        logits = networks.outputs_of(net(*inputs))[0]
         loss = paddle.mean(paddle.nn.functional.cross_entropy(logits, label))
         accuracies = [paddle.metric.accuracy(logits, label, k=k) for k in (1, min(5, logits.shape[-1]))]
         make_optimizer(training, None).minimize(loss)

@@ -6,18 +6,19 @@ from typing import Any, Dict
 
 import paddle
 
-from harness.worker import models, training
+from harness.worker.models import networks
 from harness.worker.recipes import Job, recipe
+from harness.worker.training import loops
 
 
 @recipe("checkpoint", graph=False)
 def checkpoint(job: Job) -> Dict[str, Any]:
     """Train, then `paddle.save` the state of network and optimizer; untrained models keep their seed."""
     if job.model.training is None:
-        net = models.network(job.model)
+        net = networks.network(job.model)
         paddle.save(net.state_dict(), job.path("model.pdparams"))
         return {"trained": False}
-    net, optimizer, measures = training.train(job.model, job.digits)
+    net, optimizer, measures = loops.train(job.model, job.digits)
     paddle.save(net.state_dict(), job.path("model.pdparams"))
     paddle.save(optimizer.state_dict(), job.path("model.pdopt"))
     return {"trained": True, **measures}

@@ -20,7 +20,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from harness.worker import models
+from harness.worker.models import networks
 
 
 def _module(runtime: str) -> Any:
@@ -68,7 +68,7 @@ def open_session(
 ) -> Dict[str, Any]:
     """Load an artifact; the session's number, how long loading took, what it says of itself."""
     started = time.perf_counter()
-    session = _module(runtime).Session(files, models.get(model), options)
+    session = _module(runtime).Session(files, networks.get(model), options)
     seconds = time.perf_counter() - started
     number = next(_numbers)
     _sessions[number] = session

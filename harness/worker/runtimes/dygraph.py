@@ -13,8 +13,9 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
-from harness.worker import devices, models, perturbation
-from harness.worker.model import ReferenceModel
+from harness.worker.machine import devices
+from harness.worker.models import networks, perturbation
+from harness.worker.models.model import ReferenceModel
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
@@ -32,7 +33,7 @@ class Session:
         self.ran_on = ""
         self.meter = devices.Meter(self.device)
         with devices.chosen(self.device):
-            self.net = models.network(model, files["params"], self.dtype)
+            self.net = networks.network(model, files["params"], self.dtype)
         self.net.eval()
         self.perturb = float(options.get("perturb", 0.0))
         self.rng = np.random.default_rng(int(options.get("draw", 0)))
@@ -56,7 +57,7 @@ class Session:
         paddle.set_default_dtype(self.dtype)
         try:
             with devices.chosen(self.device), paddle.no_grad():
-                outputs = models.outputs_of(self.net(*models.tensors(feed, self.dtype)))
+                outputs = networks.outputs_of(self.net(*networks.tensors(feed, self.dtype)))
             self.ran_on = devices.of(outputs[0])
             return [tensor.numpy() for tensor in outputs]
         finally:

@@ -11,8 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
-from harness.worker import devices, models
-from harness.worker.model import ReferenceModel
+from harness.worker.machine import devices
+from harness.worker.models import networks
+from harness.worker.models.model import ReferenceModel
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
@@ -36,7 +37,7 @@ class Session:
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
         with devices.chosen(self.device), paddle.no_grad():
-            outputs = models.outputs_of(self.layer(*models.tensors(feed)))
+            outputs = networks.outputs_of(self.layer(*networks.tensors(feed)))
         self.ran_on = devices.of(outputs[0])
         return [tensor.numpy() for tensor in outputs]
 

@@ -9,8 +9,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from harness.worker import engines
-from harness.worker.model import ReferenceModel
+from harness.worker.machine import engines
+from harness.worker.models.model import ReferenceModel
 
 RECIPE = "onnx"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Optional
 
-from harness.worker import engines
+from harness.worker.machine import engines
 from harness.worker.runtimes import openvino
 
 

@@ -1,7 +1,7 @@
 """Paddle Lite: what `opt` converted for x86, run by Paddle Lite's own Python interface.
 
 Files: ``model`` (``.nb``) and, where there is one, ``about`` (what its conversion says of itself).
-Options: ``python``, an interpreter that has paddlelite; the near side fills it in.
+Options: ``python``, an interpreter that has paddlelite; the controller fills it in.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
-from harness.worker import lite, lite_session
-from harness.worker.model import ReferenceModel
+from harness.worker.lite import opt, session
+from harness.worker.models.model import ReferenceModel
 
 RECIPE = "lite"
 ENGINE = "lite"
@@ -35,10 +35,10 @@ class Session:
     """One process that has loaded ``files["model"]``."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
-        script = os.path.abspath(lite_session.__file__)
+        script = os.path.abspath(session.__file__)
         self.process = subprocess.Popen(
             [options["python"], script, files["model"]],
-            env=lite.environment(),
+            env=opt.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -67,15 +67,15 @@ class Session:
         assert self.process.stdin is not None
         # Where it has died, the answer that does not come tells how.
         with contextlib.suppress(BrokenPipeError):
-            body = lite_session.packed([by_name[name] for name in names])
-            lite_session.send(self.process.stdin, b"a", body)
-        return lite_session.unpacked(self._answer(b"a"))
+            body = session.packed([by_name[name] for name in names])
+            session.send(self.process.stdin, b"a", body)
+        return session.unpacked(self._answer(b"a"))
 
     def _answer(self, wanted: bytes) -> bytes:
         assert self.process.stdout is not None
-        message = lite_session.receive(self.process.stdout)
+        message = session.receive(self.process.stdout)
         if message is None:
-            raise RuntimeError(f"Paddle Lite's process ended with {lite.ending(self.process.wait())}")
+            raise RuntimeError(f"Paddle Lite's process ended with {opt.ending(self.process.wait())}")
         kind, body = message
         if kind != wanted:
             raise RuntimeError(f"Paddle Lite: {body.decode('utf-8', 'replace')}")

@@ -15,8 +15,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 from paddle.inference import Config, PrecisionType, create_predictor
 
-from harness.worker import devices
-from harness.worker.model import ReferenceModel
+from harness.worker.machine import devices
+from harness.worker.models.model import ReferenceModel
 
 PRECISIONS = {"fp32": PrecisionType.Float32, "fp16": PrecisionType.Half, "int8": PrecisionType.Int8}
 

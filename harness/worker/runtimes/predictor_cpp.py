@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from harness.worker import children
 from harness.worker.cpp import child, program
-from harness.worker.model import ReferenceModel
+from harness.worker.models.model import ReferenceModel
+from harness.worker.protocol import children
 from harness.worker.runtimes import predictor
 
 SWITCHES = {"onednn": "--onednn", "ir_optim": "--ir-optim"}

@@ -14,8 +14,9 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
-from harness.worker import perturbation, programs
-from harness.worker.model import ReferenceModel
+from harness.worker.inspection import programs
+from harness.worker.models import perturbation
+from harness.worker.models.model import ReferenceModel
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:

@@ -1,0 +1,1 @@
+"""Files that recipes made: the content-addressed store, building them, recipes known to fail, the digits."""

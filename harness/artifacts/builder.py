@@ -1,0 +1,322 @@
+"""What a lab makes: artifacts through the store, and the files that a target reads."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.artifacts.failure_cache import Remembered
+from harness.artifacts.store import Artifact, Store
+from harness.core.choices import LEGACY_IR, Limits
+from harness.core.errors import NotApplicable
+from harness.core.hashing import key_of
+from harness.models.catalogue import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
+from harness.models.files import UserModel, copy_deployed
+from harness.models.first_run import FirstRuns, Usable
+from harness.models.specification import unique
+from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
+from harness.targets.availability import described, unavailable
+from harness.targets.engines import Engines
+from harness.targets.target import Target, expanded
+
+CODE = ("checkpoint", "static", "serialized", "document_000", "document_003")
+"""Recipes that build a network: a deployed model has none."""
+
+AT_SIZE = 8
+"""Deadlines that a recipe may take for a network of the full tier: training or pruning one at full size
+is a single call."""
+
+TRAININGS = {"hyperparameters": 5, "aware_and_post": 3}
+"""How many networks a recipe trains in its one call, where it trains several: a deadline for each."""
+
+
+class Workshop:
+    """Workers, store, models and targets of a run, and the artifacts they make.
+
+    Args:
+        pool: workers of the environment under test.
+        profile_env: environment variables of the chosen profile for the whole run.
+        digits: folder with the four idx-gz files; ``dataset`` says what they are.
+        user_models: models of the user's own, and the limits they are held to.
+        again: try recipes that are remembered to fail.
+
+    Raises:
+        HarnessError: one of them has the name of another.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        store: Store,
+        targets: Mapping[str, Target],
+        digits: Path,
+        dataset: Mapping[str, Any],
+        user_models: Sequence[UserModel] = (),
+        limits: Limits | None = None,
+        again: bool = False,
+    ) -> None:
+        self.pool = pool
+        self.store = store
+        self.remembered = Remembered(store.root, again)
+        self.digits = digits
+        self.dataset = dict(dataset)
+        self.environment: dict[str, Any] = pool.call("protocol.environment.describe")
+        self.targets = expanded(targets, self.environment["paddle"]["custom_devices"])
+        self.models = {
+            info["name"]: msgspec.convert(info, ModelInfo) for info in pool.call("models.networks.catalog")
+        }
+        self.recipes = {
+            info["name"]: msgspec.convert(info, RecipeInfo) for info in pool.call("recipes.catalog")
+        }
+        self.engines = Engines(pool)
+        self.first_runs = FirstRuns(pool, unique(user_models, self.models), limits or Limits())
+        self.models.update({model.name: user_info(model) for model in user_models})
+
+    @property
+    def paddle(self) -> str:
+        return str(self.environment["paddle"]["version"])
+
+    @property
+    def profile(self) -> str:
+        """``"pir"`` or ``"legacy-ir"``: which IR the environment under test uses."""
+        return str(self.environment["profile"])
+
+    def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
+        """The worker a target wants, with extra environment variables."""
+        if target is None:
+            return self.pool.default.with_env(env)
+        # Where there is no other IR, the switch for the old one would only make another process of it.
+        left = LEGACY_IR if self.profile == "legacy-ir" and not target.interpreter else {}
+        own = {name: value for name, value in target.env.items() if name not in left}
+        return self.pool.default.with_env({**own, **env}).at(target.interpreter)
+
+    def options(self, target: Target) -> dict[str, Any]:
+        """What the target's runtime is given: its options, and the interpreter of an engine of its own.
+
+        Raises:
+            NotApplicable: that engine's environment cannot be made here.
+        """
+        return {**target.options, **self.engines.options(target.runtime)}
+
+    def not_applicable(self, target: Target) -> str | None:
+        """Why the target cannot run in this environment, or None.
+
+        Raises:
+            HarnessError: its interpreter is on another host, and no Paddle answers there.
+        """
+        refusal = self.engines.refusal(target.runtime)
+        if refusal:
+            return refusal
+        told = msgspec.structs.replace(target, options=self.options(target))
+        return unavailable(self.pool, told, self.targets.values(), self.environment, self.where(target))
+
+    def where(self, target: Target) -> dict[str, Any]:
+        """The environment of a target that has an interpreter of its own, as that describes itself; else {}.
+
+        Raises:
+            HarnessError: no Paddle answers there; what to do.
+        """
+        place = target.interpreter
+        if place and place not in self._elsewhere:
+            self._elsewhere[place] = described(self.pool, place)
+        return self._elsewhere.get(place, {})
+
+    @functools.cached_property
+    def _elsewhere(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def usable(self, model: str) -> Usable:
+        """What the first run of a model of the user's found; the model is run now if it was not before."""
+        found = self.first_runs.of(model)
+        inputs = [(name, list(shape), dtype) for name, shape, dtype in found.inputs]
+        self.models[model] = msgspec.structs.replace(
+            self.models[model], inputs=inputs, outputs=list(found.outputs)
+        )
+        return found
+
+    def refusal(self, model: str) -> str:
+        """Why a model of the user's is refused here; '' for one that is usable, and for reference models."""
+        return self.usable(model).refusal if self.models[model].form else ""
+
+    @functools.cached_property
+    def flows(self) -> dict[str, FlowInfo]:
+        """Every documented way to compress a model, by its id: in the run's own profile and in legacy IR."""
+        found = [
+            msgspec.structs.replace(flow, recipe=recipe.name, profile=profile)
+            for recipe in self.recipes.values()
+            for profile in ("", "legacy-ir")
+            for flow in recipe.flows
+        ]
+        return {flow.id: flow for flow in found}
+
+    def compressed(self, flow: FlowInfo, model: str) -> Artifact:
+        """What a flow made of a model.
+
+        Raises:
+            NotApplicable: the flow is that of legacy IR, and the environment knows no other.
+            As :meth:`artifact`.
+        """
+        if flow.profile == "legacy-ir" == self.profile:
+            raise NotApplicable(f"Paddle {self.paddle} is in legacy-IR mode already, so the plain flow is it")
+        return self.artifact(flow.recipe, model, flow.profile, **flow.parameters)
+
+    def artifact(self, recipe: str, model: str, profile: str = "", **parameters: Any) -> Artifact:
+        """The artifact of a recipe for a model, made now unless the store has it.
+
+        Raises:
+            WorkerFailure: the recipe (or one it needs) raised, crashed or hung.
+            HarnessError: the store cannot be written.
+            NotApplicable: it needs Python code, and the model is a deployed one.
+        """
+        if self.models[model].form == "deployed" and recipe in ("jit", *CODE):
+            return self._as_it_is(recipe, model)
+        if not self.recipes[recipe].graph:
+            profile = ""
+        needs = {need: self.artifact(need, model, profile) for need in self.recipes[recipe].needs}
+        origin = {
+            "recipe": recipe,
+            "model": model,
+            "parameters": parameters,
+            "needs": {name: artifact.manifest.key for name, artifact in needs.items()},
+            "sources": self._sources(recipe, model),
+            "paddle": {name: self.environment["paddle"][name] for name in ("version", "commit", "cuda")},
+            "python": self.environment["python"],
+            "numpy": self.environment["numpy"],
+            "cpu": self.environment["cpu"]["model"],
+            "profile": (profile or self.profile) if self.recipes[recipe].graph else "",
+            "digits": self.dataset["digest"],
+            **self.engines.origin(recipe),
+        }
+        env = LEGACY_IR if profile == "legacy-ir" != self.profile else {}
+        spec = self.pool.default.with_env(env)
+        if named := converters(self.recipes[recipe].module):
+            origin["converters"] = {name: self.environment["installed"].get(name, "") for name in named}
+        key = key_of(origin)
+        if key not in self._failed:
+            end = self.remembered.recall(key)
+            if end is not None:
+                self._failed[key] = end
+        if key in self._failed:
+            raise self._failed[key]
+
+        def make(folder: Path) -> Mapping[str, Any]:
+            values: dict[str, Any] = self.pool.call(
+                "recipes.produce",
+                spec=spec,
+                deadline=self.pool.deadline
+                * TRAININGS.get(recipe, 1)
+                * (AT_SIZE if self.models[model].tier == "full" else 1),
+                name=recipe,
+                model=model,
+                out=str(folder),
+                inputs={name: str(artifact.path) for name, artifact in needs.items()},
+                digits=str(self.digits),
+                parameters={**parameters, **self.engines.parameters(recipe)},
+            )
+            return values
+
+        try:
+            made = self.store.get_or_make(origin, make)
+        except WorkerFailure as failure:
+            # A recipe that stopped half-way can leave its process changed: after a failed export in
+            # legacy-IR mode the next network's export met the first one's parameters.
+            self.pool.discard(spec)
+            # Every consumer would meet the same end again, each at the cost of a new process.
+            self._failed[key] = failure
+            self.remembered.note(key, failure)
+            raise
+        self.remembered.forget(key)
+        return made
+
+    @functools.cached_property
+    def _failed(self) -> dict[str, WorkerFailure]:
+        return {}
+
+    def _sources(self, recipe: str, model: str) -> str:
+        own = self.models[model].form
+        digest = source_digest(self.recipes[recipe].module, self.models[model].file, users=bool(own))
+        return f"{digest}+{self.first_runs.digest(model)}" if own else digest
+
+    def _as_it_is(self, recipe: str, model: str) -> Artifact:
+        """A deployed model's files, copied: no environment made them, so they are the same for all."""
+        if recipe != "jit":
+            raise NotApplicable(
+                f"{model} is deployed: it has no Python code that the recipe {recipe} could run"
+            )
+        user = self.first_runs.models[model]
+        origin = {"recipe": "as it is", "model": model, "sources": self.first_runs.digest(model)}
+        return self.store.get_or_make(origin, functools.partial(copy_deployed, user))
+
+    def files(self, target: Target, model: str, layout: str = "combined") -> dict[str, str]:
+        """The files a target's runtime reads, made if need be.
+
+        ``layout``: ``"combined"`` or ``"separate"`` (document 002), or the recipe of another
+        program in static graph mode (``"static"``, ``"normalized"``). A deployed model has the
+        layout it has. A runtime that reads no export of Paddle's gets what its recipe converted.
+
+        Raises:
+            NotApplicable: the model has no such files.
+        """
+        if self.models[model].form == "deployed":
+            as_it_is = self._deployed_files(target, model, layout)
+            if as_it_is:
+                return as_it_is
+        if target.runtime == "dygraph":
+            return {"params": self.artifact("checkpoint", model, target.profile).file("model.pdparams")}
+        if self._converted.get(target.runtime):
+            made = self.conversion(target, model)
+            return {name: made.file(file) for name, file in made.values["files"].items()}
+        if layout == "separate":
+            folder = self.artifact("separate", model, target.profile).file("separate_persistables")
+            return {"folder": folder, "program": "__model__"}
+        recipe = "jit" if layout == "combined" else layout
+        artifact = self.artifact(recipe, model, target.profile)
+        program = Path(artifact.values["program"])
+        if (
+            target.options.get("in_memory")
+            and "inference_model/model.pdiparams" not in artifact.manifest.files
+        ):
+            raise NotApplicable(f"{model} has no parameters, and so no file of them to be read from memory")
+        return {
+            "prefix": artifact.file("inference_model", "model"),
+            "folder": artifact.file("inference_model"),
+            "program": program.name,
+            "params": "model.pdiparams"
+            if target.runtime == "static"
+            else artifact.file("inference_model", "model.pdiparams"),
+            "model": artifact.file(str(program)),
+        }
+
+    def conversion(self, target: Target, model: str) -> Artifact:
+        """What was converted for a runtime that reads no export of Paddle's; as :meth:`artifact`."""
+        return self.artifact(self._converted[target.runtime], model, self._exported_in(target))
+
+    def _exported_in(self, target: Target) -> str:
+        """The profile whose export the target's runtime reads; '' for the run's own."""
+        profile = target.profile or self.engines.profile(target.runtime)
+        return "" if profile == self.profile else profile
+
+    def _deployed_files(self, target: Target, model: str, layout: str) -> dict[str, str]:
+        """The files of a deployed model with a file per parameter; {} for one with combined parameters."""
+        user = self.first_runs.models[model]
+        if target.runtime == "dygraph":
+            raise NotApplicable(f"{model} is deployed: it has no network for the dynamic graph")
+        if user.path.endswith(".json") and self._exported_in(target) == "legacy-ir":
+            raise NotApplicable(f"{model} is a .json program, which legacy IR does not read")
+        if user.parameter_file:
+            return {}
+        if self._converted.get(target.runtime):
+            raise NotApplicable(f"{model} has a file for each parameter: {target.name} needs combined ones")
+        if layout not in ("combined", "separate") or target.options.get("in_memory"):
+            raise NotApplicable(f"{model} has a file for each parameter, and no combined ones")
+        program = Path(user.path).name
+        return {"folder": self.artifact("jit", model).file("separate_persistables"), "program": program}
+
+    @functools.cached_property
+    def _converted(self) -> dict[str, str]:
+        recipes: dict[str, str] = self.pool.call("runtimes.recipes")
+        return recipes

@@ -1,0 +1,151 @@
+"""The store: what recipes made, by the hash of all that went into it.
+
+An entry is a folder ``<root>/<key>/`` with ``manifest.json`` and the files. It appears by one
+rename, so it is there whole or not at all; a lock per key keeps two runs from making it twice;
+every file's sha256 is checked on each use, and an entry that does not match is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock
+
+from harness.core.errors import HarnessError
+from harness.core.hashing import key_of, sha256
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What an artifact is: where it came from, what it holds, what its recipe said."""
+
+    key: str
+    origin: dict[str, Any]
+    files: dict[str, str]
+    """Relative path -> sha256."""
+    sizes: dict[str, int]
+    """Relative path -> bytes."""
+    values: dict[str, Any]
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """Files of one recipe for one model, verified against their hashes."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self.manifest.values
+
+    def file(self, *parts: str) -> str:
+        """Path of a file inside the artifact, as text for the worker."""
+        return str(self.path.joinpath(*parts))
+
+
+class Store:
+    """Content-addressed artifacts under one folder, shared by all runs of a user.
+
+    Attributes:
+        repairs: sentences about entries that were damaged and made anew.
+        made, reused: how many entries this run made and found.
+        used: keys of all of them, and of those whose making failed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.repairs: list[str] = []
+        self.made = 0
+        self.reused = 0
+        self.used: set[str] = set()
+        self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=root):
+                pass
+        except OSError as error:
+            raise HarnessError(
+                f"the store {root} cannot be written ({error.strerror}): name another folder with "
+                "--store or HARNESS_STORE"
+            ) from error
+
+    def get_or_make(self, origin: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]) -> Artifact:
+        """The artifact of this origin; ``make(folder)`` fills an empty folder if there is none.
+
+        Raises:
+            HarnessError: the disk is full or the store is read-only; nothing half-made remains.
+            Whatever ``make`` raises, likewise.
+        """
+        key = key_of(origin)
+        self.used.add(key)
+        entry = self.root / key
+        with self._guard(entry), FileLock(str(self.root / f"{key}.lock")):
+            found = self._load(entry)
+            if found is not None:
+                self.reused += 1
+                return found
+            folder = Path(tempfile.mkdtemp(prefix=f"{key}.part-", dir=self.root))
+            try:
+                values = dict(make(folder))
+                files = sorted(path for path in folder.rglob("*") if path.is_file())
+                manifest = Manifest(
+                    key=key,
+                    origin=dict(origin),
+                    files={str(p.relative_to(folder)): sha256(p) for p in files},
+                    sizes={str(p.relative_to(folder)): p.stat().st_size for p in files},
+                    values=values,
+                )
+                (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+                os.replace(folder, entry)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self.made += 1
+            return Artifact(entry, manifest)
+
+    def _sha256(self, path: Path) -> str:
+        """A file's digest, read again only if the file was touched since this run read it last."""
+        stat = path.stat()
+        seen = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        if self._digests.get(path, (None, ""))[0] != seen:
+            self._digests[path] = (seen, sha256(path))
+        return self._digests[path][1]
+
+    def _load(self, entry: Path) -> Artifact | None:
+        if not entry.exists():
+            return None
+        try:
+            manifest = msgspec.json.decode((entry / "manifest.json").read_bytes(), type=Manifest)
+            wrong = [name for name, digest in manifest.files.items() if self._sha256(entry / name) != digest]
+        except (OSError, msgspec.MsgspecError) as error:
+            wrong, manifest = [str(error)], None
+        if manifest is not None and not wrong:
+            return Artifact(entry, manifest)
+        self.repairs.append(f"store entry {entry.name} was damaged ({', '.join(wrong)}) and made anew")
+        shutil.rmtree(entry)
+        return None
+
+    def _guard(self, entry: Path) -> _DiskErrors:
+        return _DiskErrors(entry)
+
+
+class _DiskErrors:
+    """Turns an operating system's refusal into a sentence that says what to do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, OSError):
+            raise HarnessError(
+                f"the store cannot write {self.path} ({error.strerror}): free some space, or name "
+                "another folder with --store"
+            ) from error

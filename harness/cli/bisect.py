@@ -1,0 +1,229 @@
+"""`harness bisect`: its options, and what it prints and writes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import harness
+from harness.core.choices import Tier
+from harness.core.clock import now
+from harness.core.errors import UsageError
+from harness.core.files import write_whole
+from harness.core.paths import new_folder, project_root
+from harness.core.types import Comparison, Record
+from harness.environments.specs import parse
+from harness.fuzz import releases
+from harness.fuzz.findings import FINDINGS, Notebook
+from harness.gate import bisect as bisecting
+from harness.gate.bisect import Bisection, Result, Step
+from harness.models import specification
+
+MOST_COMPARISONS = 3
+FILE = "bisect.json"
+ASSUMES = "A binary search assumes one change: good up to it, bad from it on."
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def bisect(
+    case: Annotated[
+        str,
+        typer.Argument(
+            metavar="CASE",
+            help="A case id, as a run's page and its records show it; or a finding's script, which is run in "
+            "every release.",
+        ),
+    ],
+    extra: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- PYTEST ARGUMENTS]", show_default=False)
+    ] = None,
+    good: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="An environment where it passes (default: the oldest release)."),
+    ] = "",
+    bad: Annotated[
+        str, typer.Option(metavar="SPEC", help="A later one where it does not (default: the newest release).")
+    ] = "",
+    between: Annotated[
+        str, typer.Option("--releases", metavar="SPEC", help="Releases to search (default: all known ones).")
+    ] = "",
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="SPEC",
+            help="The environment whose files the case loads; where its id names a release, that one. "
+            "With from-self in the id, each release loads its own files.",
+        ),
+    ] = None,
+    tier: Annotated[Tier, typer.Option(help="full finds cases of the full tier.")] = Tier.quick,
+    models: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these models.")] = "",
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="SPEC", help="A model of your own (may be given again)."),
+    ] = None,
+    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
+    store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
+) -> None:
+    """Find the first release in which a case is bad. Status: 0 found, 2 usage, 3 inconclusive."""
+    if case.endswith(".py"):
+        raise typer.Exit(_script(Path(case), between))
+    root = project_root()
+    where = Path(folder).absolute() if folder else new_folder(root, "bisect")
+    if (where / FILE).exists():
+        raise UsageError(f"{where} already holds a bisection: name another folder with --folder")
+    specs = bisecting.candidates(good, bad, between)
+    bisecting.nodeid(case, root)
+    options = {"tier": tier.value, "models": models, "store": str(Path(store).absolute()) if store else ""}
+    arguments = [f"--{name}={value}" for name, value in options.items() if value]
+    arguments += [f"--model={specification.absolute(text)}" for text in model or ()]
+    started, clock = now(), time.monotonic()
+    producers = bisecting.producers(case, given or ())
+    names = [spec.asked for spec in specs]
+    out.print(escape(f"{case} in {names[0]} … {names[-1]}: {len(names)} releases"))
+    search = Bisection(case, specs, [*arguments, *(extra or ())], producers, root, where, _say)
+    status, sentence, found = search.run()
+    tried = {step.release for step in search.steps}
+    result = Result(
+        case=case,
+        exit_status=status,
+        sentence=sentence,
+        releases=tuple(names),
+        first_bad=names[found.first_bad] if found else "",
+        last_good=names[found.last_good] if found else "",
+        undecided=tuple(names[each] for each in found.skipped) if found else (),
+        untried=tuple(name for name in names if name not in tried) if found else (),
+        steps=tuple(search.steps),
+        started=started,
+        duration_s=round(time.monotonic() - clock, 1),
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        harness=harness.__version__,
+    )
+    where.mkdir(parents=True, exist_ok=True)
+    write_whole(where / FILE, msgspec.json.format(msgspec.json.encode(result)), "the bisection")
+    for line in told(result):
+        if isinstance(line, Table):
+            # A table needs the console's width, and a file has none to keep to.
+            Console(highlight=False, width=None if out.is_terminal else 200).print(line)
+        else:
+            out.print(escape(line))
+    out.print(escape(f"written: {where / FILE}"))
+    raise typer.Exit(status)
+
+
+def _script(script: Path, between: str) -> int:
+    """In which releases a finding's script fails; a hunt's notebook beside it keeps the answer."""
+    if not script.is_file():
+        raise UsageError(f"there is no script {script}: name one of findings/, or of a hunt's folder")
+    specs = parse(between or "all")
+    tried = releases.run(
+        script,
+        specs,
+        lambda one: _say(f"{one.release:<10} {one.verdict:<8} {one.said} ({one.seconds:.0f} s)"),
+    )
+    sentence = releases.sentence(tried)
+    out.print(escape(sentence))
+    for older, newer in releases.changes(tried):
+        out.print(escape(f"it changes between {older} and {newer}"))
+    if (script.parent / FINDINGS).exists():
+        Notebook(script.parent).tried(script.stem, sentence)
+    return bisecting.FOUND if releases.changes(tried) else bisecting.INCONCLUSIVE
+
+
+def _say(line: str) -> None:
+    out.print(escape(line))
+
+
+def told(result: Result) -> Iterator[str | Table]:
+    """What is printed at the end: the neighbours side by side, the answer, what it rests on."""
+    good, bad = result.step(result.last_good), result.step(result.first_bad)
+    if good is not None and bad is not None:
+        yield side_by_side(good, bad)
+    skipped = [step.release for step in result.steps if step.verdict == "skipped"]
+    if skipped:
+        yield f"skipped: {', '.join(skipped)}"
+    yield result.sentence
+    alike = {(step.outcome, _kind(step.record)) for step in result.steps if step.verdict == "bad"}
+    if len(alike) > 1:
+        each = (
+            f"{step.release} {step.outcome}{_kind(step.record)}"
+            for step in result.steps
+            if step.verdict == "bad"
+        )
+        yield f"The bad ones are not bad alike, so there may be more than one change: {', '.join(each)}."
+    if result.untried:
+        yield f"{ASSUMES} Not tried: {', '.join(result.untried)}."
+    elif result.first_bad:
+        yield ASSUMES
+
+
+def _kind(record: Record | None) -> str:
+    return f" ({record.failure.type})" if record is not None and record.failure is not None else ""
+
+
+def side_by_side(good: Step, bad: Step) -> Table:
+    """Two neighbours' records, a row for each thing that tells them apart."""
+    table = Table(
+        "", escape(good.release), escape(bad.release), box=None, pad_edge=False, header_style="bold"
+    )
+    for what, left, right in _rows(good.record, bad.record):
+        if left or right:
+            table.add_row(escape(what), escape(left), escape(right))
+    return table
+
+
+def _rows(good: Record | None, bad: Record | None) -> Iterator[tuple[str, str, str]]:
+    sides = (good, bad)
+
+    def row(what: str, *texts: str) -> tuple[str, str, str]:
+        return what, texts[0], texts[1]
+
+    yield row("outcome", *(side.outcome if side else "" for side in sides))
+    yield row("reason", *(side.reason if side else "" for side in sides))
+    counts = (f"{side.comparisons} ({side.elements:,} elements)" if side else "" for side in sides)
+    yield row("comparisons", *counts)
+    for what in _worst(good, bad):
+        yield row(what, *(_detail(side, what) for side in sides))
+    yield row("failure", *(side.failure.type if side and side.failure else "" for side in sides))
+    yield row("last line", *(_last_line(side) for side in sides))
+
+
+def _worst(good: Record | None, bad: Record | None) -> list[str]:
+    """The comparisons that tell most: the worst of the bad side, then the worst of the good one."""
+    names = [each.what for side in (bad, good) if side for each in side.details]
+    return list(dict.fromkeys(names))[:MOST_COMPARISONS]
+
+
+def _detail(record: Record | None, what: str) -> str:
+    found = next((each for each in record.details if each.what == what), None) if record else None
+    if found is None:
+        return ""
+    return "\n".join(_lines(found))
+
+
+def _lines(comparison: Comparison) -> Iterator[str]:
+    yield "agrees" if comparison.ok else comparison.message or "differs"
+    if comparison.got or comparison.expected:
+        yield f"got {comparison.got}, expected {comparison.expected}"
+    if comparison.allowed is not None and comparison.needed is not None:
+        yield f"needed {comparison.needed:.3g}, allowed {comparison.allowed:.3g}"
+    if comparison.worst and not comparison.ok:
+        yield f"worst at {comparison.worst}"
+
+
+def _last_line(record: Record | None) -> str:
+    if record is None or record.failure is None:
+        return ""
+    lines = [line.strip() for line in record.failure.message.splitlines() if line.strip(" -")]
+    return lines[-1] if lines else ""

@@ -1,0 +1,73 @@
+"""`harness compare`: runs of different machines, targets or engines on one page."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from harness.core.errors import HarnessError, UsageError
+from harness.core.files import write_whole
+from harness.core.paths import RUNS, project_root
+from harness.gate import comparison
+from harness.gate import comparison_page as page
+from harness.records.files import Run
+from harness.records.finding import open_run
+from harness.targets import target
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN…", help="Runs, or a folder of runs, by path or by name in reports/."),
+    ],
+    reference: Annotated[
+        str,
+        typer.Option(metavar="[RUN:]TARGET", help="What ratios are to (default: the first that was timed)."),
+    ] = "",
+    only: Annotated[str, typer.Option("--targets", metavar="NAME[,…]", help="Only these targets.")] = "",
+    targets_file: Annotated[
+        list[str] | None, typer.Option(metavar="TOML", help="Targets of your own (may be given again).")
+    ] = None,
+    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
+) -> None:
+    """Several runs, targets or machines side by side: right or wrong first, then how fast."""
+    root = project_root()
+    found = [run for name in runs for run in _runs(name, root)]
+    names = [run.folder.name for run in found]
+    if len(set(names)) < len(names):
+        raise UsageError("two of the runs have the same folder name: a column could be of either")
+    known = target.load((target.BUILT_IN, *map(Path, targets_file or ())))
+    wanted = [name.strip() for name in only.split(",") if name.strip()]
+    result = comparison.compare(found, known, wanted, reference)
+    where = Path(folder) if folder else root / "reports" / "comparisons" / time.strftime("%Y%m%d-%H%M%S")
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(
+            f"{where} cannot be made ({error.strerror}): name another folder with --folder"
+        ) from error
+    data = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
+    write_whole(where / "comparison.json", data, "the comparison")
+    path = page.write(result, shlex.join(["harness", *sys.argv[1:]]), where / "comparison.html")
+    timed = sum(cell is not None for row in result.rows for cell in row.cells)
+    counts = f"{len(result.columns)} targets, {len(result.conformance)} models, {timed} latencies"
+    out.print(escape(f"{counts}; page: {path}"))
+
+
+def _runs(name: str, root: Path) -> list[Run]:
+    """The run of that name, or all of a folder that holds several, such as one for each target."""
+    for folder in (Path(name), root / RUNS / name):
+        below = sorted(path.parent for path in folder.glob("*/records.jsonl"))
+        if below and not (folder / "records.jsonl").exists():
+            return [open_run(str(path), root) for path in below if path.name != "latest"]
+    return [open_run(name, root)]

@@ -1,0 +1,273 @@
+"""What in an environment will not work, and what to install: the rows of `harness doctor`.
+
+What the interpreter under test says of itself comes from :mod:`harness.environments.probe`; here it is
+judged, with what can be seen of the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from packaging.version import InvalidVersion, Version
+
+from harness.artifacts.store import Store
+from harness.core.errors import HarnessError
+from harness.environments.probe import SLIM_NEEDS, Facts, NoAnswer, ask
+
+Status = Literal["ok", "warn", "missing"]
+
+OLDEST, NEWEST = (3, 9), (3, 13)
+SLOW_IMPORT_S = 4.0
+"""Paddle takes 1.8 s to import when byte-compiled and about 5 s when it isn't."""
+LEAST_FREE_GIB = 2.0
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One thing looked at. A required one that is missing keeps the main job from running."""
+
+    what: str
+    status: Status
+    found: str
+    do: str = ""
+    required: bool = False
+
+
+def examine(python: str, store: Path) -> list[Row]:
+    """Every row of the table, for this interpreter and this store."""
+    rows = []
+    facts, row = probe(python)
+    rows.append(row)
+    if facts is not None:
+        for look in (
+            _python,
+            _paddle,
+            _bytecode,
+            _numpy,
+            _setuptools,
+            _paddleslim,
+            _paddle2onnx,
+            _onnxruntime,
+            _openvino,
+        ):
+            rows.extend(look(facts))
+    rows += [
+        _tool("g++", ("g++",), "install g++ (apt-get install g++) for the C++ predictor"),
+        _tool("chromium", CHROMIUM, "install chromium to check the page in a browser; reports need none"),
+        *_store(store),
+        *_machine(),
+    ]
+    if facts is not None:
+        rows.extend(_gpu(facts))
+    return rows
+
+
+def can_run(rows: list[Row]) -> bool:
+    """Whether `harness run` has all it cannot do without."""
+    return not any(row.required and row.status == "missing" for row in rows)
+
+
+def probe(python: str) -> tuple[Facts | None, Row]:
+    """What the interpreter says about itself (None if it cannot be run), and its row."""
+    try:
+        facts = ask(python)
+    except NoAnswer as none:
+        return None, Row("interpreter", "missing", none.found, none.do, required=True)
+    return facts, Row("interpreter", "ok", str(facts["executable"]), required=True)
+
+
+def _python(facts: Facts) -> Iterator[Row]:
+    version = tuple(facts["version"])
+    good = OLDEST <= version[:2] <= NEWEST
+    do = f"use Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
+    text = ".".join(map(str, version))
+    yield Row("Python", "ok" if good else "missing", text, "" if good else do, required=True)
+
+
+def _paddle(facts: Facts) -> Iterator[Row]:
+    if "paddle" in facts:
+        build = "CUDA build" if facts["cuda"] else "CPU build"
+        yield Row("Paddle", "ok", f"{facts['paddle']} ({build})", required=True)
+        return
+    if "paddle_error" in facts:
+        error = facts["paddle_error"].strip().splitlines()
+        yield Row("Paddle", "missing", f"does not import: {error[-1]}", _import_advice(facts), required=True)
+        return
+    yield Row("Paddle", "missing", "not installed", "install paddlepaddle or paddlepaddle-gpu", required=True)
+
+
+def _import_advice(facts: Facts) -> str:
+    if "setuptools" not in facts["packages"]:
+        return "install setuptools>=68,<81: Paddle 3.x needs it to import and a uv environment has none"
+    return "install it again, and see `import paddle` in that interpreter"
+
+
+def _bytecode(facts: Facts) -> Iterator[Row]:
+    if "paddle" not in facts:
+        return
+    seconds = float(facts["import_s"])
+    found = f"{seconds:.1f} s to import"
+    if not facts["bytecode"]:
+        compile_it = f"run `{facts['executable']} -m compileall -q` on its site-packages folder"
+        if facts["no_bytecode"]:
+            compile_it += " and unset PYTHONDONTWRITEBYTECODE"
+        yield Row(
+            "Paddle's import time",
+            "warn",
+            f"{found}, not byte-compiled",
+            f"{compile_it}: every worker pays it",
+        )
+    elif seconds > SLOW_IMPORT_S:
+        yield Row("Paddle's import time", "warn", found, "close other programs, or use a faster disk")
+    else:
+        yield Row("Paddle's import time", "ok", found)
+
+
+def _version(facts: Facts, name: str) -> Version | None:
+    try:
+        return Version(facts["packages"][name])
+    except (KeyError, InvalidVersion):
+        return None
+
+
+def _paddle_version(facts: Facts) -> Version | None:
+    try:
+        return Version(facts["paddle"])
+    except (KeyError, InvalidVersion):
+        return None  # a build from the develop branch says 0.0.0 or a commit
+
+
+def _numpy(facts: Facts) -> Iterator[Row]:
+    numpy, paddle = _version(facts, "numpy"), _paddle_version(facts)
+    if numpy is None:
+        yield Row("NumPy", "missing", "not installed", 'install "numpy>=1.26,<2"', required=True)
+        return
+    old = paddle is not None and paddle.major == 2
+    slim = "paddleslim" in facts["packages"]
+    if numpy.major >= 2 and old:
+        found = f"{numpy}, which Paddle {paddle} does not work with"
+        yield Row("NumPy", "missing", found, 'install "numpy<2"', required=True)
+    elif numpy.major >= 2 and slim:
+        found = f"{numpy}, with which several flows of PaddleSlim fail"
+        yield Row("NumPy", "warn", found, 'install "numpy<2"', required=True)
+    else:
+        yield Row("NumPy", "ok", str(numpy), required=True)
+
+
+def _setuptools(facts: Facts) -> Iterator[Row]:
+    version, paddle = _version(facts, "setuptools"), _paddle_version(facts)
+    do = 'install "setuptools>=68,<81"'
+    if version is None:
+        new = paddle is not None and paddle.major >= 3
+        yield Row("setuptools", "missing", "not installed", f"{do}: Paddle 3.x imports it", required=new)
+    elif not facts["modules"].get("pkg_resources"):
+        yield Row(
+            "setuptools", "warn", f"{version}, without pkg_resources (gone since 82)", f"{do} for PaddleSlim"
+        )
+    else:
+        yield Row("setuptools", "ok", str(version))
+
+
+def _paddleslim(facts: Facts) -> Iterator[Row]:
+    version = facts["packages"].get("paddleslim")
+    if version is None:
+        yield Row(
+            "PaddleSlim", "missing", "not installed", "install paddleslim==2.6.0 for the quantization flows"
+        )
+        return
+    lacking = [name for name in SLIM_NEEDS if not facts["modules"].get(name)]
+    if lacking:
+        found = f"{version}, without {', '.join(lacking)}, which it imports but does not declare"
+        yield Row("PaddleSlim", "warn", found, f"install {' '.join(lacking)}")
+    else:
+        yield Row("PaddleSlim", "ok", version)
+
+
+def _paddle2onnx(facts: Facts) -> Iterator[Row]:
+    paddle, version = _paddle_version(facts), _version(facts, "paddle2onnx")
+    old = paddle is not None and paddle.major == 2
+    fitting = "paddle2onnx==1.3.1" if old else "paddle2onnx==2.1.0"
+    if version is None:
+        yield Row("paddle2onnx", "missing", "not installed", f"install {fitting} for ONNX exports")
+    elif paddle is not None and paddle.major in (2, 3) and version.major != (1 if old else 2):
+        found = f"{version}, which does not go with Paddle {paddle}"
+        yield Row("paddle2onnx", "warn", found, f"install {fitting}")
+    else:
+        yield Row("paddle2onnx", "ok", str(version))
+
+
+def _onnxruntime(facts: Facts) -> Iterator[Row]:
+    version = facts["packages"].get("onnxruntime")
+    do = "" if version else "install onnxruntime to run exported ONNX files"
+    yield Row("onnxruntime", "ok" if version else "missing", version or "not installed", do)
+
+
+def _openvino(facts: Facts) -> Iterator[Row]:
+    version = facts["packages"].get("openvino")
+    do = "" if version else "install openvino for a second engine beside Paddle's and onnxruntime"
+    yield Row("OpenVINO", "ok" if version else "missing", version or "not installed", do)
+
+
+def _gpu(facts: Facts) -> Iterator[Row]:
+    if facts.get("cuda"):
+        count = int(facts.get("gpus", 0))
+        found = f"{count} visible to Paddle"
+        yield Row(
+            "GPU", "ok" if count else "warn", found, "" if count else "check the driver with nvidia-smi"
+        )
+    elif shutil.which("nvidia-smi"):
+        yield Row(
+            "GPU", "warn", "present, but this Paddle is a CPU build", "install paddlepaddle-gpu to use it"
+        )
+    else:
+        yield Row("GPU", "ok", "none; targets that need one are reported as not run")
+
+
+def _tool(what: str, names: tuple[str, ...], do: str) -> Row:
+    path = next(filter(None, map(shutil.which, names)), None)
+    return Row(what, "ok" if path else "missing", path or "not on PATH", "" if path else do)
+
+
+def _store(folder: Path) -> Iterator[Row]:
+    try:
+        Store(folder)
+        free = shutil.disk_usage(folder).free / 2**30
+    except (HarnessError, OSError) as error:
+        do = "name a writable folder with HARNESS_STORE or --store"
+        yield Row("store", "missing", str(error).split(": name")[0], do, required=True)
+        return
+    if free < LEAST_FREE_GIB:
+        do = f"free some space: a full run keeps about {LEAST_FREE_GIB:g} GiB"
+        yield Row("store", "warn", f"{folder}, {free:.1f} GiB free", do)
+    else:
+        yield Row("store", "ok", f"{folder}, {free:.0f} GiB free", required=True)
+
+
+def _machine() -> Iterator[Row]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    load = os.getloadavg()[0]
+    busy = load > cores * 0.75
+    do = "wait until it is idle before timing anything" if busy else ""
+    yield Row("cores", "warn" if busy else "ok", f"{cores}, load {load:.1f}", do)
+    flags = _cpu_flags()
+    for what, flag, do in (
+        ("AVX-512", "avx512f", "nothing to install: the bfloat16 target is reported as not run"),
+        ("bfloat16", "avx512_bf16", "nothing to install: bfloat16 is emulated, and slow, on this processor"),
+    ):
+        has = flag in flags
+        yield Row(
+            what, "ok" if has else "warn", "yes" if has else "this processor has none", "" if has else do
+        )
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return set(next((line.split(":", 1)[1] for line in lines if line.startswith("flags")), "").split())

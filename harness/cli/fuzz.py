@@ -1,0 +1,268 @@
+"""`harness hunt`: its options, its live line, and what it leaves behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from harness.core.choices import LEGACY_IR, default_store
+from harness.core.errors import HarnessError, UsageError
+from harness.core.paths import project_root
+from harness.environments import Environment, resolve_one
+from harness.fuzz import script, shards
+from harness.fuzz.crossing import Crossing
+from harness.fuzz.findings import ACROSS, Finding, Notebook, default_folder
+from harness.fuzz.hunter import Hunter
+from harness.fuzz.verdict import FOCUS
+from harness.jobs.engine import Settings
+from harness.jobs.named import named
+from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
+from harness.jobs.progress import signals_interrupt
+from harness.pool.hosts import START_DEADLINE_S
+from harness.pool.workers import WorkerFailure, WorkerPool
+
+DEADLINE_S = 60.0
+SAID_EVERY_S = 20.0
+
+Side = TypeVar("Side")
+
+out = Console(highlight=False, soft_wrap=True)
+live = Console(highlight=False)
+
+
+class Focus(StrEnum):
+    """Which stages are looked at."""
+
+    all = "all"
+    jit = "jit"
+    predictor = "predictor"
+    onnx = "onnx"
+    bf16 = "bf16"
+    gate = "gate"
+
+
+def hunt(
+    minutes: Annotated[float, typer.Option(help="How long to search; shrinking counts.")] = 5.0,
+    paddle: Annotated[
+        list[str] | None,
+        typer.Option("--paddle", metavar="SPEC", help="A release or interpreter (default: 3.3.1)."),
+    ] = None,
+    focus: Annotated[
+        Focus,
+        typer.Option(help="Which stages; gate: the first --paddle writes the files, the second reads them."),
+    ] = Focus.all,
+    seed: Annotated[int, typer.Option(help="Where to begin (default: behind all seeds used so far).")] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes (with --engine: jobs at a time) for each release.")
+    ] = 1,
+    twice: Annotated[
+        bool, typer.Option("--twice", help="Judge every network again in another process, and compare.")
+    ] = False,
+    folder: Annotated[
+        str, typer.Option(metavar="PATH", help="Where seeds and findings are kept (default: user's cache).")
+    ] = "",
+    engine: MaybeEngine = None,
+    address: Address = "",
+    resources: Resources = "",
+    labels: Labels = "",
+) -> None:
+    """Search for networks that Paddle gets wrong. Status: 0 nothing new, 1 new findings, 130 interrupted."""
+    if minutes <= 0:
+        raise UsageError("--minutes must be more than 0")
+    root = Path(folder) if folder else default_folder()
+    settings = settings_of(engine, address, resources, labels)
+    if engine is not None:
+        found = named(paddle or ["3.3.1"], engine)
+        request = shards.Request(_sides(found, focus), minutes, jobs, _text(focus), seed, twice)
+        _on_engine(request, settings, root.absolute())
+    environments = [resolve_one(text) for text in paddle or ["3.3.1"]]
+    sides = _sides(environments, focus)
+    stop = threading.Event()
+    parties = [
+        _Party(side, root, _text(focus), stop, seed, job, twice) for side in sides for job in range(jobs)
+    ]
+    interrupted = _run(parties, minutes, stop)
+    for party in parties:
+        out.print(escape(party.sentence()))
+        for line in party.hunter.tally.differed:
+            out.print(escape(f"{shards.DIFFERED}{line}"))
+    _end(sum(len(party.new) for party in parties), root, interrupted)
+
+
+def _end(new: int, root: Path, interrupted: bool) -> NoReturn:
+    out.print(escape(f"{new} new findings; kept in {root}"))
+    raise typer.Exit(130 if interrupted else int(new > 0))
+
+
+def _text(focus: Focus) -> str:
+    return "" if focus is Focus.all else focus.value
+
+
+def _sides(environments: Sequence[Side], focus: Focus) -> tuple[tuple[Side, ...], ...]:
+    """Those that are hunted in together: one, or the one that writes and the one that reads."""
+    if focus is not Focus.gate:
+        return tuple((one,) for one in environments)
+    if len(environments) != 2:
+        raise UsageError("--focus gate takes two --paddle: the release that writes, and the one that reads")
+    return (tuple(environments),)
+
+
+def _on_engine(request: shards.Request, settings: Settings, root: Path) -> NoReturn:
+    """The hunt as jobs. Raises a HarnessError, at the end, if one came to nothing."""
+    at_once = len(request.sides) * request.lanes
+    settings = msgspec.structs.replace(settings, at_once=at_once)
+    hunted = shards.hunt(request, settings, project_root(), root, Path(default_store()), live)
+    for sentence in hunted.said:
+        out.print(escape(sentence))
+    for finding, where in hunted.new:
+        out.print(escape(_told(finding, finding.release, where)))
+    if hunted.lost:
+        out.print(escape(f"{len(hunted.new)} new findings; kept in {root}"))
+        raise HarnessError(f"{len(hunted.lost)} jobs came to nothing: {hunted.lost[0]}")
+    _end(len(hunted.new), root, hunted.interrupted)
+
+
+class _Party:
+    """One release with one worker, or two of which the second reads what the first writes."""
+
+    def __init__(
+        self,
+        side: Sequence[Environment],
+        root: Path,
+        focus: str,
+        stop: threading.Event,
+        seed: int,
+        job: int,
+        twice: bool,
+    ) -> None:
+        release = ACROSS.join(environment.name for environment in side)
+        self.name = release + (f"-{job + 1}" if job else "")
+        self.notebook = Notebook(root / shards.own_folder(self.name))
+        logs = self.notebook.folder / "logs"
+        self.pool = _pool(side, logs)
+        self.again = _pool(side, logs / "again") if twice else None
+        self._needs(focus)
+        begun = max(self.notebook.seeds, default=job * shards.APART)
+        self.seed = seed + job * shards.APART if seed else begun + 1
+        self.new: list[Finding] = []
+        self.hunter = Hunter(release, self.pool, self.notebook, focus, stop, self._found, twice=self.again)
+
+    def _needs(self, focus: str) -> None:
+        """Raises a `HarnessError` where what the focus looks at cannot run in the environment."""
+        if focus not in FOCUS:
+            return
+        try:
+            reason = self.pool.call(
+                "checks.generated.forms.missing", deadline=START_DEADLINE_S, stages=list(FOCUS[focus])
+            )
+        except WorkerFailure as failure:
+            reason = failure.sentence
+        if reason:
+            self.pool.close()
+            raise HarnessError(f"--focus {focus} in {self.name}: {reason}")
+
+    def _found(self, finding: Finding) -> None:
+        self.new.append(finding)
+        place = self.notebook.folder / f"{finding.name}.py"
+        try:
+            place.write_text(script.write(self.pool, finding))
+        except (OSError, WorkerFailure) as error:
+            out.print(escape(f"{place} could not be written: {error}"))
+        out.print(escape(_told(finding, self.name, place)))
+
+    def hunt(self, minutes: float) -> None:
+        try:
+            self.hunter.hunt(minutes, self.seed)
+        finally:
+            self.pool.close()
+            if self.again is not None:
+                self.again.close()
+
+    def sentence(self) -> str:
+        """What was tried."""
+        tally = self.hunter.tally
+        unconverted = sum(tally.unconverted.values())
+        return (
+            f"{self.name}: {tally.networks} networks ({tally.per_minute:.0f} a minute), "
+            f"{len(tally.operators)} operators, {tally.compared} elements compared; "
+            f"{tally.meaningless} numerically meaningless, {sum(tally.refused.values())} refused by the "
+            f"oracle, "
+            + (f"{unconverted} refused by paddle2onnx, " if unconverted else "")
+            + f"{tally.again} with known findings only{_counts(tally.known)}, {len(self.new)} new"
+            + (f"; judged twice, {len(tally.differed)} differently" if self.again else "")
+            + (f", and as Paddle's own answers differ{_counts(tally.unsteady)}" if tally.unsteady else "")
+        )
+
+
+def _told(finding: Finding, name: str, place: Path) -> str:
+    where = f" at {finding.operator}" if finding.operator else ""
+    failure = finding.failure
+    return f"{name}: {failure.outcome} in {failure.stage}{where}: {failure.message}\n  {place}"
+
+
+def _pool(side: Sequence[Environment], logs: Path) -> WorkerPool:
+    pools = []
+    for environment in side:
+        pool = WorkerPool(logs / environment.name, environment.python, DEADLINE_S)
+        if environment.profile == "legacy-ir":
+            pool.default = pool.default.with_env(LEGACY_IR)
+        pools.append(pool)
+    return Crossing(logs, *pools) if len(pools) == 2 else pools[0]
+
+
+def _counts(known: Counter[str]) -> str:
+    return f" ({', '.join(f'{name} {count}' for name, count in known.most_common())})" if known else ""
+
+
+def _run(parties: list[_Party], minutes: float, stop: threading.Event) -> bool:
+    """All parties to their end; whether they were interrupted."""
+    interrupted = False
+    executor = ThreadPoolExecutor(len(parties))
+    futures = [executor.submit(party.hunt, minutes) for party in parties]
+    with signals_interrupt():
+        try:
+            _follow(parties, futures)
+        except KeyboardInterrupt:
+            interrupted = True
+            stop.set()
+            out.print("stopping: the networks under way are finished first")
+        finally:
+            stop.set()
+            executor.shutdown(wait=True)
+    for future in futures:
+        error = future.exception()
+        if isinstance(error, HarnessError):
+            raise error
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            raise error
+    return interrupted
+
+
+def _follow(parties: list[_Party], futures: list[Future[None]]) -> None:
+    console = Console(highlight=False)
+    said = time.monotonic()
+    with Live(console=console, refresh_per_second=2, transient=True) as live:
+        while any(not future.done() for future in futures):
+            if console.is_terminal:
+                table = Table(box=None, show_header=False)
+                for party in parties:
+                    table.add_row(escape(party.sentence()))
+                live.update(table)
+            elif time.monotonic() - said > SAID_EVERY_S:
+                said = time.monotonic()
+                for party in parties:
+                    out.print(escape(party.sentence()))
+            time.sleep(0.25)

@@ -1,0 +1,258 @@
+"""`harness query`, `harness history` and `harness merge`: their options, and what they print."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.core.errors import UsageError
+from harness.core.paths import RUNS, project_root
+from harness.history.data import History, Narrowed, count, open_history
+from harness.history.merge import Duplicates
+from harness.records.finding import open_run
+
+out = Console(highlight=False, soft_wrap=True)
+said = Console(highlight=False, soft_wrap=True, stderr=True)
+
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[FOLDER…]", help="Where the runs lie (default: reports/).", show_default=False),
+]
+
+
+class Form(StrEnum):
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+class Shown(StrEnum):
+    """What `harness history` prints on its own."""
+
+    runs = "runs"
+    moved = "moved"
+    claims = "claims"
+    changes = "changes"
+    latencies = "latencies"
+    flaky = "flaky"
+    first_failures = "first-failures"
+    slowest = "slowest"
+
+
+PRINTED: dict[Shown, str] = {
+    Shown.runs: (
+        "SELECT run, started, release, profile, host, cases, passed, unexpected, known, not_run FROM runs"
+        " ORDER BY started DESC, run"
+    ),
+    Shown.moved: (
+        "SELECT case_id, release, host, before, outcome AS now, cause, run FROM latest"
+        " WHERE before <> outcome ORDER BY standing = 'known', started DESC, case_id"
+    ),
+    Shown.claims: (
+        "SELECT claim, release, profile, verdict, before, passed, cases, unexpected, broke, mended"
+        " FROM claim_state"
+    ),
+    Shown.changes: (
+        "SELECT case_id, host, release, run, round(100 * change, 1) AS per_cent, before_us, after_us,"
+        " runs_before, runs_after, differs FROM changes ORDER BY abs(change) DESC"
+    ),
+    Shown.latencies: ("SELECT case_id, release, host, run, median_us, low_us, high_us FROM latencies"),
+    Shown.flaky: "SELECT case_id, release, host, flips, failed, runs, outcomes, failed_run, cause FROM flaky",
+    Shown.first_failures: (
+        "SELECT case_id, release, host, first_run, passed_before, failed, runs, now, cause"
+        " FROM first_failures WHERE standing <> 'known'"
+    ),
+    Shown.slowest: "SELECT case_id, release, host, median_s, longest_s, runs FROM slowest LIMIT 50",
+}
+OVERVIEW = (Shown.moved, Shown.changes, Shown.flaky, Shown.first_failures)
+"""What is printed unless a view is asked for: what wants a look."""
+MOST_PRINTED = 10
+"""Rows of each; the page and the view on its own have more."""
+MOST_TEXT = 100
+
+
+def query(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SQL [FOLDER…]",
+            help="A query in DuckDB's SQL, and where the runs lie.",
+            show_default=False,
+        ),
+    ] = None,
+    form: Annotated[Form, typer.Option("--format", help="How rows are printed.")] = Form.table,
+    list_: Annotated[bool, typer.Option("--list", help="What can be asked: views and columns.")] = False,
+) -> None:
+    """Ask all runs under some folders, in SQL."""
+    given = list(arguments or ())
+    if list_:
+        _list(_open(list(map(Path, given))))
+        return
+    if not given:
+        raise UsageError("no query: give one in SQL, or --list to see what can be asked")
+    sql, *folders = given
+    history = _open(list(map(Path, folders)))
+    _tell(history)
+    if re.search(r"\bchanges\b", sql, re.IGNORECASE):
+        _add_changes(history)
+    names, rows = history.query(sql)
+    if form is Form.json:
+        print(
+            json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str, ensure_ascii=False)
+        )
+    elif form is Form.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows([names, *rows])
+    else:
+        _print(names, rows)
+
+
+def history(
+    folders: Folders = None,
+    view: Annotated[Shown | None, typer.Option(help="Print only this, all of it.")] = None,
+    model: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these models.")] = "",
+    target: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these targets.")] = "",
+    release: Annotated[str, typer.Option(metavar="VERSION[,…]", help="Only these releases.")] = "",
+    case: Annotated[
+        str, typer.Option(metavar="TEXT", help="Only cases with this in their id; * is any.")
+    ] = "",
+    html: Annotated[
+        str, typer.Option(metavar="FILE", help="The page (default: history.html in the folder).")
+    ] = "",
+) -> None:
+    """What all runs say together: what moved, what is flaky, where latency changed; and a page of it."""
+    narrowed = Narrowed(_names(model), _names(target), _names(release), case)
+    found = _open(folders or [], narrowed)
+    _tell(found)
+    if view is not None:
+        if view is Shown.changes:
+            _add_changes(found)
+        _print(*found.query(PRINTED[view]))
+    if view is None or html:
+        _overview(found, Path(html) if html else _page(found), quiet=view is not None)
+
+
+def merge(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME=]RUN…", help="Runs by folder or name, with what their machine is called."
+        ),
+    ],
+    folder: Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="Where the one run goes.")],
+    duplicates: Annotated[
+        Duplicates, typer.Option(help="What becomes of a case that one machine ran twice.")
+    ] = Duplicates.refuse,
+) -> None:
+    """Runs of several machines as one run, with its page. Status as report: 0 pass, 1 fail, 3 incomplete."""
+    from harness.cli.main import EXIT_OF
+    from harness.history import merge as merging
+    from harness.report import summary, write_report
+
+    root = project_root()
+    found = []
+    for text in runs:
+        name, given, path = text.partition("=")
+        named = bool(given) and not Path(text).exists()
+        found.append((name if named else "", open_run(path if named else text, root)))
+    merged = merging.merge(merging.parts(found), Path(folder), duplicates, _command())
+    page = write_report(merged, merged.folder / "index.html")
+    verdict = summary.verdict(merged)
+    out.print(escape(verdict.sentence))
+    out.print(escape(f"page: {page}"))
+    raise typer.Exit(EXIT_OF[verdict.status])
+
+
+def _open(folders: Sequence[Path], narrowed: Narrowed | None = None) -> History:
+    return open_history(folders or [project_root() / RUNS], narrowed)
+
+
+def _tell(found: History) -> None:
+    for sentence in found.skipped.sentences():
+        said.print(escape(f"note: {sentence}"))
+
+
+def _add_changes(found: History) -> None:
+    from harness.history.changes import add_changes
+
+    add_changes(found)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _page(found: History) -> Path:
+    first = found.folders[0]
+    return (first if first.is_dir() else first.parent) / "history.html"
+
+
+def _overview(found: History, path: Path, quiet: bool) -> None:
+    # Matplotlib takes half a second to import: a view on its own does without.
+    from harness.history import page
+    from harness.history.fleet import look
+
+    _add_changes(found)
+    fleet = look(found)
+    if not quiet:
+        sizes = (len(fleet.runs), "run"), (len(fleet.releases), "release"), (len(fleet.hosts), "machine")
+        runs, releases, hosts = (count(*size) for size in sizes)
+        out.print(escape(f"{runs} of {releases} on {hosts}"))
+        for shown in OVERVIEW:
+            names, rows = found.query(PRINTED[shown])
+            out.print(f"\n[bold]{shown.value}[/bold]: {len(rows) or 'none'}")
+            if rows:
+                _print(names, rows[:MOST_PRINTED])
+            if len(rows) > MOST_PRINTED:
+                out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown.value}")
+    out.print(escape(f"page: {page.write(fleet, _command(), path)}"))
+
+
+def _command() -> str:
+    return shlex.join(["harness", *sys.argv[1:]])
+
+
+def _list(found: History) -> None:
+    table = Table("view", "what a row is", "columns", box=None, pad_edge=False, header_style="bold")
+    for view in found.views:
+        names, _ = found.query(f"SELECT * FROM {view.name} LIMIT 0")
+        table.add_row(view.name, escape(view.meaning), ", ".join(names))
+    _console().print(table)
+
+
+def _print(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    table = Table(*names, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(escape(_text(value)) for value in row))
+    _console().print(table)
+    if not rows:
+        said.print("no rows")
+
+
+def _console() -> Console:
+    # A table needs the console's width, and a file has none to keep to.
+    return Console(highlight=False, width=None if out.is_terminal else 200)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    text = str(value)
+    return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - 1] + "…"

@@ -1,0 +1,186 @@
+"""What there is, and what is missing here: the rows of `harness list` and their table.
+
+Claims and checks are read on this side; models, recipes, runtimes and targets are asked of a
+worker in the environment under test.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from harness.core.choices import LEGACY_IR, Kind
+from harness.core.errors import HarnessError
+from harness.core.paths import ROOT, project_root
+from harness.plugin.session import claims as all_claims
+from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
+from harness.targets import target as targets_module
+from harness.targets.availability import described, unavailable
+
+CATALOGS = {
+    Kind.models: "models.networks.catalog",
+    Kind.recipes: "recipes.catalog",
+    Kind.flows: "recipes.catalog",
+    Kind.runtimes: "runtimes.catalog",
+}
+"""The worker's call that lists what there is of a kind."""
+
+
+def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
+    """One row for each of that kind; its ``missing`` is the reason why it is not available, or None.
+
+    Args:
+        files: more target files.
+
+    Raises:
+        HarnessError: Paddle does not work in ``python``, or a suite cannot be imported.
+    """
+    if kind in (Kind.claims, Kind.checks):
+        return _claims_or_checks(kind)
+    return _from_worker(kind, python, profile, files)
+
+
+def table_of(rows: list[dict[str, Any]]) -> Table:
+    """The rows without the columns that are empty in all of them."""
+    columns = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(escape(_cell(row[name])) for name in columns))
+    return table
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as logs:
+        pool = WorkerPool(Path(logs), python, 120.0)
+        if profile == "legacy-ir":
+            pool.default = WorkerSpec(python).with_env(LEGACY_IR)
+        try:
+            if kind is Kind.targets:
+                return _targets(pool, files)
+            found = pool.call(CATALOGS[kind])
+        except WorkerFailure as error:
+            raise HarnessError(
+                f"Paddle does not work in {python} ({error}): `harness doctor` tells more"
+            ) from error
+        finally:
+            pool.close()
+    if kind is Kind.flows:
+        return [_flow(flow) for recipe in found for flow in recipe["flows"]]
+    if kind is Kind.recipes:
+        return [
+            {"missing": None, **{name: row[name] for name in ("name", "summary", "needs", "graph")}}
+            for row in found
+        ]
+    if kind is Kind.models:
+        return [
+            {
+                "name": model["name"],
+                "tier": model["tier"],
+                "role": model["role"],
+                "inputs": [f"{name} {dtype}{['?' if n is None else n for n in shape]}".replace("'", "")
+                           for name, shape, dtype in model["inputs"]],
+                "outputs": model["outputs"],
+                "trained": "yes" if model["trained"] else "",
+                "document": model["document"],
+                "summary": model["summary"],
+                "missing": None,
+            }
+            for model in found
+        ]  # fmt: skip
+    return [{"missing": None, **row} for row in found]
+
+
+def _flow(flow: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": flow["name"],
+        "method": flow["method"],
+        "graph": flow["graph"],
+        "api": flow["api"],
+        "parameters": [f"{name}={value}" for name, value in flow["parameters"].items()],
+        "quick tier": list(flow["models"]),
+        "full tier too": list(flow["full"]),
+        "missing": None,
+    }
+
+
+def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
+    here = pool.call("protocol.environment.describe")
+    rows = []
+    found = targets_module.load((targets_module.BUILT_IN, *files))
+    for target in found.values():
+        try:
+            where = described(pool, target.interpreter) if target.interpreter else {}
+            reason = unavailable(pool, target, found.values(), here, where)
+        except HarnessError as error:
+            if not target.interpreter:
+                raise
+            reason = str(error)
+        options = [f"{name}={value}" for name, value in target.options.items()]
+        rows.append(
+            {
+                "name": target.name,
+                "runtime": target.runtime,
+                "options": options,
+                "profile": target.profile,
+                "tier": target.tier,
+                "interpreter": target.interpreter,
+                "missing": reason,
+            }
+        )
+    return rows
+
+
+def _claims_or_checks(kind: Kind) -> list[dict[str, Any]]:
+    checks = list(_checks(project_root()))
+    if kind is Kind.checks:
+        return checks
+    rows = []
+    for claim, sentence in all_claims().items():
+        names = [check["name"] for check in checks if claim in check["claims"]]
+        reason = None if names else "no check decides it"
+        rows.append({"claim": claim, "sentence": sentence, "checks": names, "missing": reason})
+    return rows
+
+
+def _checks(root: Path) -> Iterator[dict[str, Any]]:
+    """Every test function of ``suites/``, which are the controller's modules and can simply be imported."""
+    import pytest
+
+    for path in (str(root), str(ROOT)):
+        if path not in sys.path:
+            sys.path.insert(0, path)
+    for file in sorted((root / "suites").rglob("test_*.py")):
+        name = ".".join(file.relative_to(root).with_suffix("").parts)
+        try:
+            module = importlib.import_module(name)
+        except (Exception, pytest.skip.Exception) as error:
+            raise HarnessError(f"{file} cannot be imported ({type(error).__name__}: {error})") from error
+        shared = getattr(module, "pytestmark", [])
+        for attribute, function in vars(module).items():
+            if not attribute.startswith("test_") or getattr(function, "__module__", "") != name:
+                continue
+            marks = [
+                *getattr(function, "pytestmark", []),
+                *(shared if isinstance(shared, list) else [shared]),
+            ]
+            decided = [claim for mark in marks if mark.name == "claims" for claim in mark.args]
+            yield {
+                "name": f"{file.stem.removeprefix('test_')}/{attribute.removeprefix('test_')}",
+                "claims": list(dict.fromkeys(decided)),
+                "tier": "full" if any(mark.name == "full" for mark in marks) else "quick",
+                "title": ((function.__doc__ or "").strip().splitlines() or [""])[0],
+                "missing": None,
+            }

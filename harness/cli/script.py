@@ -1,0 +1,147 @@
+"""A recorded case as a script: a folder that needs Paddle and nothing of this project.
+
+It holds ``repro.py``, whose text is :mod:`harness.cli.plain_calls`, the artifact, the feeds, what the
+oracle expects and, for dynamic graph, the model's file.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from harness.cli.plain_calls import RUNTIMES, text_of
+from harness.core.errors import HarnessError, NotApplicable
+from harness.core.paths import ROOT
+from harness.core.types import Record
+from harness.execution.executor import Lab
+from harness.jobs.rerun import options_of
+from harness.plugin.session import RunSession
+from harness.records.files import Run
+from harness.targets.target import Target
+
+FEEDS = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
+"""(batch, seed) of the script's runs: the same again, other batch sizes, the first once more."""
+
+
+def write_script(run: Run, record: Record, root: Path, out: Path | None = None) -> Path:
+    """A folder with ``repro.py`` and all it reads: plain Paddle calls on the case's model and target.
+
+    Args:
+        out: the folder (default: ``scripts/<case>`` in the run's).
+
+    Raises:
+        HarnessError: the case is not of that kind, or what it needs cannot be made.
+    """
+    refusal = f"{record.case} cannot be told as plain Paddle calls: use `harness rerun` without --script"
+    if not record.model or not record.target:
+        raise HarnessError(refusal)
+    with tempfile.TemporaryDirectory() as scratch:
+        session = RunSession(
+            msgspec.structs.replace(options_of(run), run_folder=scratch, claims=()), root, root / "suites"
+        )
+        try:
+            lab = session.lab
+            target = lab.targets.get(record.target)
+            if target is None or record.model not in lab.models or target.runtime not in RUNTIMES:
+                raise HarnessError(refusal)
+            reason = lab.not_applicable(target)
+            if reason:
+                raise HarnessError(f"{record.target} cannot run here: {reason}")
+            slug = re.sub(r"[^\w.-]+", "-", record.case).strip("-")
+            folder = out or run.folder / "scripts" / slug
+            return _write(lab, record, target, folder)
+        finally:
+            session.close()
+
+
+def _write(lab: Lab, record: Record, target: Target, folder: Path) -> Path:
+    reason = lab.refusal(record.model)
+    if reason:
+        raise HarnessError(f"{record.model} is refused here: {reason}")
+    model = lab.models[record.model]
+    layout = "separate" if "separate" in record.case else "combined"
+    try:
+        files = lab.files(target, model.name, layout)
+    except NotApplicable as error:
+        raise HarnessError(f"{record.case} cannot be told as plain Paddle calls: {error}") from error
+    if model.form and (target.runtime == "dygraph" or (target.runtime == "jit" and "prefix" not in files)):
+        raise HarnessError(f"{record.case} runs your own files: use `harness rerun` without --script")
+    feeds = [lab.sample(model.name, batch, seed) for batch, seed in FEEDS]
+    oracle = lab.oracle(model.name, feeds)
+    yardsticks = lab.yardsticks(model.name, feeds, target.storage)
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        local = _copy_files(files, folder)
+        for number, (feed, outputs) in enumerate(zip(feeds, oracle, strict=True), 1):
+            for spec, array in zip(model.inputs, feed, strict=True):
+                np.save(folder / f"feed-{number}-{spec[0]}.npy", array)
+            for index, array in enumerate(outputs):
+                np.save(folder / f"expected-{number}-{index}.npy", array)
+        if target.runtime == "dygraph":
+            (folder / "model.py").write_text(standalone_model(ROOT / "reference_models" / model.file))
+        script = folder / "repro.py"
+        env = {"OMP_NUM_THREADS": "1", **dict(lab.spec(target).env)}
+        script.write_text(text_of(record, target, model, local, env, yardsticks, len(feeds), lab.paddle))
+    except OSError as error:
+        raise HarnessError(f"cannot write {folder} ({error.strerror}): free some space") from error
+    return script
+
+
+def _copy_files(files: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The artifact's files below ``folder/files``, and their paths as the script writes them."""
+    paths = {name: Path(value) for name, value in files.items()}
+    source = paths.get("folder") or paths["params"].parent
+    shutil.copytree(source, folder / "files")
+    # Names of files inside the folder stay; absolute paths become relative to the script.
+    return {
+        name: str(Path("files") / path.relative_to(source)) if path.is_absolute() else str(path)
+        for name, path in paths.items()
+    }
+
+
+_STAND_INS = """
+# Stand-ins for the harness's own types, so that this file runs without it.
+from types import SimpleNamespace
+
+
+def _record(*values, **fields):
+    return SimpleNamespace(**{"arguments": {}, **fields})
+
+
+"""
+
+
+def standalone_model(file: Path) -> str:
+    """A reference model's file with the harness's types replaced by stand-ins.
+
+    Raises:
+        HarnessError: it imports more of this project than they cover.
+    """
+    source = file.read_text()
+    tree = ast.parse(source)
+    lines = source.splitlines(keepends=True)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+        imported = [module] if module else [alias.name for alias in node.names]
+        if not any(name.split(".")[0] in ("harness", "reference_models") for name in imported):
+            continue
+        if module != "harness.worker.models.model" or node not in tree.body:
+            raise HarnessError(
+                f"{file.name} needs more of this project: use `harness rerun` without --script"
+            )
+        last = node.end_lineno or node.lineno
+        lines[node.lineno - 1 : last] = [""] * (last - node.lineno + 1)
+        names = " = ".join(alias.asname or alias.name for alias in node.names)
+        lines[node.lineno - 1] = f"{_STAND_INS}{names} = _record\n"
+    return "".join(lines)

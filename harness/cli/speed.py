@@ -1,0 +1,278 @@
+"""`harness calibrate`: its options, and what it prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.core.choices import default_store
+from harness.core.clock import now
+from harness.core.errors import HarnessError, UsageError
+from harness.core.paths import project_root
+from harness.environments import resolve_one
+from harness.jobs.engine import Settings
+from harness.jobs.journal import new_folder
+from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
+from harness.plugin.options import Options, choose
+from harness.plugin.session import RunSession
+from harness.speed import added, jobs, machine, pairs
+from harness.speed import calibrate as calibrations
+from harness.speed.added import Added
+from harness.speed.calibrate import Calibration, Sessions, Share
+from harness.speed.decide import Rule
+from harness.speed.measure import Plan, Side, Work
+
+DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
+
+CALIBRATION, ADDED = "calibration.json", "added.json"
+
+out = Console(highlight=False, soft_wrap=True)
+live = Console(highlight=False, stderr=True)
+
+
+def works_of(text: str, session: RunSession, target: str, against: str = "") -> list[Work]:
+    """Works from ``MODEL:BATCH,…``, the baseline on the target ``against`` if that is another one.
+
+    Raises:
+        UsageError: an entry is none, or a target cannot run here.
+        HarnessError: a model or target is unknown.
+    """
+    lab = session.lab
+    targets = []
+    for name in (against or target, target):
+        choose("target", (name,), list(lab.targets))
+        targets.append(lab.targets[name])
+        if reason := lab.not_applicable(targets[-1]):
+            raise UsageError(f"{name} cannot run here: {reason}")
+    if targets[0].env != targets[1].env or any(one.interpreter for one in targets):
+        raise UsageError(
+            f"{against} and {target} do not run in the same environment here: choose two that do"
+        )
+    found = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        model, _, batch = entry.partition(":")
+        choose("model", (model,), list(lab.models))
+        if not (batch or "1").isdigit() or int(batch or 1) < 1:
+            raise UsageError(f"{entry} is no work: write MODEL:BATCH, such as lenet:1")
+        found.append(Work(model, int(batch or 1), (targets[0], targets[1])))
+    if not found:
+        raise UsageError("no work is named: write MODEL:BATCH, such as lenet:1")
+    return found
+
+
+def calibrate(
+    environments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENVIRONMENT…]", help="A release, wheel or interpreter, or several (default: this one)."
+        ),
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 30.0,
+    works: Annotated[
+        str, typer.Option("--works", metavar="MODEL:BATCH[,…]", help="What is timed.")
+    ] = DEFAULT_WORKS,
+    target: Annotated[str, typer.Option(help="On which target.")] = "predictor",
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="TARGET",
+            help="Instead: what TARGET's way of running adds, such as Python's to predictor-cpp's.",
+        ),
+    ] = "",
+    sessions: Annotated[
+        int,
+        typer.Option(min=1, max=64, help="Sessions of each model a pair of processes; 8 tell which is best."),
+    ] = Plan().sessions,
+    comparisons: Annotated[
+        int, typer.Option(min=1, help="Comparisons drawn from the measured pairs.")
+    ] = 1000,
+    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
+    store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
+    earlier: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
+    ] = None,
+    engine: MaybeEngine = None,
+    address: Address = "",
+    resources: Resources = "",
+    labels: Labels = "",
+) -> None:
+    """How often the rule for speed is wrong on this machine: a release against itself, and slowed down."""
+    root = project_root(Path.cwd())
+    started, clock, before = now(), time.monotonic(), machine.conditions()
+    if earlier:
+        name, pool = pairs.pooled(earlier)
+        found = calibrations.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
+        _finish(found, new_folder(folder, root, calibrations.FOLDER, ""))
+        return
+    named = environments or [sys.executable]
+    settings = settings_of(engine, address, resources, labels)
+    if engine is not None or len(named) > 1:
+        given = {
+            "minutes": f"{minutes:g}",
+            "works": works,
+            "target": target,
+            "against": against,
+            "comparisons": str(comparisons),
+            "sessions": str(sessions),
+            "store": str(Path(store).absolute()) if store else "",
+        }
+        same = [f"--{name}={value}" for name, value in given.items() if value]
+        _as_jobs(named, same, settings, new_folder(folder, root, calibrations.FOLDER, ""), store)
+        return
+    made = resolve_one(named[0])
+    options = Options(
+        python=made.python,
+        profile=made.profile,
+        run_folder=str(new_folder(folder, root, calibrations.FOLDER, "")),
+        store=store or default_store(),
+    )
+    session = RunSession(options, root, root / "suites")
+    labs = [session.lab, session.open_lab(made.python, made.profile, "logs/candidate")]
+    try:
+        sides = [Side(made.name, lab) for lab in labs]
+        chosen = works_of(works, session, target, against)
+        extras, plan = (0.0,) if against else pairs.EXTRAS, Plan(sessions)
+        pool = pairs.collect(
+            sides,
+            chosen,
+            60 * minutes,
+            lambda text: live.print(text),
+            session.folder / pairs.PAIRS,
+            extras,
+            plan=plan,
+        )
+        if against:
+            more = Added(
+                made.name,
+                target,
+                against,
+                added.rows(pool),
+                time.monotonic() - clock,
+                started,
+                machine.placement(),
+                before,
+                machine.conditions(),
+            )
+            path = added.write(more, session.folder)
+            show_added(more, out)
+            out.print(f"written: {path}")
+            return
+        found = calibrations.summarize(
+            made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
+        )
+    finally:
+        for lab in labs:
+            lab.pool.close()
+    _finish(found, session.folder)
+
+
+def _as_jobs(named: list[str], options: list[str], settings: Settings, folder: Path, store: str) -> None:
+    """Each environment a job. Raises a HarnessError, at the end, if one came to nothing."""
+    kept = Path(store or default_store())
+    ends = jobs.calibrated(named, options, settings, project_root(Path.cwd()), folder, kept, live)
+    for where in (where for end, where in ends if end.status == "done"):
+        if (file := where / CALIBRATION).exists():
+            show(msgspec.json.decode(file.read_bytes(), type=Calibration), out)
+        elif (file := where / ADDED).exists():
+            show_added(msgspec.json.decode(file.read_bytes(), type=Added), out)
+        out.print(escape(f"written: {file}"))
+    if lost := sum(end.status != "done" for end, _ in ends):
+        raise HarnessError(f"{lost} of {len(ends)} calibrations came to nothing; what they left: {folder}")
+
+
+def _finish(found: Calibration, folder: Path) -> None:
+    path = calibrations.write(found, folder)
+    show(found, out)
+    out.print(f"written: {path}")
+
+
+def show(found: Calibration, console: Console) -> None:
+    """The table as text."""
+    pinned = "one processor for both" if found.place.measured else "not pinned"
+    console.print(
+        f"{escape(found.name)}: {found.pairs} pairs of processes a work, {found.sessions} sessions in each, "
+        f"{found.comparisons} comparisons drawn from them, {pinned}"
+        f"{f' ({found.place.why})' if found.place.why else ''}"
+    )
+    table = Table(
+        "work", "µs", "spread", "bias", "slowed by", "told", "without confirming", "stored medians 5 %"
+    )
+    for row in found.rows:
+        alike = row.extra == 0
+        table.add_row(
+            row.work if alike else "",
+            f"{found.median_us[row.work]:.0f}" if alike else "",
+            f"{100 * found.spread[row.work]:.2f} %" if alike else "",
+            f"{100 * found.bias[row.work]:+.2f} %" if alike else "",
+            f"{100 * row.extra:.0f} %",
+            *(_share(share) for share in (row.told, row.first, row.stored)),
+        )
+    for extra in dict.fromkeys(row.extra for row in found.rows):
+        total = found.total(extra)
+        table.add_row(
+            "all" if extra == 0 else "",
+            "",
+            "",
+            "",
+            f"{100 * extra:.0f} %",
+            *(_share(share) for share in (total.told, total.first, total.stored)),
+        )
+    console.print(table)
+    console.print(_levels(found))
+    console.print(_by_sessions(found))
+
+
+def _levels(found: Calibration) -> Table:
+    """Where the spread comes from."""
+    table = Table("work", "spread of a session in a pair", "of a pair besides")
+    for work, one in found.levels.items():
+        alone = found.plan.sessions < 2
+        table.add_row(
+            work,
+            "—" if alone else f"{100 * one.session:.2f} %",
+            f"{100 * one.pair:.2f} %{', both' if alone else ''}",
+        )
+    return table
+
+
+def _by_sessions(found: Calibration) -> Table:
+    """What other numbers of sessions would tell, all works together."""
+    extras = list(dict.fromkeys(row.extra for row in found.rows))
+    table = Table("sessions", "spread of a pair", *(f"told of {100 * extra:.0f} %" for extra in extras))
+    own = Sessions(found.sessions, found.spread, tuple(found.total(extra) for extra in extras))
+    for one in sorted((own, *found.by_sessions), key=lambda one: one.sessions):
+        span = f"{100 * min(one.spread.values()):.2f} to {100 * max(one.spread.values()):.2f} %"
+        table.add_row(str(one.sessions), span, *(_share(row.told) for row in one.rows))
+    return table
+
+
+def show_added(found: Added, console: Console) -> None:
+    """What one target adds to another, as text."""
+    pinned = "one processor for both" if found.place.measured else "not pinned"
+    console.print(
+        f"{escape(found.name)}: what {found.target} takes longer than {found.against}, {pinned}"
+        f"{f' ({found.place.why})' if found.place.why else ''}"
+    )
+    table = Table("work", "pairs", f"{found.against}, µs", f"{found.target}, µs", "added, µs", "added (99 %)")
+    for row in found.rows:
+        added_us = "{:+.1f} ({:+.1f} to {:+.1f})".format(*row.added_us)
+        shares = "{:+.2f} % ({:+.2f} to {:+.2f})".format(*(100 * v for v in (row.added, row.low, row.high)))
+        table.add_row(
+            row.work, str(row.pairs), f"{row.plain_us:.1f}", f"{row.measured_us:.1f}", added_us, shares
+        )
+    # A table needs a width, and a file has none to keep to.
+    (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
+
+
+def _share(share: Share) -> str:
+    low, high = share.interval
+    return f"{100 * share.share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"

@@ -1,0 +1,174 @@
+"""A network being composed: its values with their shapes and dtypes, and the choices of Hypothesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+Network = dict[str, Any]
+T = TypeVar("T")
+
+MOST_ELEMENTS = 600
+"""Elements of one row of a value: networks of interest are small."""
+FLOATS = ("normal", "halves", "sparse", "negative", "positive", "small", "large", "zeros", "ones", "denormal")
+THROUGH = ("tanh", "abs", "neg", "twice", "sigmoid", "reshaped", "flipped", "joined", "not_below_zeros")
+"""What may be computed of a parameter alone: the worker's names."""
+WEIGHTS = ("normal", "halves", "positive", "zeros", "ones", "negative", "small", "large")
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value: its shape without the batch axis, and whether axis 0 is the batch."""
+
+    index: int
+    tail: tuple[int, ...]
+    dtype: str = "float32"
+    batched: bool = True
+
+    @property
+    def offset(self) -> int:
+        """Axes before those of ``tail``."""
+        return int(self.batched)
+
+    @property
+    def rank(self) -> int:
+        return len(self.tail) + self.offset
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for length in self.tail:
+            size *= length
+        return size
+
+
+@dataclass
+class Builder:
+    """Draws and appends; every method that appends returns the new value."""
+
+    draw: Callable[[st.SearchStrategy[Any]], Any]
+    dynamic: bool = True
+    batch: int = 2
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    equivariant: bool = True
+    seeds: int = 0
+
+    def choose(self, items: Sequence[T]) -> T:
+        """One of the items; shrinks towards the first."""
+        chosen: T = self.draw(st.sampled_from(items))
+        return chosen
+
+    def integer(self, low: int, high: int) -> int:
+        return int(self.draw(st.integers(low, high)))
+
+    def flag(self) -> bool:
+        return bool(self.draw(st.booleans()))
+
+    def draw_rarely(self) -> bool:
+        """True once in four."""
+        return self.integer(0, 3) == 3
+
+    def draw_permutation(self, length: int) -> list[int]:
+        order: list[int] = self.draw(st.permutations(range(length)))
+        return list(order)
+
+    def seed(self) -> int:
+        self.seeds += 1
+        return self.seeds
+
+    # Inputs and parameters
+
+    def input(self, tail: Sequence[int], dtype: str = "float32", high: int = 0) -> Value:
+        """A new input of the network."""
+        kind = {"float32": "", "int64": "integers", "bool": "booleans"}[dtype] or self.choose(FLOATS)
+        spec: dict[str, Any] = {
+            "shape": [self.batch, *tail],
+            "dtype": dtype,
+            "kind": kind,
+            "seed": self.seed(),
+        }
+        if dtype == "int64":
+            spec["high"] = high
+        self.inputs.append(spec)
+        # Numbered from -1 downwards until the network is closed: inputs may come late.
+        value = Value(-len(self.inputs), tuple(tail), dtype)
+        self.values.append(value)
+        return value
+
+    def weight(self, shape: Sequence[int], kind: str = "") -> dict[str, Any]:
+        """A parameter's description; rarely with something computed of it before it is used."""
+        spec = {"shape": list(shape), "kind": kind or self.choose(WEIGHTS), "seed": self.seed()}
+        # A given kind is a promise of what the values are.
+        if not kind and self.integer(0, 11) == 11:
+            spec["through"] = [self.choose(THROUGH) for _ in range(self.integer(1, 2))]
+        return spec
+
+    # Nodes
+
+    def add(
+        self,
+        op: str,
+        inputs: Sequence[Value],
+        tail: Sequence[int],
+        gives: str = "",
+        batched: bool | None = None,
+        params: dict[str, Any] | None = None,
+        **attrs: Any,
+    ) -> Value:
+        """A new node; dtype (``gives``) and batch are its first input's unless they are given."""
+        node: dict[str, Any] = {"op": op, "inputs": [value.index for value in inputs], "attrs": attrs}
+        if params:
+            node["params"] = params
+        value = Value(
+            len(self.nodes),
+            tuple(int(length) for length in tail),
+            gives or inputs[0].dtype,
+            inputs[0].batched if batched is None else batched,
+        )
+        # What comes out, for whoever puts an input in the node's place.
+        node["gives"] = {"tail": list(value.tail), "dtype": value.dtype, "batched": value.batched}
+        self.nodes.append(node)
+        self.values.append(value)
+        return value
+
+    def axis(self, value: Value, among: Sequence[int] | None = None) -> tuple[int, int]:
+        """An axis behind the batch: its place in ``tail``, and as Paddle is told it (sometimes negative)."""
+        place = self.choose(list(among) if among is not None else list(range(len(value.tail))))
+        return place, (place - len(value.tail) if self.flag() else place + value.offset)
+
+    def like(self, value: Value) -> Value:
+        """Another value of the same shape and dtype: an earlier one, or the value itself."""
+        same = [
+            other
+            for other in self.values
+            if (other.tail, other.dtype, other.batched) == (value.tail, value.dtype, value.batched)
+        ]
+        return self.choose(same)
+
+    def close(self, outputs: Sequence[Value]) -> Network:
+        """The network with only what its outputs need, numbered as it crosses to a worker."""
+        needed: set[int] = set()
+        waiting = [value.index for value in outputs]
+        while waiting:
+            index = waiting.pop()
+            if index not in needed:
+                needed.add(index)
+                waiting += self.nodes[index]["inputs"] if index >= 0 else ()
+        inputs = sorted((index for index in needed if index < 0), reverse=True)
+        nodes = sorted(index for index in needed if index >= 0)
+        number = {index: place for place, index in enumerate([*inputs, *nodes])}
+        return {
+            "dynamic": self.dynamic,
+            "equivariant": self.equivariant,
+            "inputs": [self.inputs[-index - 1] for index in inputs],
+            "nodes": [
+                {**self.nodes[index], "inputs": [number[i] for i in self.nodes[index]["inputs"]]}
+                for index in nodes
+            ],
+            "outputs": [number[value.index] for value in outputs],
+        }

@@ -1,0 +1,140 @@
+"""What a hunt found: kept per release, folded by what it is of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from harness.core.errors import HarnessError
+from harness.core.files import write_whole
+from harness.fuzz.builder import Network
+from harness.fuzz.verdict import Failure
+
+NEIGHBOURS = 3
+"""How far upstream of the first diverging operator a finding's operators may lie."""
+FINDINGS = "findings.json"
+ACROSS = " to "
+"""Between the names of the release that writes and the one that reads."""
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One fault, shrunk. ``operator`` diverges first; ``passes`` are those without which it is gone."""
+
+    release: str
+    failure: Failure
+    network: Network
+    operator: str = ""
+    passes: tuple[str, ...] = ()
+    seed: int = 0
+    seen: int = 1
+    releases: str = ""
+    """In which releases its script fails, once it was run in them."""
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """Names of the network's operators, each once."""
+        return tuple(sorted({node["op"] for node in self.network["nodes"]}))
+
+    def same(self, other: Finding) -> bool:
+        """Whether it is the other one as it was found, not merely alike."""
+        return (self.failure.key, self.network) == (other.failure.key, other.network)
+
+    @property
+    def across(self) -> bool:
+        """Whether one release wrote what another one reads: ``release`` names both."""
+        return ACROSS in self.release
+
+    @property
+    def name(self) -> str:
+        """A file's name: outcome, stage, operators."""
+        return "-".join([self.failure.outcome, self.failure.stage, *self.operators])[:110]
+
+
+def default_folder() -> Path:
+    """``hunt`` in the user's cache folder; one folder below it for each release."""
+    return Path(platformdirs.user_cache_dir("paddle-conformance")) / "hunt"
+
+
+def explains(known: Finding, failure: Failure, nearby: Sequence[str]) -> bool:
+    """Whether a failure is a known finding again.
+
+    An error or crash by its message; a wrong answer where the known one's operators are at the place that
+    diverges first (``nearby``), or where neither shows in any single value.
+    """
+    if known.failure.key != failure.key:
+        return False
+    if failure.outcome != "fail" or not nearby:
+        return failure.outcome != "fail" or not known.operator
+    return set(known.operators) <= set(nearby)
+
+
+class Notebook:
+    """The folder of one release: ``findings.json``, ``seeds.json``, Hypothesis's ``examples``.
+
+    Raises:
+        HarnessError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            (folder / "examples").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"{folder} cannot be made ({error.strerror}): name another with --folder"
+            ) from error
+        self.findings = self._read(FINDINGS, list[Finding])
+        self.seeds = self._read("seeds.json", list[int])
+
+    def _read(self, name: str, kind: type) -> list:  # type: ignore[type-arg]
+        file = self.folder / name
+        if not file.exists():
+            return []
+        try:
+            return list(msgspec.json.decode(file.read_bytes(), type=kind))
+        except msgspec.MsgspecError as error:
+            raise HarnessError(f"{file} cannot be read ({error}): remove it to hunt afresh") from error
+
+    def fold(self, finding: Finding) -> bool:
+        """Add a finding, or count it with the kept one that explains it; whether it is new."""
+        alike = [place for place, known in enumerate(self.findings) if known.same(finding)]
+        alike += [
+            place
+            for place, known in enumerate(self.findings)
+            if explains(known, finding.failure, finding.operators)
+        ]
+        if alike:
+            self.again(alike[0], finding.seen)
+        else:
+            self.findings.append(finding)
+        self._write(FINDINGS, self.findings)
+        return not alike
+
+    def tried(self, name: str, releases: str) -> None:
+        """Keep in which releases the finding of that name fails."""
+        for place, known in enumerate(self.findings):
+            if known.name == name:
+                self.findings[place] = msgspec.structs.replace(known, releases=releases)
+        self._write(FINDINGS, self.findings)
+
+    def again(self, place: int, times: int = 1) -> None:
+        """So many more networks showed a finding."""
+        known = self.findings[place]
+        self.findings[place] = msgspec.structs.replace(known, seen=known.seen + times)
+
+    def used(self, *seeds: int) -> None:
+        """Keep seeds that were hunted with."""
+        self.seeds += seeds
+        self._write("seeds.json", self.seeds)
+
+    def close(self) -> None:
+        """Write the counts."""
+        self._write(FINDINGS, self.findings)
+
+    def _write(self, name: str, value: object) -> None:
+        text = json.dumps(msgspec.to_builtins(value), indent=1)
+        write_whole(self.folder / name, text.encode(), "the notebook")

@@ -1,0 +1,158 @@
+"""Known faults: recognised by their message, or by taking away what triggers them.
+
+A network that fails with a known fault's trigger and not without it shows that fault again, whatever else
+it consists of; one that fails without all known triggers shows something new.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.core.types import Outcome
+from harness.fuzz import triggers
+from harness.fuzz.builder import Network
+from harness.fuzz.examine import examine, stages_for
+from harness.fuzz.triggers import Trigger
+from harness.fuzz.verdict import Failure
+from harness.pool.workers import WorkerPool
+
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A fault of ``findings/`` (its ``name``) in stages that start with one of ``stages``.
+
+    ``message``: an expression that tells it. ``without``: the network without the trigger, None where it
+    has none, by which failures of the ``outcomes`` are told; ``options``: what the predictor is told to be
+    without it. ``unsteady``: its answers differ from run to run, and may be right. ``lasting``: it tells on
+    what the same process executes later.
+    """
+
+    name: str
+    stages: tuple[str, ...]
+    message: str = ""
+    without: Trigger = lambda network: None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...] = ("fail", "error")
+    unsteady: bool = False
+    lasting: bool = False
+
+    def says(self, failure: Failure, network: Network) -> bool:
+        """Whether the failure's message is this one's."""
+        if not self.message or not failure.stage.startswith(self.stages):
+            return False
+        return re.search(self.message, failure.message) is not None
+
+
+BEHIND_ONEDNN = ("predictor", "folded")
+KNOWN = (
+    Known("predictor-layer-norm-two-axes", BEHIND_ONEDNN, "supports only last logical axis"),
+    Known("predictor-interpolate-by-a-factor", BEHIND_ONEDNN, "ConvertPirAttribute2RuntimeAttribute"),
+    Known(
+        "predictor-without-parameters",
+        ("predictor", "folded"),
+        r"number of variables to be loaded is 0|[Ff]ail(s|ed)? to open file",
+    ),
+    Known("predictor-output-is-input", ("predictor", "folded"), "More than one shadow output named"),
+    Known("predictor-activation-of-whole-numbers", BEHIND_ONEDNN, "activation fuses require use_mkldnn=True"),
+    Known("predictor-two-equal-outputs", BEHIND_ONEDNN, r"variable named fetch_name_\d+ is not found"),
+    Known("predictor-two-activations-behind-linear", BEHIND_ONEDNN, without=triggers.activations_apart),
+    Known(
+        "predictor-convolution-and-leaky-relu", BEHIND_ONEDNN, without=triggers.leaky_apart,
+        outcomes=("crash",),
+    ),
+    Known(
+        "predictor-batch-norm-read-twice", BEHIND_ONEDNN, without=triggers.norms_apart,
+        outcomes=("error", "crash"),
+    ),
+    Known(
+        "predictor-unsqueeze-read-twice", BEHIND_ONEDNN, without=triggers.unsqueeze_apart, outcomes=("error",)
+    ),
+    Known("predictor-conv-nhwc", BEHIND_ONEDNN, without=triggers.channels_first),
+    Known(
+        "predictor-matmul-of-one-column", BEHIND_ONEDNN, without=triggers.outer_products, unsteady=True
+    ),
+    Known(
+        "predictor-prelu-of-a-flattened-value", BEHIND_ONEDNN, without=triggers.prelu_apart,
+        outcomes=("fail",), unsteady=True, lasting=True,
+    ),
+    Known(
+        "predictor-interpolate-nearest", BEHIND_ONEDNN, without=triggers.nearest_by_index, outcomes=("fail",)
+    ),
+    Known(
+        "predictor-activation-of-whole-numbers", BEHIND_ONEDNN, without=triggers.whole_activations_apart,
+        outcomes=("fail",),
+    ),
+    Known(
+        "predictor-matmul-behind-convolution", BEHIND_ONEDNN, without=triggers.convolutions_apart,
+        outcomes=("fail",),
+    ),
+    Known("predictor-softplus-threshold", BEHIND_ONEDNN, without=triggers.unlimited, outcomes=("fail",)),
+    Known("predictor-element-of-a-vector", BEHIND_ONEDNN, without=triggers.elements_by_sum),
+    Known("predictor-average-pool-partial-window", BEHIND_ONEDNN, without=triggers.exclusive),
+    Known("log-softmax-stops-at-64", ("",), without=triggers.unclipped),
+    Known("jit-load-exchanges-outputs", ("jit",), without=triggers.numbers_only),
+    Known("while-overwrites-its-input", ("",), without=triggers.loops_on_copies),
+    Known(
+        "predictor-behind-control-flow", BEHIND_ONEDNN, without=triggers.control_flow_unrolled,
+        outcomes=("error",),
+    ),
+    Known(
+        "predictor-in-place-before-pool", BEHIND_ONEDNN,
+        without=lambda network: network, options={"without": ["inplace_pass"]},
+    ),
+)  # fmt: skip
+
+
+STATED = (
+    Known(
+        "a `.pdmodel` is not for `jit.load`", ("jit",), r"`path` .*to load model not exists|skip_forward=True"
+    ),
+    Known("a `.pdmodel` is not for `load_inference_model`", ("static",), "UnicodeDecodeError"),
+)
+"""What the new IR refuses of files of the older one: known failures of the suites' area ``upgrade``."""
+
+
+def explained(pool: WorkerPool, network: Network, failures: Sequence[Failure]) -> dict[Key, str]:
+    """Which of the failures are known, by name: the triggers are taken away one after the other."""
+    found: dict[Key, str] = {}
+    for failure in failures:
+        for known in (*KNOWN, *STATED):
+            if known.says(failure, network):
+                found[failure.key] = known.name
+    options: dict[str, Any] = {}
+    for known in KNOWN:
+        open_ = [
+            f
+            for f in failures
+            if f.key not in found and f.outcome in known.outcomes and f.stage.startswith(known.stages)
+        ]
+        changed = known.without(network) if open_ else None
+        if changed is None:
+            continue
+        network, options = changed, {**options, **known.options}
+        if known.lasting:
+            pool.discard()
+        stages = list(dict.fromkeys(stage for f in open_ for stage in stages_for(f.stage)))
+        verdict = examine(pool, network, stages, options)
+        left = {failure.key for failure in verdict.failures}
+        for failure in open_:
+            # Of values that nobody can judge it is not known whether they are right.
+            if failure.key not in left and not (verdict.meaningless and failure.is_of_values):
+                found[failure.key] = known.name
+    return found
+
+
+def lasts(network: Network) -> bool:
+    """Whether a process that has executed the network is not to execute another one."""
+    return any(known.lasting and known.without(network) is not None for known in KNOWN)
+
+
+def unsteady(network: Network) -> str:
+    """The known fault whose trigger is in the network and whose answers differ from run to run, or ''."""
+    names = (known.name for known in KNOWN if known.unsteady and known.without(network) is not None)
+    return next(names, "")

@@ -1,0 +1,103 @@
+"""The stages a network goes through, how one of them fails, and what was found of them all."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from harness.core.types import Outcome, RemoteFailure
+from harness.pool.workers import RemoteError, WorkerFailure
+
+STAGES = ("dygraph", "restored", "permuted", "rows", "export", "jit", "static", "separate", "predictor-no-ir",
+          "predictor-no-onednn", "predictor", "predictor-memory", "folded", "predictor-bf16",
+          "onnx")  # fmt: skip
+"""From the plainest to the most optimised: a network's failure is that of the first stage that fails."""
+DEAR = ("separate", "predictor-bf16", "onnx")
+"""Those that only a focus looks at."""
+DEFAULT = tuple(stage for stage in STAGES if stage not in DEAR)
+EXPORTED = STAGES[5:12]
+"""Those that read the exported program and compute in float32."""
+ALIKE = {"separate": "static", "predictor-memory": "predictor", "folded": "predictor",
+         "predictor-bf16": "predictor"}  # fmt: skip
+"""Stages that are another with one thing changed: what both do wrong alike is the other's."""
+FOCUS = {
+    "jit": ("restored", "jit", "static", "separate"),
+    "predictor": ("predictor-no-ir", "predictor-no-onednn", "predictor", "predictor-memory", "folded"),
+    "bf16": ("predictor", "predictor-bf16"),
+    "onnx": ("onnx",),
+    "gate": ("jit", "static", "predictor-no-ir", "predictor-no-onednn", "predictor"),
+}
+COARSE = ("predictor-bf16",)
+"""Those that compute in bfloat16."""
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """How one stage failed. ``got`` and ``expected`` are the outputs of the run that shows it."""
+
+    outcome: Outcome
+    stage: str
+    message: str
+    run: int = 0
+    output: int = 0
+    worst: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What shrinking must keep: outcome, stage, and the message without its numbers."""
+        return self.outcome, self.stage, "wrong value" if self.is_of_values else folded(self.message)
+
+    @property
+    def is_of_values(self) -> bool:
+        """Whether it speaks of how far values are off."""
+        return self.outcome == "fail" and self.message.startswith(("largest error", "rms error"))
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What judging one network found. ``meaningless`` says why its values were not judged, or ''.
+
+    ``refused``: what a converter says that it does not support.
+    """
+
+    failures: tuple[Failure, ...] = ()
+    meaningless: str = ""
+    compared: int = 0
+    refused: str = ""
+
+    @property
+    def told(self) -> tuple[str, list[tuple[str, str, str]]]:
+        """What another look at the same network should tell again."""
+        return self.meaningless, sorted(failure.key for failure in self.failures)
+
+    @property
+    def ranked(self) -> list[Failure]:
+        """The failures, those of the plainest stages first."""
+        return sorted(self.failures, key=lambda f: STAGES.index(f.stage) if f.stage in STAGES else -1)
+
+    @property
+    def first(self) -> Failure | None:
+        """The failure of the plainest stage."""
+        return self.ranked[0] if self.failures else None
+
+
+def folded(message: str) -> str:
+    """A message without what differs between two networks with one fault: numbers, addresses, paths."""
+    text = re.sub(r"0x[0-9a-f]+|/[\w/.+-]+", "#", message)
+    text = re.sub(r"\b(?:tmp|generated|model)_\w+", "#", text)
+    return re.sub(r"-?\d[\d.e+-]*(?:, -?\d[\d.e+-]*)*", "#", text)[:160]
+
+
+def sentence(kind: str, message: str) -> str:
+    """One line of an error of Paddle's; one that an executor raised quotes the user's code first."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if lines and lines[0] == "In user code:":
+        named = [line for line in lines if re.match(r"\w+Error: ", line)]
+        return f"{kind}: {(named or lines)[-1]}"
+    return RemoteError("", RemoteFailure(type=kind, message=message)).sentence
+
+
+def of_crash(failure: WorkerFailure) -> Failure:
+    """A process that died or hung: the last stage its log names."""
+    marks = re.findall(r"^stage: (\S+)$", failure.failure.log_tail, re.MULTILINE)
+    stage = marks[-1] if marks else "oracle"
+    return Failure(failure.outcome, stage, failure.sentence)

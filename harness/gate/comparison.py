@@ -1,0 +1,290 @@
+"""Runs side by side, a column for each target of each run: pure functions over records.
+
+Nothing here is a verdict on speed: columns were measured apart, some on other machines. What is shown is
+what each run measured, with its interval, and nothing where the target's outputs were wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from harness.checks import roofline
+from harness.checks.roofline import Cost, Least, Peak
+from harness.core.errors import UsageError
+from harness.core.types import BAD_OUTCOMES, Outcome, Record
+from harness.records.files import Run
+from harness.report.summary import SEVERITY, cause
+from harness.targets.target import Target
+
+CONFORMANCE = ("agreement", "targets")
+"""Areas that say whether a target's outputs are right and whether it is what it says."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """One target in one run. ``facts`` are what sets it apart from its neighbours."""
+
+    run: str
+    target: str
+    paddle: str
+    cpu: str
+    host: str
+    device: str
+    precision: str
+    threads: int
+    price: float
+    """Per hour, in whatever currency the targets file has; 0: not given."""
+    busy: float = 0.0
+    """Load of its run's machine for each processor, at the start or the end, whichever was more."""
+    peak: Peak | None = None
+    """What its machine can do at most with its threads, if the run measured that."""
+    place: str = ""
+    """Which machine of a merged run; empty: the run is of one."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.target} @ {self.place}" if self.place else self.target
+
+    @property
+    def id(self) -> str:
+        return f"{self.run}:{self.name}"
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """How a model fares on a target where its outputs are checked."""
+
+    outcome: Outcome
+    cases: int
+    reason: str = ""
+    known: bool = False
+
+    @property
+    def conforms(self) -> bool:
+        return self.outcome == "pass"
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """One latency: microseconds a run, the interval of its median at 99 %."""
+
+    median_us: float
+    low_us: float
+    high_us: float
+    throughput: float
+    load_ms: float | None
+    memory_mib: float | None
+    ratio: tuple[float, float, float] | None = None
+    """Over the reference column: estimate, and what the two intervals allow."""
+    million: float | None = None
+    """What a million examples cost at the target's price per hour."""
+    least: Least | None = None
+    """The least time that the target's machine can take for it."""
+
+    @property
+    def reached(self) -> float | None:
+        """Share of the limit; above 1 the engine does with fewer operations than the program has."""
+        return self.least.us / self.median_us if self.least is not None else None
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One model at one batch size; cells in the order of the columns."""
+
+    model: str
+    batch: int
+    cells: tuple[Timing | None, ...]
+    cost: Cost | None = None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """All of it. ``gaps``: for each column, what was not run and why."""
+
+    columns: tuple[Column, ...]
+    reference: str
+    conformance: dict[str, tuple[Judged | None, ...]]
+    """By model, in the order of the columns; None: not tried."""
+    rows: tuple[Row, ...]
+    gaps: tuple[tuple[Column, tuple[tuple[str, int], ...]], ...]
+
+
+def compare(
+    runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str] = (), reference: str = ""
+) -> Comparison:
+    """The comparison of these runs.
+
+    Args:
+        targets: what is known of targets by name: precision, device and price.
+        wanted: only these targets.
+        reference: ``TARGET`` or ``RUN:TARGET``; the first column that was timed unless given.
+
+    Raises:
+        UsageError: a target or the reference is in no run.
+    """
+    columns = _columns(runs, targets, wanted)
+    by_column = {column.id: _records(runs, column) for column in columns}
+    base = _reference(columns, by_column, reference)
+    models = list(dict.fromkeys(r.model for records in by_column.values() for r in records if r.model))
+    conformance = {model: tuple(_judged(by_column[c.id], model) for c in columns) for model in models}
+    conformance = {model: cells for model, cells in conformance.items() if any(cells)}
+    return Comparison(
+        columns=columns,
+        reference=base.id if base is not None else "",
+        conformance=conformance,
+        rows=tuple(_rows(columns, by_column, base, conformance)),
+        gaps=tuple((column, _gaps(by_column[column.id])) for column in columns),
+    )
+
+
+def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str]) -> tuple[Column, ...]:
+    found: list[Column] = []
+    for run in runs:
+        environment = run.header.environment
+        for name, place in dict.fromkeys((record.target, record.place) for record in run.records):
+            if not name or (wanted and name not in wanted):
+                continue
+            target = targets.get(name)
+            mine = (r.measures for r in run.records if (r.target, r.place) == (name, place))
+            where: Any = next((measures["where"] for measures in mine if "where" in measures), None)
+            there = where if isinstance(where, dict) else _in(environment, "places", place) or environment
+            found.append(
+                Column(
+                    run=run.folder.name,
+                    target=name,
+                    paddle=str(_in(there, "paddle", "version")),
+                    cpu=str(_in(there, "cpu", "model") or _in(there, "cpu")),
+                    host=str(there.get("host", "")),
+                    device=str(target.options.get("device", "cpu")) if target else "",
+                    precision=target.storage if target else "",
+                    threads=int(target.options.get("threads", 1)) if target else 1,
+                    price=target.price_per_hour if target else 0.0,
+                    busy=_busy(run) if there is environment else 0.0,
+                    peak=_peak(run, target),
+                    place=place,
+                )
+            )
+    missing = sorted(set(wanted) - {column.target for column in found})
+    if missing:
+        raise UsageError(f"no run has a case of the target {', '.join(missing)}")
+    if not found:
+        raise UsageError("no run has a case that names a target: there is nothing to compare")
+    return tuple(found)
+
+
+def _busy(run: Run) -> float:
+    told = run.header.environment.get("cpu", {})
+    loads = (told.get("load1"), run.footer.load.get("load1") if run.footer is not None else None)
+    most = max((float(load) for load in loads if isinstance(load, int | float)), default=0.0)
+    return most / (told.get("cores") or 1)
+
+
+def _peak(run: Run, target: Target | None) -> Peak | None:
+    """The limit of the target's place and threads; none of another device than a CPU is measured."""
+    if target is None or target.device != "cpu":
+        return None
+    measured = [peak for record in run.records for peak in record.measures.get("limits", ())]
+    return roofline.peaks(measured).get((target.interpreter, int(target.options.get("threads", 1))))
+
+
+def _in(values: Mapping[str, Any], *path: str) -> Any:
+    here: Any = values
+    for name in path:
+        here = here.get(name, "") if isinstance(here, Mapping) else ""
+    return here
+
+
+def _records(runs: Sequence[Run], column: Column) -> list[Record]:
+    (run,) = [run for run in runs if run.folder.name == column.run]
+    wanted = (column.target, column.place)
+    return [record for record in run.records if (record.target, record.place) == wanted and not record.flow]
+
+
+def _reference(
+    columns: Sequence[Column], by_column: Mapping[str, Sequence[Record]], wanted: str
+) -> Column | None:
+    if wanted:
+        found = [column for column in columns if wanted in (column.id, column.name, column.target)]
+        if not found:
+            names = ", ".join(column.id for column in columns)
+            raise UsageError(f"no column is called {wanted}: choose one of {names}")
+        return found[0]
+    timed = (column for column in columns if any(_latency(record) for record in by_column[column.id]))
+    return next(timed, None)
+
+
+def _judged(records: Iterable[Record], model: str) -> Judged | None:
+    """The gravest outcome of the model's checks; what was not run says nothing where something ran."""
+    mine = [r for r in records if r.model == model and r.area in CONFORMANCE]
+    ran = [record for record in mine if record.outcome != "not-run"] or mine
+    if not ran:
+        return None
+    worst = min(ran, key=lambda record: SEVERITY.index(record.outcome))
+    reason = worst.reason if worst.outcome == "not-run" else ""
+    if worst.outcome in BAD_OUTCOMES:
+        reason = worst.known or cause(worst)
+    return Judged(worst.outcome, len(ran), reason, bool(worst.known))
+
+
+def _latency(record: Record) -> dict[str, Any] | None:
+    found = record.measures.get("latency")
+    good = isinstance(found, dict) and isinstance(found.get("median_us"), int | float)
+    return found if good and record.outcome == "pass" else None
+
+
+def _rows(
+    columns: Sequence[Column],
+    by_column: Mapping[str, Sequence[Record]],
+    base: Column | None,
+    conformance: Mapping[str, Sequence[Judged | None]],
+) -> Iterable[Row]:
+    timed: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for column in columns:
+        for record in by_column[column.id]:
+            figures = _latency(record)
+            if figures is not None:
+                key = (record.model, int(figures.get("batch", 1)))
+                timed.setdefault(key, {})[column.id] = figures
+    for (model, batch), cells in sorted(timed.items()):
+        reference = cells.get(base.id) if base is not None else None
+        cost = next(filter(None, map(roofline.cost_of, cells.values())), None)
+        found: list[Timing | None] = []
+        for place, column in enumerate(columns):
+            judged = conformance.get(model, [None] * len(columns))[place]
+            figures = cells.get(column.id)
+            # The time of a wrong answer is no time.
+            good = figures is not None and (judged is None or judged.conforms)
+            found.append(_timing(column, figures, reference, batch, cost) if good and figures else None)
+        yield Row(model, batch, tuple(found), cost)
+
+
+def _timing(
+    column: Column,
+    figures: Mapping[str, Any],
+    reference: Mapping[str, Any] | None,
+    batch: int,
+    cost: Cost | None,
+) -> Timing:
+    median, low, high = (float(figures[f"median_{name}us"]) for name in ("", "low_", "high_"))
+    ratio = None
+    if reference is not None:
+        base, least, most = (float(reference[f"median_{name}us"]) for name in ("", "low_", "high_"))
+        ratio = (median / base, low / most, high / least)
+    return Timing(
+        median_us=median,
+        low_us=low,
+        high_us=high,
+        throughput=batch * 1e6 / median,
+        load_ms=figures.get("load_ms"),
+        memory_mib=figures.get("session_memory_mib"),
+        ratio=ratio,
+        million=column.price * median / 3600 / batch if column.price else None,
+        least=roofline.least(cost, column.peak, column.precision) if cost and column.peak else None,
+    )
+
+
+def _gaps(records: Iterable[Record]) -> tuple[tuple[str, int], ...]:
+    counted: dict[str, int] = {}
+    for record in records:
+        if record.outcome == "not-run" or record.outcome in BAD_OUTCOMES:
+            text = record.known or (record.reason if record.outcome == "not-run" else cause(record))
+            counted[text] = counted.get(text, 0) + 1
+    return tuple(sorted(counted.items(), key=lambda item: -item[1]))

@@ -1,0 +1,187 @@
+"""From a matrix's cells to what can be said of them: which pairs work, which formats stop where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from harness.core.types import BAD_OUTCOMES, Outcome
+from harness.gate.causes import alike
+from harness.gate.result import GridCell, MatrixResult
+from harness.gate.routes import Pair, releases
+from harness.report.summary import SEVERITY
+
+
+class PairTotal(msgspec.Struct, frozen=True):
+    """One release's files in one release, all routes together."""
+
+    worst: Outcome
+    routes: int
+    working: int
+    """Routes on which every case that was run passed, and some was."""
+    formats: int = 0
+    """Kinds of files; each has a route or several, one of which is enough to use them."""
+    readable: int = 0
+    """Kinds that some route of theirs works for."""
+
+    @property
+    def works(self) -> bool:
+        return self.working == self.routes
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing that was saved is lost: every kind of file has a route that works."""
+        return self.formats > 0 and self.readable == self.formats
+
+
+class Crossing(msgspec.Struct, frozen=True):
+    """A boundary at which a route stops: these producers' files in these consumers."""
+
+    producers: str
+    consumers: str
+    own: bool
+    """Every release fails on its own files: the boundary is not what breaks it."""
+    outcome: Outcome
+    reason: str
+    instead: str
+
+
+class RouteTotal(msgspec.Struct, frozen=True):
+    name: str
+    working: int
+    of: int
+    crossings: tuple[Crossing, ...]
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Pairs of one kind: the files are older, of the same release, or newer than what loads them."""
+
+    name: str
+    meaning: str
+    working: int
+    usable: int
+    of: int
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """Something to do instead, and the routes that need it."""
+
+    text: str
+    routes: tuple[str, ...]
+    cells: int
+
+
+def pair_totals(cells: Iterable[GridCell]) -> dict[Pair, PairTotal]:
+    groups: dict[Pair, list[GridCell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.producer, cell.consumer), []).append(cell)
+    return {pair: _pair_total(group) for pair, group in groups.items()}
+
+
+def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Group, ...]:
+    """Upgrades, own files and rollbacks, each with how many pairs work for every route."""
+    rank = {name: place for place, name in enumerate(order)}
+    names = (
+        ("upgrade", "older files in a newer release"),
+        ("own files", "a release's files in itself"),
+        ("rollback", "newer files in an older release"),
+    )
+    found: list[Group] = []
+    for sign, (name, meaning) in zip((-1, 0, 1), names, strict=True):
+        here = [t for (a, b), t in totals.items() if _sign(rank[a] - rank[b]) == sign]
+        found.append(
+            Group(
+                name,
+                meaning,
+                sum(total.works for total in here),
+                sum(total.usable for total in here),
+                len(here),
+            )
+        )
+    return tuple(found)
+
+
+def route_totals(result: MatrixResult) -> tuple[RouteTotal, ...]:
+    """Each route with the boundaries it does not cross, the route that stops most often first."""
+    order = releases(result.cells, result.releases)
+    groups: dict[str, list[GridCell]] = {}
+    for cell in result.cells:
+        groups.setdefault(cell.route, []).append(cell)
+    rows = [
+        RouteTotal(name, sum(map(_passes, cells)), len(cells), tuple(_crossings(cells, order)))
+        for name, cells in groups.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: row.working - row.of))
+
+
+def advice(cells: Iterable[GridCell]) -> tuple[Advice, ...]:
+    """What to do instead, the most often needed first."""
+    groups: dict[str, list[GridCell]] = {}
+    for cell in cells:
+        if cell.instead:
+            groups.setdefault(cell.instead, []).append(cell)
+    rows = [
+        Advice(text, tuple(dict.fromkeys(cell.route for cell in group)), len(group))
+        for text, group in groups.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: -row.cells))
+
+
+def spans(names: Iterable[str], order: Sequence[str]) -> str:
+    """``2.6.2, 3.1.0–3.2.2``: runs of neighbours in ``order``."""
+    wanted = set(names)
+    runs: list[list[str]] = []
+    previous = -2
+    for place, name in enumerate(order):
+        if name in wanted:
+            if place == previous + 1:
+                runs[-1].append(name)
+            else:
+                runs.append([name])
+            previous = place
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs)
+
+
+def _passes(cell: GridCell) -> bool:
+    return cell.outcome == "pass" and cell.passed > 0
+
+
+def _pair_total(group: list[GridCell]) -> PairTotal:
+    worst = min((cell.outcome for cell in group), key=SEVERITY.index)
+    by_route: dict[str, list[GridCell]] = {}
+    for cell in group:
+        by_route.setdefault(cell.route, []).append(cell)
+    works = {route: all(map(_passes, cells)) for route, cells in by_route.items()}
+    formats: dict[str, bool] = {}
+    for route, good in works.items():
+        if all(cell.outcome == "not-run" for cell in by_route[route]):
+            continue  # nothing of this kind was there to be read
+        # The same network exported in legacy IR is another way to the same end.
+        kind = route.split(" → ")[0].removeprefix("legacy_")
+        formats[kind] = formats.get(kind, False) or good
+    return PairTotal(worst, len(by_route), sum(works.values()), len(formats), sum(formats.values()))
+
+
+def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[Crossing]:
+    """Failing cells of one cause, as rectangles of producers by consumers."""
+    causes: dict[tuple[Outcome, str, str], list[GridCell]] = {}
+    for cell in cells:
+        if cell.outcome in BAD_OUTCOMES:
+            causes.setdefault((cell.outcome, alike(cell.reason), cell.instead), []).append(cell)
+    for (outcome, _, instead), group in causes.items():
+        consumers: dict[str, set[str]] = {}
+        for cell in group:
+            consumers.setdefault(cell.producer, set()).add(cell.consumer)
+        rectangles: dict[frozenset[str], list[str]] = {}
+        for producer, loaded in consumers.items():
+            rectangles.setdefault(frozenset(loaded), []).append(producer)
+        for loaders, producers in rectangles.items():
+            own = all(producer in loaders for producer in producers)
+            yield Crossing(
+                spans(producers, order), spans(loaders, order), own, outcome, group[0].reason, instead
+            )
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)

@@ -1,0 +1,115 @@
+"""The gate's page, ``gate.html``: may we upgrade, what blocks, and everything that moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.gate import page_compression, page_views, routes
+from harness.gate.causes import causes
+from harness.gate.result import VERDICTS, GateResult, Verdict
+from harness.report import environment
+from harness.report.compression_views import LOOK
+from harness.report.layout import templates, write_page
+from harness.speed.decide import Rule
+
+MOST_DRAWN_CURVES = 9
+MOST_DRAWN_SPEEDS = 8
+"""Loss curves and groups of speeds drawn; the tables below them have all."""
+MOST_FIRST_CAUSES = 6
+"""Causes of a block that the first screen shows; the others are one click away."""
+MOST_OPEN_CAUSES = 8
+MOST_OPEN_CASES = 6
+"""In each verdict's list, so many causes start unfolded where they have no more cases than that."""
+
+VERDICT_LOOK: dict[Verdict, tuple[str, str]] = {
+    "broken": ("✕", "fail"),
+    "missing": ("∅", "fail"),
+    "numerically worse": ("↘", "fail"),
+    "slower": ("▾", "fail"),
+    "not comparable": ("≠", "known"),
+    "inconclusive": ("?", "known"),
+    "new": ("+", ""),
+    "fixed": ("✓", "pass"),
+    "numerically better": ("↗", "pass"),
+    "faster": ("▴", "pass"),
+    "same": ("=", "not-run"),
+}
+"""Symbol and chip of each verdict."""
+
+
+def render(result: GateResult, folder: Path | None = None) -> str:
+    """The whole page as text: one HTML document that needs no other file, and no script.
+
+    ``folder`` is where it is going to lie; runs inside it are linked.
+    """
+    # Matplotlib takes half a second to import; the command line imports this module for less.
+    from harness.gate import page_figures
+
+    views = page_views
+    outliers = views.outliers(result.numerics)
+    curves = views.curves(result.curves)
+    speeds = views.speeds(result.speed)
+    names = (result.baseline.name, result.candidate.name)
+    own, reference = views.models(result.models)
+    return (
+        templates(whole="gate.json")
+        .get_template("gate.html.j2")
+        .render(
+            version=result.harness,
+            result=result,
+            names=views.subject_names(result),
+            look=VERDICT_LOOK,
+            verdicts=VERDICTS,
+            meaning=views.MEANING,
+            blocking=causes(result.blocking),
+            most_first=MOST_FIRST_CAUSES,
+            unfolded=[verdict for verdict, (_, chip) in VERDICT_LOOK.items() if chip in ("fail", "known")],
+            most_open=(MOST_OPEN_CAUSES, MOST_OPEN_CASES),
+            kinds=views.kinds(result.changes),
+            same=[change for change in result.changes if change.verdict == "same"],
+            links=views.links(result, folder),
+            side_link=views.side_link,
+            releases=routes.releases(result.grid, names),
+            pairs=routes.pairs(result.grid, names),
+            routes=routes.routes(result.grid),
+            outliers=outliers,
+            marks=page_figures.MARKS,
+            numerics=views.worst_first(result.numerics),
+            growth=views.growth,
+            numerics_figure=page_figures.numerics(result.numerics, outliers, "num")
+            if result.numerics
+            else "",
+            curves=curves,
+            curve_figures=[
+                (curve, page_figures.curve(curve, f"loss{i}"))
+                for i, curve in enumerate(curves[:MOST_DRAWN_CURVES])
+            ],
+            speeds=speeds,
+            paired=views.paired(result.paired),
+            paired_floor=(result.policy.get("speed") or {}).get("floor", Rule().floor),
+            paired_counts=views.paired_counts(result.paired),
+            paired_figure=page_figures.paired(views.paired(result.paired), "paired"),
+            speed_figures=[
+                (group, page_figures.speed(group, f"speed{i}"))
+                for i, group in enumerate(speeds[:MOST_DRAWN_SPEEDS])
+            ],
+            compressed=page_compression.read(result, folder),
+            flow_look=LOOK,
+            drifts=views.drifts(result.changes),
+            acknowledged=views.acknowledged(result.changes),
+            own_models=own,
+            reference_models=reference,
+            policy=environment.walk(result.policy),
+        )
+    )
+
+
+def write_gate(result: GateResult, path: Path) -> Path:
+    """Write the page to ``path`` in one step; ``path``.
+
+    Pages of the two runs are linked where the runs lie in the same folder.
+
+    Raises:
+        HarnessError: the folder is missing or unwritable, or the disk is full.
+    """
+    return write_page(render(result, path.parent), path)

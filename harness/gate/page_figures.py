@@ -1,0 +1,193 @@
+"""The drawings of the gate's page: errors before and after, loss curves, speed."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from harness.gate.page_views import SpeedGroup
+from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed
+from harness.report import svg
+from harness.report.figures import overlay
+
+MARKS: dict[Direction, tuple[str, str, str]] = {
+    "": (svg.FIRST, "o", "--fig-first"),
+    "old files": (svg.SECOND, "^", "--fig-second"),
+    "new files": (svg.THIRD, "s", "--fig-third"),
+    "rollback": (svg.FOURTH, "D", "--fig-fourth"),
+}
+"""Colour and shape of a direction's points, and the page's name of that colour."""
+_SMALLEST, _LARGEST = 1e-6, 1e4
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_OFFSETS = ((5, 3), (-11, 3), (5, -9), (-11, -9))
+
+
+def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) -> Markup:
+    """Error over allowed error, before against after, both on a log scale.
+
+    What is zero or too small is drawn at the floor, what is not finite at the ceiling; both are
+    marked. ``outliers`` carry their number, counted from 1.
+    """
+    low, high, lost = _limits(rows)
+    with svg.style(name):
+        figure = Figure(figsize=(6.4, 4.6))
+        axes = svg.axes(figure, left=0.72, bottom=0.5)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(low / 1.6, high * 1.6)
+        axes.set_ylim(low / 1.6, high * 1.6)
+        axes.grid(True)
+        axes.plot([low, high], [low, high], color=svg.SOFT, lw=0.9)
+        for line in (axes.axhline, axes.axvline):
+            line(1.0, color=svg.BAD, lw=1.1)
+            line(low, color=svg.SOFT, lw=0.7, ls=":")
+        axes.annotate("allowed", (low, 1.0), (2, 3), textcoords="offset points", color=svg.BAD)
+        for direction, points in _points(rows, low, high).items():
+            colour, shape, _ = MARKS[direction]
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, shape, color=colour, ms=4.2, alpha=0.65, mew=0)
+        for number, row in enumerate(outliers, start=1):
+            _number(axes, number, (_within(row.before, low, high), _within(row.after, low, high)))
+        axes.set_xlabel("before: error / allowed error")
+        axes.set_ylabel("after: error / allowed error")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(
+                FuncFormatter(lambda value, _: _tick(value, low, high if lost else math.inf))
+            )
+            axis.set_minor_locator(NullLocator())
+        axes.tick_params(length=2.5)
+        counted = Counter(
+            "larger" if _above(row) else "smaller" if _above(_swapped(row)) else "unchanged" for row in rows
+        )
+        past = sum(row.after is None or row.after > 1 for row in rows)
+        return svg.markup(
+            figure,
+            name,
+            f"Errors before and after of {len(rows)} comparisons: {counted['larger']} larger, "
+            f"{counted['smaller']} smaller, {counted['unchanged']} unchanged, {past} past what is allowed.",
+        )
+
+
+def curve(pair: CurvePair, name: str) -> Markup:
+    """Loss per step under the baseline and under the candidate."""
+    return overlay(
+        pair.baseline,
+        pair.candidate,
+        name,
+        f"Loss per step of {pair.case}, baseline and candidate",
+        first_difference=pair.first_difference,
+    )
+
+
+MOST_PAIRED = 40
+"""Paired measurements drawn; the table has all."""
+
+
+def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
+    """Each change of speed with its interval, in per cent; those that were decided by colour."""
+    drawn = [row for row in rows if row.change is not None and row.low is not None][:MOST_PAIRED]
+    if not drawn:
+        return ""
+    with svg.style(name):
+        labels = [svg.short(f"{row.model}, {row.target}, {row.batch}") for row in drawn]
+        figure = Figure(figsize=(7.0, 0.7 + 0.22 * len(labels)))
+        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+        for y, row in enumerate(drawn):
+            low, change, high = (100 * (value or 0.0) for value in (row.low, row.change, row.high))
+            colour = svg.SECOND if row.answer in ("slower", "faster") else svg.FIRST
+            svg.interval(axes, y, low, change, high, colour)
+        axes.axvline(0, color=svg.FIRST, linewidth=0.8)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_xlabel("time of a run, candidate against baseline, per cent")
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        spoken = "; ".join(f"{row.model} on {row.target}: {row.answer}" for row in drawn[:8])
+        return svg.markup(figure, name, f"Changes of speed with their intervals. {spoken}.")
+
+
+def speed(group: SpeedGroup, name: str) -> Markup:
+    """Two medians with their 99 % intervals for each target, in microseconds on a log scale."""
+    with svg.style(name):
+        labels = [svg.short(row.target or "target not named") for row in group.rows]
+        figure = Figure(figsize=(4.2, 0.7 + 0.42 * len(labels)))
+        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+        for y, row in enumerate(group.rows):
+            before = (row.before_low_us, row.before_us, row.before_high_us)
+            after = (row.after_low_us, row.after_us, row.after_high_us)
+            svg.interval(axes, y - 0.16, *before, svg.FIRST)
+            svg.interval(axes, y + 0.16, *after, svg.SECOND)
+        axes.set_yticks(range(len(labels)), labels)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_xscale("log")
+        axes.set_xlabel("latency of one call, log scale")
+        svg.time_axis(axes)
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+        spoken = "; ".join(
+            f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after"
+            for row in group.rows
+        )
+        return svg.markup(figure, name, f"Median latency of {group.name}: {spoken}.")
+
+
+def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:
+    """Powers of ten around what is drawn, and whether some of it is drawn at the ceiling.
+
+    A decade below the smallest is the floor; the range is at least 0.001 to 10.
+    """
+    values = [
+        v for row in rows for v in (row.before, row.after) if v is not None and math.isfinite(v) and v > 0
+    ]
+    low = max(min([*values, 1e-2]), _SMALLEST * 10)
+    high = min(max([*values, 2.0]), _LARGEST / 10)
+    lost = any(v is None or not math.isfinite(v) or v > high for row in rows for v in (row.before, row.after))
+    return 10.0 ** (math.floor(math.log10(low)) - 1), 10.0 ** (math.ceil(math.log10(high)) + lost), lost
+
+
+def _within(value: float | None, low: float, high: float) -> float:
+    if value is None or math.isnan(value):
+        return high
+    return min(max(value, low), high)
+
+
+def _points(
+    rows: Sequence[Numerics], low: float, high: float
+) -> dict[Direction, tuple[tuple[float, float], ...]]:
+    """Points of each direction; those that would cover each other to the pixel are one."""
+    found: dict[Direction, dict[tuple[float, float], tuple[float, float]]] = {d: {} for d in MARKS}
+    for row in rows:
+        point = (_within(row.before, low, high), _within(row.after, low, high))
+        found[row.direction].setdefault(
+            (round(math.log10(point[0]), 2), round(math.log10(point[1]), 2)), point
+        )
+    return {direction: tuple(points.values()) for direction, points in found.items() if points}
+
+
+def _number(axes: Axes, number: int, point: tuple[float, float]) -> None:
+    """Four corners in turn, so that the numbers of points that coincide can be read."""
+    offset = _OFFSETS[(number - 1) % len(_OFFSETS)]
+    axes.annotate(str(number), point, offset, textcoords="offset points", color=svg.INK, weight="bold")
+
+
+def _tick(value: float, low: float, high: float) -> str:
+    if value <= low * 1.001:
+        return "≈ 0"
+    if value >= high * 0.999:
+        return f"≥ {value:g}"
+    exponent = round(math.log10(value))
+    return f"{value:g}" if exponent >= -2 else "10" + str(exponent).translate(_SUPERSCRIPT)
+
+
+def _above(row: Numerics) -> bool:
+    return row.before is not None and (row.after is None or row.after > row.before)
+
+
+def _swapped(row: Numerics) -> Numerics:
+    return Numerics(row.case, row.direction, row.model, row.target, row.after, row.before)

@@ -1,0 +1,55 @@
+"""The page of all runs, ``history.html``: claims by release, what moved, trends, flaky cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import harness
+from harness.history import page_figures
+from harness.history.fleet import Fleet, RunRow, page_of
+from harness.report.layout import templates, write_page
+
+MOST_DRAWN = 24
+"""Trends drawn, those with a change point first; the table has every change."""
+MOST_ROWS = 200
+"""Rows of a table; `harness query` gives all."""
+
+
+def render(fleet: Fleet, command: str, path: Path) -> str:
+    """The whole page as text: one HTML document that needs no other file, and no script.
+
+    ``path`` is where it will lie: runs below it are linked.
+    """
+    links = {run.run: quote(page) for run in fleet.runs if (page := page_of(run.folder, path))}
+    drawn = [one for one in fleet.trends if len(one.points) > 2][:MOST_DRAWN]
+    return (
+        templates(whole="records.jsonl")
+        .get_template("history.html.j2")
+        .render(
+            version=harness.__version__,
+            fleet=fleet,
+            command=command,
+            links=links,
+            figures=[(one, page_figures.trend(one, f"trend{i}")) for i, one in enumerate(drawn)],
+            changes=[change for one in fleet.trends for change in one.changes()],
+            standing=standing(fleet.newest),
+            most=MOST_ROWS,
+        )
+    )
+
+
+def standing(newest: tuple[RunRow, ...]) -> str:
+    """The fleet in a word: ``fail``, ``incomplete`` or ``pass``, by the newest runs."""
+    if any(run.unexpected for run in newest):
+        return "fail"
+    return "incomplete" if not all(run.complete for run in newest) else "pass"
+
+
+def write(fleet: Fleet, command: str, path: Path) -> Path:
+    """Write the page to ``path`` in one step; ``path``.
+
+    Raises:
+        HarnessError: the folder is missing or unwritable, or the disk is full.
+    """
+    return write_page(render(fleet, command, path), path)

@@ -1,0 +1,149 @@
+"""What the controller knows of models and recipes: as their worker describes them, and by their sources."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.paths import ROOT
+from harness.models.files import UserModel
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """A model as its worker describes it; one of the user's has a ``form``, and no inputs before it ran."""
+
+    name: str
+    summary: str
+    document: str
+    tier: str
+    role: str
+    inputs: list[tuple[str, list[int | None], str]]
+    outputs: list[str]
+    trained: bool
+    converted: bool
+    accuracy: float | None
+    file: str
+    form: str = ""
+
+
+METHODS = ("qat", "ptq", "weights", "prune")
+"""Quantization-aware training, post-training quantization, weights alone, pruning."""
+
+
+class FlowInfo(msgspec.Struct, frozen=True):
+    """A documented way to compress a model, as its recipe states it (``harness/worker/recipes``).
+
+    ``profile``: ``""`` for the run's own, or ``"legacy-ir"``.
+    """
+
+    name: str
+    method: str
+    graph: str
+    api: str
+    parameters: dict[str, Any]
+    models: list[str]
+    full: list[str]
+    alike: bool = False
+    recipe: str = ""
+    profile: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its name in case ids; a profile comes last, as in the names of targets."""
+        return f"{self.name}-{self.profile}" if self.profile else self.name
+
+    @property
+    def quantizes(self) -> bool:
+        return self.method != "prune"
+
+
+class RecipeInfo(msgspec.Struct, frozen=True):
+    """A recipe as its worker describes it; ``module`` is the worker's that holds it."""
+
+    name: str
+    summary: str
+    needs: list[str]
+    graph: bool
+    module: str
+    flows: list[FlowInfo]
+
+
+def user_info(model: UserModel) -> ModelInfo:
+    """A model of the user's before it was run."""
+    return ModelInfo(
+        name=model.name,
+        summary=f"{model.form}: {model.path}",
+        document="",
+        tier="quick",
+        role="conformance",
+        inputs=[],
+        outputs=[],
+        trained=False,
+        converted=model.form != "deployed",
+        accuracy=None,
+        file="",
+        form=model.form,
+    )
+
+
+@functools.cache
+def source_digest(module: str, model_file: str, users: bool = False) -> str:
+    """Hash of the sources an artifact depends on: its recipe's module and all that imports, the model's file.
+
+    ``users``: what makes the user's models of their files counts too.
+    """
+    files = {*_imported(module), *_imported("harness.worker.protocol.server")}
+    if users:
+        files.update((ROOT / "harness" / "worker" / "models" / "user").glob("*.py"))
+    if model_file:
+        files.add(ROOT / "reference_models" / model_file)
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(str(file.relative_to(ROOT)).encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _imported(module: str) -> frozenset[Path]:
+    """Files of a worker's module and of every worker's module that it imports, itself or through others."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = _file(name)
+        if file is None or file in found:
+            continue
+        found.add(file)
+        if file.name == "__init__.py":
+            found.update(file.parent.glob("configs/*.yaml"))
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness.worker"):
+                waiting += [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names if alias.name.startswith("harness.worker")]
+    return frozenset(found)
+
+
+CONVERTERS = {"paddle2onnx": ("paddle2onnx", "polygraphy", "onnx-graphsurgeon")}
+"""Modules beside Paddle that write a recipe's files, and the distributions that decide what is written:
+paddle2onnx folds constants with Polygraphy where that has its GraphSurgeon."""
+
+
+@functools.cache
+def converters(module: str) -> tuple[str, ...]:
+    """Distributions whose versions an artifact of this recipe's module depends on, beside Paddle's."""
+    sources = [file.read_text() for file in sorted(_imported(module))]
+    used = [name for name in CONVERTERS if any(f"import {name}" in source for source in sources)]
+    return tuple(distribution for name in used for distribution in CONVERTERS[name])
+
+
+def _file(module: str) -> Path | None:
+    """The file of a module, or None where the name is of something inside one."""
+    path = ROOT.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)

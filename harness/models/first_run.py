@@ -1,0 +1,228 @@
+"""Which of the user's models an environment can run: each is run once, on its own, before any check.
+
+A model that cannot be loaded, does not answer in time, takes too much memory, answers with
+something that is not a number, or never the same twice, is refused in this environment, with the
+reason; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.core.choices import GIB, LEGACY_IR, Limits
+from harness.core.types import RemoteFailure
+from harness.models.files import UserModel, digest
+from harness.models.specification import declaration
+from harness.pool.workers import RemoteError, WorkerCrash, WorkerFailure, WorkerPool, WorkerSpec
+
+OWN_TOTAL = "models of your own"
+"""Where a run's footer keeps their total."""
+
+APART = {"HARNESS_FIRST_RUNS": "1"}
+"""Environment of the worker that runs models for the first time: what they break is no other's."""
+
+PROCESS_GIB = 0.25
+"""What a worker takes before any model."""
+
+
+class Usable(msgspec.Struct, frozen=True):
+    """What the first run of a model found. Without ``refusal`` the model is usable here.
+
+    ``kind`` is a word for counting: ``not loaded``, ``crash``, ``timeout``, ``memory``,
+    ``not finite``, ``not repeatable``. ``failure`` is set where a call did not return.
+    ``profile`` is where a deployed program loads, ``exact`` whether a float64 run exists.
+    ``batches``: batch sizes that run; ``batch_failure`` why another does not.
+    """
+
+    model: str
+    refusal: str = ""
+    kind: str = ""
+    failure: WorkerFailure | None = None
+    inputs: tuple[tuple[str, tuple[int | None, ...], str], ...] = ()
+    outputs: tuple[str, ...] = ()
+    runs: tuple[list[NDArray[Any]], ...] = ()
+    profile: str = ""
+    exact: bool = False
+    batches: tuple[int, ...] = ()
+    batch_failure: WorkerFailure | None = None
+    sources: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def open_batch(self) -> bool:
+        """Whether the inputs as they are stated leave the batch size open."""
+        return len(self.batches) > 1 or self.batch_failure is not None
+
+    @property
+    def not_finite(self) -> int:
+        """Values of the first run's outputs that are no finite numbers."""
+        return sum(int((~np.isfinite(a)).sum()) for a in self.runs[0] if a.dtype.kind in "fc")
+
+
+class FirstRuns:
+    """Runs models for the first time, each once, when they are first asked for.
+
+    Args:
+        pool: workers of the environment under test; every one of them learns of the models, and of
+            the limit of memory.
+    """
+
+    def __init__(self, pool: WorkerPool, models: Sequence[UserModel], limits: Limits) -> None:
+        self.pool = pool
+        self.limits = limits
+        self.models = {model.name: model for model in models}
+        self._found: dict[str, Usable] = {}
+        if models:
+            # A path below the logs: what is generated for a model stays with its run.
+            scratch = str((pool.logs / "wrappers").absolute())
+            for model in models:
+                pool.guests.models[model.name] = {**declaration(model), "scratch": scratch}
+            pool.guests.memory = int((limits.gib + PROCESS_GIB) * GIB)
+
+    @property
+    def done(self) -> list[Usable]:
+        """What was found so far."""
+        return list(self._found.values())
+
+    def of(self, name: str) -> Usable:
+        """What the first run of the model found; it is run now unless it was before."""
+        if name not in self._found:
+            self._found[name] = self._run(self.models[name])
+        return self._found[name]
+
+    def digest(self, name: str) -> str:
+        """Hash of the files the model is made of, those its Python file imported included."""
+        return self.of(name).sources or digest(self.models[name].files)
+
+    def _run(self, model: UserModel) -> Usable:
+        try:
+            deployed = model.form == "deployed"
+            found = self._deployed(model) if deployed else self._examine(model, self._spec())
+        except WorkerFailure as failure:
+            return _refused(model, failure)
+        if found.not_finite:
+            what = f"{found.not_finite} of its outputs' values are not finite for the first inputs drawn"
+            return msgspec.structs.replace(found, refusal=what, kind="not finite")
+        if not all(_same(a, b) for a, b in zip(*found.runs, strict=True)):
+            what = "it does not repeat its outputs for the same inputs: it draws random numbers, say"
+            return msgspec.structs.replace(found, refusal=what, kind="not repeatable")
+        return found
+
+    def _deployed(self, model: UserModel) -> Usable:
+        """In the profile that reads the program: the new IR's loader takes no ``.pdmodel``."""
+        try:
+            return self._examine(model, self._spec())
+        except RemoteError as failure:
+            first = failure
+        profile = self.pool.call("protocol.environment.describe")["profile"]
+        if profile != "pir" or model.path.endswith(".json"):
+            raise first
+        try:
+            found = self._examine(model, self._spec(**LEGACY_IR), "legacy-ir")
+        except WorkerFailure:
+            raise first from None
+        note = f"its reference is of legacy IR, since without it load_inference_model says {first.sentence}"
+        return msgspec.structs.replace(found, notes=(note, *found.notes))
+
+    def _examine(self, model: UserModel, spec: WorkerSpec, profile: str = "") -> Usable:
+        name = model.name
+        if model.form == "deployed":
+            self._declare(name, feeds=self._call("feeds", spec, name))
+        needed = self._call("needs", spec, name) / GIB
+        if needed > self.limits.gib:
+            text = f"parameters and inputs alone take {needed:.3g} GiB of {self.limits.gib:.3g}"
+            raise RemoteError("needs", RemoteFailure("memory", text))
+        ran = self._call("run", spec, name)
+        self._declare(name, outputs=ran["outputs"])
+        found = Usable(
+            model=name,
+            inputs=tuple((n, tuple(shape), dtype) for n, shape, dtype in ran["inputs"]),
+            outputs=tuple(ran["outputs"]),
+            runs=tuple(ran["runs"]),
+            profile=profile,
+            batches=(1,),
+            sources=digest([*model.files, *map(Path, ran["files"])]),
+        )
+        found = self._other_batch(found, spec)
+        return found if model.form == "deployed" else self._oracle(found, spec)
+
+    def _other_batch(self, found: Usable, spec: WorkerSpec) -> Usable:
+        """Try another batch size where the inputs leave it open; one that cannot is run at batch 1 only."""
+        if not any(shape and shape[0] is None for _, shape, _ in found.inputs):
+            return found
+        try:
+            rows = self._call("other_batch", spec, found.model)
+        except WorkerFailure as failure:
+            given = self.pool.guests.models[found.model]
+            fixed = [
+                {"name": name, "dtype": None, "shape": [1, *shape[1:]], "low": None, "high": None}
+                for name, shape, _ in found.inputs
+                if shape and shape[0] is None
+            ]
+            self._declare(found.model, spec=[*given["spec"], *fixed])
+            inputs = tuple(
+                (name, (1, *shape[1:]) if shape and shape[0] is None else shape, dtype)
+                for name, shape, dtype in found.inputs
+            )
+            return msgspec.structs.replace(found, inputs=inputs, batch_failure=failure)
+        return msgspec.structs.replace(found, batches=(1, rows))
+
+    def _oracle(self, found: Usable, spec: WorkerSpec) -> Usable:
+        """Whether the network runs in float64 throughout: an oracle that is float32 inside is none."""
+        try:
+            dtypes = self._call("float64", spec, found.model)
+        except WorkerFailure as failure:
+            reason = failure.sentence
+        else:
+            if set(dtypes) <= {"float64"}:
+                return msgspec.structs.replace(found, exact=True)
+            reason = f"its outputs stay {', '.join(dtypes)}"
+        note = f"no float64 oracle, so tolerances come of inputs and parameters moved by a rounding: {reason}"
+        return msgspec.structs.replace(found, notes=(*found.notes, note))
+
+    def _declare(self, name: str, **more: Any) -> None:
+        guests = self.pool.guests.models
+        guests[name] = {**guests[name], **more}
+
+    def _spec(self, **env: str) -> WorkerSpec:
+        return self.pool.default.with_env({**APART, **env})
+
+    def _call(self, function: str, spec: WorkerSpec, name: str) -> Any:
+        try:
+            return self.pool.call(
+                f"checks.first_run.{function}", spec=spec, deadline=self.limits.seconds, name=name
+            )
+        except WorkerFailure:
+            if function == "run":
+                # A model that stopped half-way can leave its process changed.
+                self.pool.discard(spec)
+            raise
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+
+
+def _refused(model: UserModel, failure: WorkerFailure) -> Usable:
+    kind = {"error": "not loaded"}.get(failure.outcome, failure.outcome)
+    memory = failure.failure.type in ("memory", "MemoryError") or (
+        isinstance(failure, WorkerCrash) and "bad_alloc" in failure.failure.log_tail
+    )
+    return Usable(
+        model=model.name, refusal=failure.sentence, kind="memory" if memory else kind, failure=failure
+    )
+
+
+def total(found: Iterable[Usable]) -> str:
+    """How many models are usable, and how many were refused by which kind of reason."""
+    results = list(found)
+    kinds = [item.kind for item in results if item.refusal]
+    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    usable = f"{len(results) - len(kinds)} of {len(results)} models of your own are usable here"
+    return f"{usable}; refused: {counted}" if kinds else usable

@@ -1,0 +1,215 @@
+"""The user's own models: what ``--model`` and ``[[model]]`` say of them.
+
+A model is a Python file with a factory (form ``layer``), a deployed program with its parameters as
+they are (``deployed``), or a captured graph as PaddlePaddle's GraphNet publishes them (``graph``).
+:mod:`harness.models.files` finds them; :mod:`harness.models.first_run` has a worker run them once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.errors import HarnessError
+from harness.models.files import FORMS, UserModel, found_at, safe
+
+__all__ = [
+    "FORMS", "InputSpec", "UserModel", "absolute", "all_from_table", "declaration", "from_table",
+    "input_spec", "parse", "table_text", "unique",
+]  # fmt: skip
+
+KEYS = ("name", "params", "inputs", "spec")
+DTYPES = (
+    "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "bool",
+    "complex64", "complex128",
+)  # fmt: skip
+RESERVED = ("none", "any")
+
+_OPTION = re.compile(r",(?=\w+=)")
+_PYTHON = re.compile(r"(?P<path>.+\.py):(?P<factory>[A-Za-z_][\w.]*)")
+_SHAPE = re.compile(r"(\?|\d+)(x(\?|\d+))*")
+_RANGE = re.compile(r"(?P<low>[-+.\deE]+?)\.\.(?P<high>[-+.\deE]+)")
+
+
+class InputSpec(msgspec.Struct, frozen=True):
+    """What a specification's text says of one input; None: as the model has it.
+
+    ``shape`` has None where a dimension is open. ``low`` and ``high`` bound drawn values, both
+    included for integers.
+    """
+
+    name: str
+    dtype: str | None = None
+    shape: tuple[int | None, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+def declaration(model: UserModel) -> dict[str, Any]:
+    """The model in plain values, for the workers."""
+    specs = [msgspec.to_builtins(input_spec(text)) for text in model.spec]
+    return {**msgspec.structs.asdict(model), "params": model.parameter_file, "spec": specs}
+
+
+def input_spec(text: str) -> InputSpec:
+    """``NAME[:DTYPE][:SHAPE][:LOW..HIGH]``, each part known by its form; SHAPE is ``?x3x224x224``.
+
+    Raises:
+        HarnessError: a part has none of these forms.
+    """
+    name, *parts = text.split(":")
+    found: dict[str, Any] = {"name": name}
+    for part in parts:
+        interval = _RANGE.fullmatch(part)
+        if part in DTYPES:
+            found["dtype"] = part
+        elif _SHAPE.fullmatch(part):
+            found["shape"] = tuple(None if size == "?" else int(size) for size in part.split("x"))
+        elif interval is not None:
+            try:
+                found["low"], found["high"] = float(interval["low"]), float(interval["high"])
+            except ValueError:
+                interval = None
+        if part not in DTYPES and not _SHAPE.fullmatch(part) and interval is None:
+            raise HarnessError(
+                f"{part!r} in the input specification {text!r} is no dtype, no shape such as ?x3x224x224 "
+                "and no range such as 0..7"
+            )
+    if not name or len(found) < len(parts) + 1:
+        raise HarnessError(f"an input specification reads NAME[:DTYPE][:SHAPE][:LOW..HIGH], not {text!r}")
+    if found.get("low", 0.0) > found.get("high", 0.0):
+        raise HarnessError(f"the range in the input specification {text!r} is empty")
+    return InputSpec(**found)
+
+
+def parse(text: str) -> list[UserModel]:
+    """The models that ``PATH[:FACTORY][,key=value…]`` names: several where PATH is a folder of many.
+
+    Raises:
+        HarnessError: a file is missing, a key is unknown, or the file has no such factory.
+    """
+    head, *rest = _OPTION.split(text)
+    options: dict[str, Any] = {"spec": []}
+    for item in rest:
+        key, _, value = item.partition("=")
+        if key not in KEYS:
+            raise HarnessError(f"--model {text!r}: unknown key {key}, choose from {', '.join(KEYS)}")
+        if key == "spec":
+            options["spec"].append(value)
+        elif key in options:
+            raise HarnessError(f"--model {text!r} gives {key} twice")
+        else:
+            options[key] = value
+    return _models(head, options)
+
+
+def from_table(table: Mapping[str, Any]) -> UserModel:
+    """The model of a ``[[model]]`` table: ``path``, and the keys of ``--model``, ``spec`` as a list.
+
+    Raises:
+        HarnessError: as :func:`parse`, or the path holds several models, which have a ``--model`` each.
+    """
+    found = all_from_table(table)
+    if len(found) > 1:
+        raise HarnessError(f"the folder {table['path']} holds {len(found)} models: name one of them")
+    return found[0]
+
+
+def all_from_table(table: Mapping[str, Any]) -> list[UserModel]:
+    """Every model of a ``[[model]]`` table, whose path may be a folder of many.
+
+    Raises:
+        HarnessError: as :func:`parse`.
+    """
+    strange = sorted(set(table) - {"path", *KEYS})
+    if strange or not isinstance(table.get("path"), str):
+        wrong = f"unknown key {', '.join(strange)}" if strange else "path is missing"
+        raise HarnessError(f"a [[model]] has a path and any of {', '.join(KEYS)}: {wrong}")
+    spec = table.get("spec", [])
+    options = {key: table.get(key, "") for key in KEYS if key != "spec"}
+    if not all(isinstance(value, str) for value in options.values()) or not (
+        isinstance(spec, list | tuple) and all(isinstance(item, str) for item in spec)
+    ):
+        raise HarnessError(f"the [[model]] {table['path']}: its values are texts, and spec is a list of them")
+    return _models(table["path"], {**options, "spec": list(spec)})
+
+
+def table_text(table: Mapping[str, Any]) -> str:
+    """A ``[[model]]`` table as ``--model`` takes it, paths absolute: one text for a folder of many, too.
+
+    Raises:
+        HarnessError: as :func:`parse`.
+    """
+    found = all_from_table(table)
+    return found[0].text() if len(found) == 1 else absolute(table["path"])
+
+
+def absolute(text: str) -> str:
+    """The same specification with absolute paths, so that it means the same from any folder."""
+    head, *rest = _OPTION.split(text)
+    python = _PYTHON.fullmatch(head)
+    path = Path(python["path"] if python else head).expanduser().absolute()
+    found = [f"{path}:{python['factory']}" if python else str(path)]
+    for item in rest:
+        key, _, value = item.partition("=")
+        found.append(f"{key}={Path(value).expanduser().absolute()}" if key in ("params", "inputs") else item)
+    return ",".join(found)
+
+
+def unique(models: Iterable[UserModel], taken: Iterable[str] = ()) -> list[UserModel]:
+    """The models, none of which has the name of another or of a reference model.
+
+    Raises:
+        HarnessError: one does.
+    """
+    found: dict[str, UserModel] = {}
+    names = set(taken)
+    for model in models:
+        if model.name in found:
+            raise HarnessError(
+                f"{found[model.name].path} and {model.path} are both named {model.name}: give one of them "
+                "another name with ,name=…"
+            )
+        if model.name in names:
+            raise HarnessError(
+                f"{model.path} has the name of the reference model {model.name}: give it another with ,name=…"
+            )
+        found[model.name] = model
+    return list(found.values())
+
+
+def _models(head: str, options: Mapping[str, Any]) -> list[UserModel]:
+    python = _PYTHON.fullmatch(head)
+    path = Path(python["path"] if python else head).expanduser().absolute()
+    factory = python["factory"] if python else ""
+    found = list(found_at(path, factory))
+    several = ", ".join(key for key in ("name", "params", "inputs", "spec") if options.get(key))
+    if len(found) > 1 and several:
+        raise HarnessError(f"{path} holds {len(found)} models: {several} can be given for a single one only")
+    for key in ("params", "inputs"):
+        if options.get(key) and not Path(options[key]).expanduser().is_file():
+            raise HarnessError(f"the file {options[key]} of the model {head} does not exist")
+    for text in options.get("spec", ()):
+        input_spec(text)
+    if len(found) > 1:
+        return found
+    model = found[0]
+    given = {
+        key: str(Path(options[key]).expanduser().absolute())
+        for key in ("params", "inputs")
+        if options.get(key)
+    }
+    name = options.get("name") or model.name
+    if name != safe(name) or name in RESERVED:
+        raise HarnessError(
+            f"{name!r} cannot name a model: use letters, digits, dots and underscores, and not "
+            f"{' or '.join(RESERVED)}"
+        )
+    model = msgspec.structs.replace(model, name=name, spec=tuple(options.get("spec", ())), **given)
+    if model.form == "deployed" and model.parameter_file and not Path(model.parameter_file).is_file():
+        raise HarnessError(f"{model.path} has no parameters: {model.parameter_file} does not exist")
+    return [model]

@@ -1,0 +1,381 @@
+"""The pytest plugin: options, fixtures, and the hooks that turn tests into records.
+
+It acts on tests below ``suites/`` only; everything else in the same pytest run is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.checks.case import Case, CheckFailed
+from harness.core.errors import HarnessError, NotApplicable
+from harness.execution.executor import Lab
+from harness.models.first_run import total
+from harness.plugin import options as harness_options
+from harness.plugin import selection, user_models
+from harness.plugin.outcomes import classify, message_of, record_of, with_known, worker_text
+from harness.plugin.session import RunSession
+from harness.plugin.session import claims as all_claims
+from harness.pool.workers import WorkerFailure
+from harness.records.files import read_run
+from harness.report import summary, write_report
+from harness.targets.target import Target
+
+CASE = pytest.StashKey[Case]()
+SESSION = pytest.StashKey[RunSession]()
+PAGE = pytest.StashKey[Path]()
+
+NONE_CHOSEN = "none chosen"
+"""Parameter of a check whose models or targets the options leave out; it is deselected."""
+
+MARKERS = (
+    "claims(id, ...): the claims a check decides",
+    "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
+    "runs on, and which forms of the user's own",
+    "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
+    "runs on",
+    "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
+    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
+    "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
+    "full: runs in the full tier only",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    harness_options.add_options(parser)
+
+
+def _suites_named(config: pytest.Config) -> bool:
+    suites = config.rootpath / "suites"
+    paths = (Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args)
+    return any(path == suites or suites in path.parents for path in paths)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if not _suites_named(config) or config.getoption("help", False):
+        return
+    try:
+        session = RunSession(harness_options.from_config(config), config.rootpath, config.rootpath / "suites")
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[SESSION] = session
+    if config.option.tbstyle == "auto":
+        # Python's own: pytest's takes a tenth of a second each, and a record has the worker's.
+        config.option.tbstyle = "native"
+    if not config.option.xmlpath:
+        config.option.xmlpath = str(session.folder / "junit.xml")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(SESSION, None)
+    if session is not None:
+        session.close()
+        if session.writer is None and not session.options.run_folder:
+            # Nothing ran (--collect-only, or a usage error): leave no empty run behind.
+            shutil.rmtree(session.folder, ignore_errors=True)
+
+
+def _of_suites(item: Any) -> RunSession | None:
+    session: RunSession | None = item.config.stash.get(SESSION, None)
+    if session is not None and session.suites in Path(item.path).parents:
+        return session
+    return None
+
+
+# Collection
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Ask for everything the options name before any file is collected.
+
+    What fails here is one sentence; in pytest_generate_tests it would be an error of every file.
+    """
+    run = session.config.stash.get(SESSION, None)
+    if run is None:
+        return
+    try:
+        run.models()
+        run.reach()
+        run.known  # noqa: B018
+        run.producers  # noqa: B018
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    session = metafunc.config.stash.get(SESSION, None)
+    if session is None or session.suites not in Path(metafunc.module.__file__ or "").parents:
+        return
+    try:
+        given = {
+            name.strip()
+            for mark in metafunc.definition.iter_markers("parametrize")
+            for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
+        }
+        if "flow" in metafunc.fixturenames and "flow" not in given:
+            marker = metafunc.definition.get_closest_marker("flows")
+            pairs = session.flows(**(marker.kwargs if marker else {}))
+            ids = [f"{model}-{flow.id}" for model, flow in pairs]
+            nothing = [(NONE_CHOSEN, NONE_CHOSEN)]
+            metafunc.parametrize(("model", "flow"), pairs or nothing, ids=ids or [NONE_CHOSEN])
+        elif "model" in metafunc.fixturenames and "model" not in given:
+            marker = metafunc.definition.get_closest_marker("models")
+            models = session.models(**(marker.kwargs if marker else {}))
+            metafunc.parametrize("model", models or [NONE_CHOSEN])
+        if "target" in metafunc.fixturenames and "target" not in given:
+            marker = metafunc.definition.get_closest_marker("targets")
+            found = session.targets(**(marker.kwargs if marker else {}))
+            ids = [target.name for target in found]
+            metafunc.parametrize("target", found or [NONE_CHOSEN], ids=ids or [NONE_CHOSEN])
+        if "producer" in metafunc.fixturenames and "producer" not in given:
+            ids = [f"from-{producer.name}" for producer in session.producers]
+            metafunc.parametrize("producer", session.producers or [NONE_CHOSEN], ids=ids or [NONE_CHOSEN])
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    session = config.stash.get(SESSION, None)
+    if session is None:
+        return
+    wanted = set(session.options.claims)
+    kept: list[pytest.Item] = []
+    dropped: list[pytest.Item] = []
+    for item in items:
+        known = selection.claims_of(item)
+        unknown = [claim for claim in known if claim not in all_claims()]
+        if unknown:
+            raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
+        full = item.get_closest_marker("full") is not None and session.options.tier != "full"
+        full = full or (session.options.brief and selection.left_out(item)) or selection.spared(session, item)
+        unasked = bool(wanted) and not wanted & set(known)
+        nothing = any(value is NONE_CHOSEN for value in user_models.parameters(item).values())
+        elsewhere = selection.of_another_share(session.options, item)
+        unfit = full or unasked or nothing or elsewhere or user_models.senseless(session, item)
+        (dropped if unfit else kept).append(item)
+    # What cannot run here at all is told first, and known before anything else asks for it.
+    kept.sort(key=lambda item: not user_models.is_first_run(item))
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    run = session.config.stash.get(SESSION, None)
+    if run is None or session.config.option.collectonly:
+        return
+    run.selected = sum(_of_suites(item) is not None for item in session.items)
+    if not run.selected:
+        return
+    try:
+        run.begin(command=" ".join(["pytest", *session.config.invocation_params.args]))
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session")
+def lab(pytestconfig: pytest.Config) -> Lab:
+    """Workers, store, models and targets of this run."""
+    return pytestconfig.stash[SESSION].lab
+
+
+@pytest.fixture(scope="session")
+def run_session(pytestconfig: pytest.Config) -> RunSession:
+    """Options and folder of this run."""
+    return pytestconfig.stash[SESSION]
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Case:
+    """Collects this check's comparisons; a check without any is an error."""
+    case = Case()
+    request.node.stash[CASE] = case
+    return case
+
+
+# Execution
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    try:
+        if refusal := user_models.refusal(_of_suites(pyfuncitem), pyfuncitem):
+            pytest.skip(refusal)
+        result = yield
+    except NotApplicable as reason:
+        pytest.skip(str(reason))
+    except Exception as error:
+        # Whatever the check itself stumbles over after a comparison failed comes of the same fault:
+        # that comparison is the verdict, and "fail" the outcome.
+        failed = _of_suites(pyfuncitem) is not None and any(
+            not comparison.ok for comparison in pyfuncitem.stash.get(CASE, Case()).comparisons
+        )
+        if failed and not isinstance(error, WorkerFailure | HarnessError | AssertionError):
+            pyfuncitem.stash[CASE].conclude()
+        raise
+    if _of_suites(pyfuncitem) is not None:
+        case = pyfuncitem.stash.get(CASE, None)
+        if case is None:
+            raise CheckFailed("the check uses no `case`, so it compared nothing")
+        case.conclude()
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    session = _of_suites(item)
+    if session is None or (report.when == "setup" and report.passed):
+        return report
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        return report
+    if isinstance(error, HarnessError):
+        # The harness itself cannot go on (full disk, say): say it once, not once per case.
+        item.session.shouldstop = str(error)
+        return report
+    if report.when == "teardown":
+        if report.failed:
+            session.problems.append(f"{item.nodeid}: teardown failed: {error}")
+        return report
+    outcome = classify(error)
+    claims = selection.claims_of(item)
+    beyond = selection.beyond(session, item, claims)
+    say_where(session, item)
+    warned = session.lab.pool.warned()
+    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond, warned)
+    known = session.known.find(record.case)
+    if (
+        known is not None
+        and user_models.model_of(session, item)
+        and known.surprise(outcome, message_of(error))
+    ):
+        known = None  # what is known of reference models may hold for a model of the user's, or not
+    if known is not None and outcome != "not-run":
+        surprise = known.surprise(outcome, message_of(error))
+        record = with_known(record, known, surprise)
+        if surprise:
+            report.outcome = "failed"
+            report.longrepr = f"known failure: {surprise}\n{record.reason}"
+        else:
+            report.outcome = "skipped"
+            report.wasxfail = known.reason
+    elif isinstance(error, WorkerFailure):
+        report.longrepr = worker_text(error)
+    elif isinstance(error, CheckFailed):
+        report.longrepr = str(error)
+    try:
+        session.record(record)
+    except HarnessError as full:
+        item.session.shouldstop = str(full)
+    return report
+
+
+def say_where(session: RunSession, item: pytest.Item) -> None:
+    """A record of a target on another host says which host, environment and processor that was."""
+    target = user_models.parameters(item).get("target")
+    where = session.lab.where(target) if isinstance(target, Target) else {}
+    if where and CASE in item.stash:
+        named = ("host", "interpreter", "python", "paddle", "profile", "numpy", "gpus")
+        told = {name: where[name] for name in named}
+        item.stash[CASE].measures["where"] = {**told, "cpu": where["cpu"]["model"]}
+
+
+# The end
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
+    run = session.config.stash.get(SESSION, None)
+    if run is not None and run.writer is not None:
+        if len(run.recorded) >= run.selected:
+            if selection.is_whole(session.config, run):
+                for pattern in run.known.unmatched():
+                    run.problems.append(
+                        f"known failure {pattern!r} matches no case: remove it or mend its pattern"
+                    )
+        elif not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if run.problems and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        try:
+            run.finish(int(session.exitstatus))
+            result = read_run(run.folder)
+            session.config.stash[PAGE] = write_report(result, run.folder / "index.html")
+            status = summary.verdict(result).status
+            if status != "pass" and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        except HarnessError as error:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            sys.stderr.write(f"\n{error}\n")
+    yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    run = config.stash.get(SESSION, None)
+    if run is None or run.writer is None:
+        return
+    given = getattr(config.option, "benchmark_json", None)
+    if given is not None:
+        # A path in pytest-benchmark 5.3, an open file before.
+        path = Path(given if isinstance(given, str | os.PathLike) else given.name)
+        if path.is_file():
+            shutil.copy(path, run.folder / "benchmark.json")
+    terminalreporter.section("Paddle conformance")
+    if PAGE in config.stash:
+        sentence = summary.verdict(read_run(run.folder)).sentence
+        terminalreporter.write_line(sentence)
+        terminalreporter.write_line(f"page: {config.stash[PAGE]}")
+    if run.lab.first_runs.done:
+        terminalreporter.write_line(total(run.lab.first_runs.done))
+    for problem in [*run.problems, *run.lab.store.repairs]:
+        terminalreporter.write_line(f"note: {problem}")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    run = config.stash.get(SESSION, None)
+    return [f"harness: tier {run.options.tier}, run folder {run.folder}"] if run is not None else []
+
+
+# pytest-benchmark
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    run = config.stash.get(SESSION, None)
+    if run is not None and run.writer is not None:
+        machine_info["environment_under_test"] = run.lab.environment
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
+    run = config.stash.get(SESSION, None)
+    if run is None or run.writer is None:
+        return
+    result = read_run(run.folder)
+    verdict = summary.verdict(result)
+    output_json["harness"] = {
+        "run": run.run,
+        "folder": str(run.folder),
+        "tier": run.options.tier,
+        "status": verdict.status,
+        "verdict": verdict.sentence,
+        "outcomes": summary.outcome_counts(result),
+    }

@@ -1,0 +1,123 @@
+"""From what a test raised to an outcome and a record."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.checks.case import Case
+from harness.checks.expected_failures import KnownFailure
+from harness.core.clock import now
+from harness.core.types import Outcome, Record, RemoteFailure
+from harness.pool.workers import WorkerFailure
+
+
+def classify(error: BaseException | None) -> Outcome:
+    """Pass, fail (wrong answer), error (raised), crash, timeout, or not-run."""
+    if error is None:
+        return "pass"
+    if isinstance(error, WorkerFailure):
+        return error.outcome
+    if isinstance(error, pytest.skip.Exception):
+        return "not-run"
+    if isinstance(error, AssertionError):
+        return "fail"
+    return "error"
+
+
+def case_id(item: Any) -> str:
+    """``area/check[parameters]``: the same in every run, whatever the checkout's path."""
+    area = Path(item.path).stem.removeprefix("test_")
+    return f"{area}/{item.name.removeprefix('test_')}"
+
+
+def record_of(
+    item: Any,
+    report: pytest.TestReport,
+    error: BaseException | None,
+    outcome: Outcome,
+    case: Case | None,
+    claims: tuple[str, ...],
+    beyond: bool = False,
+    warnings: tuple[str, ...] = (),
+) -> Record:
+    """The record of a finished test."""
+    case = case or Case()
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    target = parameters.get("target")
+    title = (item.function.__doc__ or "").strip().splitlines()
+    return Record(
+        case=case_id(item),
+        nodeid=item.nodeid,
+        area=Path(item.path).stem.removeprefix("test_"),
+        title=title[0] if title else "",
+        claims=claims,
+        model=str(parameters.get("model", "")),
+        target=str(getattr(target, "name", target or "")),
+        flow=str(getattr(parameters.get("flow"), "id", "")),
+        producer=str(getattr(parameters.get("producer"), "name", "")),
+        beyond=beyond,
+        outcome=outcome,
+        reason=_reason(error),
+        comparisons=len(case.comparisons),
+        elements=case.elements,
+        headroom=case.headroom,
+        tolerance=case.tolerance,
+        digest=case.digest,
+        warnings=warnings,
+        details=case.details(),
+        failure=_failure(error),
+        measures=case.measures,
+        notes=tuple(case.notes),
+        started=now(),
+        duration_s=report.duration,
+    )
+
+
+def _reason(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, WorkerFailure):
+        return error.sentence
+    if isinstance(error, pytest.skip.Exception):
+        return str(error.msg)
+    text = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _failure(error: BaseException | None) -> RemoteFailure | None:
+    if isinstance(error, WorkerFailure):
+        return error.failure
+    if error is None or isinstance(error, AssertionError | pytest.skip.Exception):
+        return None
+    return RemoteFailure(
+        type=type(error).__name__,
+        message=str(error),
+        traceback="".join(traceback.format_exception(error)),
+    )
+
+
+def message_of(error: BaseException | None) -> str:
+    """All that a failure said, the log included: what a known failure's ``match`` must occur in."""
+    if isinstance(error, WorkerFailure):
+        return f"{error.failure.type}: {error.failure.message}\n{error.failure.log_tail}"
+    return str(error)
+
+
+def with_known(record: Record, known: KnownFailure, surprise: str) -> Record:
+    """The record with what its entry says, and how it departed from that."""
+    return msgspec.structs.replace(
+        record, known=known.reason, known_issue=known.issue, known_instead=known.instead, surprise=surprise
+    )
+
+
+def worker_text(error: WorkerFailure) -> str:
+    """A worker's failure as pytest prints it."""
+    parts = [str(error), error.failure.traceback]
+    if error.outcome != "error":
+        parts.append("last lines of the worker's log:\n" + error.failure.log_tail)
+    return "\n".join(part for part in parts if part)

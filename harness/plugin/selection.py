@@ -1,0 +1,91 @@
+"""What a run selects of the suites, and what a test's marks and parameters say of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.plugin import user_models
+from harness.plugin.options import Options
+from harness.plugin.outcomes import case_id
+from harness.plugin.session import RunSession
+
+
+def claims_of(item: Any) -> tuple[str, ...]:
+    """The claims a test decides, each once."""
+    named = (claim for marker in item.iter_markers("claims") for claim in marker.args)
+    return tuple(dict.fromkeys(named))
+
+
+def left_out(item: Any) -> bool:
+    """Whether a brief run does without the case."""
+    marker = item.get_closest_marker("brief")
+    if marker is None:
+        return False
+    if not marker.kwargs:
+        return True
+    values = {name: getattr(value, "name", value) for name, value in user_models.parameters(item).items()}
+    return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
+
+
+MACHINE = "machine"
+"""Mark of what tells of the machine, and its name among those of targets."""
+
+
+def of_another_share(options: Options, item: Any) -> bool:
+    """Whether the case is one that another machine runs, by its target."""
+    name = getattr(user_models.parameters(item).get("target"), "name", "")
+    if not name and item.get_closest_marker(MACHINE):
+        name = MACHINE
+    return name in options.not_on or (bool(options.only_on) and name not in options.only_on)
+
+
+def spared(session: RunSession, item: Any) -> bool:
+    """Whether the quick tier does without the case, as a known failure says of it.
+
+    What is asked for by name runs. A brief run has a choice of its own, which a gate compares with that
+    of another release.
+    """
+    opts = session.options
+    if opts.tier == "full" or opts.brief or opts.flows or opts.models:
+        return False
+    return session.known.spares(case_id(item))
+
+
+def beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
+    """Whether the test is of a network or a target that its claims' documents do not describe."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    target, model = parameters.get("target"), parameters.get("model")
+    if (
+        getattr(target, "options", None)
+        or getattr(target, "interpreter", "")
+        or any(getattr(parameters.get(name), "profile", "") for name in ("target", "flow"))
+        or parameters.get("profile")
+    ):
+        return True
+    documents = {claim.split("-")[0] for claim in claims} - {"card"}
+    if model is None:
+        return False
+    described = set(session.lab.models[model].document.split())
+    # A claim of this project's own is about the documents' networks, whichever document.
+    return not (documents & described if documents else described)
+
+
+def is_whole(config: pytest.Config, session: RunSession) -> bool:
+    """Whether every check of the tier was asked for, so that an unused known failure is stale."""
+    opts = session.options
+    narrowed = (
+        opts.models
+        or opts.targets
+        or opts.flows
+        or opts.brief
+        or opts.only_on
+        or opts.not_on
+        or opts.claims
+        or config.option.keyword
+        or config.option.markexpr
+    )
+    paths = [Path(config.invocation_params.dir, arg).resolve() for arg in config.args]
+    return not narrowed and paths == [session.suites] and not getattr(config.option, "lf", False)

@@ -1,0 +1,384 @@
+"""One run: its folder, its lab, its records."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+import harness
+from harness.artifacts.datasets import locate
+from harness.artifacts.store import Store
+from harness.checks import expected_failures
+from harness.core.choices import LEGACY_IR, Limits
+from harness.core.clock import now
+from harness.core.errors import HarnessError
+from harness.core.files import write_whole
+from harness.core.paths import TABLES
+from harness.core.types import Record, RunFooter, RunHeader
+from harness.execution.executor import Lab, Producer
+from harness.models.catalogue import METHODS, FlowInfo
+from harness.models.first_run import OWN_TOTAL, total
+from harness.models.specification import FORMS, UserModel, parse, unique
+from harness.plugin.options import Options, choose
+from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
+from harness.records import sources
+from harness.records.files import RecordWriter
+from harness.targets import target as targets
+from harness.targets.target import Target
+
+CLAIMS_FILE = TABLES / "claims.toml"
+ARTIFACTS = "artifacts.json"
+"""Keys of the store's entries that a finished run made or used."""
+ONLY_OWN = "none"
+"""What ``--models`` takes for: no reference model, all of the user's own."""
+NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
+
+
+@functools.cache
+def claims() -> dict[str, str]:
+    """Every claim id and its sentence."""
+    return dict(tomllib.loads(CLAIMS_FILE.read_text())["claims"])
+
+
+class RunSession:
+    """What one pytest run over the suites holds: options, folder, lab, record writer.
+
+    The lab is made on first use, so that ``--help`` and ``--collect-only`` of nothing start no
+    worker. Nothing is written before :meth:`begin`.
+    """
+
+    def __init__(self, options: Options, root: Path, suites: Path) -> None:
+        self.options = options
+        self.root = root
+        self.suites = suites
+        self.started = time.time()
+        self.problems: list[str] = []
+        self.recorded: set[str] = set()
+        self.memo: dict[str, Any] = {}
+        """What one check computed and others of the run want too."""
+        self.selected = 0
+        self.writer: RecordWriter | None = None
+        choose("claim", options.claims, list(claims()))
+        self.folder = self._make_folder()
+
+    @property
+    def run(self) -> str:
+        return self.folder.name
+
+    def _make_folder(self) -> Path:
+        if self.options.run_folder:
+            folder = Path(self.options.run_folder).resolve()
+            if (folder / "records.jsonl").exists():
+                raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
+        else:
+            stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+            folder = self.root / "reports" / f"{stamp}-{os.getpid()}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HarnessError(
+                f"the run folder {folder} cannot be made ({error.strerror}): name another with --run-folder"
+            ) from error
+        return folder
+
+    @functools.cached_property
+    def lab(self) -> Lab:
+        """Workers, store and models of this run.
+
+        Raises:
+            HarnessError: no Paddle in the chosen interpreter, an unwritable store, a missing dataset.
+        """
+        return self.open_lab(self.options.python, self.options.profile, "logs")
+
+    def open_lab(self, python: str, profile: str, logs: str) -> Lab:
+        """A lab of that interpreter and profile, whose workers log into this folder of the run.
+
+        Raises:
+            HarnessError: as :attr:`lab`.
+        """
+        store = Store(self.options.store_folder)
+        digits, dataset = locate(self.options.dataset, store)
+        files = (targets.BUILT_IN, *map(Path, self.options.targets_file))
+        limits = Limits(self.options.model_timeout, self.options.model_memory)
+        pool = WorkerPool(self.folder / logs, python, self.options.deadline)
+        if profile == "legacy-ir":
+            pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
+        try:
+            return Lab(
+                pool,
+                store,
+                targets.load(files),
+                digits,
+                dataset,
+                self.user_models,
+                limits,
+                self.options.again,
+            )
+        except HarnessError:
+            pool.close()
+            raise
+        except WorkerFailure as error:
+            pool.close()
+            raise HarnessError(
+                f"Paddle does not work in {python} ({error.failure.type}: "
+                f"{error.failure.message.splitlines()[0]}): install the project's paddle extra there, or "
+                "name another interpreter with --python; `harness doctor` tells more"
+            ) from error
+
+    @functools.cached_property
+    def producers(self) -> tuple[Producer, ...]:
+        """The environments whose files are loaded here, in the order in which they were named.
+
+        One that is the environment under test shares its lab.
+
+        Raises:
+            HarnessError: two have one name, an interpreter is missing, or Paddle does not work there.
+        """
+        found: dict[str, Producer] = {}
+        for text in self.options.producers:
+            name, python, profile = _producer(text)
+            if name in found:
+                raise HarnessError(f"--from names {name} twice: give each environment a name of its own")
+            own = (python, profile) == (self.options.python, self.options.profile)
+            lab = self.lab if own else self.open_lab(python, profile, f"logs/from-{name}")
+            found[name] = Producer(name, lab)
+        return tuple(found.values())
+
+    @functools.cached_property
+    def known(self) -> expected_failures.KnownFailures:
+        """The expected failures that apply to this release and profile."""
+        entries = expected_failures.load(self.suites / "known_failures.toml")
+        lab = self.lab
+        return expected_failures.KnownFailures(
+            entries, lab.paddle, lab.profile, self.options.tier, lab.environment["cpu"]["flags"]
+        )
+
+    @functools.cached_property
+    def user_models(self) -> tuple[UserModel, ...]:
+        """The models that ``--model`` names.
+
+        Raises:
+            HarnessError: a file is missing, or two models have one name.
+        """
+        found = [model for text in self.options.model for model in parse(text)]
+        return tuple(unique(found))
+
+    @property
+    def only_users(self) -> bool:
+        """Whether ``--models`` asks for models of the user's own and for no reference model."""
+        own = {ONLY_OWN, *(model.name for model in self.user_models)}
+        return bool(self.options.models) and own.issuperset(self.options.models)
+
+    def models(
+        self, trained: bool = False, role: str = "conformance", forms: Sequence[str] = FORMS
+    ) -> list[str]:
+        """Names of the chosen models of this tier with that role.
+
+        ``role``: ``"user"`` for the user's own, ``"any"``, or a reference model's; with
+        ``"conformance"`` the user's own of these ``forms`` are among them.
+        """
+        wanted = self.options.models
+        if ONLY_OWN in wanted:
+            if not self.user_models:
+                raise HarnessError(f"--models {ONLY_OWN} leaves no model: name your own with --model")
+            wanted = (*(n for n in wanted if n != ONLY_OWN), *(model.name for model in self.user_models))
+        chosen = choose("model", wanted, list(self.lab.models))
+        tiers = ("quick", "full") if self.options.tier == "full" or self.options.models else ("quick",)
+        infos = (self.lab.models[name] for name in chosen)
+        return [
+            info.name
+            for info in infos
+            if info.tier in tiers
+            and (info.trained or not trained)
+            and (role in ("any", info.role) or (role == "user" and info.form))
+            and (not info.form or info.form in forms)
+        ]
+
+    def flows(
+        self, methods: Sequence[str] = METHODS, graph: str = "", names: Sequence[str] = ()
+    ) -> list[tuple[str, FlowInfo]]:
+        """The chosen models, each with every documented way of this tier to compress it.
+
+        ``methods``, ``graph`` and ``names`` narrow that (``harness/models/catalogue.py``). Where models are
+        named, those that a flow has in the full tier only are among them.
+        """
+        # A flow names its models, those for latency among them.
+        chosen = self.models(role="any")
+        wanted = choose("flow", self.options.flows, list(self.lab.flows))
+        whole = self.options.tier == "full" or self.options.models
+        return [
+            (model, flow)
+            for flow in (self.lab.flows[name] for name in wanted)
+            if flow.method in methods and graph in ("", flow.graph) and (not names or flow.name in names)
+            if whole or not (flow.alike and flow.profile) or flow.id in self.options.flows
+            for model in [*flow.models, *(flow.full if whole else ())]
+            if model in chosen
+        ]
+
+    def reach(self) -> dict[str, Any]:
+        """What the chosen targets' interpreters elsewhere say of themselves, by the targets' names.
+
+        Raises:
+            HarnessError: one cannot be reached, or has no Paddle. It was asked for, so nothing is run.
+        """
+        return {target.name: self.lab.where(target) for target in self._chosen() if target.interpreter}
+
+    def targets(
+        self,
+        runtime: str | tuple[str, ...] = "",
+        names: tuple[str, ...] = (),
+        models: str = "any",
+        device: Literal["", "cpu", "other"] = "",
+        absent: bool = False,
+        more: tuple[str, ...] = (),
+    ) -> list[Target]:
+        """The chosen targets, of some runtimes, on a CPU or not, or by name where a check asks for that.
+
+        ``names`` narrows those of the harness: a target of the user's own is among them whatever its name.
+        ``models="quantized"``: those that are for quantized models only, which no other check gets.
+        ``more``: beside ``names`` in the full tier, or where targets are named.
+        ``absent``: also those for custom devices where Paddle reports none.
+        """
+        if names and (self.options.tier == "full" or self.options.targets):
+            names = (*names, *more)
+        return [
+            target
+            for target in self._chosen()
+            if target.models == models
+            and (not runtime or target.runtime in ((runtime,) if isinstance(runtime, str) else runtime))
+            and (not names or target.name in names or target.name in self._own_targets)
+            and (absent or target.device != targets.ANY_CUSTOM)
+            and (not device or (target.device == "cpu") == (device == "cpu"))
+        ]
+
+    @functools.cached_property
+    def _own_targets(self) -> set[str]:
+        return set(targets.load(tuple(map(Path, self.options.targets_file))))
+
+    def _chosen(self) -> list[Target]:
+        chosen = choose("target", self.options.targets, list(self.lab.targets))
+        tiers = ("quick", "full") if self.options.tier == "full" or self.options.targets else ("quick",)
+        return [target for target in map(self.lab.targets.__getitem__, chosen) if target.tier in tiers]
+
+    # The record file
+
+    def begin(self, command: str) -> None:
+        """Write the header; from here on every finished case is on disk."""
+        lab = self.lab
+        self.writer = RecordWriter(self.folder / "records.jsonl")
+        self.writer.write(
+            RunHeader(
+                run=self.run,
+                started=now(),
+                tier=self.options.tier,
+                command=command,
+                selected=self.selected,
+                options={
+                    name: list(value) if isinstance(value, tuple) else value
+                    for name, value in ((n, getattr(self.options, n)) for n in Options.__struct_fields__)
+                },
+                environment={**lab.environment, "dataset": lab.dataset, **self._own(), **self._elsewhere()},
+                harness={
+                    "version": harness.__version__,
+                    "source": sources.digest(self.root),
+                    "python": platform.python_version(),
+                    "platform": platform.platform(),
+                    "interpreter": sys.executable,
+                    "packages": {name: metadata.version(name) for name in NEAR_PACKAGES},
+                },
+                claims=claims(),
+            )
+        )
+        self._point_latest()
+
+    def _own(self) -> dict[str, Any]:
+        own = {model.name: model.form for model in self.user_models}
+        return {"user_models": own} if own else {}
+
+    def _elsewhere(self) -> dict[str, Any]:
+        found = {
+            target: {name: value for name, value in where.items() if name != "installed"}
+            for target, where in self.reach().items()
+        }
+        return {"elsewhere": found} if found else {}
+
+    def _point_latest(self) -> None:
+        if self.folder.parent != self.root / "reports":
+            return
+        latest = self.folder.parent / "latest"
+        link = self.folder.parent / f".latest-{os.getpid()}"
+        link.symlink_to(self.folder.name)
+        os.replace(link, latest)
+
+    def record(self, record: Record) -> None:
+        """Append one record."""
+        assert self.writer is not None
+        self.writer.write(record)
+        self.recorded.add(record.case)
+
+    def finish(self, exit_status: int) -> None:
+        """Write the footer, unless cases are missing: then the run stays incomplete."""
+        if self.writer is None:
+            return
+        if len(self.recorded) >= self.selected:
+            lab = self.lab
+            keys = sorted({key for one in self._labs() for key in one.store.used})
+            write_whole(self.folder / ARTIFACTS, msgspec.json.encode(keys), "the list of artifacts")
+            self.writer.write(
+                RunFooter(
+                    finished=now(),
+                    duration_s=time.time() - self.started,
+                    exit_status=exit_status,
+                    collected=self.selected,
+                    problems=tuple(self.problems),
+                    load={
+                        "load1": os.getloadavg()[0],
+                        "artifacts made": lab.store.made,
+                        "artifacts reused": lab.store.reused,
+                        "store repairs": list(lab.store.repairs),
+                        "workers replaced": lab.pool.replaced,
+                        **({OWN_TOTAL: total(lab.first_runs.done)} if lab.first_runs.done else {}),
+                    },
+                )
+            )
+        self.writer.close()
+
+    def close(self) -> None:
+        """End the workers."""
+        for lab in self._labs():
+            lab.pool.close()
+
+    def _labs(self) -> list[Lab]:
+        """Those that were opened, each once."""
+        labs = [self.lab] if "lab" in self.__dict__ else []
+        labs += [producer.lab for producer in self.__dict__.get("producers", ())]
+        return list(dict.fromkeys(labs))
+
+
+def _producer(text: str) -> tuple[str, str, str]:
+    """Name, interpreter and profile of ``NAME=PYTHON[@PROFILE]``, or of a release.
+
+    Raises:
+        HarnessError: it is neither.
+    """
+    name, given, rest = text.partition("=")
+    if not given:
+        from harness.environments import resolve_one
+
+        environment = resolve_one(text)
+        return environment.name, environment.python, environment.profile
+    python, _, profile = rest.partition("@")
+    if not name or not python or profile not in ("", "default", "legacy-ir"):
+        raise HarnessError(f"--from {text} is not NAME=PYTHON, NAME=PYTHON@legacy-ir, or a release")
+    return name, python, profile or "default"

@@ -1,0 +1,175 @@
+"""Where worker processes run, and this machine as such a place (another one: :mod:`harness.pool.remote`).
+
+A process on another host is seen like one of this machine. What differs is behind :class:`Process`: how
+it is started and ended, how its words arrive, and what becomes of the paths that a call names.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import execnet
+import psutil
+
+from harness.core.errors import HarnessError
+from harness.core.paths import ROOT
+
+START_DEADLINE_S = 120.0
+BOOTSTRAP = """
+import os, sys, types, importlib.util, faulthandler
+root, log, alone = channel.receive()
+if alone:
+    os.setsid()
+handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+os.dup2(handle, 1)
+os.dup2(handle, 2)
+sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+faulthandler.enable(sys.stderr)
+here = os.getcwd()
+sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) not in (here, root)]
+near = types.ModuleType("harness")
+near.__path__ = []
+sys.modules["harness"] = near
+
+def package(name, folder):
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+package("harness.worker", os.path.join(root, "harness", "worker"))
+package("reference_models", os.path.join(root, "reference_models"))
+from harness.worker.protocol.server import serve
+serve(channel)
+"""
+
+WORKER = "execmodel=main_thread_only"
+FAILURES = (
+    OSError,
+    EOFError,
+    AssertionError,
+    execnet.RemoteError,
+    execnet.TimeoutError,
+    execnet.HostNotFound,
+)
+"""How a start fails: execnet asserts that what it started speaks its language."""
+
+
+class Process(abc.ABC):
+    """One worker process, wherever it runs.
+
+    Attributes:
+        channel: execnet's, on which the worker's server answers.
+        pid: its number on its own host.
+    """
+
+    channel: Any
+    pid: int
+    _gateway: Any
+
+    @property
+    def alive(self) -> bool:
+        return not self.channel.isclosed()
+
+    def carry(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A call's arguments as the process can use them."""
+        return arguments
+
+    @abc.abstractmethod
+    def fetch_log(self) -> None:
+        """See that all the process printed so far is in its log file here."""
+
+    @abc.abstractmethod
+    def status(self) -> int | None:
+        """How the process ended, as `subprocess` says it; None if it lives on for ten seconds."""
+
+    @abc.abstractmethod
+    def kill(self) -> None:
+        """End it and its children at once."""
+
+    def _start(self, gateway: Any, root: str, log: str, alone: bool) -> None:
+        self._gateway = gateway
+        self.channel = gateway.remote_exec(BOOTSTRAP)
+        self.channel.send((root, log, alone))
+        self.pid = self.channel.receive(START_DEADLINE_S)["pid"]
+
+    def close(self) -> None:
+        """Let the process end by itself."""
+        with contextlib.suppress(Exception):
+            self.channel.close()
+            self._gateway.exit()
+
+
+class Host(Protocol):
+    """A place where workers can be started."""
+
+    def start(self, python: str, variables: Mapping[str, str], log: Path) -> Process:
+        """A new process with these environment variables.
+
+        Raises:
+            HarnessError: it cannot be started.
+        """
+
+    def close(self) -> None:
+        """End the connection to it, and with it all that was started there."""
+
+
+# This machine
+
+
+class Here:
+    """This machine."""
+
+    def start(self, python: str, variables: Mapping[str, str], log: Path) -> Process:
+        if not os.access(python, os.X_OK):
+            raise HarnessError(f"{python} is not an interpreter that can be started: name one with --python")
+        try:
+            return LocalProcess(python, variables, log)
+        except FAILURES as error:
+            raise HarnessError(
+                f"a worker could not be started with {python} ({error}); see {log}, or run `harness doctor`"
+            ) from error
+
+    def close(self) -> None:
+        """Nothing connects to it."""
+
+
+class LocalProcess(Process):
+    """A process of this machine, which reads the checkout and the store where they are."""
+
+    def __init__(self, python: str, variables: Mapping[str, str], log: Path) -> None:
+        text = f"popen//python={python}//{WORKER}{environment(variables)}"
+        self._start(execnet.Group().makegateway(text), str(ROOT), str(log), False)
+
+    @property
+    def alive(self) -> bool:
+        return super().alive and psutil.pid_exists(self.pid)
+
+    def fetch_log(self) -> None:
+        """The process writes that very file."""
+
+    def status(self) -> int | None:
+        with contextlib.suppress(Exception):
+            return int(self._gateway._io.popen.wait(timeout=10))
+        return None
+
+    def kill(self) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            for child in [*process.children(recursive=True), process]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    child.kill()
+        with contextlib.suppress(Exception):
+            self._gateway.exit()
+
+
+def environment(variables: Mapping[str, str]) -> str:
+    """Environment variables in execnet's words."""
+    return "".join(f"//env:{name}={value}" for name, value in variables.items())

@@ -1,0 +1,348 @@
+"""Worker processes as the controller sees them: their calls, deadlines and deaths."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.core.errors import HarnessError
+from harness.core.paths import ROOT as ROOT
+from harness.core.types import Outcome, RemoteFailure
+from harness.pool.hosts import START_DEADLINE_S, Here, Host
+from harness.pool.remote import Elsewhere
+from harness.worker.protocol.wire import pack, unpack
+
+LOG_TAIL_LINES = 60
+"""Python's own stacks of a crash take thirty lines; what was printed before them must be there too."""
+
+
+class WorkerSpec(msgspec.Struct, frozen=True):
+    """Which interpreter a worker runs in, and with which extra environment variables.
+
+    ``interpreter`` names one elsewhere in execnet's words; ``python`` is then of no account.
+    """
+
+    python: str
+    env: tuple[tuple[str, str], ...] = ()
+    interpreter: str = ""
+
+    def with_env(self, extra: Mapping[str, str]) -> WorkerSpec:
+        env = tuple(sorted({**dict(self.env), **extra}.items()))
+        return msgspec.structs.replace(self, env=env)
+
+    def at(self, interpreter: str) -> WorkerSpec:
+        """The same elsewhere; here for ``''``."""
+        return msgspec.structs.replace(self, interpreter=interpreter)
+
+
+class WorkerFailure(Exception):
+    """A call that did not return; ``outcome`` tells how it ended."""
+
+    outcome: Outcome = "error"
+
+    def __init__(self, call: str, failure: RemoteFailure) -> None:
+        super().__init__(f"{call}: {failure.type}: {failure.message}")
+        self.call = call
+        self.failure = failure
+
+    @property
+    def sentence(self) -> str:
+        """What happened, in a line: Paddle's messages start with a C++ stack."""
+        lines = [line.strip() for line in self.failure.message.splitlines() if line.strip()]
+        summary = [i for i, line in enumerate(lines) if "Error Message Summary" in line]
+        rest = [line for line in lines[summary[-1] + 1 :] if set(line) - {"-"}] if summary else lines
+        told = rest or lines or ["(no message)"]
+        # dy2static's messages quote the converted code first and end with the error.
+        text = f"{self.failure.type}: {told[-1] if told[0] == 'In transformed code:' else told[0]}"
+        # A C++ exception that nobody caught says in the log only what it was.
+        thrown = [line.strip() for line in self.failure.log_tail.splitlines() if "what():" in line]
+        return f"{text}; {thrown[-1]}" if thrown and self.outcome == "crash" else text
+
+
+class RemoteError(WorkerFailure):
+    """The worker raised a Python exception; type, message and traceback are kept."""
+
+    outcome = "error"
+
+
+class WorkerCrash(WorkerFailure):
+    """The worker process, or one that it had started, died in the call; signal and log's tail are kept."""
+
+    outcome = "crash"
+
+
+class WorkerTimeout(WorkerFailure):
+    """The call passed its deadline; the worker was killed."""
+
+    outcome = "timeout"
+
+
+class Worker:
+    """One process of the environment under test.
+
+    Attributes:
+        spec: interpreter and environment variables.
+        log: file with all the process printed, C++ included.
+        heard: Python warnings that its calls raised; a pool's workers share one set.
+        guests: what a worker is told before its first call, and again where it has changed.
+    """
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        log: Path,
+        heard: set[str] | None = None,
+        guests: Guests | None = None,
+        host: Host | None = None,
+    ) -> None:
+        self.spec = spec
+        self.log = log
+        self.heard = set() if heard is None else heard
+        self.guests = guests or Guests()
+        self._told: dict[str, Any] = {}
+        self._mark = 0
+        self._ended = False
+        # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
+        variables = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **dict(spec.env)}
+        self._process = (host or Here()).start(spec.python, variables, log)
+
+    @property
+    def pid(self) -> int:
+        """The process's number on its own host."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return not self._ended and self._process.alive
+
+    def call(self, name: str, deadline: float, /, **arguments: Any) -> Any:
+        """``harness.worker.<name>(**arguments)`` in the worker; arrays cross as ``.npy``.
+
+        On another host, files that an execution reads are carried there first.
+
+        Raises:
+            RemoteError: it raised. WorkerCrash: the process died, or one that it had started.
+            WorkerTimeout: no answer after ``deadline`` seconds; the process was killed.
+        """
+        self._process.fetch_log()
+        self._mark = self.log.stat().st_size if self.log.exists() else 0
+        carried = self._process.carry(arguments)
+        request = {"call": name, "arguments": carried, **self.guests.news(self._told)}
+        channel = self._process.channel
+        try:
+            channel.send(pack(request))
+            answer = unpack(channel.receive(deadline))
+        except channel.TimeoutError:
+            self.kill()
+            raise WorkerTimeout(name, self._failure("deadline", f"no answer in {deadline:g} s")) from None
+        except (EOFError, OSError):
+            raise WorkerCrash(name, self._died()) from None
+        self.heard.update(answer.get("warnings", ()))
+        if "raised" in answer:
+            failure = self._failure(
+                answer["raised"],
+                answer["message"],
+                traceback=answer["traceback"],
+                signal=answer.get("died", ""),
+            )
+            raise (WorkerCrash if "died" in answer else RemoteError)(name, failure)
+        return answer["ok"]
+
+    def printed(self) -> str:
+        """What the process printed during the last call."""
+        self._process.fetch_log()
+        with self.log.open("rb") as file:
+            file.seek(self._mark)
+            return file.read().decode("utf-8", "replace")
+
+    def kill(self) -> None:
+        """End the process and its children at once."""
+        # The channel notices later: a call in between would be told of a crash that is none of its own.
+        self._ended = True
+        self._process.kill()
+
+    def close(self) -> None:
+        """Let the process end by itself, and see that it does."""
+        self._process.close()
+        self.kill()
+
+    def _died(self) -> RemoteFailure:
+        status = self._process.status()
+        if status is None:
+            self.kill()
+            return self._failure("lost", "the worker's channel closed while its process lived")
+        self._ended = True
+        if status < 0:
+            name = signal.Signals(-status).name
+            return self._failure(name, f"killed by signal {name}", signal=name)
+        return self._failure("exit", f"the process ended with exit status {status}")
+
+    def _failure(self, kind: str, message: str, **more: str) -> RemoteFailure:
+        tail = "\n".join(self.printed().splitlines()[-LOG_TAIL_LINES:])
+        return RemoteFailure(type=kind, message=message, log_tail=tail, **more)
+
+
+class Guests:
+    """The user's models as their workers know them, and the memory a worker may take.
+
+    Attributes:
+        models: declarations in plain values by name; a changed one is a new dict.
+        memory: bytes that a process may allocate, its own quarter of a GiB included; 0: no limit.
+    """
+
+    def __init__(self) -> None:
+        self.models: dict[str, dict[str, Any]] = {}
+        self.memory = 0
+
+    def news(self, told: dict[str, Any]) -> dict[str, Any]:
+        """What a worker that has been told ``told`` does not know yet; it then counts as told."""
+        found: dict[str, Any] = {}
+        models = [given for name, given in list(self.models.items()) if told.get(name) is not given]
+        if models:
+            found["first"] = {"models.user.declare": {"models": models}}
+            told.update({given["name"]: given for given in models})
+        if self.memory and "" not in told:
+            found["memory"] = told[""] = self.memory
+        return found
+
+
+class WorkerPool:
+    """Warm workers by specification, and fresh ones on request.
+
+    A fresh worker is one that has served no call; one is kept started ahead of need, since
+    importing Paddle takes seconds on an otherwise idle core.
+    """
+
+    def __init__(self, logs: Path, python: str, deadline: float) -> None:
+        self.logs = logs
+        self.default = WorkerSpec(python)
+        self.deadline = deadline
+        self.replaced = 0
+        self.heard: set[str] = set()
+        self.guests = Guests()
+        self._warm: dict[WorkerSpec, Worker] = {}
+        self._discarded: set[WorkerSpec] = set()
+        self._standby: dict[WorkerSpec, Future[Worker]] = {}
+        self._hosts: dict[str, Host] = {"": Here()}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._starter = ThreadPoolExecutor(1, "worker-start")
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def _start(self, spec: WorkerSpec, warm_up: bool = False) -> Worker:
+        with self._lock:
+            number = next(self._numbers)
+            host = self._host(spec.interpreter)
+        # The user's own models are files of this machine, and the limit is of its memory.
+        guests = None if spec.interpreter else self.guests
+        worker = Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, guests, host)
+        if warm_up:
+            with contextlib.suppress(WorkerFailure):  # the first real call will meet it again
+                worker.call("protocol.environment.import_paddle", START_DEADLINE_S)
+        return worker
+
+    def _host(self, interpreter: str) -> Host:
+        if interpreter not in self._hosts:
+            self._hosts[interpreter] = Elsewhere(interpreter)
+        return self._hosts[interpreter]
+
+    def call(
+        self, name: str, /, *, spec: WorkerSpec | None = None, deadline: float | None = None, **arguments: Any
+    ) -> Any:
+        """Call in the warm worker of ``spec`` (started, or replaced if it died)."""
+        return self.warm(spec).call(name, deadline or self.deadline, **arguments)
+
+    def warm(self, spec: WorkerSpec | None = None) -> Worker:
+        spec = spec or self.default
+        worker = self._warm.get(spec)
+        if worker is None or not worker.alive:
+            self.replaced += worker is not None
+            again = worker is not None or spec in self._discarded
+            worker = self._warm[spec] = self._spare(spec)
+            if again:
+                # What ended once ends again: the next one starts while this one works.
+                self._stand_by(spec)
+        return worker
+
+    def _spare(self, spec: WorkerSpec) -> Worker:
+        """The worker that was started ahead, or a new one."""
+        future = self._standby.pop(spec, None)
+        worker = future.result() if future is not None else None
+        return worker if worker is not None and worker.alive else self._start(spec)
+
+    def _stand_by(self, spec: WorkerSpec) -> None:
+        self._standby[spec] = self._starter.submit(self._start, spec, True)
+
+    @contextlib.contextmanager
+    def elsewhere(self, new: bool, spec: WorkerSpec | None = None) -> Iterator[Worker]:
+        """Another process than the rest of the run has: a :meth:`fresh` one if ``new``.
+
+        Else the one that the last such block had, which saves the seconds of a start where being
+        another process is what matters, and not being new.
+        """
+        spec = spec or self.default
+        if new:
+            with self.fresh(spec) as worker:
+                yield worker
+        else:
+            yield self.warm(spec.with_env({"HARNESS_PROCESS": "elsewhere"}))
+
+    def warned(self) -> tuple[str, ...]:
+        """Python warnings of the calls since this was last asked."""
+        found = tuple(sorted(self.heard))
+        self.heard.clear()
+        return found
+
+    def discard(self, spec: WorkerSpec | None = None) -> None:
+        """End the warm worker: the next call starts another."""
+        spec = spec or self.default
+        self._discarded.add(spec)
+        worker = self._warm.pop(spec, None)
+        if worker is not None:
+            worker.close()
+
+    @contextlib.contextmanager
+    def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
+        """A process that has served no call, ended after the block."""
+        spec = spec or self.default
+        worker = self._spare(spec)
+        self._stand_by(spec)
+        try:
+            yield worker
+        finally:
+            worker.close()
+
+    @contextlib.contextmanager
+    def alone(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
+        """A new process with none started ahead of the next one, which would disturb a timing."""
+        worker = self._start(spec or self.default)
+        try:
+            yield worker
+        finally:
+            worker.close()
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Wait until no standby is being started, so that nothing of ours disturbs a timing."""
+        for future in list(self._standby.values()):
+            with contextlib.suppress(HarnessError):
+                future.result()
+        yield
+
+    def close(self) -> None:
+        for future in self._standby.values():
+            with contextlib.suppress(HarnessError):
+                future.result(timeout=START_DEADLINE_S).close()
+        for worker in self._warm.values():
+            worker.close()
+        self._starter.shutdown(wait=True)
+        for host in self._hosts.values():
+            host.close()

@@ -1,0 +1,129 @@
+"""Reading and writing ``records.jsonl``: one line a case, on disk before the next case starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from harness.core.errors import HarnessError
+from harness.core.types import SCHEMA_VERSION, Record, RunFooter, RunHeader
+
+Line = RunHeader | Record | RunFooter
+
+_KINDS: dict[str, type[Line]] = {"run": RunHeader, "case": Record, "end": RunFooter}
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
+    schema: int = 0
+
+
+def encode(line: Line) -> bytes:
+    """One line of ``records.jsonl``, its end included."""
+    # omit_defaults would leave out the two fields a reader needs first.
+    data = {"kind": line.kind, "schema": line.schema, **msgspec.to_builtins(line)}
+    return msgspec.json.encode(data) + b"\n"
+
+
+class RecordWriter:
+    """Appends lines to ``records.jsonl`` so that a killed run leaves every finished case readable."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file: IO[bytes] = path.open("ab")
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {path}: {error.strerror}; name another folder with --run-folder"
+            ) from error
+
+    def write(self, line: Line) -> None:
+        """Append one line and hand it to the operating system at once.
+
+        Raises:
+            HarnessError: the disk is full or the folder has become unwritable.
+        """
+        try:
+            self._file.write(encode(line))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {self.path}: {error.strerror}; free some space or name another "
+                "folder with --run-folder (what was recorded before is kept)"
+            ) from error
+
+    def close(self) -> None:
+        # What could not be written is tried once more here; write() has told of it already.
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One run as read back from its folder."""
+
+    folder: Path
+    header: RunHeader
+    records: tuple[Record, ...]
+    footer: RunFooter | None
+    damaged: int = 0
+    """Lines that could not be read: at most the last one, cut by a kill, unless the disk is at fault."""
+
+    @property
+    def complete(self) -> bool:
+        return self.footer is not None
+
+
+def read_lines(path: Path) -> Iterator[Line | None]:
+    """Each line decoded, or None where it is damaged (a line cut by a kill, say).
+
+    Raises:
+        HarnessError: the file is missing, or was written by a newer harness.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise HarnessError(f"cannot read {path}: {error.strerror}; give a folder that a run wrote") from error
+    for line in raw.splitlines():
+        if not line.strip():
+            continue
+        try:
+            head = msgspec.json.decode(line, type=_Kind)
+            if head.schema > SCHEMA_VERSION:
+                raise HarnessError(
+                    f"{path} has record schema {head.schema}, this harness reads up to {SCHEMA_VERSION}: "
+                    "update the harness"
+                )
+            yield msgspec.json.decode(line, type=_KINDS[head.kind])
+        except (msgspec.MsgspecError, KeyError, UnicodeDecodeError):
+            yield None
+
+
+def read_run(folder: Path) -> Run:
+    """The run in ``folder`` (a run folder, or its ``records.jsonl``), finished or not.
+
+    Raises:
+        HarnessError: no records there, or no header in them.
+    """
+    path = folder if folder.name.endswith(".jsonl") else folder / "records.jsonl"
+    header: RunHeader | None = None
+    footer: RunFooter | None = None
+    records: list[Record] = []
+    damaged = 0
+    for line in read_lines(path):
+        if isinstance(line, RunHeader):
+            header = line
+        elif isinstance(line, Record):
+            records.append(line)
+        elif isinstance(line, RunFooter):
+            footer = line
+        else:
+            damaged += 1
+    if header is None:
+        raise HarnessError(f"{path} has no run header: it is empty or not a file of this harness")
+    return Run(path.parent, header, tuple(records), footer, damaged)

@@ -1,0 +1,54 @@
+"""Clones of one predictor, used one by one and at the same time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Dict, List, Mapping
+
+import numpy as np
+
+from harness.worker.models import networks
+from harness.worker.runtimes.predictor import Session
+
+
+def clones(
+    files: Mapping[str, str], model: str, feeds: List[List[np.ndarray]], rounds: int
+) -> Dict[str, Any]:
+    """Outputs of the original for each feed, of a clone each, and of the clones running at once.
+
+    The clones are made before any thread starts: making predictors from several threads is
+    another matter. ``together[clone][round]`` are a clone's outputs while the others run too.
+
+    Raises:
+        Whatever a thread raised.
+    """
+    original = Session(files, networks.get(model), {})
+    alone = [original.infer(feed) for feed in feeds]
+    copies = []
+    for _ in feeds:
+        copy = object.__new__(Session)
+        copy.config, copy.inputs, copy.in_memory = original.config, original.inputs, original.in_memory
+        copy.predictor = original.predictor.clone()
+        copies.append(copy)
+    one_by_one = [copy.infer(feed) for copy, feed in zip(copies, feeds)]
+    together: List[List[Any]] = [[] for _ in feeds]
+    raised: List[BaseException] = []
+    barrier = threading.Barrier(len(feeds))
+
+    def work(index: int) -> None:
+        try:
+            for _ in range(rounds):
+                barrier.wait(timeout=60)
+                together[index].append(copies[index].infer(feeds[index]))
+        except BaseException as error:
+            raised.append(error)
+            barrier.abort()
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(feeds))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if raised:
+        raise raised[0]
+    return {"alone": alone, "clones": one_by_one, "together": together}

@@ -1,0 +1,100 @@
+"""Training that goes on from files which another release may have written."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
+from harness.worker.models.states import flatten
+from harness.worker.training import loops
+
+BATCH = 32
+
+
+def _settle(net: Any) -> None:
+    """Train mode without chance: only layers that need it to be trained at all stay in it.
+
+    Dropout draws from a generator whose numbers are no promise between releases or dtypes.
+    """
+    net.train()
+    for layer in net.sublayers():
+        kind = type(layer).__name__
+        if "Norm" not in kind and not isinstance(layer, paddle.nn.layer.rnn.RNNBase):
+            layer.training = False
+
+
+def _widened(state: Dict[str, Any]) -> Dict[str, Any]:
+    """Float32 moments and powers as a float64 network's optimizer holds them."""
+    arrays = {name: np.asarray(value) for name, value in state.items() if not isinstance(value, dict)}
+    return {
+        **state,
+        **{
+            name: paddle.to_tensor(array.astype("float64"))
+            for name, array in arrays.items()
+            if array.dtype == np.float32
+        },
+    }
+
+
+def continued(
+    model: str, params: str, optimizer: str, digits: str, steps: int, dtype: str = "float32"
+) -> Dict[str, Any]:
+    """Go on from a checkpoint for ``steps`` updates on the first examples, in their order.
+
+    Returns losses ``[steps]`` before each update, and the parameters after the last. ``dtype``
+    ``"float64"`` is the oracle: the same state widened, the same examples.
+
+    Raises:
+        Whatever `paddle.load` or `set_state_dict` makes of the files.
+    """
+    reference = networks.get(model)
+    assert reference.training is not None, model
+    arrays, labels = reference.training.examples(Digits(digits), "train")
+    net = networks.network(reference, params, dtype)
+    _settle(net)
+    held = loops.make_optimizer(reference.training, net.parameters())
+    state = paddle.load(optimizer)
+    held.set_state_dict(_widened(state) if dtype == "float64" else state)
+    losses: List[float] = []
+    for step in range(steps):
+        rows = slice(step * BATCH, (step + 1) * BATCH)
+        feed = networks.tensors([array[rows] for array in arrays], dtype)
+        target = paddle.to_tensor(labels[rows].reshape(-1, 1))
+        loss = F.cross_entropy(networks.outputs_of(net(*feed))[0], target)
+        loss.backward()
+        held.step()
+        held.clear_grad()
+        losses.append(float(loss))
+    values = {name: value.numpy() for name, value in net.named_parameters()}
+    return {
+        "losses": np.asarray(losses, "float64" if dtype == "float64" else "float32"),
+        "parameters": values,
+    }
+
+
+def model_load(model: str, checkpoint: str) -> Dict[str, Any]:
+    """`Model.load` (after `prepare`, as restoring an optimizer needs) of another's files.
+
+    Returns parameters ``before`` and ``after``, and the ``optimizer`` entries that wait for the first
+    update, by their saved names.
+    """
+    reference = networks.get(model)
+    assert reference.training is not None, model
+    paddle.seed(99)  # other initial values than the checkpoint's, so that loading shows
+    net = reference.build(**reference.arguments)
+    wrapped = paddle.Model(net)
+    optimizer = loops.make_optimizer(reference.training, wrapped.parameters())
+    wrapped.prepare(optimizer, paddle.nn.CrossEntropyLoss())
+    before = {name: value.numpy().copy() for name, value in net.state_dict().items()}
+    wrapped.load(checkpoint)
+    held = {**optimizer.state_dict(), **getattr(optimizer, "_accumulators_holder", {})}
+    return {
+        "before": before,
+        "after": {name: value.numpy() for name, value in net.state_dict().items()},
+        "optimizer": flatten(held),
+    }

@@ -1,0 +1,113 @@
+"""The first run of a user's model: whether it loads, what it takes and gives, and whether it repeats."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List
+
+import numpy as np
+import paddle
+
+from harness.worker.models import networks, user
+from harness.worker.models.user import deployed, graphs, layers
+from harness.worker.runtimes import static
+
+OTHER_BATCH = 3
+
+
+def needs(name: str) -> int:
+    """Bytes that parameters and inputs take, as far as that can be told before anything is allocated."""
+    given = user.declaration(name)
+    if given["form"] == "graph":
+        return graphs.size(given["path"])
+    files = [given["path"], given["params"], given["inputs"]] if given["form"] == "deployed" else []
+    held = sum(os.path.getsize(file) for file in files if file)
+    if given["form"] == "deployed" and not given["params"]:
+        folder = os.path.dirname(given["path"])
+        held += sum(item.stat().st_size for item in os.scandir(folder) if item.is_file())
+    return held + sum(
+        int(np.prod(spec.size(1), dtype="int64")) * np.dtype(spec.dtype).itemsize
+        for spec in networks.get(name).inputs
+    )
+
+
+def feeds(name: str) -> List[Any]:
+    """``[name, shape, dtype]`` of a deployed program's inputs, as its file has them."""
+    return deployed.feeds(user.declaration(name))
+
+
+def run(name: str) -> Dict[str, Any]:
+    """The model run twice on the same feed; what it takes and gives, and the files it is made of.
+
+    Raises:
+        Whatever loading or running it raises.
+    """
+    model = networks.get(name)
+    feed = model.sample(1, 0)
+    session = _Session(name)
+    try:
+        first, second = session.infer(feed), session.infer(feed)
+    finally:
+        session.close()
+    given = user.declaration(name)
+    file = os.path.join(given["path"], "model.py") if given["form"] == "graph" else given["path"]
+    return {
+        "inputs": [[spec.name, list(spec.shape), spec.dtype] for spec in model.inputs],
+        "outputs": [f"output {index}" for index in range(len(first))],
+        "runs": [first, second],
+        "files": layers.files(file) if given["form"] != "deployed" else [],
+    }
+
+
+def other_batch(name: str) -> int:
+    """Run another batch size; how many rows that was."""
+    session = _Session(name)
+    try:
+        session.infer(networks.get(name).sample(OTHER_BATCH, 1))
+    finally:
+        session.close()
+    return OTHER_BATCH
+
+
+def float64(name: str) -> List[str]:
+    """Run the network in float64; the dtypes of its floating outputs.
+
+    Raises:
+        Whatever a network that fixes its types raises.
+    """
+    net = networks.network(networks.get(name), None, "float64")
+    net.eval()
+    paddle.set_default_dtype("float64")  # as the dynamic graph's session does
+    with paddle.no_grad():
+        outputs = networks.outputs_of(net(*networks.tensors(networks.get(name).sample(1, 0), "float64")))
+    return sorted({str(o.dtype).split(".")[-1] for o in outputs if paddle.is_floating_point(o)})
+
+
+class _Session:
+    """The plainest execution there is: the network itself, or the static executor's run of a program."""
+
+    def __init__(self, name: str) -> None:
+        model = networks.get(name)
+        given = user.declaration(name)
+        self.program: Any = None
+        self.net: Any = None
+        if given["form"] == "deployed":
+            folder, program = os.path.split(given["path"])
+            files = {"folder": folder, "program": program}
+            if given["params"]:
+                files["params"] = os.path.relpath(given["params"], folder)
+            self.program = static.Session(files, model, {})
+        else:
+            self.net = networks.network(model)
+            self.net.eval()
+
+    def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
+        if self.program is not None:
+            found: List[np.ndarray] = self.program.infer(feed)
+            return found
+        with paddle.no_grad():
+            return [t.numpy() for t in networks.outputs_of(self.net(*networks.tensors(feed)))]
+
+    def close(self) -> None:
+        if self.program is not None:
+            self.program.close()

@@ -1,0 +1,156 @@
+"""The files that a generated network is exported to, and how each stage opens them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import signal
+import sys
+import types
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+import paddle
+
+from harness.worker.inspection import programs
+from harness.worker.recipes.onnx_export import NO_INSTALLING, OPSET, ending
+from harness.worker.runtimes import jit, onnxruntime, predictor, static
+
+PREDICTORS: Dict[str, Dict[str, Any]] = {
+    "predictor-no-ir": {"ir_optim": False, "onednn": False},
+    "predictor-no-onednn": {"onednn": False},
+    "predictor": {},
+    "predictor-memory": {"memory_optim": True},
+    "predictor-bf16": {"onednn": True, "bfloat16": True},
+}
+"""From the plainest to the most optimised, in which order they run: a process dies of the first."""
+CONVERSION_S = 60
+REFUSAL = ("not supported", "unsupported", "doesn't support", "does not support", "cannot be converted")
+"""What paddle2onnx says of a program that it does not claim to convert."""
+
+
+class Refused(Exception):
+    """A converter says that it does not know what the network needs: no fault, and nothing to judge."""
+
+
+def missing(stages: Sequence[str]) -> Optional[str]:
+    """Why one of the stages cannot run here, or None."""
+    for stage in stages:
+        engine: Any = onnxruntime if stage == "onnx" else predictor
+        reason: Optional[str] = engine.available(PREDICTORS.get(stage, {}))
+        if reason:
+            return reason
+    return None
+
+
+def export(network: Mapping[str, Any], net: Any, folder: str) -> Dict[str, str]:
+    """`paddle.jit.save` of the network's layer into the folder; the files by the runtimes' roles."""
+    specs = [
+        paddle.static.InputSpec([None, *spec["shape"][1:]] if network["dynamic"] else spec["shape"],
+                                spec["dtype"], name=f"x{index}")
+        for index, spec in enumerate(network["inputs"])
+    ]  # fmt: skip
+    paddle.jit.save(net, os.path.join(folder, "model"), input_spec=specs)
+    return files_in(folder)
+
+
+def files_in(folder: str) -> Dict[str, str]:
+    """The files of an exported program that lies in the folder."""
+    prefix = os.path.join(folder, "model")
+    program = "model.json" if os.path.exists(prefix + ".json") else "model.pdmodel"
+    return {
+        "prefix": prefix,
+        "folder": folder,
+        "program": program,
+        "model": os.path.join(folder, program),
+        "params": prefix + ".pdiparams",
+    }
+
+
+def sessions(
+    network: Mapping[str, Any], files: Dict[str, str], more: Mapping[str, Any]
+) -> Dict[str, Callable[[], Any]]:
+    """How each stage that reads the exported program opens its session; predictors with ``more`` options.
+
+    The separate layout and memory optimisation are of `.pdmodel` programs only: given a `.json` one, every
+    predictor dies of the former and refuses the latter, which the suites know.
+    """
+    model: Any = types.SimpleNamespace(
+        inputs=[types.SimpleNamespace(name=f"x{index}") for index in range(len(network["inputs"]))]
+    )
+    found: Dict[str, Callable[[], Any]] = {
+        "jit": lambda: jit.Session(files, model, {}),
+        "static": lambda: static.Session({**files, "params": "model.pdiparams"}, model, {}),
+        "onnx": lambda: onnxruntime.Session({"model": to_onnx(files)}, model, {}),
+    }
+    of_old = files["program"].endswith(".pdmodel")
+    if of_old and any(node.get("params") for node in network["nodes"]):
+        found["separate"] = lambda: predictor.Session({"folder": separate(files)}, model, {"onednn": False})
+    for name, options in PREDICTORS.items():
+        if options.get("memory_optim") and not of_old:
+            continue
+        found[name] = functools.partial(predictor.Session, files, model, {**options, **more})
+    return found
+
+
+def separate(files: Mapping[str, str]) -> str:
+    """The older layout, document 002: the program as ``__model__`` beside one file per parameter."""
+    out = os.path.join(files["folder"], "separate")
+    with programs.static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        loaded, _, _ = paddle.static.load_inference_model(
+            files["folder"], executor, model_filename=files["program"], params_filename="model.pdiparams"
+        )
+        paddle.static.save_vars(
+            executor, dirname=out, main_program=loaded, predicate=paddle.static.io.is_persistable
+        )
+    shutil.copy(files["model"], os.path.join(out, "__model__"))
+    return out
+
+
+def to_onnx(files: Mapping[str, str]) -> str:
+    """What paddle2onnx makes of the program.
+
+    In a child of this process that has Paddle loaded already: the converter ends the process, by an abort
+    too, where it does not know an operator, and another interpreter would take seconds for each network.
+
+    Raises:
+        Refused: it said that it does not support something. RuntimeError: it failed in another way.
+    """
+    import paddle2onnx
+
+    out, said = (os.path.join(files["folder"], name) for name in ("model.onnx", "said.txt"))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            log = os.open(said, os.O_WRONLY | os.O_CREAT)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.environ.update(NO_INSTALLING)
+            signal.signal(signal.SIGABRT, signal.SIG_DFL)
+            signal.alarm(CONVERSION_S)
+            paddle2onnx.export(files["model"], files["params"], out, OPSET)
+            status = 0
+        except BaseException as error:  # whatever it is must not go on as a second worker
+            print(f"{type(error).__name__}: {error}", flush=True)
+        finally:
+            os._exit(status)
+    code = os.waitpid(child, 0)[1]
+    status = -os.WTERMSIG(code) if os.WIFSIGNALED(code) else os.WEXITSTATUS(code)
+    if status == 0 and os.path.exists(out) and os.path.getsize(out):
+        return out
+    with open(said, encoding="utf-8", errors="replace") as file:
+        lines = _telling(file.read())
+    if any(word in line.lower() for line in lines for word in REFUSAL):
+        raise Refused(lines[0])
+    raise RuntimeError(f"paddle2onnx {ending(status)}: {lines[0] if lines else 'it said nothing'}")
+
+
+def _telling(text: str) -> List[str]:
+    """Lines of a converter's log that say what went wrong, those of a refusal first."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    wrong = [line for line in lines if "ERROR" in line or "Error" in line or "support" in line.lower()]
+    return sorted(wrong or lines[-1:], key=lambda line: not any(word in line.lower() for word in REFUSAL))

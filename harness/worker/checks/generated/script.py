@@ -1,0 +1,55 @@
+"""What a standalone script needs of a network: its source, and feed and expected values as text."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Sequence
+
+import numpy as np
+
+from harness.worker.checks.generated import source
+from harness.worker.checks.generated.oracle import oracle
+from harness.worker.checks.generated.values import expression
+
+MOST_LITERALS = 24
+"""Elements of expected outputs that a script spells out."""
+
+
+def parts(
+    network: Mapping[str, Any], batches: Sequence[int], run: int = 0, folded: bool = False
+) -> Dict[str, Any]:
+    """Texts: ``source``, ``feed``, ``specs``; ``expected`` by the oracle where it is short, else ``[]``.
+
+    ``folded``: of the network whose constants were computed beforehand.
+    """
+    number = max(run - 1, 0) if run < len(batches) + 1 else 0
+    feed, specs = [], []
+    for index, spec in enumerate(network["inputs"]):
+        shape = [batches[number], *spec["shape"][1:]] if network["dynamic"] else spec["shape"]
+        drawn = {**spec, "shape": shape, "seed": spec["seed"] + 1000 * number}
+        feed.append(f"np.asarray({expression(drawn)}, {spec['dtype']!r})")
+        shape = [None, *spec["shape"][1:]] if network["dynamic"] else spec["shape"]
+        specs.append(f'paddle.static.InputSpec({shape}, {spec["dtype"]!r}, "x{index}")')
+    try:
+        outputs = oracle(network, batches, 0)["outputs"][number]
+    except Exception:  # the oracle may be what fails; the dynamic graph then says what is expected
+        outputs = []
+    expected = [_literal(array) for array in outputs]
+    if sum(array.size for array in outputs) > MOST_LITERALS:
+        expected = []
+    return {
+        "source": source.write(network, folded=folded),
+        "feed": feed,
+        "specs": specs,
+        "expected": expected,
+    }
+
+
+def _literal(array: np.ndarray) -> str:
+    values: List[Any] = array.tolist()
+    text = repr(np.round(array, 7).tolist() if array.dtype.kind == "f" and _plain(array) else values)
+    return f"np.array({text.replace('nan', 'np.nan').replace('inf', 'np.inf')})"
+
+
+def _plain(array: np.ndarray) -> bool:
+    largest = float(np.abs(array).max(initial=0.0))
+    return bool(np.isfinite(array).all()) and 1e-2 < largest < 1e4

@@ -1,0 +1,145 @@
+"""`paddle.Model.load` in a process that did not train: resuming, resetting, skipping."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import paddle
+from paddle.metric import Accuracy
+from paddle.vision.transforms import ToTensor
+
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
+from harness.worker.models.states import bits, flatten
+from harness.worker.recipes.documents import Watch, high_level
+
+
+def resume(
+    model: str, digits: str, checkpoint: str, epoch: int, load_first: bool, epochs: int
+) -> Dict[str, Any]:
+    """Load ``checkpoint`` (a prefix) and fit ``epochs`` more; the losses of every batch.
+
+    `fit` shuffles by the number of epochs its own sampler has served, which no checkpoint keeps:
+    ``epoch`` is the one to go on with. 0 hands `fit` the dataset, as document 003 does.
+    ``load_first`` calls `load` before `prepare`, as the document's listing does.
+    """
+    wrapped, optim = high_level(networks.get(model))
+    if load_first:
+        wrapped.load(checkpoint)
+    wrapped.prepare(optim, paddle.nn.CrossEntropyLoss(), Accuracy())
+    if not load_first:
+        wrapped.load(checkpoint)
+    data = Digits(digits)
+    train, test = data.dataset("train", ToTensor()), data.dataset("test", ToTensor())
+    if epoch:
+        # What `fit` makes of a dataset, with the epoch in reach.
+        sampler = paddle.io.DistributedBatchSampler(train, 64, shuffle=True)
+        sampler.set_epoch(epoch)
+        train = paddle.io.DataLoader(train, batch_sampler=sampler)
+    watch = Watch()
+    wrapped.fit(train, test, epochs=epochs, batch_size=64, verbose=0, callbacks=[watch])
+    return {"losses": np.asarray(watch.losses, "float32")}
+
+
+def load(
+    model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **arguments: Any
+) -> Dict[str, Any]:
+    """`Model.load` into a new, prepared network; parameters before and after, optimizer state after.
+
+    ``other`` are arguments that build the network with other shapes.
+    """
+    reference = networks.get(model)
+    paddle.seed(99)  # other initial values than the checkpoint's, so that loading shows
+    net = reference.build(**{**reference.arguments, **(other or {})})
+    wrapped = paddle.Model(
+        net, networks.input_specs(reference), [paddle.static.InputSpec([None, 1], "int64", "label")]
+    )
+    optim = paddle.optimizer.Adam(learning_rate=0.001, parameters=wrapped.parameters())
+    wrapped.prepare(optim, paddle.nn.CrossEntropyLoss())
+    before = {name: bits(value).copy() for name, value in net.state_dict().items()}
+    wrapped.load(checkpoint, **arguments)
+    held = {**optim.state_dict(), **getattr(optim, "_accumulators_holder", {})}
+    return {
+        "before": before,
+        "after": {name: bits(value) for name, value in net.state_dict().items()},
+        "optimizer": {name: np.asarray(value) for name, value in flatten(held).items() if "moment" in name},
+    }
+
+
+def names_in_paddle_io() -> List[str]:
+    """Which of document 003's `paddle.io.load` and `paddle.io.load_inference_model` exist."""
+    return [name for name in ("load", "load_inference_model") if hasattr(paddle.io, name)]
+
+
+def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray]) -> Dict[str, Any]:
+    """Save and load the same parameters by every system document 003 lists; outputs for one feed each.
+
+    Systems: `Model.save/load`, `paddle.save/load`, `static.save/load`,
+    `static.save_inference_model/load_inference_model`. Loading starts from a network with other
+    values each time.
+    """
+    from harness.worker.inspection import programs
+
+    reference = networks.get(model)
+    net = networks.network(reference, weights)
+    net.eval()
+    found: Dict[str, Any] = {
+        "network": [o.numpy() for o in networks.outputs_of(net(*networks.tensors(feed)))]
+    }
+
+    def fresh() -> Any:
+        paddle.seed(77)
+        other = reference.build(**reference.arguments)
+        other.eval()
+        return other
+
+    def outputs(layer: Any) -> List[np.ndarray]:
+        layer.eval()
+        with paddle.no_grad():
+            return [o.numpy() for o in networks.outputs_of(layer(*networks.tensors(feed)))]
+
+    found["untouched"] = outputs(fresh())
+    paddle.save(net.state_dict(), os.path.join(folder, "dygraph.pdparams"))
+    other = fresh()
+    other.set_state_dict(paddle.load(os.path.join(folder, "dygraph.pdparams")))
+    found["paddle.save/load"] = outputs(other)
+
+    specs = networks.input_specs(reference)
+    paddle.Model(net, specs).save(os.path.join(folder, "high_level"))
+    wrapped = paddle.Model(fresh(), specs)
+    wrapped.load(os.path.join(folder, "high_level"))
+    found["Model.save/load"] = outputs(wrapped.network)
+
+    values = paddle.load(weights, return_numpy=True)
+    with programs.static_mode():
+        main, startup = paddle.static.Program(), paddle.static.Program()
+        with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
+            inputs = [paddle.static.data(s.name, list(s.shape), s.dtype) for s in reference.inputs]
+            layer = reference.build(**reference.arguments)
+            layer.eval()
+            fetches = networks.outputs_of(layer(*inputs))
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        feeds = {spec.name: array for spec, array in zip(reference.inputs, feed)}
+        executor.run(startup)
+        programs.set_layer_values(layer, main, values)
+        paddle.static.save(main, os.path.join(folder, "static"))
+        paddle.static.save_inference_model(
+            os.path.join(folder, "inference"), inputs, fetches, executor, program=main
+        )
+        programs.set_layer_values(layer, main, {n: np.zeros_like(v) for n, v in values.items()})
+        found["static emptied"] = [np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)]
+        paddle.static.load(main, os.path.join(folder, "static"), executor)
+        found["static.save/load"] = [
+            np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)
+        ]
+    with programs.static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        loaded, names, targets = paddle.static.load_inference_model(
+            os.path.join(folder, "inference"), executor
+        )
+        found["static.save_inference_model"] = [
+            np.asarray(o) for o in executor.run(loaded, feed=dict(zip(names, feed)), fetch_list=targets)
+        ]
+    return found

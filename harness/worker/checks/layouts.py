@@ -1,0 +1,32 @@
+"""Parameters as the combined file holds them, and as separate files do."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, List
+
+import numpy as np
+import paddle
+
+from harness.worker.inspection import programs
+
+
+def combined_parameters(folder: str, program: str) -> Dict[str, np.ndarray]:
+    """Floating values by generated name, as `load_inference_model` put them into the scope."""
+    with programs.static_mode():
+        executor = paddle.static.Executor(paddle.CPUPlace())
+        loaded, _, _ = paddle.static.load_inference_model(
+            folder, executor, model_filename=program, params_filename="model.pdiparams"
+        )
+        scope = paddle.static.global_scope()
+        found = {
+            item["name"]: np.array(scope.find_var(item["name"]).get_tensor())
+            for item in programs.parameters(loaded)
+        }
+        # An LSTM's dropout state is a byte buffer no file holds; parameters are floating.
+        return {name: value for name, value in found.items() if np.issubdtype(value.dtype, np.floating)}
+
+
+def separate_parameters(folder: str, names: List[str]) -> Dict[str, np.ndarray]:
+    """Values of one file per parameter."""
+    return {name: np.asarray(paddle.load(os.path.join(folder, name), return_numpy=True)) for name in names}

@@ -1,0 +1,169 @@
+"""Every way Paddle loads a model file, each giving arrays that show what was loaded.
+
+A loader is a function of ``files`` (paths by role), the model and a feed, that returns a flat
+dict of arrays: loaded values, and outputs or a training step where there is something to run.
+Whatever Paddle raises goes on to the caller; nothing here catches it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+import numpy as np
+import paddle
+
+from harness.worker.inspection import programs
+from harness.worker.models import networks, states
+from harness.worker.models.model import ReferenceModel
+from harness.worker.runtimes import jit, predictor, static
+from harness.worker.training import loops
+
+M_PERTURB = -6
+"""glibc's number of this option of `mallopt`; other C libraries answer that they do not have it."""
+
+Feed = List[np.ndarray]
+Loader = Callable[[Mapping[str, str], ReferenceModel, Feed], Dict[str, np.ndarray]]
+
+
+def _paddle_load(path: str) -> Any:
+    """`paddle.load`, and what it gave as a flat dict; a thing of another kind by its type's name."""
+    loaded = paddle.load(path)
+    if isinstance(loaded, dict):
+        return loaded, states.flatten(loaded)
+    return loaded, {"not a state dict but": np.asarray(type(loaded).__name__)}
+
+
+def load_params(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
+    """`paddle.load` of parameters, `set_state_dict` into a new network, its outputs."""
+    state, found = _paddle_load(files["params"])
+    if isinstance(state, dict):
+        net = model.build(**model.arguments)
+        net.set_state_dict(state)
+        net.eval()
+        with paddle.no_grad():
+            found.update(_outputs(networks.outputs_of(net(*networks.tensors(feed)))))
+    return found
+
+
+def load_optimizer(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
+    """`paddle.load` of an optimizer's state."""
+    return _paddle_load(files["optimizer"])[1]
+
+
+def model_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
+    """`Model.load` after `prepare` (only then the optimizer is restored), outputs, one training step.
+
+    The step is what an optimizer's state is for; its result shows what was restored.
+    """
+    assert model.training is not None, model.name
+    net = model.build(**model.arguments)
+    wrapped = paddle.Model(net)
+    optimizer = loops.make_optimizer(model.training, net.parameters())
+    wrapped.prepare(optimizer, paddle.nn.CrossEntropyLoss())
+    wrapped.load(files["prefix"])
+    found = states.flatten(net.state_dict(), "loaded")
+    found.update(_outputs(wrapped.predict_batch(feed)))
+    labels = (np.arange(len(feed[0]), dtype="int64") % found["output 0"].shape[-1]).reshape(-1, 1)
+    wrapped.train_batch(feed, [labels])
+    found.update(states.flatten(net.state_dict(), "after a step"))
+    found.update(states.flatten(optimizer.state_dict(), "optimizer after a step"))
+    return found
+
+
+def _built(model: ReferenceModel) -> Tuple[Any, List[Any], Any]:
+    """The network as a static program, initialised: program, outputs, executor. In static mode."""
+    main, startup = paddle.static.Program(), paddle.static.Program()
+    with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
+        inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in model.inputs]
+        net = model.build(**model.arguments)
+        net.eval()
+        outputs = networks.outputs_of(net(*inputs))
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    executor.run(startup)
+    return main, outputs, executor
+
+
+def save_static(model: str, weight: np.ndarray, prefix: str) -> None:
+    """`static.save` of the network as it is initialised, but with ``weight`` as its last parameter.
+
+    Raises:
+        ValueError: no parameter, or more than one, has the shape of ``weight``.
+    """
+    with programs.static_mode():
+        main, _, _ = _built(networks.get(model))
+        scope = paddle.static.global_scope()
+        values = [scope.find_var(item["name"]).get_tensor() for item in programs.parameters(main)]
+        found = [value for value in values if tuple(value.shape()) == weight.shape]
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} parameters have shape {weight.shape}")
+        found[0].set(weight, paddle.CPUPlace())
+        paddle.static.save(main, prefix)
+
+
+def static_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
+    """`static.load` into a program with other values, and its outputs."""
+    with programs.static_mode():
+        paddle.seed(model.seed + 1)
+        main, outputs, executor = _built(model)
+        paddle.static.load(main, files["prefix"], executor)
+        named = dict(zip([spec.name for spec in model.inputs], feed))
+        return _outputs(executor.run(main, feed=named, fetch_list=outputs))
+
+
+def _execution(runtime: Any, **options: Any) -> Loader:
+    """What one of the runtimes gives for the feed.
+
+    Not by `runtimes.execute`: that asks a session to describe itself, and `Config.summary` raises
+    on its own where the model came from memory.
+    """
+
+    def load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
+        session = runtime.Session(files, model, options)
+        try:
+            return _outputs(session.infer(feed))
+        finally:
+            session.close()
+
+    return load
+
+
+def _outputs(values: List[Any]) -> Dict[str, np.ndarray]:
+    return {f"output {index}": np.asarray(value) for index, value in enumerate(values)}
+
+
+LOADERS: Dict[str, Loader] = {
+    "paddle.load-params": load_params,
+    "paddle.load-optimizer": load_optimizer,
+    "Model.load": model_load,
+    "jit.load": _execution(jit),
+    "static.load": static_load,
+    "static": _execution(static),
+    "predictor": _execution(predictor),
+    "predictor-memory": _execution(predictor, in_memory=True),
+}
+
+
+def scramble_memory(value: int = 0xA5) -> bool:
+    """Have the C library overwrite memory as it gives it out and takes it back; whether it can.
+
+    Where a loader reads less than it made room for, the rest holds whatever lay there, often the
+    very weights of the load before, and the outcome would be luck. `MALLOC_PERTURB_` does the same,
+    but only if it is there before the process starts.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return bool(mallopt is not None and mallopt(M_PERTURB, value))
+
+
+def load(loader: str, files: Mapping[str, str], model: str, feed: Feed) -> Dict[str, np.ndarray]:
+    """Load the files with one of :data:`LOADERS`.
+
+    Raises:
+        FileNotFoundError: the folder of the files is missing, which is the caller's mistake.
+    """
+    for path in files.values():
+        folder = os.path.dirname(path)
+        if folder and not os.path.isdir(folder):
+            raise FileNotFoundError(f"{folder} is missing: the files were not laid out")
+    return LOADERS[loader](files, networks.get(model), feed)

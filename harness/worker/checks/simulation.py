@@ -1,0 +1,136 @@
+"""What a compressed program should compute, by what its own file and the float network say.
+
+Nothing here asks a quantized operator: Paddle's float network and NumPy do it all.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Mapping, Optional
+
+import numpy as np
+import paddle
+
+from harness.worker.inspection.compressed import Program, inspect
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
+
+COPY = re.compile(r"_deepcopy_\d+$")
+"""What Paddle adds to the name of a parameter in a copied layer, which is what PaddleSlim exports of PACT."""
+
+
+def step_errors(
+    folder: str, program: str, params: str, float_files: Mapping[str, str], bits: int = 8
+) -> List[Dict[str, Any]]:
+    """How far each quantized weight is from the float one of the same name, in steps of its scale.
+
+    ``float_files``: ``folder``, ``program`` and ``params`` of the program before quantization. A
+    weight rounded to the nearest level is at most half a step off, and by as many steps more as float32's
+    ``rounding`` moves one at the last level by when it is divided and multiplied. Layers whose weight has no
+    namesake of that shape are left out.
+    """
+    before = Program(float_files["folder"], float_files["program"], float_files["params"]).stored
+    read = Program(folder, program, params)
+    found = []
+    for layer in inspect(folder, program, params, bits)["layers"]:
+        weight, scales = read.stored[layer["weight"]], layer["scales"]
+        original = before.get(layer["weight"])
+        if original is None or original.shape != weight.shape or scales is None:
+            continue
+        if layer["stored"] not in ("int8", "integers"):
+            continue
+        shape = [1] * weight.ndim
+        if len(scales) > 1:
+            shape[layer["axis"]] = len(scales)
+        step = np.asarray(scales).reshape(shape) / layer["levels"]
+        off = np.abs(weight.astype("float64") * step - original) / step
+        found.append(
+            {
+                "weight": layer["weight"],
+                "steps": float(off.max()),
+                "rounding": layer["levels"] * float(np.finfo("float32").eps),
+                "elements": int(weight.size),
+            }
+        )
+    return found
+
+
+def arrays(path: str) -> Dict[str, np.ndarray]:
+    """What an ``.npz`` file of a recipe holds."""
+    with np.load(path) as found:
+        return {name: found[name] for name in found.files}
+
+
+def ranges(model: str, weights: str, digits: str, batch: int, batches: int) -> List[Dict[str, Any]]:
+    """What goes into each convolution and linear layer of the float network, in the order they run.
+
+    Over the first ``batches`` batches of training digits. Returns for each layer its ``op`` (the class),
+    the ``largest`` magnitude, and the ``mean`` of the examples' largest ones.
+    """
+    stated = networks.get(model)
+    assert stated.training is not None, model
+    arrays_, _ = stated.training.examples(Digits(digits), "train")
+    net = networks.network(stated, weights)
+    net.eval()
+    seen: Dict[int, List[float]] = {}
+    kinds: Dict[int, str] = {}
+
+    def watch(layer: Any, inputs: Any) -> None:
+        kinds[id(layer)] = type(layer).__name__
+        rows = inputs[0].numpy().reshape(inputs[0].shape[0], -1)
+        seen.setdefault(id(layer), []).extend(np.abs(rows).max(axis=1).tolist())
+
+    for layer in net.sublayers():
+        if isinstance(layer, (paddle.nn.Conv2D, paddle.nn.Linear)):
+            layer.register_forward_pre_hook(watch)
+    with paddle.no_grad():
+        for start in range(0, batch * batches, batch):
+            net(*networks.tensors([array[start : start + batch] for array in arrays_]))
+    return [
+        {"op": kinds[key], "largest": max(values), "mean": float(np.mean(values))}
+        for key, values in seen.items()
+    ]
+
+
+def simulate(
+    model: str,
+    folder: str,
+    program: str,
+    params: Optional[str],
+    feeds: List[List[np.ndarray]],
+    bits: int = 8,
+) -> List[np.ndarray]:
+    """Logits of the float network with every weight as a quantized program's file has it, times its scale.
+
+    Paddle's network and NumPy do it all; no quantized operator is asked.
+
+    Raises:
+        LookupError: the program has other parameters than the network (layers were fused).
+    """
+    stored = {COPY.sub("", name): value for name, value in Program(folder, program, params).stored.items()}
+    layers = inspect(folder, program, params, bits)["layers"]
+    net = networks.network(networks.get(model))
+    net.eval()
+    by_weight = {COPY.sub("", layer["weight"]): layer for layer in layers}
+    for item in (*net.parameters(), *net.buffers()):
+        if item.name not in stored or list(item.shape) != list(stored[item.name].shape):
+            raise LookupError(f"the program has no {item.name} of shape {list(item.shape)}")
+        item.set_value(dequantized(stored[item.name], by_weight.get(item.name)).astype("float32"))
+    with paddle.no_grad():
+        return [networks.outputs_of(net(*networks.tensors(feed)))[0].numpy() for feed in feeds]
+
+
+def dequantized(array: np.ndarray, layer: Optional[Dict[str, Any]]) -> np.ndarray:
+    """A stored weight as the number it stands for.
+
+    Whole numbers stand for themselves times a scale, and so does whatever else has a scale and no
+    quantizer in front of its layer: PaddleSlim's rounding by training leaves numbers that are not whole.
+    """
+    if layer is None or layer["scales"] is None:
+        return array
+    if layer["stored"] not in ("int8", "integers") and layer["quantizer"]:
+        return array
+    shape = [1] * array.ndim
+    if len(layer["scales"]) > 1:
+        shape[layer["axis"]] = len(layer["scales"])
+    return array.astype("float64") * np.asarray(layer["scales"]).reshape(shape) / layer["levels"]

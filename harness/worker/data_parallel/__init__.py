@@ -1,4 +1,0 @@
-"""Training by several processes, each with a share of every batch: what `paddle.distributed.launch` starts.
-
-``python -m paddle.distributed.launch … harness/worker/data_parallel/__main__.py CONFIG.json``
-"""

@@ -1,0 +1,1 @@
+"""What a worker knows of its machine: devices, processors, compilers, its limits, packages it may lack."""

@@ -1,0 +1,1 @@
+"""Reference models and the user's own as networks: found, built, perturbed; saved states; the digits."""

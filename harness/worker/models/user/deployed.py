@@ -1,0 +1,72 @@
+"""Form `deployed`: a program and its parameters as they are, without the code they came from."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, List, Mapping
+
+import paddle
+
+from harness.worker.inspection import programs
+from harness.worker.models.user import inputs as users_inputs
+
+
+def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
+    """The model as it was declared, with its inputs as :func:`feeds` found them.
+
+    Raises:
+        Whatever loading the program raises, where nobody has found its inputs yet.
+    """
+    found = given["feeds"] if "feeds" in given else feeds(given)
+    stated = [users_inputs.plain(*item) for item in found]
+    inputs = users_inputs.with_specs(stated, given["spec"])
+    examples = users_inputs.load_examples(given["inputs"]) if given["inputs"] else {}
+    return users_inputs.UserModel(
+        name=given["name"],
+        summary=os.path.basename(given["path"]) + ", deployed",
+        build=_no_code,
+        inputs=tuple(inputs),
+        outputs=tuple(given.get("outputs", ())),
+        form="deployed",
+        examples=users_inputs.matched(examples, inputs),
+    )
+
+
+def _no_code(**arguments: Any) -> Any:
+    raise TypeError("a deployed model has no Python code that could build a network")
+
+
+def load(given: Mapping[str, Any]) -> Any:
+    """Program, feed names and fetch targets by `load_inference_model`; to be called in static mode."""
+    folder, program = os.path.split(given["path"])
+    return paddle.static.load_inference_model(
+        folder,
+        paddle.static.Executor(paddle.CPUPlace()),
+        model_filename=program,
+        params_filename=os.path.relpath(given["params"], folder) if given["params"] else None,
+    )
+
+
+def feeds(given: Mapping[str, Any]) -> List[Any]:
+    """``[name, shape, dtype]`` of each input, in the program's order; open dimensions are None.
+
+    Raises:
+        Whatever Paddle raises for a file of another kind or release.
+    """
+    with programs.static_mode():
+        program, names, _ = load(given)
+        return describe(program, names)
+
+
+def describe(program: Any, names: List[str]) -> List[Any]:
+    """``[name, shape, dtype]`` of a loaded program's feeds."""
+    block = program.global_block()
+    if programs.is_pir(program):
+        data = {op.attrs()["name"]: op.results()[0] for op in block.ops if op.name() == "pd_op.data"}
+        variables = [data[name] for name in names]
+    else:
+        variables = [block.var(name) for name in names]
+    return [
+        [name, list(users_inputs.opened(variable.shape)), users_inputs.dtype_name(variable.dtype)]
+        for name, variable in zip(names, variables)
+    ]

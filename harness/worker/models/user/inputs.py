@@ -1,0 +1,158 @@
+"""Inputs of the user's models: as the model has them, as the user says, or given as examples."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+
+from harness.worker.models.model import Input, ReferenceModel
+
+IMAGE_SIDE = 64
+"""What an open dimension of a rank-4 input takes: an image, which small sizes would leave nothing of."""
+
+
+@dataclass(frozen=True)
+class UserModel(ReferenceModel):
+    """A model of the user's. ``examples`` are given inputs in order, None for those that are drawn."""
+
+    form: str = "layer"
+    examples: Tuple[Optional[np.ndarray], ...] = ()
+
+    def sample(self, batch: int, seed: int = 0) -> List[np.ndarray]:
+        """Given inputs where there are any, drawn ones else; see :func:`rows` for other batch sizes."""
+        drawn = super().sample(batch, seed)
+        given = self.examples or (None,) * len(drawn)
+        return [
+            array if example is None else rows(example, spec, batch, seed)
+            for array, example, spec in zip(drawn, given, self.inputs)
+        ]
+
+
+def digest(text: str) -> str:
+    """A short hash of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def rows(example: np.ndarray, spec: Input, batch: int, seed: int) -> np.ndarray:
+    """``batch`` rows of an example, other ones for other seeds; all of it where axis 0 is fixed."""
+    if not spec.shape or spec.shape[0] is not None:
+        return example
+    return example[(seed * batch + np.arange(batch)) % len(example)]
+
+
+def dtype_name(dtype: Any) -> str:
+    """NumPy's name of a dtype of Paddle, in whichever way the release writes it.
+
+    Raises:
+        TypeError: NumPy has no such type, so no such array can be fed.
+    """
+    from paddle.base.data_feeder import convert_dtype
+
+    name = str(convert_dtype(dtype))
+    try:
+        return np.dtype(name).name
+    except TypeError:
+        raise TypeError(f"an input is {name}, which NumPy has no arrays of") from None
+
+
+def opened(shape: Sequence[Any]) -> Tuple[Optional[int], ...]:
+    """A shape with None where a dimension is open (None or negative)."""
+    return tuple(None if size is None or int(size) < 0 else int(size) for size in shape)
+
+
+def plain(name: str, shape: Sequence[Any], dtype: str) -> Input:
+    """An input without a known range: [0, 1) for floats, 0 and 1 for integers, which any vocabulary has."""
+    floating = np.issubdtype(np.dtype(dtype), np.inexact)
+    return Input(name, opened(shape), dtype, 0.0, 1.0 if floating else 2.0, dynamic=side(shape))
+
+
+def side(shape: Sequence[Any]) -> int:
+    """What open dimensions behind the batch take."""
+    return IMAGE_SIDE if len(shape) == 4 else 8
+
+
+def with_specs(inputs: Sequence[Input], specs: Sequence[Mapping[str, Any]]) -> List[Input]:
+    """The inputs with what the user says of some of them.
+
+    Raises:
+        ValueError: there is no input of that name.
+    """
+    found = {spec.name: spec for spec in inputs}
+    for said in specs:
+        if said["name"] not in found:
+            raise ValueError(f"no input is named {said['name']}: there are {', '.join(found) or 'none'}")
+        found[said["name"]] = _changed(found[said["name"]], said)
+    return list(found.values())
+
+
+def from_specs(specs: Sequence[Mapping[str, Any]]) -> List[Input]:
+    """Inputs that only the user's specifications describe.
+
+    Raises:
+        ValueError: one has no shape.
+    """
+    for said in specs:
+        if said.get("shape") is None:
+            raise ValueError(f"the input {said['name']} needs a shape: spec={said['name']}:float32:?x8, say")
+    return [
+        _changed(plain(said["name"], said["shape"], said.get("dtype") or "float32"), said) for said in specs
+    ]
+
+
+def _changed(spec: Input, said: Mapping[str, Any]) -> Input:
+    dtype = said.get("dtype") or spec.dtype
+    shape = spec.shape if said.get("shape") is None else tuple(said["shape"])
+    if dtype != spec.dtype:
+        spec = plain(spec.name, shape, dtype)
+    if said.get("low") is None:
+        if shape == spec.shape:
+            return spec
+        return Input(spec.name, shape, dtype, spec.low, spec.high, dynamic=side(shape))
+    whole = np.issubdtype(np.dtype(dtype), np.integer)
+    # A range the user gives is drawn from evenly, whatever the model says of its distribution.
+    return Input(
+        spec.name, shape, dtype, said["low"], said["high"] + 1 if whole else said["high"], dynamic=side(shape)
+    )
+
+
+def from_examples(examples: Mapping[str, np.ndarray]) -> List[Input]:
+    """Inputs as the examples are, every dimension fixed."""
+    return [plain(name, array.shape, array.dtype.name) for name, array in examples.items()]
+
+
+def load_examples(path: str) -> Dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` by name, in the order of the file."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def matched(examples: Mapping[str, np.ndarray], inputs: Sequence[Input]) -> Tuple[Optional[np.ndarray], ...]:
+    """The examples by the inputs' names; in order if none of the names is an input's.
+
+    Raises:
+        ValueError: an array belongs to no input, or does not have its shape or kind of dtype.
+    """
+    if not examples:
+        return ()
+    names = [spec.name for spec in inputs]
+    if not set(examples) & set(names):
+        examples = dict(zip(names, examples.values())) if len(examples) == len(names) else examples
+    strange = [name for name in examples if name not in names]
+    if strange:
+        raise ValueError(f"the example inputs {', '.join(strange)} are none of {', '.join(names)}")
+    for spec in inputs:
+        array = examples.get(spec.name)
+        if array is None:
+            continue
+        fits = len(array.shape) == len(spec.shape) and all(
+            size is None or size == there for size, there in zip(spec.shape, array.shape)
+        )
+        if not fits or array.dtype.name != spec.dtype:
+            raise ValueError(
+                f"the example of {spec.name} is {array.dtype.name}{list(array.shape)}, the input "
+                f"{spec.dtype}{['?' if size is None else size for size in spec.shape]}"
+            )
+    return tuple(examples.get(name) for name in names)

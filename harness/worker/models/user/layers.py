@@ -1,0 +1,162 @@
+"""Form `layer`: a Python file and a factory that returns a `paddle.nn.Layer`.
+
+Inputs are the module's ``input_spec`` or ``INPUT_SPEC`` (a list of `paddle.static.InputSpec`), or
+what the user says of them, or what the example inputs are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib.util
+import inspect
+import os
+import sys
+from typing import Any, Dict, Iterator, List, Mapping, Sequence
+
+import paddle
+
+from harness.worker.models.model import Input
+from harness.worker.models.user import inputs as users_inputs
+
+SPECS = ("input_spec", "INPUT_SPEC")
+
+_modules: Dict[str, Any] = {}
+_own: Dict[str, Dict[str, Any]] = {}
+"""Modules that each folder's files have imported from that folder."""
+
+
+def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
+    """The model as it was declared; its file is loaded, and its layer made once.
+
+    Raises:
+        Whatever the user's file raises, or ValueError: nothing says what its inputs are.
+    """
+    build = functools.partial(_build, dict(given))
+    examples = users_inputs.load_examples(given["inputs"]) if given["inputs"] else {}
+    inputs = users_inputs.with_specs(_inputs(given, examples), given["spec"])
+    return users_inputs.UserModel(
+        name=given["name"],
+        summary=os.path.basename(given["path"]) + ":" + given["factory"],
+        build=build,
+        inputs=tuple(inputs),
+        outputs=tuple(given.get("outputs", ())),
+        converted=True,
+        form="layer",
+        examples=users_inputs.matched(examples, inputs),
+    )
+
+
+def load(path: str) -> Any:
+    """The user's module, loaded once; its own folder comes first on the path meanwhile."""
+    if path not in _modules:
+        name = "user_model_" + "".join(c if c.isalnum() else "_" for c in os.path.basename(path))
+        spec = importlib.util.spec_from_file_location(name + "_" + str(len(_modules)), path)
+        assert spec is not None, path
+        assert spec.loader is not None, path
+        module = importlib.util.module_from_spec(spec)
+        with importable(os.path.dirname(path)):
+            # Dataclasses, pickles and Paddle's source transformations look a class's module up there.
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+        sys.modules[spec.name] = module
+        _modules[path] = module
+    return _modules[path]
+
+
+@contextlib.contextmanager
+def importable(folder: str) -> Iterator[None]:
+    """The folder first on the path, without byte code left in it.
+
+    What is imported from it is put away afterwards: the next model's ``layers.py`` may be another.
+    """
+    own = _own.setdefault(folder, {})
+    displaced = {name: sys.modules[name] for name in own if name in sys.modules}
+    sys.modules.update(own)
+    before = set(sys.modules) - set(own)
+    sys.path.insert(0, folder)
+    quiet, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = quiet
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+        for name, module in list(sys.modules.items()):
+            file = getattr(module, "__file__", None)
+            if name not in before and file and _inside(file, folder):
+                own[name] = sys.modules.pop(name)
+        sys.modules.update(displaced)
+
+
+def _inside(file: str, folder: str) -> bool:
+    path = os.path.abspath(file)
+    # An environment kept in the project's folder is no part of the model.
+    return path.startswith(folder + os.sep) and (os.sep + "site-packages" + os.sep) not in path
+
+
+def files(path: str) -> List[str]:
+    """The Python files of the module's own folder that loading it has imported, itself included."""
+    folder = os.path.dirname(path)
+    imported = (os.path.abspath(module.__file__ or path) for module in _own.get(folder, {}).values())
+    return sorted({path, *imported})
+
+
+def _build(given: Mapping[str, Any]) -> Any:
+    with importable(os.path.dirname(given["path"])):
+        factory: Any = load(given["path"])
+        for part in given["factory"].split("."):
+            factory = getattr(factory, part)
+        net = factory()
+    if not isinstance(net, paddle.nn.Layer):
+        raise TypeError(f"{given['factory']}() gave a {type(net).__name__}, not a paddle.nn.Layer")
+    if given["params"]:
+        missing, unexpected = net.set_state_dict(paddle.load(given["params"]))
+        if missing or unexpected:
+            raise ValueError(
+                f"{os.path.basename(given['params'])} is of another network: missing {_few(missing)}, "
+                f"unexpected {_few(unexpected)}"
+            )
+    return net
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "none"
+
+
+def _inputs(given: Mapping[str, Any], examples: Mapping[str, Any]) -> List[Input]:
+    module = load(given["path"])
+    stated = next((getattr(module, name) for name in SPECS if hasattr(module, name)), None)
+    if stated is not None:
+        # The layer is made for its argument names only where a name is lacking: it may be large.
+        names = [] if all(spec.name for spec in stated) else _arguments(given)
+        return [
+            users_inputs.plain(
+                spec.name or (names[i] if i < len(names) else f"x{i}"),
+                spec.shape,
+                users_inputs.dtype_name(spec.dtype),
+            )
+            for i, spec in enumerate(stated)
+        ]
+    names = _arguments(given)
+    if any(said.get("shape") is not None for said in given["spec"]):
+        found = users_inputs.from_specs(given["spec"])
+    elif examples:
+        if not set(examples) & set(names) and len(examples) <= len(names):
+            examples = dict(zip(names, examples.values()))
+        found = users_inputs.from_examples(examples)
+    else:
+        raise ValueError(
+            f"{os.path.basename(given['path'])} has no input_spec: add one, or describe the inputs with "
+            "spec=x:float32:?x3x224x224 or inputs=examples.npz"
+        )
+    by_name = {spec.name: spec for spec in found}
+    # In the order of `forward`, which is how they are handed over.
+    return [by_name[n] for n in names if n in by_name] if set(by_name) <= set(names) else found
+
+
+def _arguments(given: Mapping[str, Any]) -> List[str]:
+    parameters = inspect.signature(_build(given).forward).parameters.values()
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [parameter.name for parameter in parameters if parameter.kind in positional]

@@ -1,0 +1,1 @@
+"""Training that recipes share: loops, fine-tuning, pruning control, several processes."""

@@ -1,0 +1,87 @@
+"""The documents' training loop, with every piece of its state in reach."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Tuple
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+from harness.worker.models import networks
+from harness.worker.models.digits import Digits
+from harness.worker.models.model import ReferenceModel, Training
+
+
+def batches(
+    arrays: List[np.ndarray], labels: np.ndarray, size: int, rng: np.random.Generator
+) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
+    """One epoch of shuffled mini-batches; labels as int64 ``[n, 1]``, as the documents feed them."""
+    order = rng.permutation(len(labels))
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        yield [array[rows] for array in arrays], labels[rows].reshape(-1, 1)
+
+
+def make_optimizer(training: Training, parameters: Any) -> Any:
+    """The optimizer the training configuration names."""
+    optimizer = getattr(paddle.optimizer, training.optimizer)
+    return optimizer(
+        learning_rate=training.learning_rate,
+        parameters=parameters,
+        **dict(training.optimizer_arguments),
+    )
+
+
+def step(net: Any, optimizer: Any, feed: List[np.ndarray], labels: np.ndarray) -> float:
+    """One update as documents 000 and 002 write it; the loss before the update."""
+    predictions = networks.outputs_of(net(*networks.tensors(feed)))[0]
+    loss = F.cross_entropy(predictions, paddle.to_tensor(labels))
+    loss.backward()
+    optimizer.step()
+    optimizer.clear_grad()
+    return float(loss)
+
+
+def train(model: ReferenceModel, digits: str) -> Tuple[Any, Any, Dict[str, Any]]:
+    """Train as the model states; the network (train mode), optimizer and its measures.
+
+    Measures: ``losses`` per step, ``accuracy`` of each epoch on the test examples.
+    """
+    training = model.training
+    assert training is not None, model.name
+    data = Digits(digits)
+    arrays, labels = training.examples(data, "train")
+    net = networks.network(model)
+    optimizer = make_optimizer(training, net.parameters())
+    rng = np.random.default_rng(model.seed)
+    losses: List[float] = []
+    accuracy: List[float] = []
+    for _ in range(training.epochs):
+        net.train()
+        for feed, target in batches(arrays, labels, training.batch_size, rng):
+            losses.append(step(net, optimizer, feed, target))
+        net.eval()
+        accuracy.append(evaluate(net, *training.examples(data, "test")))
+    net.train()
+    return net, optimizer, {"losses": losses, "accuracy": accuracy}
+
+
+def evaluate(net: Any, arrays: List[np.ndarray], labels: np.ndarray, size: int = 250) -> float:
+    """Share of rows whose largest logit is the label."""
+    right = 0
+    with paddle.no_grad():
+        for start in range(0, len(labels), size):
+            rows = slice(start, start + size)
+            logits = networks.outputs_of(net(*networks.tensors([a[rows] for a in arrays])))[0]
+            right += int((logits.numpy().argmax(axis=1) == labels[rows]).sum())
+    return right / len(labels)
+
+
+def test_examples(model: str, digits: str, limit: int = 0) -> Dict[str, Any]:
+    """The model's test inputs and labels as arrays, at most ``limit`` rows (0: all)."""
+    training = networks.get(model).training
+    assert training is not None, model
+    arrays, labels = training.examples(Digits(digits), "test")
+    end = limit or len(labels)
+    return {"feed": [array[:end] for array in arrays], "labels": labels[:end]}

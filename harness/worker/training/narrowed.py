@@ -1,0 +1,55 @@
+"""A network with the values that a pruning left, made and trained on in plain Paddle.
+
+PaddleSlim has a part in the values alone, which can be compared with those before: where they are what the
+criterion leaves, it is the filters or the training that such a network loses by.
+"""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping
+
+import numpy as np
+import paddle
+
+from harness.worker.models import networks
+from harness.worker.training import fine_tuning
+
+PRUNED = "pruned/"
+
+
+def logits(model: str, pruned: str, digits: str, feeds: List[List[np.ndarray]]) -> List[np.ndarray]:
+    """Narrow the model's network to the values in ``pruned``, train it on, and run it in eval mode.
+
+    ``pruned``: an ``.npz`` file with ``pruned/<name>`` for every parameter and statistic, as they were just
+    after the pruning. Returns the first output of each feed.
+
+    Raises:
+        KeyError: the file lacks one of the network's parameters.
+    """
+    stated = networks.get(model)
+    net = networks.network(stated)
+    with np.load(pruned) as found:
+        narrow(net, {name: found[PRUNED + name] for name in net.state_dict()})
+    optimizer, schedule = fine_tuning.scheduled(stated, digits, net.parameters())
+    fine_tuning.tune(net, optimizer, stated, digits, [schedule.step])
+    net.eval()
+    with paddle.no_grad():
+        return [networks.outputs_of(net(*networks.tensors(feed)))[0].numpy() for feed in feeds]
+
+
+def narrow(net: Any, values: Mapping[str, np.ndarray]) -> None:
+    """Give every parameter and statistic of the network a value of another size, in place."""
+    owners = dict(net.named_sublayers(include_self=True))
+    for name, value in values.items():
+        owner, own = owners[name.rpartition(".")[0]], name.rpartition(".")[2]
+        before = getattr(owner, own)
+        if list(before.shape) == list(value.shape):
+            before.set_value(value)
+            continue
+        if isinstance(owner, paddle.nn.Conv2D) and owner._groups > 1:
+            owner._groups = len(value)  # a depthwise one: a filter for each channel
+        after = owner.create_parameter(
+            shape=list(value.shape), default_initializer=paddle.nn.initializer.Assign(value)
+        )
+        after.stop_gradient = before.stop_gradient
+        setattr(owner, own, after)

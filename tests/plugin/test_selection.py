@@ -1,0 +1,104 @@
+"""What a run selects: when a known failure that matched nothing is stale, and when it was left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from harness.checks.expected_failures import KnownFailure, KnownFailures
+from harness.models.catalogue import FlowInfo
+from harness.plugin.options import Options
+from harness.plugin.selection import is_whole, left_out, spared
+from harness.plugin.session import RunSession
+
+SUITES = Path(__file__).parents[2] / "suites"
+
+
+def asked(args: tuple[str, ...] = ("suites",), keyword: str = "", **options: Any) -> bool:
+    """Whether a run with these pytest arguments and options is one of the whole tier."""
+    config: Any = SimpleNamespace(
+        args=args,
+        option=SimpleNamespace(keyword=keyword, markexpr="", lf=False),
+        invocation_params=SimpleNamespace(dir=SUITES.parent),
+    )
+    session: Any = SimpleNamespace(suites=SUITES, options=msgspec.structs.replace(Options(), **options))
+    return is_whole(config, session)
+
+
+def test_the_suites_as_they_are_is_whole() -> None:
+    assert asked()
+
+
+@pytest.mark.parametrize(
+    "narrowing",
+    [
+        {"models": ("lenet",)},
+        {"targets": ("jit",)},
+        {"flows": ("qat-slim",)},
+        {"claims": ("001-build",)},
+        {"brief": True},
+        {"keyword": "accuracy"},
+        {"args": ("suites/test_resume.py",)},
+    ],
+    ids=lambda given: "-".join(given),
+)
+def test_a_narrowed_run_is_not(narrowing: dict[str, Any]) -> None:
+    assert not asked(**narrowing)
+
+
+@pytest.mark.parametrize(
+    ("kept", "parameters", "out"),
+    [
+        (None, {"model": "lenet"}, False),
+        ({}, {"model": "lenet"}, True),
+        ({"model": ("lenet",)}, {"model": "lenet"}, False),
+        ({"model": ("lenet",)}, {"model": "lstm"}, True),
+        ({"model": ("lenet",), "batch": (1,)}, {"model": "lenet", "batch": 8}, True),
+    ],
+)
+def test_what_a_brief_run_leaves_out(
+    kept: dict[str, Any] | None, parameters: dict[str, Any], out: bool
+) -> None:
+    mark = pytest.mark.brief(**kept).mark if kept is not None else None
+    item = SimpleNamespace(get_closest_marker=lambda name: mark, callspec=SimpleNamespace(params=parameters))
+    assert left_out(item) is out
+
+
+@pytest.mark.parametrize(
+    ("options", "out"),
+    [({}, True), ({"tier": "full"}, False), ({"brief": True}, False), ({"flows": ("a",)}, False)],
+)
+def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: bool) -> None:
+    entry = KnownFailure("area/check[*]", ">=3.0", "error", "m", "r", spared="area/check[{b,c}]")
+    session: Any = SimpleNamespace(
+        options=msgspec.structs.replace(Options(), **options),
+        known=KnownFailures([entry], "3.3.1", "pir", "quick"),
+    )
+    items = [SimpleNamespace(path="suites/test_area.py", name=f"test_check[{name}]") for name in "abd"]
+    assert [spared(session, item) for item in items] == [False, out, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({}, ["a", "b", "b-legacy-ir"]),
+        ({"tier": "full"}, ["a", "a-legacy-ir", "b", "b-legacy-ir"]),
+        ({"flows": ("a-legacy-ir",)}, ["a-legacy-ir"]),
+    ],
+)
+def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: list[str]) -> None:
+    flows = [
+        FlowInfo(name, "qat", "dynamic", "call", {}, ["lenet"], [], alike=name == "a", profile=profile)
+        for name in "ab"
+        for profile in ("", "legacy-ir")
+    ]
+    session: Any = SimpleNamespace(
+        models=lambda role: ["lenet"],
+        options=msgspec.structs.replace(Options(), **options),
+        lab=SimpleNamespace(flows={flow.id: flow for flow in flows}),
+    )
+    assert [flow.id for _, flow in RunSession.flows(session)] == found
