@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from harness.core.errors import HarnessError, UsageError
 from harness.core.files import write_whole
-from harness.core.paths import RUNS, project_root
+from harness.core.paths import project_root, reports
 from harness.gate import comparison
 from harness.gate import comparison_page as page
 from harness.records.files import Run
@@ -49,7 +49,7 @@ def compare(
     known = target.load((target.BUILT_IN, *map(Path, targets_file or ())))
     wanted = [name.strip() for name in only.split(",") if name.strip()]
     result = comparison.compare(found, known, wanted, reference)
-    where = Path(folder) if folder else root / "reports" / "comparisons" / time.strftime("%Y%m%d-%H%M%S")
+    where = Path(folder) if folder else reports(root) / "comparisons" / time.strftime("%Y%m%d-%H%M%S")
     try:
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -66,7 +66,7 @@ def compare(
 
 def _runs(name: str, root: Path) -> list[Run]:
     """The run of that name, or all of a folder that holds several, such as one for each target."""
-    for folder in (Path(name), root / RUNS / name):
+    for folder in (Path(name), reports(root) / name):
         below = sorted(path.parent for path in folder.glob("*/records.jsonl"))
         if below and not (folder / "records.jsonl").exists():
             return [open_run(str(path), root) for path in below if path.name != "latest"]

@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.core.errors import UsageError
-from harness.core.paths import RUNS, project_root
+from harness.core.paths import project_root, reports
 from harness.history.data import History, Narrowed, count, open_history
 from harness.history.merge import Duplicates
 from harness.records.finding import open_run
@@ -177,7 +177,7 @@ def merge(
 
 
 def _open(folders: Sequence[Path], narrowed: Narrowed | None = None) -> History:
-    return open_history(folders or [project_root() / RUNS], narrowed)
+    return open_history(folders or [reports(project_root())], narrowed)
 
 
 def _tell(found: History) -> None:

@@ -7,6 +7,7 @@ status 1; a command that is used wrongly ends with 2.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from rich.table import Table
 import harness
 from harness.cli.lazy_commands import LazyGroup
 from harness.core.choices import Kind, Limits, Tier, default_store
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, UsageError
 from harness.jobs.engine import Settings
 from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
 
@@ -119,6 +120,12 @@ def run(
     ] = 0,
     dataset: Annotated[str, typer.Option(metavar="auto|packaged|paddle|FOLDER", help="The digits.")] = "auto",
     python: Python = "",
+    paddle: Annotated[
+        str,
+        typer.Option(
+            metavar="RELEASE", help="Instead of --python: a release, whose environment is made now."
+        ),
+    ] = "",
     profile: Annotated[
         Profile, typer.Option(help="legacy-ir: Paddle 3.x without its new intermediate representation.")
     ] = Profile.default,
@@ -145,6 +152,7 @@ def run(
 
     root = project_root()
     settings = settings_of(engine, address, resources, labels, own=model or ())
+    python = _with_paddle(python, paddle)
     folder = Path(run_folder).absolute() if run_folder else new_folder(root)
     if engine is None and (folder / "records.jsonl").exists():
         raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
@@ -188,6 +196,33 @@ def _run_by_target(
         out.print(escape(sentence))
     out.print(escape(f"side by side: harness compare {folder}"))
     raise typer.Exit(EXIT_OF[by_target.status(found)])
+
+
+def _with_paddle(python: str, paddle: str) -> str:
+    """The interpreter under test: the one that was named, or of a release's environment, or this one.
+
+    Raises:
+        UsageError: both were named.
+        HarnessError: none was, and there is no Paddle here; or the environment cannot be made.
+    """
+    if python and paddle:
+        raise UsageError("--python and --paddle both name the environment under test: give one of them")
+    if paddle:
+        from harness.environments import resolve_one
+
+        found = resolve_one(paddle, say=lambda text: out.print(escape(text)))
+        if found.profile != "default":
+            raise UsageError(f"--paddle takes a release: give --profile {found.profile} beside it")
+        return found.python
+    if not python and importlib.util.find_spec("paddle") is None:
+        from harness.environments import known_releases
+
+        newest = known_releases()[-1]
+        raise HarnessError(
+            f"there is no Paddle beside the harness: `harness run --paddle {newest}` makes an environment "
+            "with it (0.9 GB on disk), and --python PATH takes one that is there"
+        )
+    return python
 
 
 def _interpreter(python: str) -> str:

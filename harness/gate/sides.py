@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.core.paths import RUNS
+from harness.core.paths import reports
 from harness.environments import Environment, resolve_one
 from harness.jobs.engine import EngineName, Settings
 from harness.jobs.job import Job
@@ -35,7 +35,7 @@ def subject_of(text: str, root: Path) -> Subject:
         UsageError: it names neither.
         HarnessError: the environment cannot be made.
     """
-    for path in (Path(text), root / RUNS / text):
+    for path in (Path(text), reports(root) / text):
         if (path / "records.jsonl").exists():
             run = read_run(path.resolve())
             return Subject(_name_of(run), run=run)

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import HarnessError, UsageError
-from harness.core.paths import RUNS
+from harness.core.paths import reports
 from harness.jobs.job import End, Job
 
 JOURNAL = "jobs.jsonl"
@@ -126,7 +126,9 @@ def new_folder(given: str, root: Path, kind: str, label: str) -> Path:
         HarnessError: it cannot be made.
     """
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    folder = Path(given).absolute() if given else root / RUNS / kind / "-".join(filter(None, [stamp, label]))
+    folder = (
+        Path(given).absolute() if given else reports(root) / kind / "-".join(filter(None, [stamp, label]))
+    )
     held = (folder / JOURNAL).exists() or (folder.is_dir() and any(folder.glob("*/records.jsonl")))
     if held and not is_open(folder):
         raise UsageError(f"{folder} already holds runs: name another folder with --folder")

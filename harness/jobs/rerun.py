@@ -73,7 +73,17 @@ def run_alone(
     Raises:
         HarnessError: pytest left no records; its own words.
     """
-    command = [sys.executable, "-m", "pytest", nodeid, "-q", "-p", "no:cacheprovider", "--color=no"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        nodeid,
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--color=no",
+        f"--rootdir={root}",
+    ]
     done = subprocess.run(
         [*command, *options], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         check=False,

@@ -16,6 +16,7 @@ import pytest
 
 from harness.checks.case import Case, CheckFailed
 from harness.core.errors import HarnessError, NotApplicable
+from harness.core.paths import ROOT
 from harness.execution.executor import Lab
 from harness.models.first_run import total
 from harness.plugin import options as harness_options
@@ -52,20 +53,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     harness_options.add_options(parser)
 
 
-def _suites_named(config: pytest.Config) -> bool:
-    suites = config.rootpath / "suites"
-    paths = (Path(config.invocation_params.dir, arg.split("::")[0]).resolve() for arg in config.args)
-    return any(path == suites or suites in path.parents for path in paths)
+def _project(config: pytest.Config) -> tuple[Path, Path]:
+    """Where runs are written, and the suites: those of pytest's project, or the harness's own."""
+    if (config.rootpath / "suites").is_dir():
+        return config.rootpath, config.rootpath / "suites"
+    return config.invocation_params.dir, ROOT / "suites"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    if not _suites_named(config) or config.getoption("help", False):
+    if not hasattr(config.option, "models"):
+        # pytest has read its options before it came upon the conftest.py that loads this plugin.
+        raise pytest.UsageError("the suites' options are not known yet: give `-p harness.plugin` as well")
+    root, suites = _project(config)
+    named = any(path == suites or suites in path.parents for path in selection.paths(config))
+    if not named or config.getoption("help", False):
         return
+    # What pyproject.toml says in a checkout: a collection in the middle of a run is part of its time.
+    config.option.benchmark_disable_gc = True
+    config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     try:
-        session = RunSession(harness_options.from_config(config), config.rootpath, config.rootpath / "suites")
+        session = RunSession(harness_options.from_config(config), root, suites)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session

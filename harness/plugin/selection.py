@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.core.paths import ROOT
 from harness.plugin import user_models
 from harness.plugin.options import Options
 from harness.plugin.outcomes import case_id
@@ -87,5 +89,17 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
         or config.option.keyword
         or config.option.markexpr
     )
-    paths = [Path(config.invocation_params.dir, arg).resolve() for arg in config.args]
-    return not narrowed and paths == [session.suites] and not getattr(config.option, "lf", False)
+    return (
+        not narrowed and list(paths(config)) == [session.suites] and not getattr(config.option, "lf", False)
+    )
+
+
+def paths(config: Any) -> Iterator[Path]:
+    """Files and folders that pytest was asked for; ``--pyargs`` may name a package or a module of one."""
+    for argument in config.args:
+        name = argument.split("::")[0]
+        path = Path(config.invocation_params.dir, name)
+        if config.option.pyargs and not path.exists():
+            module = ROOT.joinpath(*name.split("."))
+            path = module if module.is_dir() else module.with_suffix(".py")
+        yield path.resolve()

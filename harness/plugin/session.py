@@ -24,7 +24,7 @@ from harness.core.choices import LEGACY_IR, Limits
 from harness.core.clock import now
 from harness.core.errors import HarnessError
 from harness.core.files import write_whole
-from harness.core.paths import TABLES
+from harness.core.paths import TABLES, reports
 from harness.core.types import Record, RunFooter, RunHeader
 from harness.execution.executor import Lab, Producer
 from harness.models.catalogue import METHODS, FlowInfo
@@ -83,7 +83,7 @@ class RunSession:
                 raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
         else:
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-            folder = self.root / "reports" / f"{stamp}-{os.getpid()}"
+            folder = reports(self.root) / f"{stamp}-{os.getpid()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

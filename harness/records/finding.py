@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.core.errors import HarnessError
-from harness.core.paths import RUNS
+from harness.core.paths import reports
 from harness.core.types import Record
 from harness.records.files import Run, read_run
 
@@ -18,13 +18,13 @@ def open_run(name: str, root: Path) -> Run:
     Raises:
         HarnessError: there is none; the newest there are.
     """
-    for path in (Path(name), root / RUNS / name):
+    for path in (Path(name), reports(root) / name):
         if path.exists():
             return read_run(path.resolve())
     runs = sorted(
-        path.parent.name for path in (root / RUNS).glob("*/records.jsonl") if path.parent.name != "latest"
+        path.parent.name for path in reports(root).glob("*/records.jsonl") if path.parent.name != "latest"
     )
-    there = f"the newest are {', '.join(runs[-3:])}" if runs else f"{root / RUNS} holds none yet"
+    there = f"the newest are {', '.join(runs[-3:])}" if runs else f"{reports(root)} holds none yet"
     raise HarnessError(f"no run {name}: {there}")
 
 
