@@ -1,4 +1,4 @@
-"""The workflow that gates a pull request: its steps, and the one that reads the pins, run for real."""
+"""The action that gates a pull request: its steps, run for real in their own shell."""
 
 from __future__ import annotations
 
@@ -10,53 +10,67 @@ from typing import Any
 
 import pytest
 
-WORKFLOW = Path(__file__).parents[2] / "docs" / "workflows" / "gate-paddle.yml"
+from conftest import child_environment
+from harness.core.paths import ROOT
+
+ACTION = ROOT / "action.yml"
 
 
 @pytest.fixture(scope="module")
-def workflow() -> dict[Any, Any]:
+def steps() -> list[dict[str, Any]]:
     yaml = pytest.importorskip("yaml")
-    found: dict[Any, Any] = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
-    return found
+    found = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
+    assert found["runs"]["using"] == "composite"
+    steps: list[dict[str, Any]] = found["runs"]["steps"]
+    return steps
 
 
-def test_workflow_has_its_steps_and_no_more_rights_than_it_needs(workflow: dict[Any, Any]) -> None:
-    # YAML 1.1 takes the key "on" for true.
-    assert {"pull_request", "workflow_dispatch"} == set(workflow[True])
-    assert workflow["permissions"] == {"contents": "read"}
-    steps = workflow["jobs"]["gate"]["steps"]
+def test_action_has_its_steps(steps: list[dict[str, Any]]) -> None:
     used = [step.get("uses", "").partition("@")[0] for step in steps]
-    assert used[:2] == ["actions/checkout", "actions/setup-python"]
-    assert used[-1] == "actions/upload-artifact"
+    assert [name for name in used if name] == [
+        "actions/setup-python", "actions/cache", "actions/upload-artifact",
+    ]  # fmt: skip
+    assert all("shell" in step for step in steps if "run" in step), "a composite action's steps name theirs"
     assert steps[-1]["if"].startswith("${{ !cancelled()"), "a blocked gate's page must be kept too"
-    (command,) = (step["run"] for step in steps if "harness gate" in step.get("run", ""))
-    assert 'harness gate "$OLD" "$NEW"' in command
-    assert '--folder "$GITHUB_WORKSPACE/gate"' in command
-    assert steps[-1]["with"]["path"] == "gate/"
     # Text of a pull request must not become part of a command.
     assert not any("${{" in step.get("run", "") for step in steps)
 
 
-def pins(workflow: dict[Any, Any], folder: Path, **variables: str) -> tuple[dict[str, str], str]:
-    """Outputs and messages of the workflow's own step in a repository."""
-    (step,) = (step for step in workflow["jobs"]["gate"]["steps"] if step.get("id") == "pins")
+def run(step: dict[str, Any], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A step's own command in its own shell, in a project's folder."""
+    assert step["shell"] == "bash"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**child_environment(), "PATH": path, "GITHUB_ACTION_PATH": str(ROOT), **variables}
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_gate_is_called_with_the_policy_and_more_options(
+    steps: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Real commands: what they refuse shows what they were given."""
+    (gate,) = (step for step in steps if step["name"] == "Gate")
+    given = {"OLD": "9.9.8", "NEW": "9.9.9", "POLICY": "gate.toml", "RUNNER_TEMP": str(tmp_path)}
+    done = run(gate, tmp_path, **given, ARGUMENTS="")
+    assert done.returncode == 2
+    assert "9.9.8 is no known release" in done.stderr
+    done = run(gate, tmp_path, **given, ARGUMENTS="--models lenet --jobs none")
+    assert "Invalid value for '--jobs'" in done.stderr
+    (tmp_path / "gate.toml").write_text("[wrong]\n")
+    done = run(gate, tmp_path, **given, ARGUMENTS="")
+    assert "gate.toml" in done.stderr
+
+
+def pins(steps: list[dict[str, Any]], folder: Path, **variables: str) -> tuple[dict[str, str], str]:
+    """Outputs and messages of the action's own step in a repository."""
+    (step,) = (step for step in steps if step.get("id") == "pins")
     outputs_file = folder.parent / "outputs"
     outputs_file.write_text("")
     base = git(folder, "rev-parse", "base").strip()
-    environment = {
-        **os.environ,
-        **workflow["env"],
-        **{"BASE": base, "ASKED_OLD": "", "ASKED_NEW": "", "GITHUB_OUTPUT": str(outputs_file)},
-        **variables,
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", step["run"]],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    named = {"BASE": base, "ASKED_OLD": "", "ASKED_NEW": "", "GITHUB_OUTPUT": str(outputs_file)}
+    done = run(step, folder, **{**named, **variables})
     found = dict(line.split("=", 1) for line in outputs_file.read_text().splitlines())
     assert bool(found) == (done.returncode == 0)
     return found, done.stdout + done.stderr
@@ -101,10 +115,10 @@ def repository(folder: Path, *commits: dict[str, str]) -> Path:
     ],
 )
 def test_pins_are_read_from_base_and_head(
-    workflow: dict[Any, Any], tmp_path: Path, before: str, after: str, expected: tuple[str, ...] | str
+    steps: list[dict[str, Any]], tmp_path: Path, before: str, after: str, expected: tuple[str, ...] | str
 ) -> None:
     folder = repository(tmp_path / "p", {"requirements.txt": before}, {"requirements.txt": after})
-    found, said = pins(workflow, folder)
+    found, said = pins(steps, folder)
     if isinstance(expected, str):
         assert expected in said
         assert "::error::" in said
@@ -112,7 +126,7 @@ def test_pins_are_read_from_base_and_head(
         assert (found["old"], found["new"], found["changed"]) == expected
 
 
-def test_pins_in_other_files_and_by_hand(workflow: dict[Any, Any], tmp_path: Path) -> None:
+def test_pins_in_other_files_and_by_hand(steps: list[dict[str, Any]], tmp_path: Path) -> None:
     toml = '[project]\ndependencies = [\n  "numpy",\n  "paddlepaddle=={}",\n]\n'
     name = "services/ocr/pyproject.toml"
     old, new = (
@@ -120,8 +134,8 @@ def test_pins_in_other_files_and_by_hand(workflow: dict[Any, Any], tmp_path: Pat
         for v in ("2.6.2", "3.3.1")
     )
     folder = repository(tmp_path / "p", old, new)
-    assert pins(workflow, folder)[0] == {"old": "2.6.2", "new": "3.3.1", "changed": "true"}
+    assert pins(steps, folder)[0] == {"old": "2.6.2", "new": "3.3.1", "changed": "true"}
     # A workflow started by hand has no pull request, and may name one release twice.
-    by_hand = pins(workflow, folder, BASE="", ASKED_OLD="3.3.1", ASKED_NEW="3.3.1")[0]
+    by_hand = pins(steps, folder, BASE="", ASKED_OLD="3.3.1", ASKED_NEW="3.3.1")[0]
     assert by_hand == {"old": "3.3.1", "new": "3.3.1", "changed": "true"}
-    assert "::error::git cannot read" in pins(workflow, folder, BASE="0" * 40)[1]
+    assert "::error::git cannot read" in pins(steps, folder, BASE="0" * 40)[1]
