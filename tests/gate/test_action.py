@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from conftest import child_environment
 from harness.core.paths import ROOT
+from harness.environments import known_releases
 
 ACTION = ROOT / "action.yml"
 
@@ -139,3 +141,30 @@ def test_pins_in_other_files_and_by_hand(steps: list[dict[str, Any]], tmp_path: 
     by_hand = pins(steps, folder, BASE="", ASKED_OLD="3.3.1", ASKED_NEW="3.3.1")[0]
     assert by_hand == {"old": "3.3.1", "new": "3.3.1", "changed": "true"}
     assert "::error::git cannot read" in pins(steps, folder, BASE="0" * 40)[1]
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_own_workflows_are_read_only_and_what_they_run_is_there(file: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    found = yaml.safe_load(file.read_text())
+    assert found["permissions"] == {"contents": "read"}
+    steps = [step for job in found["jobs"].values() for step in job["steps"]]
+    assert all(("run" in step) != ("uses" in step) for step in steps)
+    assert not any("${{" in step.get("run", "") for step in steps)
+    for step in steps:
+        for folder in re.findall(r"pytest (\w+)/", step.get("run", "")):
+            assert (ROOT / folder).is_dir()
+
+
+def test_nightly_gate_takes_the_two_newest_releases(tmp_path: Path) -> None:
+    yaml = pytest.importorskip("yaml")
+    found = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yml").read_text())
+    (step,) = (step for step in found["jobs"]["releases"]["steps"] if step.get("id") == "newest")
+    outputs = tmp_path / "outputs"
+    environment = {**os.environ, "GITHUB_OUTPUT": str(outputs)}
+    subprocess.run([sys.executable, "-c", step["run"]], cwd=ROOT, env=environment, check=True)
+    old, new = known_releases()[-2:]
+    assert outputs.read_text() == f"old={old}\nnew={new}\n"
