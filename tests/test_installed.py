@@ -24,7 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = subprocess.run(pip, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in folder.iterdir() if path.suffix != ".dist-info") == [
-        "bin", "harness", "reference_models", "suites",
+        "bin", "findings", "harness", "reference_models", "suites",
     ]  # fmt: skip
     return folder
 

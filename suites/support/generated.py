@@ -9,8 +9,7 @@ from typing import Any
 from harness.core.paths import ROOT
 
 SAMPLE = Path(__file__).with_suffix(".json")
-FINDINGS = next(path for path in (ROOT / "findings", ROOT / "suites" / "findings") if path.is_dir())
-"""The networks that lie beside the scripts of a checkout; an installed package has them in its suites."""
+FINDINGS = ROOT / "findings"
 
 
 def sample() -> dict[str, Any]:

@@ -12,18 +12,20 @@ import pytest
 from harness.checks.expected_failures import KnownFailure, KnownFailures
 from harness.models.catalogue import FlowInfo
 from harness.plugin.options import Options
-from harness.plugin.selection import is_whole, left_out, spared
+from harness.plugin.selection import is_whole, left_out, paths, spared
 from harness.plugin.session import RunSession
 
 SUITES = Path(__file__).parents[2] / "suites"
 
 
-def asked(args: tuple[str, ...] = ("suites",), keyword: str = "", **options: Any) -> bool:
+def asked(
+    args: tuple[str, ...] = ("suites",), keyword: str = "", where: Path = SUITES.parent, **options: Any
+) -> bool:
     """Whether a run with these pytest arguments and options is one of the whole tier."""
     config: Any = SimpleNamespace(
         args=args,
-        option=SimpleNamespace(keyword=keyword, markexpr="", lf=False),
-        invocation_params=SimpleNamespace(dir=SUITES.parent),
+        option=SimpleNamespace(keyword=keyword, markexpr="", lf=False, pyargs=where != SUITES.parent),
+        invocation_params=SimpleNamespace(dir=where),
     )
     session: Any = SimpleNamespace(suites=SUITES, options=msgspec.structs.replace(Options(), **options))
     return is_whole(config, session)
@@ -31,6 +33,17 @@ def asked(args: tuple[str, ...] = ("suites",), keyword: str = "", **options: Any
 
 def test_the_suites_as_they_are_is_whole() -> None:
     assert asked()
+
+
+def test_packaged_suites_are_named_as_python_does(tmp_path: Path) -> None:
+    assert asked(where=tmp_path)
+    assert not asked(args=("suites.test_resume",), where=tmp_path)
+    config: Any = SimpleNamespace(
+        args=["suites.test_resume::test_every_model"],
+        option=SimpleNamespace(pyargs=True),
+        invocation_params=SimpleNamespace(dir=tmp_path),
+    )
+    assert list(paths(config)) == [SUITES / "test_resume.py"]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_worker_goes_on_after_a_python_error(pool: WorkerPool) -> None:
 @pytest.mark.parametrize(
     ("call", "arguments", "type_"),
     [
-        ("selftest.no_such_function", {}, "AttributeError"),
+        ("checks.selftest.no_such_function", {}, "AttributeError"),
         ("no_such_module.call", {}, "ModuleNotFoundError"),
         ("checks.selftest.echo", {"wrong": 1}, "TypeError"),
         ("checks.selftest.unsendable", {}, "TypeError"),
@@ -58,7 +58,7 @@ def test_worker_goes_on_after_a_python_error(pool: WorkerPool) -> None:
         ("models.networks.get", {"name": "no such model"}, "KeyError"),
     ],
 )
-def test_wrong_calls_are_errors_of_the_far_side(
+def test_wrong_calls_are_errors_of_the_worker(
     pool: WorkerPool, call: str, arguments: dict[str, object], type_: str
 ) -> None:
     with pytest.raises(RemoteError) as raised:
@@ -276,14 +276,13 @@ def test_profile_reaches_paddle(pool: WorkerPool) -> None:
     assert legacy["profile"] == "legacy-ir"
 
 
-def test_far_side_cannot_import_the_near_side(bare_pool: WorkerPool) -> None:
+def test_worker_cannot_import_the_controller(bare_pool: WorkerPool) -> None:
     """What it could import by accident would work here and fail in another environment."""
     for name in (
         "harness.records.files",
         "harness.pool.workers",
         "harness.cli",
         "harness.core.types",
-        "suites",
         "conftest",
     ):
         assert "No module named" in (
