@@ -42,3 +42,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_paths_that_are_named_are_there(page: Path) -> None:
     bad = [path for path in NAMED.findall(page.read_text()) if not (ROOT / path).exists()]
     assert bad == []
+
+
+def test_both_readmes_have_the_same_commands_and_output() -> None:
+    """What is code in one stands in the other, in the same order; links lead to the same places."""
+    code = re.compile(r"```.*?```|`[^`\n]+`", re.DOTALL)
+    english, chinese = ((ROOT / name).read_text() for name in ("README.md", "README_cn.md"))
+    assert code.findall(english) == code.findall(chinese)
+    assert LINK.findall(english)[:-1] == LINK.findall(chinese)[:-1]
+    assert len(english.splitlines()) < 80, "two screens"
