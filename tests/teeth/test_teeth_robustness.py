@@ -42,7 +42,7 @@ def swallowed(of: str) -> tuple[Arguments, Result]:
 
 def dies(name: str, **arguments: Any) -> Arguments:
     """Where the damaged file is loaded, the process does this instead."""
-    return Arguments(LOAD, lambda _, lab: arguments, DAMAGED, instead=f"selftest.{name}")
+    return Arguments(LOAD, lambda _, lab: arguments, DAMAGED, instead=f"checks.selftest.{name}")
 
 
 def not_a_state(found: dict[str, Any]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def test_controller_names_no_paddle(file: Path) -> None:
 
 
 CALL = re.compile(
-    r"(?:call|Result|Arguments|Files|option|setting|config)\(\s*f?[\"']((?:[a-z_]+\.)+[a-z_{}]+)[\"']"
+    r"(?:(?:call|Result|Arguments|Files|option|setting|config)\(\s*|instead=)f?[\"']((?:[a-z_]+\.)+[a-z_{}]+)[\"']"
 )
 """A call that the controller names in a string: what no linter follows."""
 
