@@ -173,7 +173,7 @@ def test_wrong_password_is_said(alone: Configure, site: Served, pem: Path, tmp_p
         ("at https://h/p.html?sig=1&t=2, or so", "at https://h/p.html or so"),
         ("bad 'u:p/w@proxy:3'", "bad 'proxy:3'"),
         ("bad 'http://u:p/w@proxy:3'", "bad 'http://proxy:3'"),
-        ("in file:///home/a@b/c and /home/a@b/c", "in file:///home/a@b/c and /home/a@b/c"),
+        ("in file:///srv/a@b/c and /srv/a@b/c", "in file:///srv/a@b/c and /srv/a@b/c"),
         ("https://h/@scope/x", "https://h/@scope/x"),
     ],
 )
@@ -181,7 +181,7 @@ def test_what_is_left_of_a_text(text: str, shown: str) -> None:
     variables = {
         "HTTPS_PROXY": "u:p/w@proxy:3",
         "UV_INDEX": "https://h http://u:p/w@proxy:3",
-        "UV_FIND_LINKS": "file:///home/a@b/c",
-        "UV_CACHE_DIR": "/home/a@b/c",
+        "UV_FIND_LINKS": "file:///srv/a@b/c",
+        "UV_CACHE_DIR": "/srv/a@b/c",
     }
     assert without_passwords(text, variables) == shown
