@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case, close_all, close_runs
-from harness.checks.tolerance import Yardstick
-from harness.execution.executor import Lab
+from harness.checks.tolerance import Tolerance
+from harness.execution.executor import Executor
 from harness.targets.target import Target
 
 SEQUENCE = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
@@ -21,29 +21,29 @@ ROUNDS = 5
 """Runs of each clone while the others run."""
 
 
-def require(lab: Lab, target: Target) -> None:
+def require(executor: Executor, target: Target) -> None:
     """Not-run, with the reason, where the target cannot run here."""
-    reason = lab.not_applicable(target)
+    reason = executor.not_applicable(target)
     if reason:
         pytest.skip(reason)
 
 
-def feeds_of(lab: Lab, model: str) -> list[list[np.ndarray]]:
-    return [lab.sample(model, batch, seed) for batch, seed in SEQUENCE]
+def feeds_of(executor: Executor, model: str) -> list[list[np.ndarray]]:
+    return [executor.sample(model, batch, seed) for batch, seed in SEQUENCE]
 
 
 @pytest.mark.claims("002-formats", "002-predictor", "000-batch", "000-export")
-def test_first_and_later_runs(case: Case, lab: Lab, model: str, target: Target) -> None:
+def test_first_and_later_runs(case: Case, executor: Executor, model: str, target: Target) -> None:
     """Every run of a session, whatever its batch size, is as near the float64 oracle as dygraph is."""
-    require(lab, target)
-    feeds = feeds_of(lab, model)
-    oracle = lab.oracle(model, feeds)
-    yardsticks = lab.yardsticks(model, feeds, target.storage)
-    result = lab.execute(target, model, feeds)
+    require(executor, target)
+    feeds = feeds_of(executor, model)
+    oracle = executor.oracle(model, feeds)
+    tolerances = executor.tolerances(model, feeds, target.storage)
+    result = executor.execute(target, model, feeds)
     case.measures["describe"] = {k: v for k, v in result.describe.items() if k != "summary"}
     case.exact("number of runs", len(result.outputs), len(feeds))
     for run, ((batch, seed), outputs) in enumerate(zip(SEQUENCE, result.outputs, strict=True)):
-        close_all(case, f"run {run + 1} (batch {batch}, seed {seed})", outputs, oracle[run], yardsticks)
+        close_all(case, f"run {run + 1} (batch {batch}, seed {seed})", outputs, oracle[run], tolerances)
     for repeat in (1, len(SEQUENCE) - 1):
         for index, first in enumerate(result.outputs[0]):
             case.bitwise(
@@ -54,26 +54,26 @@ def test_first_and_later_runs(case: Case, lab: Lab, model: str, target: Target) 
 @pytest.mark.brief(target=("predictor",))
 @pytest.mark.claims("002-formats")
 @pytest.mark.models(trained=True)
-def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) -> None:
+def test_accuracy_on_examples(case: Case, executor: Executor, model: str, target: Target) -> None:
     """On test examples every target reaches the stated accuracy and chooses the oracle's classes."""
-    require(lab, target)
-    examples = lab.pool.call(
-        "training.loops.test_examples", model=model, digits=str(lab.digits), limit=DIGITS
+    require(executor, target)
+    examples = executor.pool.call(
+        "training.loops.test_examples", model=model, digits=str(executor.builder.digits), limit=DIGITS
     )
     labels = examples["labels"]
     feeds = [[array[i : i + 100] for array in examples["feed"]] for i in range(0, len(labels), 100)]
-    logits = np.concatenate([outputs[0] for outputs in lab.execute(target, model, feeds).outputs])
-    oracle = np.concatenate([outputs[0] for outputs in lab.oracle(model, feeds)])
+    logits = np.concatenate([outputs[0] for outputs in executor.execute(target, model, feeds).outputs])
+    oracle = np.concatenate([outputs[0] for outputs in executor.oracle(model, feeds)])
     accuracy = float((logits.argmax(axis=1) == labels).mean())
     case.measures["accuracy"] = accuracy
     case.measures["accuracy_oracle"] = float((oracle.argmax(axis=1) == labels).mean())
-    stated = lab.models[model].accuracy
+    stated = executor.models[model].accuracy
     assert stated is not None
     case.at_least("accuracy", accuracy, stated)
     # A class may change only where the oracle itself is nearer to a tie than the allowed error.
-    yardstick = lab.yardsticks(model, feeds, target.storage)[0]
+    allowance = executor.tolerances(model, feeds, target.storage)[0]
     top = np.sort(oracle, axis=1)
-    clear = top[:, -1] - top[:, -2] > 2 * yardstick.largest
+    clear = top[:, -1] - top[:, -2] > 2 * allowance.largest
     least = 0.9 if target.storage == "float32" else 0.1
     case.at_least("share of rows that are no near-tie", float(clear.mean()), least)
     case.bitwise("classes chosen", logits.argmax(axis=1)[clear], oracle.argmax(axis=1)[clear])
@@ -81,22 +81,22 @@ def test_accuracy_on_examples(case: Case, lab: Lab, model: str, target: Target) 
 
 @pytest.mark.claims("002-formats")
 @pytest.mark.models(forms=("layer", "graph"))
-def test_static_program_built_by_hand(case: Case, lab: Lab, model: str) -> None:
+def test_static_program_built_by_hand(case: Case, executor: Executor, model: str) -> None:
     """A program built in static graph mode and saved there gives what the dynamic graph gives."""
-    feeds = feeds_of(lab, model)[:4]
-    oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
+    feeds = feeds_of(executor, model)[:4]
+    oracle, tolerances = executor.oracle(model, feeds), executor.tolerances(model, feeds)
     for runtime in ("static", "predictor"):
-        result = lab.execute(Target(runtime, runtime), model, feeds, layout="static")
-        close_runs(case, f"{runtime}, ", result.outputs, oracle, yardsticks)
+        result = executor.execute(Target(runtime, runtime), model, feeds, layout="static")
+        close_runs(case, f"{runtime}, ", result.outputs, oracle, tolerances)
 
 
 @pytest.mark.claims("002-predictor")
-def test_clones_and_threads(case: Case, lab: Lab, model: str) -> None:
+def test_clones_and_threads(case: Case, executor: Executor, model: str) -> None:
     """Clones of a predictor, run one by one and from several threads at once, give its outputs."""
-    feeds = [lab.sample(model, 2, seed) for seed in range(4)]
-    result = lab.pool.call(
+    feeds = [executor.sample(model, 2, seed) for seed in range(4)]
+    result = executor.pool.call(
         "checks.concurrency.clones",
-        files=lab.files(Target("p", "predictor"), model),
+        files=executor.builder.files(Target("p", "predictor"), model),
         model=model,
         feeds=feeds,
         rounds=ROUNDS,
@@ -116,18 +116,19 @@ def test_clones_and_threads(case: Case, lab: Lab, model: str) -> None:
 
 
 @pytest.mark.claims("002-formats")
-def test_oracle_against_numpy(case: Case, lab: Lab) -> None:
+def test_oracle_against_numpy(case: Case, executor: Executor) -> None:
     """The float64 oracle equals a LeNet in NumPy and SciPy, which shares no kernel with Paddle."""
     from suites.support.lenet_numpy import lenet
 
-    parameters = lab.pool.call(
-        "checks.roundtrip.load_arrays", path=lab.artifact("checkpoint", "lenet").file("model.pdparams")
+    parameters = executor.pool.call(
+        "checks.roundtrip.load_arrays",
+        path=executor.builder.artifact("checkpoint", "lenet").file("model.pdparams"),
     )
     for seed in range(3):
-        feed = lab.sample("lenet", 4, seed)
+        feed = executor.sample("lenet", 4, seed)
         expected = lenet({name: value.astype("float64") for name, value in parameters.items()}, feed[0])
-        (oracle,) = lab.oracle("lenet", [feed])
+        (oracle,) = executor.oracle("lenet", [feed])
         # Nothing is measured here: both are float64, so only its last places may differ.
         case.close(
-            f"seed {seed}", oracle[0], expected, Yardstick([expected], [expected], "float64", multiple=0.0)
+            f"seed {seed}", oracle[0], expected, Tolerance([expected], [expected], "float64", multiple=0.0)
         )

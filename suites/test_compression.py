@@ -1,4 +1,4 @@
-"""Quantized and pruned models: what each documented flow makes of a network, and what that is worth."""
+"""Quantized and pruned models: what each documented method makes of a network, and what that is worth."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.checks import non_inferiority, tolerance
 from harness.checks.case import Case
 from harness.core.errors import NotApplicable
 from harness.execution import engine_log
-from harness.execution.executor import Lab
-from harness.models.catalogue import FlowInfo
+from harness.execution.executor import Executor
+from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.targets.target import Target
 from suites.support import pruning
@@ -44,15 +44,15 @@ MAIN = (
     "prune-l1",
     "prune-static-l1",
 )
-"""What a gate tries: one flow of each method and interface."""
+"""What a gate tries: one method of each technique and interface."""
 
-SHOWN = {"flow": MAIN, "model": ("lenet", "resnet_vd_small")}
+SHOWN = {"method": MAIN, "model": ("lenet", "resnet_vd_small")}
 
 pytestmark = pytest.mark.brief(**SHOWN)
 
-quantizes = pytest.mark.flows(methods=("qat", "ptq", "weights"))
-calibrates = pytest.mark.flows(methods=("qat", "ptq"))
-prunes = pytest.mark.flows(methods=("prune",))
+quantizes = pytest.mark.methods(techniques=("qat", "ptq", "weights"))
+calibrates = pytest.mark.methods(techniques=("qat", "ptq"))
+prunes = pytest.mark.methods(techniques=("prune",))
 
 PRUNED_BOUND = 5.0
 """Points that a network may lose with half of its filters, the documents promising none."""
@@ -101,22 +101,26 @@ SEQUENCE = (0, 1, 0, 0, 0, 0, 0, 0, 0, 1)
 
 @pytest.mark.claims("card-int8-bound")
 @quantizes
-def test_accuracy(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_accuracy(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """A quantized model loses no more accuracy than the bound, paired on the test digits."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     feeds, labels = subject.digits()
     got = subject.simulated(feeds)
     subject.hold_accuracy(subject.before(feeds), got, labels, subject.bound)
 
 
 @prunes
-def test_pruned_accuracy(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_pruned_accuracy(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """A pruned model that was trained on loses at most a few points, or no more than its filters cost anyway.
 
     A narrow network has no filters to spare. What it loses is then no tool's fault, if those that went are
     the criterion's, and if a network without them that was trained on in plain Paddle loses it too.
     """
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     feeds, labels = subject.digits()
     before, got = subject.before(feeds), subject.simulated(feeds)
     _, stands = subject.accuracy("accuracy", before, got, labels, PRUNED_BOUND)
@@ -128,9 +132,11 @@ def test_pruned_accuracy(case: Case, lab: Lab, run_session: RunSession, model: s
 
 
 @quantizes
-def test_quantized(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_quantized(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """Every layer that was to be quantized has its weight on an int8 grid and quantizers at its input."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     found = subject.inspect()
     asked = [layer for layer in found["layers"] if layer["op"] in subject.quantizable]
     case.at_least("layers that were to be quantized", len(asked), 1)
@@ -139,9 +145,9 @@ def test_quantized(case: Case, lab: Lab, run_session: RunSession, model: str, fl
     bad = [layer["weight"] for layer in asked if not _is_scaled(layer)]
     case.exact("rounded weights without positive scales", bad, [])
     inputs = [layer for layer in asked if layer["activation_scale"] is not None]
-    if flow.method != "weights":
+    if method.technique != "weights":
         case.exact("layers whose input is quantized", len(inputs), len(asked))
-    if flow.parameters.get("fuse") or flow.parameters.get("config", {}).get("fuse_conv_bn"):
+    if method.parameters.get("fuse") or method.parameters.get("config", {}).get("fuse_conv_bn"):
         case.exact("BatchNorm layers left by the fusing that was asked for", subject.values["batch_norms"], 0)
     subject.facts["quantized"] = {
         "layers": len(asked),
@@ -163,9 +169,11 @@ def _is_quantized(layer: dict[str, Any]) -> bool:
 
 
 @calibrates
-def test_scales(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_scales(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """Scales fit what they scale: activations the ranges the float network has, weights their half step."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     # An embedding looks rows up: its input has no range, and nothing calibrates it.
     layers = [layer for layer in subject.inspect()["layers"] if layer["op"] in MULTIPLIERS]
     rule = subject.values.get("scale_rule", "")
@@ -178,7 +186,7 @@ def test_scales(case: Case, lab: Lab, run_session: RunSession, model: str, flow:
         raise NotApplicable("the program stores neither scales of activations nor rounded weights")
     ratios = [scale / seen["largest"] for scale, seen in pairs]
     subject.facts["scales"] = {"least": min(ratios, default=None), "largest": max(ratios, default=None)}
-    low, high = SCALE[flow.method]
+    low, high = SCALE[method.technique]
     for ratio in ratios:
         case.at_least("scale of an activation over its range", ratio, low)
         case.at_most("scale of an activation over its range", ratio, high)
@@ -191,14 +199,16 @@ def test_scales(case: Case, lab: Lab, run_session: RunSession, model: str, flow:
 
 
 @pytest.mark.claims("004-export")
-@pytest.mark.flows
-def test_export_agrees(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+@pytest.mark.methods
+def test_export_agrees(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """The exported model gives what the compressed network in memory gave before the export."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     (feed,) = subject.few(1)
     (got,) = subject.run(subject.target(PLAIN), [feed]).outputs
     expected = subject.arrays("compressed.npz")["logits"]
-    if not flow.quantizes or not lab.models[model].trained:
+    if not method.quantizes or not executor.models[model].trained:
         # Untrained weights have no quantization error to speak of: four updates leave a float network whose
         # logits in evaluation are hundreds of times those of its quantized twin.
         case.close("logits", got[0], expected, rounding_of(subject, [feed]))
@@ -213,11 +223,11 @@ def test_export_agrees(case: Case, lab: Lab, run_session: RunSession, model: str
 @calibrates
 @pytest.mark.targets(models="quantized")
 def test_int8_kernels(
-    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, target: Target
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo, target: Target
 ) -> None:
     """Int8 kernels run, and give the simulation's classes within the error of quantizing at all."""
-    require(lab, target)
-    subject = Subject(case, lab, run_session, model, flow)
+    require(executor, target)
+    subject = Subject(case, executor, run_session, model, method)
     feeds, labels = subject.digits()
     simulated = subject.simulated(feeds)
     result = subject.run(subject.target(target.name), feeds, **engine_log.VERBOSE)
@@ -241,13 +251,15 @@ def test_int8_kernels(
 
 
 @pytest.mark.full
-@pytest.mark.flows(names=READ)
-def test_int8_weights(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+@pytest.mark.methods(names=READ)
+def test_int8_weights(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """OneDNN's int8 engine reads the weights in the file: in float32 it gives the float network's logits.
 
     On int8 kernels a weight that is read wrongly hides in the error of quantizing.
     """
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     # The allowance is the checkpoint's rounding, which an untrained network is far from after a few updates.
     subject.digits()
     feeds = subject.few(1)
@@ -262,9 +274,11 @@ def test_int8_weights(case: Case, lab: Lab, run_session: RunSession, model: str,
 
 
 @quantizes
-def test_default_predictor(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_default_predictor(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """The predictor as a release configures it gives what the program says: it runs on oneDNN, unasked."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     feeds, _ = subject.digits()
     simulated = subject.simulated(feeds)
     got = logits(subject.run(subject.target("predictor"), feeds).outputs)
@@ -277,28 +291,28 @@ def test_default_predictor(case: Case, lab: Lab, run_session: RunSession, model:
 
 
 @pytest.mark.brief(**SHOWN, engine=("plain", "int8"))
-@pytest.mark.flows
+@pytest.mark.methods
 @pytest.mark.parametrize("engine", ENGINES)
 def test_later_runs(
-    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, engine: str
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo, engine: str
 ) -> None:
     """First, second and tenth run, another process and another thread count give the same outputs."""
-    if engine == "int8" and flow.method not in ("qat", "ptq"):
+    if engine == "int8" and method.technique not in ("qat", "ptq"):
         raise NotApplicable("the program has no scales of activations, which int8 kernels need")
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     feeds = subject.few(2)
     target = subject.target(ENGINES[engine])
     if engine == "static":
         target = subject.readable(target)
     runs = subject.run(target, [feeds[index] for index in SEQUENCE]).outputs
     case.exact("number of runs", len(runs), len(SEQUENCE))
-    with lab.pool.elsewhere(run_session.options.tier == "full", lab.spec(target)) as worker:
+    with executor.pool.elsewhere(run_session.options.tier == "full", executor.spec(target)) as worker:
         others = subject.run(target, feeds, worker=worker).outputs
     for number, (index, run) in enumerate(zip(SEQUENCE, runs, strict=False), start=1):
         case.bitwise(f"run {number}, against another process", run[0], others[index][0])
     if engine == "plain":
         threads = Target("threads", "predictor", {**target.options, "threads": 2}, profile=target.profile)
-        calm = _calm(subject, feeds) if flow.quantizes else []
+        calm = _calm(subject, feeds) if method.quantizes else []
         two = subject.run(threads, [*feeds, *calm]).outputs
         allowed = rounding_of(subject, feeds)
         for run, one in zip(two[: len(feeds)], runs, strict=False):
@@ -313,7 +327,7 @@ def _calm(subject: Subject, feeds: list[list[NDArray[Any]]]) -> list[list[NDArra
     A random image of full size has millions of values, and always one so near to a tie that its logits
     move by a step. In an image of one colour most values of a layer are the same.
     """
-    if subject.lab.models[subject.model].trained:
+    if subject.executor.models[subject.model].trained:
         return feeds
     like, rng = feeds[0][0], np.random.default_rng(0)
     colours = rng.uniform(like.min(), like.max(), (CALM, *like.shape[:2], 1, 1)).astype(like.dtype)
@@ -340,9 +354,11 @@ def _hold_rows(subject: Subject, feeds: list[list[NDArray[Any]]], got: NDArray[A
 
 @pytest.mark.claims("004-prune")
 @prunes
-def test_smaller(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_smaller(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """A pruned model has fewer filters, fewer parameters and less to compute, and a smaller file."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     if "sparsity" in subject.values:
         raise NotApplicable("unstructured pruning sets weights to zero, and promises nothing smaller")
     before, after = _cost(subject)
@@ -353,22 +369,24 @@ def test_smaller(case: Case, lab: Lab, run_session: RunSession, model: str, flow
 
 
 @quantizes
-def test_cost(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_cost(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """A quantized model has the float one's layers, and as little to compute; its file is measured."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     before, after = _cost(subject)
-    subject.latency(subject.target(ONEDNN if flow.method == "weights" else INT8))
+    subject.latency(subject.target(ONEDNN if method.technique == "weights" else INT8))
     case.exact("multiply-accumulates", after["macs"], before["macs"])
 
 
 def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
     """Elements, multiply-accumulates and bytes of the float export and of the compressed model."""
-    lab = subject.lab
-    exported = lab.artifact("jit", subject.model, subject.flow.profile)
+    executor = subject.executor
+    exported = executor.builder.artifact("jit", subject.model, subject.method.profile)
     program = exported.values["program"].split("/")[-1]
-    before = lab.pool.call(
+    before = executor.pool.call(
         "inspection.compressed.inspect",
-        spec=lab.pool.default.with_env(subject.target(PLAIN).env),
+        spec=executor.pool.default.with_env(subject.target(PLAIN).env),
         folder=exported.file("inference_model"),
         program=program,
         params="model.pdiparams",
@@ -387,9 +405,11 @@ def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.mark.claims("004-prune")
 @prunes
-def test_filters(case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo) -> None:
+def test_filters(
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
+) -> None:
     """What was pruned are the filters that the criterion ranks last, in every layer that they reach."""
-    subject = Subject(case, lab, run_session, model, flow)
+    subject = Subject(case, executor, run_session, model, method)
     if "sparsity" in subject.values:
         layers = subject.inspect()["layers"]
         sizes = [float(np.prod(layer["shape"])) for layer in layers]

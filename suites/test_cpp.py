@@ -18,7 +18,7 @@ import pytest
 
 from harness.checks.case import Case
 from harness.core import statistics
-from harness.execution.executor import Execution, Feed, Lab
+from harness.execution.executor import Execution, Executor, Feed
 from harness.pool.workers import RemoteError
 from harness.targets.target import Target
 from suites.test_agreement import feeds_of, require
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.claims("002-cpp")
 
 
 def both(
-    lab: Lab,
+    executor: Executor,
     options: Mapping[str, Any],
     model: str,
     feeds: list[Feed],
@@ -49,8 +49,8 @@ def both(
 ) -> tuple[Execution, Execution]:
     """The feeds on the C++ predictor and on the Python one, with the same options."""
     cpp, python = (Target(t.name, t.runtime, dict(options)) for t in (CPP, PYTHON))
-    require(lab, cpp)
-    return tuple(lab.execute(target, model, feeds, files=files) for target in (cpp, python))  # type: ignore[return-value]
+    require(executor, cpp)
+    return tuple(executor.execute(target, model, feeds, files=files) for target in (cpp, python))  # type: ignore[return-value]
 
 
 def same(case: Case, what: str, cpp: Execution, python: Execution) -> None:
@@ -64,9 +64,9 @@ def same(case: Case, what: str, cpp: Execution, python: Execution) -> None:
 
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_bits(case: Case, lab: Lab, model: str, configuration: str) -> None:
+def test_bits(case: Case, executor: Executor, model: str, configuration: str) -> None:
     """Every run, whatever its batch size, gives the Python predictor's outputs bit for bit."""
-    cpp, python = both(lab, CONFIGURATIONS[configuration], model, feeds_of(lab, model))
+    cpp, python = both(executor, CONFIGURATIONS[configuration], model, feeds_of(executor, model))
     same(case, "", cpp, python)
     told = python.describe["summary"]
     if not Path(told.get("params_file", "")).exists():
@@ -75,27 +75,27 @@ def test_bits(case: Case, lab: Lab, model: str, configuration: str) -> None:
     case.exact("configuration read back", cpp.describe["summary"], told)
     case.exact("names of the inputs", cpp.describe["inputs"], python.describe["inputs"])
     commit = dict(line.split(": ", 1) for line in cpp.describe["library"])["commit"]
-    case.exact("commit of the library", commit, lab.environment["paddle"]["commit"][: len(commit)])
+    case.exact("commit of the library", commit, executor.environment["paddle"]["commit"][: len(commit)])
 
 
 @pytest.mark.parametrize("layout", ["combined", "separate"])
-def test_older_files(case: Case, lab: Lab, model: str, layout: str) -> None:
+def test_older_files(case: Case, executor: Executor, model: str, layout: str) -> None:
     """A `.pdmodel`, with its parameters in one file and with one file each, gives Python's bits too."""
-    profile = "legacy-ir" if lab.profile == "pir" else ""
-    require(lab, CPP)
-    files = lab.files(Target("older", "predictor", profile=profile), model, layout)
-    cpp, python = both(lab, {}, model, feeds_of(lab, model)[:5], files)
+    profile = "legacy-ir" if executor.profile == "pir" else ""
+    require(executor, CPP)
+    files = executor.builder.files(Target("older", "predictor", profile=profile), model, layout)
+    cpp, python = both(executor, {}, model, feeds_of(executor, model)[:5], files)
     same(case, "", cpp, python)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dtype(case: Case, lab: Lab, tmp_path: Path, dtype: str) -> None:
+def test_dtype(case: Case, executor: Executor, tmp_path: Path, dtype: str) -> None:
     """Inputs of every type arrive and come back as they were, as they do in Python."""
-    require(lab, CPP)
-    files = lab.pool.call("cpp.echo.save", dtype=dtype, prefix=str(tmp_path / "echo"))
+    require(executor, CPP)
+    files = executor.pool.call("cpp.echo.save", dtype=dtype, prefix=str(tmp_path / "echo"))
     rng = np.random.default_rng(7)
     feeds = [[rng.uniform(-100, 100, size=(rows, 3)).astype(dtype)] for rows in (2, 5)]
-    cpp, python = both(lab, {}, "lenet", feeds, files)  # whose one input has the same name
+    cpp, python = both(executor, {}, "lenet", feeds, files)  # whose one input has the same name
     same(case, "", cpp, python)
     for run, feed in enumerate(feeds):
         case.bitwise(f"run {run + 1}: what was put in", cpp.outputs[run][0], feed[0].reshape(-1))
@@ -104,9 +104,9 @@ def test_dtype(case: Case, lab: Lab, tmp_path: Path, dtype: str) -> None:
 # By hand
 
 
-def copied(lab: Lab, folder: Path, model: str = "lenet") -> dict[str, str]:
+def copied(executor: Executor, folder: Path, model: str = "lenet") -> dict[str, str]:
     """Copies of a model's program and parameters."""
-    files = lab.files(PYTHON, model)
+    files = executor.builder.files(PYTHON, model)
     return {role: shutil.copy(files[role], folder) for role in ("model", "params")}
 
 
@@ -120,24 +120,24 @@ def arguments(folder: Path, files: Mapping[str, str], feed: Mapping[str, Any]) -
     return found
 
 
-def by_hand(lab: Lab, given: list[str]) -> dict[str, Any]:
+def by_hand(executor: Executor, given: list[str]) -> dict[str, Any]:
     """Exit status and output of the program called as a user calls it."""
-    ended: dict[str, Any] = lab.pool.call("cpp.program.run", arguments=given)
+    ended: dict[str, Any] = executor.pool.call("cpp.program.run", arguments=given)
     return ended
 
 
 @pytest.mark.brief
 @pytest.mark.parametrize("model", ["lenet", "two_inputs"])
-def test_by_hand(case: Case, lab: Lab, tmp_path: Path, model: str) -> None:
+def test_by_hand(case: Case, executor: Executor, tmp_path: Path, model: str) -> None:
     """Called by hand, the program writes every output, with Python's bits, and says how long runs took."""
-    require(lab, CPP)
-    feed = lab.sample(model, 3)
-    names = [spec[0] for spec in lab.models[model].inputs]
-    given = arguments(tmp_path, copied(lab, tmp_path, model), dict(zip(names, feed, strict=True)))
+    require(executor, CPP)
+    feed = executor.sample(model, 3)
+    names = [spec[0] for spec in executor.models[model].inputs]
+    given = arguments(tmp_path, copied(executor, tmp_path, model), dict(zip(names, feed, strict=True)))
     given += ["--warmup", "2", "--repeat", "3"]
-    written = by_hand(lab, [*given, "--output", str(tmp_path)])
-    printed = by_hand(lab, given)
-    (expected,) = lab.execute(PYTHON, model, [feed]).outputs
+    written = by_hand(executor, [*given, "--output", str(tmp_path)])
+    printed = by_hand(executor, given)
+    (expected,) = executor.execute(PYTHON, model, [feed]).outputs
     case.exact("exit status", [written["status"], printed["status"]], [0, 0])
     files = sorted(path.name for path in tmp_path.glob("output-*.npy"))
     case.exact("files written", files, [f"output-{index}.npy" for index in range(len(expected))])
@@ -151,15 +151,15 @@ def test_by_hand(case: Case, lab: Lab, tmp_path: Path, model: str) -> None:
 
 @pytest.mark.brief
 @pytest.mark.parametrize("model", ["lenet", "two_inputs"])
-def test_declared_inputs(case: Case, lab: Lab, model: str) -> None:
+def test_declared_inputs(case: Case, executor: Executor, model: str) -> None:
     """The library says which type and shape each input was exported with."""
-    require(lab, CPP)
-    files = lab.files(PYTHON, model)
-    ended = by_hand(lab, ["--model", files["model"], "--params", files["params"], "--describe"])
+    require(executor, CPP)
+    files = executor.builder.files(PYTHON, model)
+    ended = by_hand(executor, ["--model", files["model"], "--params", files["params"], "--describe"])
     case.exact("exit status", ended["status"], 0)
     wanted = [
         f"{name} takes {dtype} [{', '.join(str(-1 if size is None else size) for size in shape)}]"
-        for name, shape, dtype in lab.models[model].inputs
+        for name, shape, dtype in executor.models[model].inputs
     ]
     case.exact(
         "inputs", sorted(line for line in ended["out"].splitlines() if " takes " in line), sorted(wanted)
@@ -196,10 +196,10 @@ REFUSALS = {
 }
 
 
-def words_of_python(lab: Lab, files: Mapping[str, str], feed: Feed) -> str:
+def words_of_python(executor: Executor, files: Mapping[str, str], feed: Feed) -> str:
     """What the Python predictor says when it refuses; '' where it does not."""
     try:
-        lab.execute(PYTHON, "lenet", [feed], files=files)
+        executor.execute(PYTHON, "lenet", [feed], files=files)
     except RemoteError as error:
         return " ".join(error.failure.message.split())
     return ""
@@ -207,14 +207,14 @@ def words_of_python(lab: Lab, files: Mapping[str, str], feed: Feed) -> str:
 
 @pytest.mark.brief
 @pytest.mark.parametrize("kind", REFUSALS)
-def test_refusal(case: Case, lab: Lab, tmp_path: Path, kind: str) -> None:
+def test_refusal(case: Case, executor: Executor, tmp_path: Path, kind: str) -> None:
     """What is wrong with a file or an input is said, in Paddle's words where it refuses; the status is 1."""
-    require(lab, CPP)
-    files, feed = copied(lab, tmp_path), {"x": lab.sample("lenet", 2)[0]}
+    require(executor, CPP)
+    files, feed = copied(executor, tmp_path), {"x": executor.sample("lenet", 2)[0]}
     refusal = REFUSALS[kind]
     refusal.spoil(files, feed)
-    says = refusal.says.format(**files) or words_of_python(lab, files, list(feed.values()))
-    ended = by_hand(lab, arguments(tmp_path, files, feed))
+    says = refusal.says.format(**files) or words_of_python(executor, files, list(feed.values()))
+    ended = by_hand(executor, arguments(tmp_path, files, feed))
     case.exact("exit status", ended["status"], 1)
     case.exact("something is said", bool(says), True)
     told = " ".join(ended["err"].split())
@@ -222,15 +222,15 @@ def test_refusal(case: Case, lab: Lab, tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["int64", "rank", "channels"])
-def test_later_run(case: Case, lab: Lab, kind: str) -> None:
+def test_later_run(case: Case, executor: Executor, kind: str) -> None:
     """After an input that Paddle refused, the same predictor runs on as before."""
-    require(lab, CPP)
-    good, bad = {"x": lab.sample("lenet", 2)[0]}, {"x": lab.sample("lenet", 2)[0]}
+    require(executor, CPP)
+    good, bad = {"x": executor.sample("lenet", 2)[0]}, {"x": executor.sample("lenet", 2)[0]}
     REFUSALS[kind].spoil({}, bad)
-    opened = lab.pool.call(
+    opened = executor.pool.call(
         "runtimes.open_session",
         runtime=CPP.runtime,
-        files=lab.files(PYTHON, "lenet"),
+        files=executor.builder.files(PYTHON, "lenet"),
         model="lenet",
         options={},
     )
@@ -239,14 +239,14 @@ def test_later_run(case: Case, lab: Lab, kind: str) -> None:
     try:
         for feed in (good, bad, good):
             try:
-                (run,) = lab.pool.call(
+                (run,) = executor.pool.call(
                     "runtimes.infer", session=opened["session"], feeds=[list(feed.values())]
                 )
                 runs.append(run)
             except RemoteError:
                 refused = True
     finally:
-        lab.pool.call("runtimes.close_session", session=opened["session"])
+        executor.pool.call("runtimes.close_session", session=opened["session"])
     case.exact("it was refused", refused, True)
     case.exact("runs besides", len(runs), 2)
     for index, value in enumerate(runs[0]):
@@ -266,29 +266,29 @@ WRONG = {
 
 @pytest.mark.brief
 @pytest.mark.parametrize("kind", WRONG)
-def test_wrong_arguments(case: Case, lab: Lab, kind: str) -> None:
+def test_wrong_arguments(case: Case, executor: Executor, kind: str) -> None:
     """A wrong command line ends with status 2 and one sentence that says what is wrong with it."""
-    require(lab, CPP)
+    require(executor, CPP)
     given, says = WRONG[kind]
-    ended = by_hand(lab, given)
+    ended = by_hand(executor, given)
     case.exact("exit status", ended["status"], 2)
     case.exact("lines on either stream", [len(ended[name].splitlines()) for name in ("out", "err")], [0, 1])
     case.exact(f"{ended['err']!r} says {says!r}", says in ended["err"], True)
 
 
 @pytest.mark.brief
-def test_usage(case: Case, lab: Lab) -> None:
+def test_usage(case: Case, executor: Executor) -> None:
     """`--help` names every argument that the harness uses, and ends with status 0."""
-    require(lab, CPP)
+    require(executor, CPP)
     switches = ("onednn", "bfloat16", "int8", "ir_optim", "memory_optim", "log")
-    paths = lab.files(PYTHON, "lenet")
+    paths = executor.builder.files(PYTHON, "lenet")
     used: set[str] = set()
     for files in ({"folder": paths["folder"]}, {"model": paths["model"], "params": paths["params"]}):
-        given = lab.pool.call(
+        given = executor.pool.call(
             "runtimes.predictor_cpp.arguments", files=files, options=dict.fromkeys(switches, True)
         )
         used |= {word for word in given if word.startswith("--")}
-    ended = by_hand(lab, ["--help"])
+    ended = by_hand(executor, ["--help"])
     case.exact("exit status", ended["status"], 0)
     case.exact("first word", ended["out"].split()[:1], ["usage:"])
     case.exact("arguments it does not name", sorted(flag for flag in used if flag not in ended["out"]), [])
@@ -296,31 +296,31 @@ def test_usage(case: Case, lab: Lab) -> None:
 
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.models(trained=True)
-def test_latency(case: Case, lab: Lab, model: str) -> None:
+def test_latency(case: Case, executor: Executor, model: str) -> None:
     """C++ against Python, in turns on one feed: latencies are measured by each one's own clock."""
-    require(lab, CPP)
-    feed = lab.sample(model, 1)
-    files, sessions = lab.files(PYTHON, model), []
-    with lab.pool.quiet():
+    require(executor, CPP)
+    feed = executor.sample(model, 1)
+    files, sessions = executor.builder.files(PYTHON, model), []
+    with executor.pool.quiet():
         try:
             for target in (PYTHON, CPP):
-                opened = lab.pool.call(
+                opened = executor.pool.call(
                     "runtimes.open_session", runtime=target.runtime, files=files, model=model, options={}
                 )
                 sessions.append(opened["session"])
-                lab.pool.call("checks.timing.block", session=sessions[-1], feed=feed, runs=RUNS)
-            python, cpp = lab.pool.call(
+                executor.pool.call("checks.timing.block", session=sessions[-1], feed=feed, runs=RUNS)
+            python, cpp = executor.pool.call(
                 "checks.timing.paired", sessions=sessions, feed=feed, blocks=BLOCKS, runs=RUNS
             )
             started = time.perf_counter()
             last = [
-                lab.pool.call("checks.timing.block", session=s, feed=feed, runs=RUNS)
+                executor.pool.call("checks.timing.block", session=s, feed=feed, runs=RUNS)
                 for s in reversed(sessions)
             ]
             wall = time.perf_counter() - started
         finally:
             for session in sessions:
-                lab.pool.call("runtimes.close_session", session=session)
+                executor.pool.call("runtimes.close_session", session=session)
     case.exact("blocks timed", [len(cpp), len(python)], [BLOCKS, BLOCKS])
     case.exact("blocks that took no time", sum(not seconds > 0 for seconds in (*cpp, *python)), 0)
     told = sum(last[0]["seconds"]) + sum(last[1]["seconds"])

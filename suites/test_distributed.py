@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case, bitwise_all
-from harness.checks.tolerance import Yardstick
-from harness.execution.executor import Lab
+from harness.checks.tolerance import Tolerance
+from harness.execution.executor import Executor
 
 DEVICES = {"gloo": "cpu", "nccl": "gpu"}
 RANKS = 2
@@ -34,32 +34,32 @@ GPUS = {
 }
 
 
-def require_backend(lab: Lab, backend: str) -> None:
+def require_backend(executor: Executor, backend: str) -> None:
     """Not-run, with the reason, where no job with this backend can run here."""
-    reason = lab.pool.call("training.distributed.available", backend=backend)
+    reason = executor.pool.call("training.distributed.available", backend=backend)
     if reason:
         pytest.skip(reason)
 
 
-def stored(lab: Lab, backend: str = "gloo", optimizer: str = "Momentum") -> dict[str, Any]:
+def stored(executor: Executor, backend: str = "gloo", optimizer: str = "Momentum") -> dict[str, Any]:
     """What the recipe's job of two processes left, and the folder of its checkpoints."""
-    made = lab.artifact("data_parallel", "lenet", optimizer=optimizer, device=DEVICES[backend])
-    left = lab.pool.call("training.data_parallel.training.read", folder=str(made.path))
+    made = executor.builder.artifact("data_parallel", "lenet", optimizer=optimizer, device=DEVICES[backend])
+    left = executor.pool.call("training.data_parallel.training.read", folder=str(made.path))
     return {**left, "left": made.values["left"], "folder": made.path}
 
 
-def job(lab: Lab, config: dict[str, Any], **more: Any) -> dict[str, Any]:
+def job(executor: Executor, config: dict[str, Any], **more: Any) -> dict[str, Any]:
     """A job that is run now."""
-    done: dict[str, Any] = lab.pool.call(
-        "training.distributed.run", digits=str(lab.digits), config=config, **more
+    done: dict[str, Any] = executor.pool.call(
+        "training.distributed.run", digits=str(executor.builder.digits), config=config, **more
     )
     return done
 
 
-def alone(lab: Lab, **config: Any) -> dict[str, Any]:
+def alone(executor: Executor, **config: Any) -> dict[str, Any]:
     """The same training by one process, whose batches are the ranks' together."""
-    done: dict[str, Any] = lab.pool.call(
-        "training.data_parallel.training.alone", digits=str(lab.digits), **config
+    done: dict[str, Any] = executor.pool.call(
+        "training.data_parallel.training.alone", digits=str(executor.builder.digits), **config
     )
     return done
 
@@ -75,34 +75,34 @@ def parameters(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def compare_training(
-    case: Case, lab: Lab, what: str, got: dict[str, Any], optimizer: str, first: int
+    case: Case, executor: Executor, what: str, got: dict[str, Any], optimizer: str, first: int
 ) -> None:
     """A loss curve from step ``first`` on and the final state, against the float64 training of one process.
 
     They may be off by the usual multiple of what one process is off by in float32.
     """
-    truth = alone(lab, optimizer=optimizer, dtype="float64")
-    float32 = [alone(lab, optimizer=optimizer, sum_order=order) for order in ORDERS]
+    truth = alone(executor, optimizer=optimizer, dtype="float64")
+    float32 = [alone(executor, optimizer=optimizer, sum_order=order) for order in ORDERS]
     # An allowance measured against another training would admit anything.
     worst = max(float(np.abs(run["losses"] - truth["losses"]).max()) for run in float32)
     case.at_most(f"{what}: what one process is off by in float32", worst, ROUNDING)
-    curve = Yardstick([run["losses"] for run in float32], [truth["losses"]] * len(float32))
+    curve = Tolerance([run["losses"] for run in float32], [truth["losses"]] * len(float32))
     case.close(f"{what}: loss curve", got["losses"], truth["losses"][first:], curve)
     names = [name for name, value in truth[LAST].items() if np.issubdtype(value.dtype, np.floating)]
     case.exact(f"{what}: names of the final state", [n for n in got[LAST] if n in names], names)
     for name in names:
         expected = truth[LAST][name]
-        yardstick = Yardstick([run[LAST][name] for run in float32], [expected] * len(float32))
-        case.close(f"{what}: {name}", got[LAST].get(name), expected, yardstick)
+        allowance = Tolerance([run[LAST][name] for run in float32], [expected] * len(float32))
+        case.close(f"{what}: {name}", got[LAST].get(name), expected, allowance)
 
 
 @pytest.mark.claims("004-launch")
 @pytest.mark.parametrize("backend", DEVICES)
-def test_ranks_agree(case: Case, lab: Lab, backend: str) -> None:
+def test_ranks_agree(case: Case, executor: Executor, backend: str) -> None:
     """Each batch is shared out among the ranks; all start with rank 0's parameters and stay alike."""
-    require_backend(lab, backend)
-    done = stored(lab, backend)
-    one = alone(lab, device=DEVICES[backend])
+    require_backend(executor, backend)
+    done = stored(executor, backend)
+    one = alone(executor, device=DEVICES[backend])
     case.exact("ranks", len(done["ranks"]), RANKS)
     case.exact("processes left running", done["left"], 0)
     shares = np.concatenate([rank["rows"] for rank in done["ranks"]], axis=1)
@@ -118,10 +118,10 @@ def test_ranks_agree(case: Case, lab: Lab, backend: str) -> None:
 @pytest.mark.claims("004-launch")
 @pytest.mark.parametrize("optimizer", ["SGD", pytest.param("Momentum", marks=pytest.mark.full)])
 @pytest.mark.parametrize("backend", DEVICES)
-def test_loss_curve(case: Case, lab: Lab, backend: str, optimizer: str) -> None:
+def test_loss_curve(case: Case, executor: Executor, backend: str, optimizer: str) -> None:
     """Two processes train as one with the doubled batch does, within an allowance from its float64 run."""
-    require_backend(lab, backend)
-    done = stored(lab, backend, optimizer)
+    require_backend(executor, backend)
+    done = stored(executor, backend, optimizer)
     losses = mean_loss(done["ranks"])
     case.measures["loss_curve"] = losses.tolist()
     case.exact("steps", len(losses), 2 * PER_EPOCH)
@@ -129,14 +129,14 @@ def test_loss_curve(case: Case, lab: Lab, backend: str, optimizer: str) -> None:
         "mean loss of the last four steps", float(losses[-4:].mean()), 0.8 * float(losses[:4].mean())
     )
     state = done["ranks"][0][LAST]
-    compare_training(case, lab, "two processes", {"losses": losses, LAST: state}, optimizer, 0)
+    compare_training(case, executor, "two processes", {"losses": losses, LAST: state}, optimizer, 0)
 
 
 @pytest.mark.brief
 @pytest.mark.claims("004-launch")
-def test_repeats(case: Case, lab: Lab) -> None:
+def test_repeats(case: Case, executor: Executor) -> None:
     """A second job of the same training gives the same bits: losses, states and checkpoints."""
-    whole, again = stored(lab), job(lab, {})
+    whole, again = stored(executor), job(executor, {})
     case.exact("statuses", again["statuses"], [0])
     case.exact("processes left running", again["left"], 0)
     for number, (got, expected) in enumerate(zip(again["ranks"], whole["ranks"], strict=True)):
@@ -148,10 +148,10 @@ def test_repeats(case: Case, lab: Lab) -> None:
 
 @pytest.mark.brief
 @pytest.mark.claims("004-launch")
-def test_resume_in_two(case: Case, lab: Lab) -> None:
+def test_resume_in_two(case: Case, executor: Executor) -> None:
     """From rank 0's checkpoint, two processes go on bit for bit as if they had never stopped."""
-    whole = stored(lab)
-    resumed = job(lab, {"resume": str(whole["folder"] / HALF)})
+    whole = stored(executor)
+    resumed = job(executor, {"resume": str(whole["folder"] / HALF)})
     case.exact("statuses", resumed["statuses"], [0])
     for number, (got, expected) in enumerate(zip(resumed["ranks"], whole["ranks"], strict=True)):
         bitwise_all(case, f"rank {number}, start", parameters(got["start"]), parameters(expected[HALF]))
@@ -161,21 +161,21 @@ def test_resume_in_two(case: Case, lab: Lab) -> None:
 
 @pytest.mark.brief
 @pytest.mark.claims("004-launch")
-def test_resume_in_one(case: Case, lab: Lab) -> None:
+def test_resume_in_one(case: Case, executor: Executor) -> None:
     """From rank 0's checkpoint, one process goes on: from the same bits, as near the truth as it ever is."""
-    whole = stored(lab)
+    whole = stored(executor)
     # Rank 1 did not write the file: what it held is what the file must hold.
     bitwise_all(case, "checkpoint", whole["checkpoints"][HALF], whole["ranks"][1][HALF])
-    resumed = alone(lab, resume=str(whole["folder"] / HALF))
+    resumed = alone(executor, resume=str(whole["folder"] / HALF))
     bitwise_all(case, "start", parameters(resumed["start"]), parameters(whole["ranks"][0][HALF]))
-    compare_training(case, lab, "one process", resumed, "Momentum", PER_EPOCH)
+    compare_training(case, executor, "one process", resumed, "Momentum", PER_EPOCH)
 
 
 @pytest.mark.brief
 @pytest.mark.claims("004-launch")
-def test_killed_rank(case: Case, lab: Lab) -> None:
+def test_killed_rank(case: Case, executor: Executor) -> None:
     """A rank that is killed ends the whole job with an error, and the last epoch's checkpoint loads."""
-    done = job(lab, {"fault": {"rank": 1, "step": KILLED, "how": "killed"}})
+    done = job(executor, {"fault": {"rank": 1, "step": KILLED, "how": "killed"}})
     case.exact("ended", done["ended"], "by itself")
     case.exact("status of success", done["statuses"] == [0], False)
     case.exact("processes left running", done["left"], 0)
@@ -184,7 +184,7 @@ def test_killed_rank(case: Case, lab: Lab) -> None:
     case.exact("the launcher names a rank that failed", named is not None, True)
     case.measures["named"] = named[0] if named else ""
     case.exact("checkpoints", list(done["checkpoints"]), [HALF])
-    whole = stored(lab)
+    whole = stored(executor)
     bitwise_all(case, "checkpoint", done["checkpoints"].get(HALF, {}), whole["checkpoints"][HALF])
     case.measures["seconds_to_the_end"] = done["seconds"]
 
@@ -193,12 +193,12 @@ def test_killed_rank(case: Case, lab: Lab) -> None:
 @pytest.mark.parametrize(
     "exported", ["without the export", pytest.param("as written", marks=pytest.mark.full)]
 )
-def test_gpus_that_are_not_there(case: Case, lab: Lab, exported: str) -> None:
+def test_gpus_that_are_not_there(case: Case, executor: Executor, exported: str) -> None:
     """The document's `--gpus="0,1,2,3"` on a machine without them ends with a sentence that says so."""
-    if lab.environment["paddle"]["devices"] >= 4:
+    if executor.environment["paddle"]["devices"] >= 4:
         pytest.skip("this machine has the document's four GPUs")
     options, limit = ["--gpus=0,1,2,3"], 60.0
-    done = job(lab, {}, options=options, variables=GPUS[exported], limit_s=limit)
+    done = job(executor, {}, options=options, variables=GPUS[exported], limit_s=limit)
     case.exact("ended", done["ended"], "by itself")
     case.exact("status of success", done["statuses"] == [0], False)
     printed = "\n".join([done["printed"], *done["logs"]])
@@ -210,9 +210,9 @@ def test_gpus_that_are_not_there(case: Case, lab: Lab, exported: str) -> None:
 
 @pytest.mark.claims("004-launch")
 @pytest.mark.full
-def test_two_hosts(case: Case, lab: Lab) -> None:
+def test_two_hosts(case: Case, executor: Executor) -> None:
     """Two launchers that meet at one address, as two hosts would, train bit for bit as one launcher does."""
-    whole, spread = stored(lab), job(lab, {}, hosts=2)
+    whole, spread = stored(executor), job(executor, {}, hosts=2)
     case.exact("statuses", spread["statuses"], [0, 0])
     case.exact("ranks", len(spread["ranks"]), RANKS)
     for number, (got, expected) in enumerate(zip(spread["ranks"], whole["ranks"], strict=False)):

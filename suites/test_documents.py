@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case, bitwise_all, close_all, close_runs
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 from harness.targets.target import Target
 
@@ -16,11 +16,11 @@ FULL_MNIST = 60_000
 
 
 @pytest.mark.claims("000-train")
-def test_000_training(case: Case, lab: Lab) -> None:
+def test_000_training(case: Case, executor: Executor) -> None:
     """LeNet trains on the digits with Adam(0.001), batch 64, two epochs: loss falls, accuracy rises."""
-    values = lab.artifact("document_000", "lenet").values
+    values = executor.builder.artifact("document_000", "lenet").values
     losses = values["losses"]
-    steps = -(-lab.dataset["train"] // 64)
+    steps = -(-executor.builder.dataset["train"] // 64)
     case.exact("updates", len(losses), 2 * steps)
     case.at_most(
         "mean loss of the second epoch", float(np.mean(losses[steps:])), 0.5 * float(np.mean(losses[:steps]))
@@ -37,9 +37,9 @@ def test_000_training(case: Case, lab: Lab) -> None:
 
 
 @pytest.mark.claims("000-save", "000-export")
-def test_000_files(case: Case, lab: Lab) -> None:
+def test_000_files(case: Case, executor: Executor) -> None:
     """The flow writes `lenet.pdparams`, `lenet.pdopt`, and the two files of `inference_model/lenet`."""
-    files = lab.artifact("document_000", "lenet").values["files"]
+    files = executor.builder.artifact("document_000", "lenet").values["files"]
     for name in ("lenet.pdparams", "lenet.pdopt", "inference_model/lenet.pdiparams"):
         case.exact(f"{name} written", name in files, True)
     programs = [
@@ -48,37 +48,39 @@ def test_000_files(case: Case, lab: Lab) -> None:
     case.exact("programs written", len(programs), 1)
 
 
-def test_002_program_name(case: Case, lab: Lab) -> None:
+def test_002_program_name(case: Case, executor: Executor) -> None:
     """The program is `lenet.pdmodel`, which is the name document 002's Python and C++ listings load."""
-    files = lab.artifact("document_000", "lenet").values["files"]
+    files = executor.builder.artifact("document_000", "lenet").values["files"]
     programs = [name for name in files if name.endswith((".json", ".pdmodel"))]
     case.exact("program", programs, ["inference_model/lenet.pdmodel"])
 
 
 @pytest.mark.claims("002-predictor")
-def test_002_predictor(case: Case, lab: Lab) -> None:
+def test_002_predictor(case: Case, executor: Executor) -> None:
     """The exported LeNet, run through the predictor's five steps on a random image, equals the network."""
-    artifact = lab.artifact("document_000", "lenet")
+    artifact = executor.builder.artifact("document_000", "lenet")
     feeds = [
         [np.random.default_rng(seed).standard_normal((1, 1, 28, 28)).astype("float32")] for seed in range(3)
     ]
     program = next(n for n in artifact.values["files"] if n.endswith((".json", ".pdmodel")))
     files = {"model": artifact.file(program), "params": artifact.file("inference_model/lenet.pdiparams")}
     weights = {"params": artifact.file("lenet.pdparams")}
-    oracle = lab.execute(Target("o", "dygraph", {"dtype": "float64"}), "lenet", feeds, files=weights).outputs
-    dygraph = lab.execute(Target("d", "dygraph"), "lenet", feeds, files=weights).outputs
-    from harness.checks.tolerance import Yardstick
+    oracle = executor.execute(
+        Target("o", "dygraph", {"dtype": "float64"}), "lenet", feeds, files=weights
+    ).outputs
+    dygraph = executor.execute(Target("d", "dygraph"), "lenet", feeds, files=weights).outputs
+    from harness.checks.tolerance import Tolerance
 
-    yardsticks = [Yardstick([run[0] for run in dygraph], [run[0] for run in oracle])]
-    got = lab.execute(Target("p", "predictor"), "lenet", feeds, files=files)
+    tolerances = [Tolerance([run[0] for run in dygraph], [run[0] for run in oracle])]
+    got = executor.execute(Target("p", "predictor"), "lenet", feeds, files=files)
     case.exact("output is an array", all(type(run[0]) is np.ndarray for run in got.outputs), True)
-    close_runs(case, "images: ", got.outputs, oracle, yardsticks)
+    close_runs(case, "images: ", got.outputs, oracle, tolerances)
 
 
 @pytest.mark.claims("003-fit")
-def test_003_fit(case: Case, lab: Lab) -> None:
+def test_003_fit(case: Case, executor: Executor) -> None:
     """`Model.fit` with `save_dir` trains and writes a checkpoint per epoch plus `final`."""
-    values = lab.artifact("document_003", "lenet").values
+    values = executor.builder.artifact("document_003", "lenet").values
     files = values["files"]
     for name in ("0", "1", "2", "final"):
         case.exact(f"mnist_checkpoint/{name}.pdparams", f"mnist_checkpoint/{name}.pdparams" in files, True)
@@ -90,9 +92,9 @@ def test_003_fit(case: Case, lab: Lab) -> None:
 
 
 @pytest.mark.claims("003-fit")
-def test_003_evaluate_and_predict(case: Case, lab: Lab) -> None:
+def test_003_evaluate_and_predict(case: Case, executor: Executor) -> None:
     """`evaluate` after `fit` repeats its last figure, and `predict`'s classes have that accuracy."""
-    values = lab.artifact("document_003", "lenet").values
+    values = executor.builder.artifact("document_003", "lenet").values
     case.exact("evaluate", values["accuracy"], values["evaluations"][-1])
     case.at_most(
         "distance of predict's accuracy", abs(values["predicted_accuracy"] - values["accuracy"]), 1e-6
@@ -100,9 +102,9 @@ def test_003_evaluate_and_predict(case: Case, lab: Lab) -> None:
 
 
 @pytest.mark.claims("003-fit-files")
-def test_003_fit_files(case: Case, lab: Lab) -> None:
+def test_003_fit_files(case: Case, executor: Executor) -> None:
     """`fit` saves only model parameters: one `.pdparams` per epoch and nothing else."""
-    files = lab.artifact("document_003", "lenet").values["files"]
+    files = executor.builder.artifact("document_003", "lenet").values["files"]
     saved = sorted(
         name.split("/")[1] for name in files if name.startswith("mnist_checkpoint/") and "test" not in name
     )
@@ -110,24 +112,26 @@ def test_003_fit_files(case: Case, lab: Lab) -> None:
 
 
 @pytest.mark.claims("003-save-train")
-def test_003_save_for_training(case: Case, lab: Lab) -> None:
+def test_003_save_for_training(case: Case, executor: Executor) -> None:
     """`Model.save(path)` writes `.pdparams` and `.pdopt`, equal to what `fit` wrote last."""
-    artifact = lab.artifact("document_003", "lenet")
+    artifact = executor.builder.artifact("document_003", "lenet")
     saved = sorted(n for n in artifact.values["files"] if n.startswith("mnist_checkpoint/test"))
     case.exact("files", saved, ["mnist_checkpoint/test.pdopt", "mnist_checkpoint/test.pdparams"])
     for ending in ("pdparams", "pdopt"):
-        expected = lab.pool.call(
+        expected = executor.pool.call(
             "models.states.flat", path=artifact.file("mnist_checkpoint", f"final.{ending}")
         )
-        got = lab.pool.call("models.states.flat", path=artifact.file("mnist_checkpoint", f"test.{ending}"))
+        got = executor.pool.call(
+            "models.states.flat", path=artifact.file("mnist_checkpoint", f"test.{ending}")
+        )
         bitwise_all(case, ending, got, expected)
 
 
 @pytest.mark.claims("003-save-infer")
 @pytest.mark.parametrize("runtime", ["jit", "static", "predictor"])
-def test_003_save_for_inference(case: Case, lab: Lab, runtime: str) -> None:
+def test_003_save_for_inference(case: Case, executor: Executor, runtime: str) -> None:
     """`Model.save(path, training=False)` writes an inference model that gives the network's outputs."""
-    artifact = lab.artifact("document_003", "lenet")
+    artifact = executor.builder.artifact("document_003", "lenet")
     program = next(
         n
         for n in artifact.values["files"]
@@ -141,26 +145,28 @@ def test_003_save_for_inference(case: Case, lab: Lab, runtime: str) -> None:
         "model": artifact.file(program),
         "params": params,
     }
-    feeds = [lab.sample("lenet", batch, 0) for batch in (1, 4)]
+    feeds = [executor.sample("lenet", batch, 0) for batch in (1, 4)]
     weights = {"params": artifact.file("mnist_checkpoint", "final.pdparams")}
-    oracle = lab.execute(Target("o", "dygraph", {"dtype": "float64"}), "lenet", feeds, files=weights).outputs
-    dygraph = lab.execute(Target("d", "dygraph"), "lenet", feeds, files=weights).outputs
-    from harness.checks.tolerance import Yardstick
+    oracle = executor.execute(
+        Target("o", "dygraph", {"dtype": "float64"}), "lenet", feeds, files=weights
+    ).outputs
+    dygraph = executor.execute(Target("d", "dygraph"), "lenet", feeds, files=weights).outputs
+    from harness.checks.tolerance import Tolerance
 
-    yardsticks = [Yardstick([run[0] for run in dygraph], [run[0] for run in oracle])]
-    got = lab.execute(Target(runtime, runtime), "lenet", feeds, files=files)
-    close_runs(case, "", got.outputs, oracle, yardsticks)
+    tolerances = [Tolerance([run[0] for run in dygraph], [run[0] for run in oracle])]
+    got = executor.execute(Target(runtime, runtime), "lenet", feeds, files=files)
+    close_runs(case, "", got.outputs, oracle, tolerances)
 
 
 @pytest.mark.claims("003-accuracy")
-def test_003_accuracy(case: Case, lab: Lab) -> None:
+def test_003_accuracy(case: Case, executor: Executor) -> None:
     """Three epochs on the full MNIST reach about 0.977, 0.984 and 0.988 on the test images."""
-    if lab.dataset["train"] < FULL_MNIST:
+    if executor.builder.dataset["train"] < FULL_MNIST:
         pytest.skip(
             f"the document's figures are of {FULL_MNIST} training images, this run has "
-            f"{lab.dataset['train']}: give --dataset a folder with the full MNIST"
+            f"{executor.builder.dataset['train']}: give --dataset a folder with the full MNIST"
         )
-    got = lab.artifact("document_003", "lenet").values["evaluations"]
+    got = executor.builder.artifact("document_003", "lenet").values["evaluations"]
     figures = (0.9775, 0.9836, 0.9875)
     case.exact("epochs evaluated", len(got), len(figures))
     for epoch, (value, stated) in enumerate(zip(got, figures, strict=False)):
@@ -173,22 +179,22 @@ def test_003_accuracy(case: Case, lab: Lab) -> None:
 
 @pytest.mark.claims("003-three-systems")
 @pytest.mark.models(trained=True)
-def test_003_three_systems(case: Case, lab: Lab, model: str, tmp_path: Path) -> None:
+def test_003_three_systems(case: Case, executor: Executor, model: str, tmp_path: Path) -> None:
     """High-level API, dynamic graph and static graph each save and load the same parameters."""
-    if lab.models[model].converted:
+    if executor.models[model].converted:
         pytest.skip("its Python control flow can't be built by a plain call in static graph mode")
-    feed = lab.sample(model, 3, 0)
-    weights = lab.artifact("checkpoint", model).file("model.pdparams")
-    found = lab.pool.call(
+    feed = executor.sample(model, 3, 0)
+    weights = executor.builder.artifact("checkpoint", model).file("model.pdparams")
+    found = executor.pool.call(
         "checks.high_level.three_systems", model=model, weights=weights, folder=str(tmp_path), feed=feed
     )
     expected = found.pop("network")
-    (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed])
+    (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed])
     for control in ("untouched", "static emptied"):
         changed = bool(np.array_equal(found.pop(control)[0], expected[0]))
         case.exact(f"{control} network gives other outputs", changed, False)
     for system, outputs in found.items():
-        close_all(case, system, outputs, oracle, yardsticks)
+        close_all(case, system, outputs, oracle, tolerances)
         if system in ("paddle.save/load", "Model.save/load"):
             for index, value in enumerate(expected):
                 case.bitwise(f"{system}: output {index}", outputs[index], value)
@@ -196,27 +202,27 @@ def test_003_three_systems(case: Case, lab: Lab, model: str, tmp_path: Path) -> 
 
 
 @pytest.mark.claims("003-load-names")
-def test_003_names_in_paddle_io(case: Case, lab: Lab) -> None:
+def test_003_names_in_paddle_io(case: Case, executor: Executor) -> None:
     """`paddle.io.load` and `paddle.io.load_inference_model` exist, as the document names them."""
     case.exact(
-        "names", lab.pool.call("checks.high_level.names_in_paddle_io"), ["load", "load_inference_model"]
+        "names", executor.pool.call("checks.high_level.names_in_paddle_io"), ["load", "load_inference_model"]
     )
 
 
 @pytest.mark.claims("003-load")
 @pytest.mark.parametrize("reset", [False, True], ids=["keep", "reset_optimizer"])
-def test_003_load(case: Case, lab: Lab, reset: bool) -> None:
+def test_003_load(case: Case, executor: Executor, reset: bool) -> None:
     """`Model.load` restores parameters, and the optimizer unless `reset_optimizer=True`."""
-    artifact = lab.artifact("document_003", "lenet")
-    with lab.pool.fresh(lab.spec()) as worker:
+    artifact = executor.builder.artifact("document_003", "lenet")
+    with executor.pool.fresh(executor.spec()) as worker:
         got = worker.call(
             "checks.high_level.load",
-            lab.pool.deadline,
+            executor.pool.deadline,
             model="lenet",
             checkpoint=artifact.file("mnist_checkpoint", "test"),
             reset_optimizer=reset,
         )
-    state = lab.pool.call(
+    state = executor.pool.call(
         "checks.roundtrip.load_arrays", path=artifact.file("mnist_checkpoint", "test.pdparams")
     )
     bitwise_all(case, "parameters", got["after"], state)
@@ -225,7 +231,7 @@ def test_003_load(case: Case, lab: Lab, reset: bool) -> None:
         all(np.array_equal(got["before"][name], value) for name, value in state.items()),
         False,
     )
-    saved = lab.pool.call("models.states.flat", path=artifact.file("mnist_checkpoint", "test.pdopt"))
+    saved = executor.pool.call("models.states.flat", path=artifact.file("mnist_checkpoint", "test.pdopt"))
     moments = {name: value for name, value in saved.items() if "moment" in name}
     if reset:
         case.exact("moments of the optimizer", [n for n, v in got["optimizer"].items() if np.any(v)], [])
@@ -244,14 +250,14 @@ def test_003_load(case: Case, lab: Lab, reset: bool) -> None:
     ],
     ids=["first-parameter", "last-parameter"],
 )
-def test_003_skip_mismatch(case: Case, lab: Lab, network: str, other: dict[str, int]) -> None:
+def test_003_skip_mismatch(case: Case, executor: Executor, network: str, other: dict[str, int]) -> None:
     """`skip_mismatch=True` skips parameters of another shape and loads the rest; without it, load raises."""
     from harness.pool.workers import RemoteError
 
-    path = lab.artifact("checkpoint", network).file("model")
+    path = executor.builder.artifact("checkpoint", network).file("model")
     arguments = {"model": network, "checkpoint": path, "other": other, "reset_optimizer": True}
-    got = lab.pool.call("checks.high_level.load", skip_mismatch=True, **arguments)
-    state = lab.pool.call("checks.roundtrip.load_arrays", path=path + ".pdparams")
+    got = executor.pool.call("checks.high_level.load", skip_mismatch=True, **arguments)
+    state = executor.pool.call("checks.roundtrip.load_arrays", path=path + ".pdparams")
     skipped = [name for name, value in state.items() if got["after"][name].shape != value.shape]
     case.at_least("parameters of another shape", float(len(skipped)), 1.0)
     case.at_least("parameters of the same shape", float(len(state) - len(skipped)), 1.0)
@@ -259,24 +265,24 @@ def test_003_skip_mismatch(case: Case, lab: Lab, network: str, other: dict[str, 
         case.bitwise(name, got["after"][name], got["before"][name] if name in skipped else value)
     raised = "nothing"
     try:
-        lab.pool.call("checks.high_level.load", **arguments)
+        executor.pool.call("checks.high_level.load", **arguments)
     except RemoteError as error:
         raised = error.failure.type
     case.exact("exception without skip_mismatch", raised, "ValueError")
 
 
-def resumed_epochs(case: Case, lab: Lab, run: RunSession, load_first: bool, epoch: int) -> None:
+def resumed_epochs(case: Case, executor: Executor, run: RunSession, load_first: bool, epoch: int) -> None:
     """Resume from the checkpoint of epoch 0 in a fresh process; compare epoch 1, in the full tier 2 too."""
-    artifact = lab.artifact("document_003", "lenet")
+    artifact = executor.builder.artifact("document_003", "lenet")
     losses = np.asarray(artifact.values["losses"], "float32")
     steps = len(losses) // 3
     epochs = 2 if run.options.tier == "full" else 1
-    with lab.pool.fresh(lab.spec()) as worker:
+    with executor.pool.fresh(executor.spec()) as worker:
         got = worker.call(
             "checks.high_level.resume",
-            lab.pool.deadline,
+            executor.pool.deadline,
             model="lenet",
-            digits=str(lab.digits),
+            digits=str(executor.builder.digits),
             checkpoint=artifact.file("mnist_checkpoint", "0"),
             epoch=epoch,
             load_first=load_first,
@@ -291,9 +297,9 @@ def resumed_epochs(case: Case, lab: Lab, run: RunSession, load_first: bool, epoc
 
 
 @pytest.mark.claims("003-resume")
-def test_003_resume(case: Case, lab: Lab, run_session: RunSession) -> None:
+def test_003_resume(case: Case, executor: Executor, run_session: RunSession) -> None:
     """Resuming from epoch 0, optimizer loaded and data order continued, repeats the losses bit for bit."""
-    resumed_epochs(case, lab, run_session, load_first=False, epoch=1)
+    resumed_epochs(case, executor, run_session, load_first=False, epoch=1)
 
 
 @pytest.mark.claims("003-resume-example")
@@ -303,7 +309,7 @@ def test_003_resume(case: Case, lab: Lab, run_session: RunSession) -> None:
     ids=["as-written", "with-data-order", "with-load-after-prepare"],
 )
 def test_003_resume_example(
-    case: Case, lab: Lab, run_session: RunSession, load_first: bool, epoch: int
+    case: Case, executor: Executor, run_session: RunSession, load_first: bool, epoch: int
 ) -> None:
     """The document's listing (`load` before `prepare`, `fit` of the dataset) repeats the later losses."""
-    resumed_epochs(case, lab, run_session, load_first, epoch)
+    resumed_epochs(case, executor, run_session, load_first, epoch)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from harness.checks.case import Case
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.fuzz.examine import CALL, DRAWS, batches
-from harness.fuzz.truth import Truth
+from harness.fuzz.oracle import Oracle
 from harness.fuzz.verdict import DEFAULT, sentence
 from suites.support.generated import findings, sample
 
@@ -17,11 +17,13 @@ SAMPLE = sample()
 FINDINGS = findings()
 
 
-def check(case: Case, lab: Lab, network: dict[str, Any]) -> None:
+def check(case: Case, executor: Executor, network: dict[str, Any]) -> None:
     """Every stage runs, and every run of it is as near the oracle as roundings allow."""
-    answer = lab.pool.call(CALL, network=network, batches=batches(network), draws=DRAWS, stages=list(DEFAULT))
+    answer = executor.pool.call(
+        CALL, network=network, batches=batches(network), draws=DRAWS, stages=list(DEFAULT)
+    )
     stages = answer["stages"]
-    truth = Truth(answer["oracle"], answer["moved"], stages["dygraph"])
+    truth = Oracle(answer["oracle"], answer["moved"], stages["dygraph"])
     case.exact("oracle's values mean something", truth.why, "")
     raised = {name: sentence(s["raised"], s["message"]) for name, s in stages.items() if "raised" in s}
     case.exact("stages that raised", raised, {})
@@ -42,8 +44,8 @@ def check(case: Case, lab: Lab, network: dict[str, Any]) -> None:
             for index, array in enumerate(right[: len(outputs)]):
                 if truth.undecided[index]:
                     continue
-                yardstick = (truth.own if stage == "dygraph" else truth.wider)[index]
-                case.close(f"{stage}, run {run + 1}: output {index}", outputs[index], array, yardstick)
+                allowance = (truth.own if stage == "dygraph" else truth.wider)[index]
+                case.close(f"{stage}, run {run + 1}: output {index}", outputs[index], array, allowance)
         if stage not in ("permuted", "rows"):
             for index, (first, second) in enumerate(zip(*done["runs"][:2], strict=False)):
                 case.bitwise(f"{stage}: run 2 repeats run 1: output {index}", second, first)
@@ -58,13 +60,13 @@ def _has_constants(network: dict[str, Any]) -> bool:
 
 @pytest.mark.claims("002-formats")
 @pytest.mark.parametrize("network", list(SAMPLE))
-def test_generated_network(case: Case, lab: Lab, network: str) -> None:
+def test_generated_network(case: Case, executor: Executor, network: str) -> None:
     """A generated network gives the float64 oracle's numbers in every form and engine."""
-    check(case, lab, SAMPLE[network])
+    check(case, executor, SAMPLE[network])
 
 
 @pytest.mark.claims("002-formats")
 @pytest.mark.parametrize("finding", list(FINDINGS))
-def test_what_a_hunt_found(case: Case, lab: Lab, finding: str) -> None:
+def test_what_a_hunt_found(case: Case, executor: Executor, finding: str) -> None:
     """The smallest network that a hunt found broken gives the oracle's numbers everywhere."""
-    check(case, lab, FINDINGS[finding])
+    check(case, executor, FINDINGS[finding])

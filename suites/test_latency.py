@@ -10,7 +10,7 @@ import pytest
 from harness.checks.case import Case, close_all
 from harness.core.errors import NotApplicable
 from harness.core.statistics import median_interval
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.execution.latency import TimedSession, rounds_for, summarize, worker_clock
 from harness.plugin.session import RunSession
 from harness.pool.workers import RemoteError, WorkerFailure
@@ -52,7 +52,7 @@ brief = pytest.mark.brief(target=("predictor",), batch=(1,))
 
 def measure(
     case: Case,
-    lab: Lab,
+    executor: Executor,
     run: RunSession,
     benchmark: Any,
     model: str,
@@ -61,34 +61,37 @@ def measure(
     tier: str = "",
 ) -> None:
     """Time one session, check its outputs, and put the figures into record and benchmark JSON."""
-    require(lab, target)
-    feed = lab.sample(model, batch)
-    (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed], target.storage)
-    files = lab.files(target, model)
+    require(executor, target)
+    feed = executor.sample(model, batch)
+    (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed], target.storage)
+    files = executor.builder.files(target, model)
     budget = run.options.latency_budget or BUDGET_S[tier or run.options.tier]
-    cost = cost_of(case, lab, run, model, batch)
-    worker = lab.pool.warm(lab.spec(target))
-    with lab.pool.quiet():
-        base = worker.call("checks.timing.reset_peak", lab.pool.deadline, device=target.device)
+    cost = cost_of(case, executor, run, model, batch)
+    worker = executor.pool.warm(executor.spec(target))
+    with executor.pool.quiet():
+        base = worker.call("checks.timing.reset_peak", executor.pool.deadline, device=target.device)
         opened = worker.call(
             "runtimes.open_session",
-            lab.pool.deadline,
+            executor.pool.deadline,
             runtime=target.runtime,
             files=files,
             model=model,
-            options=lab.options(target),
+            options=executor.options(target),
         )
         try:
-            session = TimedSession(worker, opened["session"], feed, lab.pool.deadline)
+            session = TimedSession(worker, opened["session"], feed, executor.pool.deadline)
             rounds = rounds_for(session.warm_up(budget), budget)
             benchmark.group = f"{model} batch {batch}"
             benchmark.pedantic(session.run, rounds=rounds, iterations=1)
             peak = worker.call(
-                "checks.timing.memory", lab.pool.deadline, device=target.device, session=opened["session"]
+                "checks.timing.memory",
+                executor.pool.deadline,
+                device=target.device,
+                session=opened["session"],
             )
         finally:
-            worker.call("runtimes.close_session", lab.pool.deadline, session=opened["session"])
-    close_all(case, "outputs while timed", session.outputs, oracle, yardsticks)
+            worker.call("runtimes.close_session", executor.pool.deadline, session=opened["session"])
+    close_all(case, "outputs while timed", session.outputs, oracle, tolerances)
     case.exact("every run was timed", len(session.seconds) >= (1 if benchmark.disabled else rounds), True)
     figures = {
         "runtime": target.runtime,
@@ -103,24 +106,24 @@ def measure(
     if "device_peak_mib" in peak:
         figures["device_memory_mib"] = peak["device_peak_mib"]
     case.measures["latency"] = figures
-    benchmark.extra_info.update(model=model, target=target.name, environment=lab.paddle, **figures)
+    benchmark.extra_info.update(model=model, target=target.name, environment=executor.paddle, **figures)
 
 
-def cost_of(case: Case, lab: Lab, run: RunSession, model: str, batch: int) -> dict[str, Any]:
+def cost_of(case: Case, executor: Executor, run: RunSession, model: str, batch: int) -> dict[str, Any]:
     """Operations and bytes of a run, counted from the exported program; {} where that cannot be run here."""
     key = f"cost of {model} at {batch}"
     if key not in run.memo:
-        profile = lab.usable(model).profile if lab.models[model].form else ""
+        profile = executor.builder.usable(model).profile if executor.models[model].form else ""
         target = Target("counted", "static", profile=profile)
         try:
-            files = lab.files(target, model)
-            run.memo[key] = lab.pool.call(
+            files = executor.builder.files(target, model)
+            run.memo[key] = executor.pool.call(
                 "inspection.cost.count",
-                spec=lab.spec(target),
+                spec=executor.spec(target),
                 folder=files["folder"],
                 program=files["program"],
                 params=files.get("params", ""),
-                feed=lab.sample(model, batch),
+                feed=executor.sample(model, batch),
             )
         except (NotApplicable, WorkerFailure) as error:
             run.memo[key] = {}
@@ -134,10 +137,16 @@ def cost_of(case: Case, lab: Lab, run: RunSession, model: str, batch: int) -> di
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
 def test_run(
-    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
+    case: Case,
+    executor: Executor,
+    run_session: RunSession,
+    benchmark: Any,
+    model: str,
+    target: Target,
+    batch: int,
 ) -> None:
     """A run's latency is measured, and what was timed gave the network's outputs."""
-    measure(case, lab, run_session, benchmark, model, target, batch)
+    measure(case, executor, run_session, benchmark, model, target, batch)
 
 
 @pytest.mark.claims("card-latency")
@@ -146,10 +155,16 @@ def test_run(
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
 def test_run_on_gpu(
-    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
+    case: Case,
+    executor: Executor,
+    run_session: RunSession,
+    benchmark: Any,
+    model: str,
+    target: Target,
+    batch: int,
 ) -> None:
     """The same on a GPU or another device, which the claim of latency on CPU and on GPU needs."""
-    measure(case, lab, run_session, benchmark, model, target, batch)
+    measure(case, executor, run_session, benchmark, model, target, batch)
 
 
 @pytest.mark.full
@@ -158,10 +173,16 @@ def test_run_on_gpu(
 @pytest.mark.parametrize("batch", SWEEP)
 @pytest.mark.benchmark(timer=worker_clock)
 def test_batches(
-    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target, batch: int
+    case: Case,
+    executor: Executor,
+    run_session: RunSession,
+    benchmark: Any,
+    model: str,
+    target: Target,
+    batch: int,
 ) -> None:
     """The same at more batch sizes, for the curves of throughput against latency."""
-    measure(case, lab, run_session, benchmark, model, target, batch, "quick")
+    measure(case, executor, run_session, benchmark, model, target, batch, "quick")
 
 
 @pytest.mark.full
@@ -169,45 +190,45 @@ def test_batches(
 @pytest.mark.targets(names=("dygraph", *SWEPT, "predictor-gpu"))
 @pytest.mark.benchmark(timer=worker_clock)
 def test_full_size(
-    case: Case, lab: Lab, run_session: RunSession, benchmark: Any, model: str, target: Target
+    case: Case, executor: Executor, run_session: RunSession, benchmark: Any, model: str, target: Target
 ) -> None:
     """The same for networks of the size people deploy, at batch 1."""
-    measure(case, lab, run_session, benchmark, model, target, 1)
+    measure(case, executor, run_session, benchmark, model, target, 1)
 
 
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.models(trained=True)
-def test_beside_onnxruntime(case: Case, lab: Lab, model: str) -> None:
+def test_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
     """Each target's latency at batch 1 is told as a ratio to onnxruntime's, taking turns in one process."""
-    beside_onnxruntime(case, lab, model, BLOCKS)
+    beside_onnxruntime(case, executor, model, BLOCKS)
 
 
 @pytest.mark.full
 @pytest.mark.models(role="latency")
-def test_full_size_beside_onnxruntime(case: Case, lab: Lab, model: str) -> None:
+def test_full_size_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
     """The same for networks of the size people deploy."""
-    beside_onnxruntime(case, lab, model, BLOCKS)
+    beside_onnxruntime(case, executor, model, BLOCKS)
 
 
-def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
+def beside_onnxruntime(case: Case, executor: Executor, model: str, blocks: int) -> None:
     """Time every target that runs here in turns with onnxruntime, with their outputs checked.
 
     OpenVINO is left out of a model that it does not load, which is for the check of agreement to say.
     """
-    require(lab, lab.targets[YARDSTICK])
-    beside = [lab.targets[name] for name in (YARDSTICK, *TARGETS, SECOND)]
-    files = {t.name: lab.files(t, model) for t in beside if lab.not_applicable(t) is None}
-    feed = lab.sample(model, 1)
-    (oracle,), yardsticks = lab.oracle(model, [feed]), lab.yardsticks(model, [feed])
-    worker = lab.pool.warm(lab.spec())
+    require(executor, executor.targets[YARDSTICK])
+    beside = [executor.targets[name] for name in (YARDSTICK, *TARGETS, SECOND)]
+    files = {t.name: executor.builder.files(t, model) for t in beside if executor.not_applicable(t) is None}
+    feed = executor.sample(model, 1)
+    (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed])
+    worker = executor.pool.warm(executor.spec())
     sessions: dict[str, int] = {}
-    with lab.pool.quiet():
+    with executor.pool.quiet():
         try:
             for target in (target for target in beside if target.name in files):
                 try:
                     opened = worker.call(
                         "runtimes.open_session",
-                        lab.pool.deadline,
+                        executor.pool.deadline,
                         runtime=target.runtime,
                         files=files[target.name],
                         model=model,
@@ -220,9 +241,13 @@ def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
                     continue
                 sessions[target.name] = opened["session"]
                 warmed = worker.call(
-                    "checks.timing.block", lab.pool.deadline, session=opened["session"], feed=feed, runs=RUNS
+                    "checks.timing.block",
+                    executor.pool.deadline,
+                    session=opened["session"],
+                    feed=feed,
+                    runs=RUNS,
                 )
-                close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, yardsticks)
+                close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, tolerances)
             # A pool of threads spins for a while after its run, on a core that the next engine may want.
             several = [t.name for t in beside if t.name in sessions and t.options.get("threads", 1) > 1]
             one = [name for name in sessions if name != YARDSTICK and name not in several]
@@ -230,7 +255,7 @@ def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
             for group in filter(None, (one, several)):
                 yardstick, *others = worker.call(
                     "checks.timing.paired",
-                    lab.pool.deadline,
+                    executor.pool.deadline,
                     sessions=[sessions[name] for name in (YARDSTICK, *group)],
                     feed=feed,
                     blocks=blocks,
@@ -243,10 +268,10 @@ def beside_onnxruntime(case: Case, lab: Lab, model: str, blocks: int) -> None:
                 ratios.update({name: ratio(own, yardstick) for name, own in zip(group, others, strict=False)})
         finally:
             for session in sessions.values():
-                worker.call("runtimes.close_session", lab.pool.deadline, session=session)
+                worker.call("runtimes.close_session", executor.pool.deadline, session=session)
     case.measures["yardstick"] = {
         "engine": YARDSTICK,
-        "version": lab.environment["packages"].get(YARDSTICK, ""),
+        "version": executor.environment["packages"].get(YARDSTICK, ""),
         "batch": 1,
         "median_us": 1e6 * float(np.median(alone)),
         "targets": ratios,
@@ -267,21 +292,21 @@ def ratio(seconds: list[float], yardstick: list[float]) -> dict[str, float]:
 
 @pytest.mark.machine
 @pytest.mark.brief
-def test_machine(case: Case, lab: Lab, run_session: RunSession) -> None:
+def test_machine(case: Case, executor: Executor, run_session: RunSession) -> None:
     """What the machine can do at most is measured, and NumPy's library comes near it and not beyond."""
     wanted = run_session.options.targets
     places = {
         (target.interpreter, int(target.options.get("threads", 1))): target
-        for target in lab.targets.values()
+        for target in executor.targets.values()
         if target.device == "cpu" and (not wanted or target.name in wanted)
     }
     found = []
     for (interpreter, threads), target in sorted(places.items()):
         env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-        spec = lab.pool.default.with_env(env).at(interpreter)
-        with lab.pool.quiet(), lab.pool.alone(spec) as worker:
-            told = worker.call("machine.limits.measure", lab.pool.deadline, threads=threads)
-        found.append({"interpreter": interpreter, "host": lab.where(target).get("host", ""), **told})
+        spec = executor.pool.default.with_env(env).at(interpreter)
+        with executor.pool.quiet(), executor.pool.alone(spec) as worker:
+            told = worker.call("machine.limits.measure", executor.pool.deadline, threads=threads)
+        found.append({"interpreter": interpreter, "host": executor.where(target).get("host", ""), **told})
         reached = {
             "arithmetic": told["numpy_product"] / told["float32"],
             "memory": told["numpy_read"] / told["read"][-1][1],
@@ -293,21 +318,21 @@ def test_machine(case: Case, lab: Lab, run_session: RunSession) -> None:
     case.measures["limits"] = found
 
 
-def test_clock(case: Case, lab: Lab) -> None:
+def test_clock(case: Case, executor: Executor) -> None:
     """Reading the worker's clock costs little beside the shortest run it times: LeNet at batch 1."""
     target = Target("predictor", "predictor")
-    feed = lab.sample("lenet", 1)
-    opened = lab.pool.call(
+    feed = executor.sample("lenet", 1)
+    opened = executor.pool.call(
         "runtimes.open_session",
         runtime=target.runtime,
-        files=lab.files(target, "lenet"),
+        files=executor.builder.files(target, "lenet"),
         model="lenet",
         options=target.options,
     )
-    with lab.pool.quiet():
-        timed = lab.pool.call("checks.timing.block", session=opened["session"], feed=feed, runs=50)
-        cost = lab.pool.call("checks.timing.clock_cost")
-    lab.pool.call("runtimes.close_session", session=opened["session"])
+    with executor.pool.quiet():
+        timed = executor.pool.call("checks.timing.block", session=opened["session"], feed=feed, runs=50)
+        cost = executor.pool.call("checks.timing.clock_cost")
+    executor.pool.call("runtimes.close_session", session=opened["session"])
     run = float(np.median(timed["seconds"]))
     case.measures.update(clock_cost_us=cost * 1e6, run_us=run * 1e6)
     case.at_most("clock's share of a run", cost / run, 0.02)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case, bitwise_all, close_runs
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.targets.target import Target
 
 FEEDS = ((1, 0), (4, 1), (2, 2))
@@ -36,14 +36,14 @@ CLAIMS = {
 @pytest.mark.parametrize(
     "route", [pytest.param(route, marks=pytest.mark.claims(*CLAIMS.get(route, ()))) for route in ROUTES]
 )
-def test_same_outputs(case: Case, lab: Lab, model: str, route: str) -> None:
+def test_same_outputs(case: Case, executor: Executor, model: str, route: str) -> None:
     """Whatever the layout and the way it is loaded, the outputs are those of the combined files."""
     target, layout = ROUTES[route]
-    feeds = [lab.sample(model, batch, seed) for batch, seed in FEEDS]
-    oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
-    expected = lab.execute(Target(target.runtime, target.runtime), model, feeds)
-    got = lab.execute(target, model, feeds, layout=layout)
-    close_runs(case, "", got.outputs, oracle, yardsticks)
+    feeds = [executor.sample(model, batch, seed) for batch, seed in FEEDS]
+    oracle, tolerances = executor.oracle(model, feeds), executor.tolerances(model, feeds)
+    expected = executor.execute(Target(target.runtime, target.runtime), model, feeds)
+    got = executor.execute(target, model, feeds, layout=layout)
+    close_runs(case, "", got.outputs, oracle, tolerances)
     if layout == "serialized":
         return  # that program was built in static mode: equal, but not bit for bit
     for run, outputs in enumerate(got.outputs):
@@ -54,17 +54,17 @@ def test_same_outputs(case: Case, lab: Lab, model: str, route: str) -> None:
 
 @pytest.mark.claims("002-separate")
 @pytest.mark.models(trained=True)
-def test_separate_files(case: Case, lab: Lab, model: str) -> None:
+def test_separate_files(case: Case, executor: Executor, model: str) -> None:
     """`save_vars` writes one file per parameter, each holding the combined parameter's bits."""
-    artifact = lab.artifact("separate", model)
+    artifact = executor.builder.artifact("separate", model)
     files = artifact.values["parameters"]
-    combined = lab.pool.call(
+    combined = executor.pool.call(
         "checks.layouts.combined_parameters",
-        folder=lab.artifact("jit", model).file("inference_model"),
-        program=lab.files(Target("static", "static"), model)["program"],
+        folder=executor.builder.artifact("jit", model).file("inference_model"),
+        program=executor.builder.files(Target("static", "static"), model)["program"],
     )
     case.exact("files", files, sorted(combined))
-    separate = lab.pool.call(
+    separate = executor.pool.call(
         "checks.layouts.separate_parameters", folder=artifact.file("separate_persistables"), names=files
     )
     bitwise_all(
@@ -77,18 +77,19 @@ def test_separate_files(case: Case, lab: Lab, model: str) -> None:
 
 @pytest.mark.claims("002-combined")
 @pytest.mark.models(trained=True)
-def test_one_parameter_file(case: Case, lab: Lab, model: str) -> None:
+def test_one_parameter_file(case: Case, executor: Executor, model: str) -> None:
     """The default export has one parameter file, which holds the checkpoint's values bit for bit."""
-    artifact = lab.artifact("jit", model)
+    artifact = executor.builder.artifact("jit", model)
     holding = [name for name in artifact.manifest.files if name.endswith(".pdiparams")]
     case.exact("parameter files", holding, ["inference_model/model.pdiparams"])
-    combined = lab.pool.call(
+    combined = executor.pool.call(
         "checks.layouts.combined_parameters",
         folder=artifact.file("inference_model"),
-        program=lab.files(Target("static", "static"), model)["program"],
+        program=executor.builder.files(Target("static", "static"), model)["program"],
     )
-    state = lab.pool.call(
-        "checks.roundtrip.load_arrays", path=lab.artifact("checkpoint", model).file("model.pdparams")
+    state = executor.pool.call(
+        "checks.roundtrip.load_arrays",
+        path=executor.builder.artifact("checkpoint", model).file("model.pdparams"),
     )
     values = {value.tobytes() for value in combined.values()}
     for name, value in state.items():

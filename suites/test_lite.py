@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case, close_runs
-from harness.execution.executor import Lab
-from harness.models.catalogue import FlowInfo
+from harness.execution.executor import Executor
+from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.pool.workers import WorkerFailure
 from harness.targets.target import Target
@@ -25,7 +25,7 @@ SHARE = 0.8
 
 TARGET = "paddle-lite"
 
-FLOWS = ("ptq-config", "prune-config", "ptq-static-hist", "qat-static")
+METHODS = ("ptq-config", "prune-config", "ptq-static-hist", "qat-static")
 """Of document 004, beside its quantization-aware training, and of documents 000 and 001."""
 
 ASKED = {
@@ -38,19 +38,19 @@ ASKED = {
 """What `opt` is asked, whether that can be done, and what its answer names."""
 
 
-def lite(lab: Lab) -> Target:
+def lite(executor: Executor) -> Target:
     """The target of this file, where it can run here."""
-    target = lab.targets[TARGET]
-    require(lab, target)
+    target = executor.targets[TARGET]
+    require(executor, target)
     return target
 
 
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.claims("004-lite")
-def test_converts_and_agrees(case: Case, lab: Lab, model: str) -> None:
+def test_converts_and_agrees(case: Case, executor: Executor, model: str) -> None:
     """`opt` converts the model for x86 and for arm, knows all its operators, and the x86 result agrees."""
-    target = lite(lab)
-    made = lab.conversion(target, model)
+    target = lite(executor)
+    made = executor.builder.conversion(target, model)
     case.measures["lite"] = {
         "bridge": made.values["bridge"],
         "opt": made.values["opt"],
@@ -66,20 +66,20 @@ def test_converts_and_agrees(case: Case, lab: Lab, model: str) -> None:
         case.at_least(f"{name}: operators listed", len(done["operators"]), 3)
         case.exact(f"{name}: operators without a kernel", done["without kernel"], [])
         case.exact(f"{name}: opt's verdict", done["verdict"], SUPPORTED)
-    feeds = [lab.sample(model, batch) for batch in BATCHES]
-    got = lab.execute(target, model, feeds)
+    feeds = [executor.sample(model, batch) for batch in BATCHES]
+    got = executor.execute(target, model, feeds)
     case.measures["describe"] = got.describe
-    close_runs(case, "x86, ", got.outputs, lab.oracle(model, feeds), lab.yardsticks(model, feeds))
+    close_runs(case, "x86, ", got.outputs, executor.oracle(model, feeds), executor.tolerances(model, feeds))
 
 
-def compare_compressed(case: Case, lab: Lab, subject: Subject, tmp_path: Path) -> None:
+def compare_compressed(case: Case, executor: Executor, subject: Subject, tmp_path: Path) -> None:
     """Conversions of a compressed model for both processors, and the classes that the x86 one chooses."""
-    target = lab.targets[TARGET]
+    target = executor.targets[TARGET]
     files = subject.files()
     for name in ("x86", "arm"):
-        done = lab.pool.call(
+        done = executor.pool.call(
             "lite.opt.convert",
-            **lab.options(target),
+            **executor.options(target),
             program=files["model"],
             params=files["params"],
             target=name,
@@ -90,42 +90,42 @@ def compare_compressed(case: Case, lab: Lab, subject: Subject, tmp_path: Path) -
     feeds, _ = subject.digits()
     expected = logits(subject.run(subject.target(PLAIN), feeds).outputs)
     converted = {"model": str(tmp_path / "x86.nb")}
-    got = logits(lab.execute(target, subject.model, feeds, files=converted).outputs)
+    got = logits(executor.execute(target, subject.model, feeds, files=converted).outputs)
     case.exact("values that are no numbers", int((~np.isfinite(got)).sum()), 0)
     case.at_least("share of digits with the predictor's class", agreement(got, expected), SAME_CLASS)
 
 
 @pytest.mark.brief
 @pytest.mark.claims("004-lite")
-@pytest.mark.flows(names=("qat-config",))
+@pytest.mark.methods(names=("qat-config",))
 def test_quantized_model(
-    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo, tmp_path: Path
 ) -> None:
     """Document 004's quantized model converts for x86 and for arm and chooses the predictor's classes."""
-    lite(lab)
-    compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
+    lite(executor)
+    compare_compressed(case, executor, Subject(case, executor, run_session, model, method), tmp_path)
 
 
 @pytest.mark.claims("004-lite")
 @pytest.mark.full
-@pytest.mark.flows(names=FLOWS)
+@pytest.mark.methods(names=METHODS)
 def test_compressed_model(
-    case: Case, lab: Lab, run_session: RunSession, model: str, flow: FlowInfo, tmp_path: Path
+    case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo, tmp_path: Path
 ) -> None:
     """So does a model that was quantized in another way, or pruned."""
-    lite(lab)
-    compare_compressed(case, lab, Subject(case, lab, run_session, model, flow), tmp_path)
+    lite(executor)
+    compare_compressed(case, executor, Subject(case, executor, run_session, model, method), tmp_path)
 
 
 @pytest.mark.brief
 @pytest.mark.claims("004-lite")
-def test_program_as_exported(case: Case, lab: Lab, tmp_path: Path) -> None:
+def test_program_as_exported(case: Case, executor: Executor, tmp_path: Path) -> None:
     """`opt` converts LeNet as `jit.save` writes it, with nothing done to the program first."""
-    target = lite(lab)
-    exported = lab.artifact("jit", "lenet")
-    done = lab.pool.call(
+    target = lite(executor)
+    exported = executor.builder.artifact("jit", "lenet")
+    done = executor.pool.call(
         "lite.opt.convert",
-        **lab.options(target),
+        **executor.options(target),
         program=exported.file(exported.values["program"]),
         params=exported.file("inference_model", "model.pdiparams"),
         target="x86",
@@ -137,11 +137,11 @@ def test_program_as_exported(case: Case, lab: Lab, tmp_path: Path) -> None:
 
 @pytest.mark.brief
 @pytest.mark.parametrize("asked", ASKED)
-def test_exit_status(case: Case, lab: Lab, asked: str, tmp_path: Path) -> None:
+def test_exit_status(case: Case, executor: Executor, asked: str, tmp_path: Path) -> None:
     """`opt` ends with status 0 where it did what was asked, and with another where it did not."""
-    target = lite(lab)
-    files = lab.conversion(target, "lenet").manifest.origin["needs"]["jit"]
-    program = lab.store.root / files / "inference_model" / "model"
+    target = lite(executor)
+    files = executor.builder.conversion(target, "lenet").manifest.origin["needs"]["jit"]
+    program = executor.builder.store.root / files / "inference_model" / "model"
     arguments, possible, names = ASKED[asked]
     replaced = {
         "MODEL": [f"--model_file={program}.pdmodel", f"--param_file={program}.pdiparams"],
@@ -152,19 +152,19 @@ def test_exit_status(case: Case, lab: Lab, asked: str, tmp_path: Path) -> None:
         for argument in arguments
         for part in (replaced["MODEL"] if argument == "MODEL" else [argument])
     ]
-    done = lab.pool.call("lite.opt.opt", arguments=given, **lab.options(target))
+    done = executor.pool.call("lite.opt.opt", arguments=given, **executor.options(target))
     case.exact("its answer names it", names in done["printed"], True)
     case.exact("ends with status 0", done["status"] == 0, possible)
 
 
 @pytest.mark.brief
-def test_other_processor(case: Case, lab: Lab) -> None:
+def test_other_processor(case: Case, executor: Executor) -> None:
     """What was converted for arm is refused on x86, and not run all the same."""
-    target = lite(lab)
-    made = lab.conversion(target, "lenet")
+    target = lite(executor)
+    made = executor.builder.conversion(target, "lenet")
     files = {"model": made.file(made.values["files"]["arm"])}
     try:
-        lab.execute(target, "lenet", [lab.sample("lenet", 1)], files=files)
+        executor.execute(target, "lenet", [executor.sample("lenet", 1)], files=files)
         found = "gave outputs"
     except WorkerFailure as refused:
         found = "refused"

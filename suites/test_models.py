@@ -10,7 +10,7 @@ import pytest
 
 from harness.checks.case import Case, bitwise_all
 from harness.core.types import REFUSED
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 
 OTHER_BATCH = 3
 """The batch size that is tried besides one."""
@@ -18,13 +18,13 @@ OTHER_BATCH = 3
 pytestmark = pytest.mark.models(role="user")
 
 
-def test_usable(case: Case, lab: Lab, model: str) -> None:
+def test_usable(case: Case, executor: Executor, model: str) -> None:
     """The model loads, runs within its limits, gives finite numbers, and the same ones again."""
-    found = lab.usable(model)
+    found = executor.builder.usable(model)
     case.notes.extend(found.notes)
     if found.failure is not None:
         raise found.failure
-    case.measures["form"] = lab.models[model].form
+    case.measures["form"] = executor.models[model].form
     case.measures["inputs"] = [list(item) for item in found.inputs]
     case.measures["oracle"] = "float64" if found.exact else "moved by a rounding"
     first, second = (dict(zip(found.outputs, run, strict=True)) for run in found.runs)
@@ -34,11 +34,11 @@ def test_usable(case: Case, lab: Lab, model: str) -> None:
 
 
 @pytest.mark.models(role="user", forms=("layer", "deployed"))
-def test_batches(case: Case, lab: Lab, model: str) -> None:
+def test_batches(case: Case, executor: Executor, model: str) -> None:
     """A batch dimension that the inputs leave open takes other batch sizes than one."""
-    found = lab.usable(model)
+    found = executor.builder.usable(model)
     if found.refusal:
-        pytest.skip(f"{REFUSED}{lab.paddle}: {found.refusal}")
+        pytest.skip(f"{REFUSED}{executor.paddle}: {found.refusal}")
     if not found.open_batch:
         pytest.skip("its inputs fix the batch size")
     if found.batch_failure is not None:

@@ -10,8 +10,8 @@ import pytest
 from harness.checks import non_inferiority
 from harness.checks.case import Case, close_all, close_runs
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Lab
-from harness.models.catalogue import FlowInfo
+from harness.execution.executor import Executor
+from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.targets.target import Target
 from suites.support import onnx_models
@@ -38,17 +38,17 @@ decides = pytest.mark.claims("card-onnx")
 
 
 @decides
-def test_file(case: Case, lab: Lab, model: str) -> None:
+def test_file(case: Case, executor: Executor, model: str) -> None:
     """What the `paddle2onnx` command writes passes checker, shape inference and loading, for any batch."""
-    require_onnx(lab)
-    path = converted(lab, model)
-    found = lab.pool.call("inspection.onnx_files.inspect", path=path)
+    require_onnx(executor)
+    path = converted(executor, model)
+    found = executor.pool.call("inspection.onnx_files.inspect", path=path)
     case.measures["file"] = {name: found.get(name) for name in ("bytes", "opset", "ir", "operators")}
     whole(case, found)
     case.exact("opset", found.get("opset"), OPSET)
-    stated = {name: [list(shape), dtype] for name, shape, dtype in lab.models[model].inputs}
+    stated = {name: [list(shape), dtype] for name, shape, dtype in executor.models[model].inputs}
     case.exact("inputs", {name: [shape, dtype] for name, shape, dtype in found.get("inputs", [])}, stated)
-    case.exact("number of outputs", len(found.get("outputs", [])), len(lab.models[model].outputs))
+    case.exact("number of outputs", len(found.get("outputs", [])), len(executor.models[model].outputs))
 
 
 def whole(case: Case, found: dict[str, Any]) -> None:
@@ -61,33 +61,35 @@ def whole(case: Case, found: dict[str, Any]) -> None:
 
 @decides
 @pytest.mark.parametrize("way", ["command", "export"])
-def test_same_outputs(case: Case, lab: Lab, model: str, way: str) -> None:
+def test_same_outputs(case: Case, executor: Executor, model: str, way: str) -> None:
     """What the command, or `paddle.onnx.export`, writes gives the oracle's outputs at every batch size."""
-    require_onnx(lab)
-    feeds = feeds_of(lab, model)
-    oracle, yardsticks = lab.oracle(model, feeds), lab.yardsticks(model, feeds)
-    path = converted(lab, model) if way == "command" else exported(lab, model)
-    result = lab.execute(lab.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
-    close_runs(case, "", result.outputs, oracle, yardsticks)
-    onnx_models.explain(case, lab, model, path, feeds[2])
+    require_onnx(executor)
+    feeds = feeds_of(executor, model)
+    oracle, tolerances = executor.oracle(model, feeds), executor.tolerances(model, feeds)
+    path = converted(executor, model) if way == "command" else exported(executor, model)
+    result = executor.execute(executor.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
+    close_runs(case, "", result.outputs, oracle, tolerances)
+    onnx_models.explain(case, executor, model, path, feeds[2])
 
 
 @pytest.mark.models(forms=("layer", "graph"))
-def test_both_ways(case: Case, lab: Lab, model: str) -> None:
+def test_both_ways(case: Case, executor: Executor, model: str) -> None:
     """The command and `paddle.onnx.export` write the same model: operators, attributes and constants."""
-    require_onnx(lab)
-    first, second = converted(lab, model), exported(lab, model)
-    found = lab.pool.call("inspection.onnx_files.differences", first=first, second=second)
+    require_onnx(executor)
+    first, second = converted(executor, model), exported(executor, model)
+    found = executor.pool.call("inspection.onnx_files.differences", first=first, second=second)
     case.exact("differences", found, [])
 
 
 @decides
-def test_every_node(case: Case, lab: Lab, model: str) -> None:
+def test_every_node(case: Case, executor: Executor, model: str) -> None:
     """Every intermediate tensor that stands for a value of Paddle's program has that value."""
-    require_onnx(lab)
-    if lab.profile == "legacy-ir" and not lab.paddle.startswith("2."):
+    require_onnx(executor)
+    if executor.profile == "legacy-ir" and not executor.paddle.startswith("2."):
         raise NotApplicable("paddle2onnx 2 translates a .pdmodel first, and names tensors by the translation")
-    found = onnx_models.first_diverging(lab, model, converted(lab, model), lab.sample(model, 3, 1))
+    found = onnx_models.first_diverging(
+        executor, model, converted(executor, model), executor.sample(model, 3, 1)
+    )
     case.measures["nodes"] = found
     case.exact("first diverging node", found["first"], "")
     case.at_least("share of nodes with a counterpart", found["compared"] / found["nodes"], COUNTERPARTS)
@@ -97,51 +99,51 @@ def test_every_node(case: Case, lab: Lab, model: str) -> None:
 
 @pytest.mark.brief(opset=(17,))
 @pytest.mark.parametrize("opset", OPSETS)
-def test_opset(case: Case, lab: Lab, opset: int) -> None:
+def test_opset(case: Case, executor: Executor, opset: int) -> None:
     """LeNet exported in each supported opset is a whole file of that opset, with the network's outputs."""
-    hold_opset(case, lab, "lenet", opset)
+    hold_opset(case, executor, "lenet", opset)
 
 
 @pytest.mark.full
 @pytest.mark.models(forms=("layer", "graph"))
 @pytest.mark.parametrize("opset", OPSETS)
-def test_opset_of_every_model(case: Case, lab: Lab, model: str, opset: int) -> None:
+def test_opset_of_every_model(case: Case, executor: Executor, model: str, opset: int) -> None:
     """The same for every model: an opset is the one that was asked for, or the next that can express it."""
-    hold_opset(case, lab, model, opset)
+    hold_opset(case, executor, model, opset)
 
 
-def hold_opset(case: Case, lab: Lab, model: str, opset: int) -> None:
+def hold_opset(case: Case, executor: Executor, model: str, opset: int) -> None:
     """One opset of one model, by `paddle.onnx.export`."""
-    require_onnx(lab)
-    low, high = lab.pool.call("recipes.onnx_export.opsets")
+    require_onnx(executor)
+    low, high = executor.pool.call("recipes.onnx_export.opsets")
     if not low <= opset <= high:
         raise NotApplicable(f"the installed paddle2onnx supports opsets {low} to {high}")
-    path = exported(lab, model, opset, tuple(range(low, high + 1)))
-    found = lab.pool.call("inspection.onnx_files.inspect", path=path)
+    path = exported(executor, model, opset, tuple(range(low, high + 1)))
+    found = executor.pool.call("inspection.onnx_files.inspect", path=path)
     whole(case, found)
     case.at_least("opset", found.get("opset", 0), opset)
     case.at_most("opset", found.get("opset", 0), max(opset, OPSET))
-    feeds = [lab.sample(model, batch, batch) for batch in (1, 3)]
-    result = lab.execute(lab.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
-    close_runs(case, "", result.outputs, lab.oracle(model, feeds), lab.yardsticks(model, feeds))
+    feeds = [executor.sample(model, batch, batch) for batch in (1, 3)]
+    result = executor.execute(executor.targets[onnx_models.ONNXRUNTIME], model, feeds, files={"model": path})
+    close_runs(case, "", result.outputs, executor.oracle(model, feeds), executor.tolerances(model, feeds))
 
 
 @pytest.mark.brief
 @pytest.mark.parametrize("way", ["command", "export"])
-def test_opset_too_high(case: Case, lab: Lab, tmp_path: Path, way: str) -> None:
+def test_opset_too_high(case: Case, executor: Executor, tmp_path: Path, way: str) -> None:
     """An opset above the supported range is refused with a reason, and leaves no file."""
-    require_onnx(lab)
-    asked = lab.pool.call("recipes.onnx_export.opsets")[1] + 1
+    require_onnx(executor)
+    asked = executor.pool.call("recipes.onnx_export.opsets")[1] + 1
     if way == "command":
-        found = convert(lab, Path(onnx_models.program(lab, "lenet")["folder"]), tmp_path, asked)
+        found = convert(executor, Path(onnx_models.program(executor, "lenet")["folder"]), tmp_path, asked)
         case.exact("the exit status is a refusal", found["status"] != 0, True)
         case.exact("bytes written", found["bytes"], -1)
         case.exact("the reason names the opset", "opset" in " ".join(found["said"]).lower(), True)
         return
-    made = lab.pool.call(
+    made = executor.pool.call(
         "recipes.onnx_export.attempt",
         model="lenet",
-        weights=lab.artifact("checkpoint", "lenet").file("model.pdparams"),
+        weights=executor.builder.artifact("checkpoint", "lenet").file("model.pdparams"),
         prefix=str(tmp_path / "model"),
         opset=asked,
     )
@@ -149,10 +151,10 @@ def test_opset_too_high(case: Case, lab: Lab, tmp_path: Path, way: str) -> None:
     case.exact("what is raised names the opset", "opset" in made["raised"].lower(), True)
 
 
-def convert(lab: Lab, folder: Path, out: Path, opset: int) -> dict[str, Any]:
+def convert(executor: Executor, folder: Path, out: Path, opset: int) -> dict[str, Any]:
     """The command's ending, for whatever program lies in the folder."""
     program = next(file for file in sorted(folder.iterdir()) if file.suffix in (".json", ".pdmodel"))
-    found: dict[str, Any] = lab.pool.call(
+    found: dict[str, Any] = executor.pool.call(
         "recipes.onnx_export.convert",
         program=str(program),
         params=str(folder / "model.pdiparams"),
@@ -163,62 +165,62 @@ def convert(lab: Lab, folder: Path, out: Path, opset: int) -> dict[str, Any]:
 
 
 @pytest.mark.brief
-def test_opset_too_low(case: Case, lab: Lab) -> None:
+def test_opset_too_low(case: Case, executor: Executor) -> None:
     """An opset below the supported range becomes the lowest one, and the command says so."""
-    require_onnx(lab)
-    low, _ = lab.pool.call("recipes.onnx_export.opsets")
-    made = lab.artifact("onnx", "lenet", opset=low - 4)
+    require_onnx(executor)
+    low, _ = executor.pool.call("recipes.onnx_export.opsets")
+    made = executor.builder.artifact("onnx", "lenet", opset=low - 4)
     told = f"opset_version = {low} " in " ".join(made.values["said"])
     case.exact("the opset used is told", told, True)
-    found = lab.pool.call("inspection.onnx_files.inspect", path=made.file("model.onnx"))
+    found = executor.pool.call("inspection.onnx_files.inspect", path=made.file("model.onnx"))
     case.exact("opset", found.get("opset"), low)
 
 
 @pytest.mark.brief
-def test_no_program(case: Case, lab: Lab, tmp_path: Path) -> None:
+def test_no_program(case: Case, executor: Executor, tmp_path: Path) -> None:
     """What the command cannot read is refused: no exit status of success, no empty file."""
-    require_onnx(lab)
+    require_onnx(executor)
     onnx_models.json_program(tmp_path)
     out = tmp_path / "out"
     out.mkdir()
-    found = convert(lab, tmp_path, out, OPSET)
+    found = convert(executor, tmp_path, out, OPSET)
     case.measures["refusal"] = found
     case.exact("the exit status is a refusal", found["status"] != 0, True)
     case.exact("bytes written", found["bytes"], -1)
 
 
-@pytest.mark.flows(names=("qat-slim",))
+@pytest.mark.methods(names=("qat-slim",))
 def test_quantized(
-    case: Case, lab: Lab, run_session: RunSession, tmp_path: Path, model: str, flow: FlowInfo
+    case: Case, executor: Executor, run_session: RunSession, tmp_path: Path, model: str, method: MethodInfo
 ) -> None:
     """A model trained quantization-aware converts, and onnxruntime gives its classes and its accuracy."""
-    hold_quantized(lab, Subject(case, lab, run_session, model, flow), tmp_path)
+    hold_quantized(executor, Subject(case, executor, run_session, model, method), tmp_path)
 
 
 @pytest.mark.full
-@pytest.mark.flows(names=("ptq-static-hist",))
+@pytest.mark.methods(names=("ptq-static-hist",))
 def test_quantized_afterwards(
-    case: Case, lab: Lab, run_session: RunSession, tmp_path: Path, model: str, flow: FlowInfo
+    case: Case, executor: Executor, run_session: RunSession, tmp_path: Path, model: str, method: MethodInfo
 ) -> None:
     """The same of post-training quantization."""
-    hold_quantized(lab, Subject(case, lab, run_session, model, flow), tmp_path)
+    hold_quantized(executor, Subject(case, executor, run_session, model, method), tmp_path)
 
 
-def hold_quantized(lab: Lab, subject: Subject, tmp_path: Path) -> None:
+def hold_quantized(executor: Executor, subject: Subject, tmp_path: Path) -> None:
     """Convert a quantized program and hold onnxruntime's logits against Paddle's simulation of it."""
-    require_onnx(lab)
+    require_onnx(executor)
     case, model = subject.case, subject.model
     feeds, labels = subject.digits()
     simulated = logits(subject.run(subject.target(PLAIN), feeds).outputs)
-    found = convert(lab, Path(subject.files()["folder"]), tmp_path, OPSET)
+    found = convert(executor, Path(subject.files()["folder"]), tmp_path, OPSET)
     case.exact("exit status", (found["status"], *found["said"][-3:]) if found["status"] else 0, 0)
     if found["status"]:
         return
     path = str(tmp_path / "model.onnx")
-    whole(case, lab.pool.call("inspection.onnx_files.inspect", path=path))
+    whole(case, executor.pool.call("inspection.onnx_files.inspect", path=path))
     error = subject.quantization_error(feeds, simulated)
-    target = lab.targets[onnx_models.ONNXRUNTIME]
-    got = logits(lab.execute(target, model, feeds, files={"model": path}).outputs)
+    target = executor.targets[onnx_models.ONNXRUNTIME]
+    got = logits(executor.execute(target, model, feeds, files={"model": path}).outputs)
     subject.facts["onnx"] = {
         "error": rms(got - simulated),
         "quantization_error": error,
@@ -233,15 +235,19 @@ def hold_quantized(lab: Lab, subject: Subject, tmp_path: Path) -> None:
 
 @pytest.mark.brief
 @pytest.mark.targets(names=("onnxruntime", "openvino", "openvino-pdmodel"))
-def test_engine_as_asked(case: Case, lab: Lab, target: Target) -> None:
+def test_engine_as_asked(case: Case, executor: Executor, target: Target) -> None:
     """An engine says of itself what was asked of it: the processor, threads, and float32 arithmetic."""
-    require(lab, target)
-    feed = lab.sample("lenet", 2)
-    result = lab.execute(target, "lenet", [feed])
+    require(executor, target)
+    feed = executor.sample("lenet", 2)
+    result = executor.execute(target, "lenet", [feed])
     told = result.describe
     case.measures["describe"] = told
     asked = {"device": "cpu", **target.options}
     case.exact("what it says it runs with", {name: told.get(name) for name in asked}, asked)
     close_all(
-        case, "outputs", result.outputs[0], lab.oracle("lenet", [feed])[0], lab.yardsticks("lenet", [feed])
+        case,
+        "outputs",
+        result.outputs[0],
+        executor.oracle("lenet", [feed])[0],
+        executor.tolerances("lenet", [feed]),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.checks.case import Case, bitwise_all
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
 STEPS = 12
@@ -37,7 +37,7 @@ def compare_resumed(case: Case, what: str, whole: Any, after: int, resumed: Any)
 
 def check(
     case: Case,
-    lab: Lab,
+    executor: Executor,
     run: RunSession,
     folder: Path,
     model: str,
@@ -52,17 +52,22 @@ def check(
     that resumed the case before: another one than trained, without the seconds of a start. A brief run
     takes that one throughout.
     """
-    arguments = {"model": model, "config": config, "digits": str(lab.digits), "steps": STEPS}
-    whole = lab.pool.call("checks.resume.uninterrupted", save_after=after, folder=str(folder), **arguments)
+    arguments = {"model": model, "config": config, "digits": str(executor.builder.digits), "steps": STEPS}
+    whole = executor.pool.call(
+        "checks.resume.uninterrupted", save_after=after, folder=str(folder), **arguments
+    )
     case.at_least("loss steps", float(len(whole["losses"])), float(STEPS))
     full = run.options.tier == "full"
     new = new and not run.options.brief
     groups = [(step,) for step in after] if full else [after]
     for group in groups:
-        with lab.pool.elsewhere(new or full, lab.spec()) as worker:
+        with executor.pool.elsewhere(new or full, executor.spec()) as worker:
             for step in group:
                 resumed = worker.call(
-                    "checks.resume.resumed", lab.pool.deadline, folder=str(folder / str(step)), **arguments
+                    "checks.resume.resumed",
+                    executor.pool.deadline,
+                    folder=str(folder / str(step)),
+                    **arguments,
                 )
                 compare_resumed(case, f"interrupted after step {step}", whole, step, resumed)
 
@@ -74,51 +79,55 @@ def check(
 )
 @pytest.mark.parametrize("optimizer", ["SGD", "Momentum", "Adam", "AdamW"])
 def test_optimizers_and_schedulers(
-    case: Case, lab: Lab, run_session: RunSession, optimizer: str, scheduler: str, tmp_path: Path
+    case: Case, executor: Executor, run_session: RunSession, optimizer: str, scheduler: str, tmp_path: Path
 ) -> None:
     """Resuming with parameters and optimizer state repeats losses, rates and final state bit for bit."""
     config = {"optimizer": optimizer, "scheduler": scheduler}
-    check(case, lab, run_session, tmp_path, "lenet", config, INTERRUPTIONS, new=False)
+    check(case, executor, run_session, tmp_path, "lenet", config, INTERRUPTIONS, new=False)
 
 
 @pytest.mark.claims("000-resume")
 @pytest.mark.parametrize("after", range(1, STEPS))
-def test_after_any_step(case: Case, lab: Lab, run_session: RunSession, after: int, tmp_path: Path) -> None:
+def test_after_any_step(
+    case: Case, executor: Executor, run_session: RunSession, after: int, tmp_path: Path
+) -> None:
     """Adam's training can be interrupted after any step."""
-    check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam"}, (after,), new=False)
+    check(case, executor, run_session, tmp_path, "lenet", {"optimizer": "Adam"}, (after,), new=False)
 
 
 @pytest.mark.claims("000-resume")
 @pytest.mark.models(trained=True)
-def test_every_model(case: Case, lab: Lab, run_session: RunSession, model: str, tmp_path: Path) -> None:
+def test_every_model(
+    case: Case, executor: Executor, run_session: RunSession, model: str, tmp_path: Path
+) -> None:
     """Every reference model resumes, with BatchNorm statistics and dropout's random state."""
-    check(case, lab, run_session, tmp_path, model, {"optimizer": "Adam", "scheduler": "StepDecay"}, (4,))
+    check(case, executor, run_session, tmp_path, model, {"optimizer": "Adam", "scheduler": "StepDecay"}, (4,))
 
 
 @pytest.mark.claims("000-resume")
 @pytest.mark.parametrize("optimizer", ["Momentum", "AdamW"])
 def test_mixed_precision(
-    case: Case, lab: Lab, run_session: RunSession, optimizer: str, tmp_path: Path
+    case: Case, executor: Executor, run_session: RunSession, optimizer: str, tmp_path: Path
 ) -> None:
     """Under bfloat16 `auto_cast` with a gradient scaler the resumed losses are the same bits."""
-    if not lab.pool.call("checks.resume.casts"):
+    if not executor.pool.call("checks.resume.casts"):
         pytest.skip(
             "Paddle ignores `auto_cast` and `GradScaler` on this device, a CPU: nothing runs in bfloat16"
         )
     config = {"optimizer": optimizer, "amp": True, "scheduler": "StepDecay"}
-    check(case, lab, run_session, tmp_path, "lenet", config, (5,))
+    check(case, executor, run_session, tmp_path, "lenet", config, (5,))
 
 
 @pytest.mark.claims("000-resume")
-def test_gradient_clipping(case: Case, lab: Lab, run_session: RunSession, tmp_path: Path) -> None:
+def test_gradient_clipping(case: Case, executor: Executor, run_session: RunSession, tmp_path: Path) -> None:
     """Clipping by global norm keeps the resumed losses the same bits."""
-    check(case, lab, run_session, tmp_path, "lenet", {"optimizer": "Adam", "clip": True}, (5,))
+    check(case, executor, run_session, tmp_path, "lenet", {"optimizer": "Adam", "clip": True}, (5,))
 
 
 @pytest.mark.parametrize("after", [1, EPOCH])
 def test_parameters_used_now_and_then(
-    case: Case, lab: Lab, run_session: RunSession, after: int, tmp_path: Path
+    case: Case, executor: Executor, run_session: RunSession, after: int, tmp_path: Path
 ) -> None:
     """A network that leaves parameters out at some steps resumes, gradients dropped and not zeroed."""
     config = {"optimizer": "Adam", "drop_gradients": True}
-    check(case, lab, run_session, tmp_path, "control_flow", config, (after,))
+    check(case, executor, run_session, tmp_path, "control_flow", config, (after,))

@@ -20,7 +20,7 @@ import pytest
 from harness.checks import tolerance
 from harness.checks.case import Case, bitwise_all
 from harness.core.types import Comparison, RemoteFailure
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, Worker, WorkerCrash, WorkerFailure, WorkerTimeout
 from suites.support import damage as damages
 
@@ -108,13 +108,15 @@ class Files:
     """By role: the bytes of the array whose exponent a bit flip hits; None for a program."""
 
 
-def lay_out(lab: Lab, loader: Loader, folder: Path) -> Files:
+def lay_out(executor: Executor, loader: Loader, folder: Path) -> Files:
     """Copy what the loader reads into ``folder``; the store's own files are never touched."""
-    checkpoint = lab.artifact("checkpoint", MODEL)
-    values = lab.pool.call("checks.roundtrip.load_arrays", path=checkpoint.file("model.pdparams"))[WEIGHT]
+    checkpoint = executor.builder.artifact("checkpoint", MODEL)
+    values = executor.pool.call("checks.roundtrip.load_arrays", path=checkpoint.file("model.pdparams"))[
+        WEIGHT
+    ]
     weight = damages.payload_of(values)
     if loader.layout == "checkpoint":
-        state = lab.pool.call("models.states.flat", path=checkpoint.file("model.pdopt"))
+        state = executor.pool.call("models.states.flat", path=checkpoint.file("model.pdopt"))
         shutil.copytree(checkpoint.path, folder)
         roles = {"params": folder / "model.pdparams", "optimizer": folder / "model.pdopt"}
         given = {role: str(path) for role, path in roles.items()} | {"prefix": str(folder / "model")}
@@ -123,14 +125,16 @@ def lay_out(lab: Lab, loader: Loader, folder: Path) -> Files:
         # Made where it lies: no recipe writes these files, and they are small.
         folder.mkdir()
         prefix = str(folder / "model")
-        lab.pool.call("checks.loaders.save_static", model=MODEL, weight=values, prefix=prefix)
+        executor.pool.call("checks.loaders.save_static", model=MODEL, weight=values, prefix=prefix)
         return Files({"prefix": prefix}, {"params": folder / "model.pdparams"}, {"params": weight})
-    profile = "legacy-ir" if loader.legacy and lab.profile == "pir" else ""
+    profile = "legacy-ir" if loader.legacy and executor.profile == "pir" else ""
     if loader.layout == "separate":
-        shutil.copytree(lab.artifact("separate", MODEL, profile).path / "separate_persistables", folder)
+        shutil.copytree(
+            executor.builder.artifact("separate", MODEL, profile).path / "separate_persistables", folder
+        )
         given = {"folder": str(folder), "program": "__model__"}
         return Files(given, {"parameter": folder / damages.holder(folder, weight)}, {"parameter": weight})
-    artifact = lab.artifact("jit", MODEL, profile)
+    artifact = executor.builder.artifact("jit", MODEL, profile)
     shutil.copytree(artifact.path / "inference_model", folder)
     program, params = folder / Path(artifact.values["program"]).name, folder / "model.pdiparams"
     given = {
@@ -146,12 +150,14 @@ def lay_out(lab: Lab, loader: Loader, folder: Path) -> Files:
 class Bench:
     """A worker of this suite's own: what a damaged file does to a process hits no other check."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
         self.undamaged: dict[Loader, Arrays] = {}
         self._stack = contextlib.ExitStack()
         self._worker: Worker | None = None
-        examples = lab.pool.call("training.loops.test_examples", model=MODEL, digits=str(lab.digits))
+        examples = executor.pool.call(
+            "training.loops.test_examples", model=MODEL, digits=str(executor.builder.digits)
+        )
         self.feed: list[tolerance.Array] = [array[::EVERY] for array in examples["feed"]]
         self.scrambled = False
 
@@ -175,18 +181,18 @@ class Bench:
         if self._worker is None or not self._worker.alive:
             self._stack.close()
             # `fresh` keeps the next one started, so that a crash costs no start.
-            self._worker = self._stack.enter_context(self.lab.pool.fresh(self.lab.spec()))
-            self._worker.call("protocol.environment.import_paddle", self.lab.pool.deadline)
+            self._worker = self._stack.enter_context(self.executor.pool.fresh(self.executor.spec()))
+            self._worker.call("protocol.environment.import_paddle", self.executor.pool.deadline)
             self.scrambled = self._worker.call("checks.loaders.scramble_memory", DEADLINE_S)
         return self._worker
 
     def expected(self, loader: Loader, folder: Path) -> Arrays:
         """What the undamaged files give in the run's ordinary worker, another process."""
         if loader not in self.undamaged:
-            self.undamaged[loader] = self.lab.pool.call(
+            self.undamaged[loader] = self.executor.pool.call(
                 "checks.loaders.load",
                 loader=loader.call,
-                files=lay_out(self.lab, loader, folder).given,
+                files=lay_out(self.executor, loader, folder).given,
                 model=MODEL,
                 feed=self.feed,
             )
@@ -197,27 +203,27 @@ class Bench:
 
 
 @pytest.fixture(scope="module")
-def bench(lab: Lab) -> Iterator[Bench]:
-    bench = Bench(lab)
+def bench(executor: Executor) -> Iterator[Bench]:
+    bench = Bench(executor)
     yield bench
     bench.close()
 
 
 @pytest.mark.parametrize("loader", CONTROLS)
-def test_undamaged_copy(case: Case, lab: Lab, bench: Bench, loader: Loader, tmp_path: Path) -> None:
+def test_undamaged_copy(case: Case, executor: Executor, bench: Bench, loader: Loader, tmp_path: Path) -> None:
     """Copies of the files give, in another process, bit for bit what the files themselves give."""
     expected = bench.expected(loader, tmp_path / "undamaged")
-    bitwise_all(case, "copy", bench.load(loader, lay_out(lab, loader, tmp_path / "copy")), expected)
+    bitwise_all(case, "copy", bench.load(loader, lay_out(executor, loader, tmp_path / "copy")), expected)
     case.exact("something was loaded", any(array.size for array in expected.values()), True)
 
 
 @pytest.mark.parametrize(("loader", "role", "kind"), DAMAGED)
 def test_damaged_file(
-    case: Case, lab: Lab, bench: Bench, loader: Loader, role: str, kind: str, tmp_path: Path
+    case: Case, executor: Executor, bench: Bench, loader: Loader, role: str, kind: str, tmp_path: Path
 ) -> None:
     """A damaged file is refused with a Python exception that leaves the process usable, or loads unharmed."""
     expected = bench.expected(loader, tmp_path / "undamaged")
-    files = lay_out(lab, loader, tmp_path / "damaged")
+    files = lay_out(executor, loader, tmp_path / "damaged")
     damages.damage(files.roles[role], kind, files.payload[role])
     row = {"loader": loader.name, "format": role, "damage": kind, "behaviour": "", "message": ""}
     case.measures["corruption"] = row
@@ -250,7 +256,7 @@ def test_damaged_file(
         )
         return
     try:
-        again = bench.load(loader, lay_out(lab, loader, tmp_path / "after"))
+        again = bench.load(loader, lay_out(executor, loader, tmp_path / "after"))
     except WorkerFailure as error:
         row.update(
             behaviour=behaviour(error),

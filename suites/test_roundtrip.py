@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from harness.checks.case import Case, bitwise_all
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
 DTYPES = (
@@ -26,20 +26,24 @@ PROTOCOLS = (2, 3, 4)
 
 @pytest.mark.claims("000-save")
 @pytest.mark.models(trained=True)
-def test_network_state(case: Case, lab: Lab, run_session: RunSession, model: str, tmp_path: Path) -> None:
+def test_network_state(
+    case: Case, executor: Executor, run_session: RunSession, model: str, tmp_path: Path
+) -> None:
     """A network's state dict, buffers included, loads bit-equal in another process, names in order."""
-    weights = lab.artifact("checkpoint", model).file("model.pdparams")
+    weights = executor.builder.artifact("checkpoint", model).file("model.pdparams")
     paths = {protocol: str(tmp_path / f"model-{protocol}.pdparams") for protocol in PROTOCOLS}
     saved = {
-        protocol: lab.pool.call(
+        protocol: executor.pool.call(
             "checks.roundtrip.save_network", model=model, weights=weights, out=path, protocol=protocol
         )
         for protocol, path in paths.items()
     }
-    with lab.pool.elsewhere(run_session.options.tier == "full", lab.spec()) as worker:
+    with executor.pool.elsewhere(run_session.options.tier == "full", executor.spec()) as worker:
         for protocol, path in paths.items():
-            loaded = worker.call("checks.roundtrip.state_of", lab.pool.deadline, path=path)
-            restored = worker.call("checks.roundtrip.set_and_read", lab.pool.deadline, model=model, path=path)
+            loaded = worker.call("checks.roundtrip.state_of", executor.pool.deadline, path=path)
+            restored = worker.call(
+                "checks.roundtrip.set_and_read", executor.pool.deadline, model=model, path=path
+            )
             compare_states(case, f"protocol {protocol}", saved[protocol], loaded, restored)
 
 
@@ -58,38 +62,38 @@ def compare_states(case: Case, what: str, saved: Any, loaded: Any, restored: Any
     case.exact(f"{what}: parameters not matched", restored["missing"] + restored["unexpected"], [])
 
 
-def test_stop_gradient_of_loaded_tensors(case: Case, lab: Lab, tmp_path: Path) -> None:
+def test_stop_gradient_of_loaded_tensors(case: Case, executor: Executor, tmp_path: Path) -> None:
     """`paddle.load` gives each tensor the `stop_gradient` it was saved with."""
     path = str(tmp_path / "model.pdparams")
-    weights = lab.artifact("checkpoint", "lenet").file("model.pdparams")
-    saved = lab.pool.call("checks.roundtrip.save_network", model="lenet", weights=weights, out=path)
-    loaded = lab.pool.call("checks.roundtrip.state_of", path=path)
+    weights = executor.builder.artifact("checkpoint", "lenet").file("model.pdparams")
+    saved = executor.pool.call("checks.roundtrip.save_network", model="lenet", weights=weights, out=path)
+    loaded = executor.pool.call("checks.roundtrip.state_of", path=path)
     for name, fact in saved["facts"].items():
         case.exact(f"{name}: stop_gradient", loaded["facts"][name]["stop_gradient"], fact["stop_gradient"])
 
 
 @pytest.mark.claims("000-save")
 @pytest.mark.models(trained=True)
-def test_optimizer_state(case: Case, lab: Lab, model: str) -> None:
+def test_optimizer_state(case: Case, executor: Executor, model: str) -> None:
     """The files of network and optimizer load bit-equal twice, as tensors and as arrays."""
-    artifact = lab.artifact("checkpoint", model)
+    artifact = executor.builder.artifact("checkpoint", model)
     case.exact("files written", sorted(artifact.manifest.files), ["model.pdopt", "model.pdparams"])
     for file in artifact.manifest.files:
         path = artifact.file(file)
-        first = lab.pool.call("models.states.flat", path=path, return_numpy=True)
-        again = lab.pool.call("models.states.flat", path=path, return_numpy=False)
+        first = executor.pool.call("models.states.flat", path=path, return_numpy=True)
+        again = executor.pool.call("models.states.flat", path=path, return_numpy=False)
         bitwise_all(case, file, again, first)
 
 
 @pytest.mark.parametrize("return_numpy", [False, True], ids=["tensor", "numpy"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dtype(case: Case, lab: Lab, dtype: str, return_numpy: bool, tmp_path: Path) -> None:
+def test_dtype(case: Case, executor: Executor, dtype: str, return_numpy: bool, tmp_path: Path) -> None:
     """Tensors of a dtype, of rank 0 and without elements too, load bit-equal and of that dtype."""
-    if dtype not in lab.pool.call("models.states.dtypes"):
-        pytest.skip(f"Paddle {lab.paddle} has no {dtype}")
+    if dtype not in executor.pool.call("models.states.dtypes"):
+        pytest.skip(f"Paddle {executor.paddle} has no {dtype}")
     path = str(tmp_path / "tensors.pdparams")
-    saved = lab.pool.call("checks.roundtrip.save_dtype", dtype=dtype, out=path)
-    loaded = lab.pool.call("checks.roundtrip.load_dtype", path=path, return_numpy=return_numpy)
+    saved = executor.pool.call("checks.roundtrip.save_dtype", dtype=dtype, out=path)
+    loaded = executor.pool.call("checks.roundtrip.load_dtype", path=path, return_numpy=return_numpy)
     case.exact("names", list(loaded["arrays"]), list(saved["arrays"]))
     for name, value in saved["arrays"].items():
         got = loaded["arrays"].get(name)
@@ -160,7 +164,7 @@ def compare_objects(case: Case, what: str, got: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("form", FORMS)
-def test_nested_objects(case: Case, lab: Lab, form: str, protocol: int, tmp_path: Path) -> None:
+def test_nested_objects(case: Case, executor: Executor, form: str, protocol: int, tmp_path: Path) -> None:
     """Generated nested dicts of tensors, arrays and plain values come back the same, by file or buffer."""
     examples: list[Any] = []
 
@@ -179,7 +183,7 @@ def test_nested_objects(case: Case, lab: Lab, form: str, protocol: int, tmp_path
         examples.append(value)
 
     generate()
-    came_back = lab.pool.call(
+    came_back = executor.pool.call(
         "checks.roundtrip.save_load_objects",
         descriptions=examples,
         folder=str(tmp_path),
@@ -205,9 +209,9 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("what", list(AMBIGUOUS))
-def test_ambiguous_objects(case: Case, lab: Lab, what: str, tmp_path: Path) -> None:
+def test_ambiguous_objects(case: Case, executor: Executor, what: str, tmp_path: Path) -> None:
     """NumPy arrays come back as arrays whatever surrounds them."""
-    (got,) = lab.pool.call(
+    (got,) = executor.pool.call(
         "checks.roundtrip.save_load_objects",
         descriptions=[AMBIGUOUS[what]],
         folder=str(tmp_path),
@@ -218,14 +222,14 @@ def test_ambiguous_objects(case: Case, lab: Lab, what: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("protocol", [1, 5])
-def test_protocol_out_of_range(case: Case, lab: Lab, protocol: int, tmp_path: Path) -> None:
+def test_protocol_out_of_range(case: Case, executor: Executor, protocol: int, tmp_path: Path) -> None:
     """A pickle protocol `paddle.save` does not offer is refused with a ValueError, and nothing is written."""
     from harness.pool.workers import RemoteError
 
     path = tmp_path / "object.pdparams"
     raised = "nothing"
     try:
-        lab.pool.call(
+        executor.pool.call(
             "checks.roundtrip.save_object",
             description=["dict", []],
             out=str(path),

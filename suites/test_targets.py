@@ -9,17 +9,17 @@ import pytest
 from harness.checks import tolerance
 from harness.checks.case import Case
 from harness.execution import engine_log
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.targets.target import Target
 from suites.test_agreement import require
 
 
 @pytest.mark.claims("002-predictor")
 @pytest.mark.targets(runtime="predictor")
-def test_configuration_read_back(case: Case, lab: Lab, target: Target) -> None:
+def test_configuration_read_back(case: Case, executor: Executor, target: Target) -> None:
     """The predictor's `Config` says what was asked of it: device, oneDNN, optimisation, memory, threads."""
-    require(lab, target)
-    told = lab.execute(target, "lenet", [lab.sample("lenet", 2)]).describe
+    require(executor, target)
+    told = executor.execute(target, "lenet", [executor.sample("lenet", 2)]).describe
     options = target.options
     case.exact("device", told["device"], options.get("device", "cpu"))
     case.exact("threads", told["threads"], options.get("threads", 1))
@@ -36,11 +36,13 @@ def test_configuration_read_back(case: Case, lab: Lab, target: Target) -> None:
 @pytest.mark.claims("002-predictor")
 @pytest.mark.models(forms=())
 @pytest.mark.targets(runtime="predictor")
-def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None:
+def test_engine_did_it(case: Case, executor: Executor, model: str, target: Target) -> None:
     """The engine's own log shows the primitives, precision and passes that the target stands for."""
-    require(lab, target)
+    require(executor, target)
     logged = msgspec.structs.replace(target, options={**target.options, "log": True})
-    result = lab.execute(logged, model, [lab.sample(model, 2), lab.sample(model, 2)], **engine_log.VERBOSE)
+    result = executor.execute(
+        logged, model, [executor.sample(model, 2), executor.sample(model, 2)], **engine_log.VERBOSE
+    )
     seen = engine_log.read(result.printed)
     case.measures["primitives"] = seen.primitives
     case.measures["passes"] = len(seen.passes)
@@ -62,13 +64,13 @@ def test_engine_did_it(case: Case, lab: Lab, model: str, target: Target) -> None
 
 
 @pytest.mark.targets(runtime=("dygraph", "jit", "predictor"), absent=True)
-def test_device_and_precision(case: Case, lab: Lab, target: Target) -> None:
+def test_device_and_precision(case: Case, executor: Executor, target: Target) -> None:
     """Outputs and memory are of the device that the target names, and as coarse as its precision says."""
-    require(lab, target)
+    require(executor, target)
     # Behind LeNet's pooling, bfloat16 fails on processors that only emulate it.
     model = "two_inputs" if target.storage == "bfloat16" else "lenet"
-    feeds = [lab.sample(model, 8, seed) for seed in range(2)]
-    result = lab.execute(target, model, feeds)
+    feeds = [executor.sample(model, 8, seed) for seed in range(2)]
+    result = executor.execute(target, model, feeds)
     told = result.describe
     case.exact("device", told["device"], target.device)
     case.exact("memory of the device was used", told.get("device_used_mib", 0.0) > 0, target.device != "cpu")
@@ -76,20 +78,20 @@ def test_device_and_precision(case: Case, lab: Lab, target: Target) -> None:
     if "tensorrt" in target.options:
         return  # it chooses a precision for each layer, up to the one it was allowed
     # A fast kernel that was not taken leaves outputs that are better than they were asked to be.
-    yardstick = lab.yardsticks(model, feeds)[0]
-    oracle = np.concatenate([outputs[0] for outputs in lab.oracle(model, feeds)])
+    allowance = executor.tolerances(model, feeds)[0]
+    oracle = np.concatenate([outputs[0] for outputs in executor.oracle(model, feeds)])
     error = tolerance.rmse(np.concatenate([outputs[0] for outputs in result.outputs]), oracle)
-    case.measures["error over float32's"] = error / yardstick.rmse
-    case.exact("coarser than float32", error > yardstick.rmse, target.storage != "float32")
+    case.measures["error over float32's"] = error / allowance.rmse
+    case.exact("coarser than float32", error > allowance.rmse, target.storage != "float32")
 
 
 @pytest.mark.claims("002-predictor")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_thread_count(case: Case, lab: Lab, threads: int) -> None:
+def test_thread_count(case: Case, executor: Executor, threads: int) -> None:
     """A predictor asked for 1 or 2 threads gives oneDNN that many."""
     target = Target("threads", "predictor", {"onednn": True, "threads": threads})
-    feeds = [lab.sample("lenet", 2)]
+    feeds = [executor.sample("lenet", 2)]
     # oneDNN says its thread count once a process, at its first primitive.
-    with lab.pool.fresh(lab.spec(**engine_log.VERBOSE)) as worker:
-        result = lab.execute(target, "lenet", feeds, worker=worker)
+    with executor.pool.fresh(executor.spec(**engine_log.VERBOSE)) as worker:
+        result = executor.execute(target, "lenet", feeds, worker=worker)
     case.exact("threads oneDNN was given", engine_log.read(result.printed).threads, threads)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from harness.checks.case import Case
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.targets.target import Target
 
 TRAINING_ONLY = (
@@ -37,18 +37,18 @@ def train_mode(operators: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def inspect(lab: Lab, model: str, layout: str = "combined") -> Any:
-    files = lab.files(Target("static", "static"), model, layout)
-    return lab.pool.call(
+def inspect(executor: Executor, model: str, layout: str = "combined") -> Any:
+    files = executor.builder.files(Target("static", "static"), model, layout)
+    return executor.pool.call(
         "checks.topology.inspect", folder=files["folder"], program=files["program"], params=files["params"]
     )
 
 
 @pytest.mark.claims("000-prune-topology", "000-export")
 @pytest.mark.models(forms=("layer",))
-def test_no_training_operators(case: Case, lab: Lab, model: str) -> None:
+def test_no_training_operators(case: Case, executor: Executor, model: str) -> None:
     """A network exported straight after training has no training operator and no layer in train mode."""
-    found = inspect(lab, model)
+    found = inspect(executor, model)
     names = [op["name"] for op in found["operators"]]
     case.measures["operators"] = len(names)
     case.measures["operators_by_name"] = {name: names.count(name) for name in sorted(set(names))}
@@ -56,22 +56,22 @@ def test_no_training_operators(case: Case, lab: Lab, model: str) -> None:
     case.at_least("operators in the inference program", float(len(names)), 3.0)
     case.exact("operators of loss, backward or optimizer", training_operators(names), [])
     case.exact("dropout and normalisation in train mode", train_mode(found["operators"]), [])
-    case.exact("inputs", found["feeds"], [name for name, _, _ in lab.models[model].inputs])
-    case.exact("number of outputs", found["fetches"], len(lab.models[model].outputs))
+    case.exact("inputs", found["feeds"], [name for name, _, _ in executor.models[model].inputs])
+    case.exact("number of outputs", found["fetches"], len(executor.models[model].outputs))
 
 
 @pytest.mark.claims("000-prune-topology")
 @pytest.mark.models(forms=())
-def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None:
+def test_smaller_than_training_program(case: Case, executor: Executor, model: str) -> None:
     """The training program has the operators the inference program lacks, and is larger."""
-    if lab.models[model].converted:
+    if executor.models[model].converted:
         pytest.skip(
             "a training program of tensor-valued control flow can't be built by a plain call in static mode"
         )
     training = [
-        op["name"] for op in lab.pool.call("checks.topology.training_program", model=model)["operators"]
+        op["name"] for op in executor.pool.call("checks.topology.training_program", model=model)["operators"]
     ]
-    inference = [op["name"] for op in inspect(lab, model)["operators"]]
+    inference = [op["name"] for op in inspect(executor, model)["operators"]]
     cut = training_operators(training)
     case.measures["operators"] = {"training": len(training), "inference": len(inference), "cut": len(cut)}
     case.at_least("operators of loss, backward and optimizer in the training program", float(len(cut)), 3.0)
@@ -80,26 +80,26 @@ def test_smaller_than_training_program(case: Case, lab: Lab, model: str) -> None
 
 @pytest.mark.claims("000-prune-topology")
 @pytest.mark.models(forms=())
-def test_normalized_program(case: Case, lab: Lab, model: str) -> None:
+def test_normalized_program(case: Case, executor: Executor, model: str) -> None:
     """`normalize_program` cuts a training program down to prediction."""
-    if lab.models[model].converted:
+    if executor.models[model].converted:
         pytest.skip(
             "a training program of tensor-valued control flow can't be built by a plain call in static mode"
         )
-    names = [op["name"] for op in lab.pool.call("checks.topology.normalized", model=model)["operators"]]
+    names = [op["name"] for op in executor.pool.call("checks.topology.normalized", model=model)["operators"]]
     case.at_least("operators left", float(len(names)), 3.0)
     case.exact("operators of loss, backward or optimizer", training_operators(names), [])
 
 
 @pytest.mark.claims("002-combined", "000-export")
 @pytest.mark.models(forms=("layer",))
-def test_parameters(case: Case, lab: Lab, model: str) -> None:
+def test_parameters(case: Case, executor: Executor, model: str) -> None:
     """The combined file holds every parameter once, in float32, and little besides."""
-    found = inspect(lab, model)
-    expected = lab.pool.call(
+    found = inspect(executor, model)
+    expected = executor.pool.call(
         "checks.topology.dygraph_parameters",
         model=model,
-        weights=lab.artifact("checkpoint", model).file("model.pdparams"),
+        weights=executor.builder.artifact("checkpoint", model).file("model.pdparams"),
     )
     # An LSTM's dropout state is an empty byte buffer, and no parameter.
     parameters = [item for item in found["parameters"] if "uint8" not in item["dtype"].lower()]

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case, bitwise_all, close_runs
-from harness.checks.tolerance import Yardstick
+from harness.checks.tolerance import Tolerance
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Lab, Producer
-from harness.models.catalogue import FlowInfo
+from harness.execution.executor import Executor, Producer
+from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.pool.workers import WorkerFailure
 from harness.targets.target import Target
@@ -66,69 +66,71 @@ started that way."""
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_outputs(case: Case, lab: Lab, producer: Producer, model: str, route: str) -> None:
+def test_outputs(case: Case, executor: Executor, producer: Producer, model: str, route: str) -> None:
     """The producer's files, loaded here, give what the producer's network computes."""
     way = ROUTES[route]
-    theirs = producer.lab
+    theirs = producer.executor
     if way.profile and theirs.profile == way.profile:
         pytest.skip(f"{producer.name} writes in the legacy IR already: `jit` is this format")
     if way.loaded and theirs.profile != way.loaded:
         pytest.skip(f"{producer.name} writes `.json` programs, which are for the new IR alone")
     here = Target(way.runtime, way.runtime, profile=way.loaded)
-    reason = lab.not_applicable(here)
+    reason = executor.not_applicable(here)
     if reason:
         pytest.skip(reason)
     feeds = [theirs.sample(model, batch, seed) for batch, seed in FEEDS]
-    oracle, yardsticks = theirs.oracle(model, feeds), theirs.yardsticks(model, feeds)
+    oracle, tolerances = theirs.oracle(model, feeds), theirs.tolerances(model, feeds)
     files = theirs.files(Target(way.runtime, way.runtime, profile=way.profile), model, way.layout)
-    got = lab.execute(here, model, feeds, files=files)
+    got = executor.execute(here, model, feeds, files=files)
     case.measures["load_ms"] = got.load_ms
-    close_runs(case, "", got.outputs, oracle, yardsticks)
+    close_runs(case, "", got.outputs, oracle, tolerances)
 
 
 @pytest.mark.models(trained=True)
-def test_states(case: Case, lab: Lab, producer: Producer, model: str) -> None:
+def test_states(case: Case, executor: Executor, producer: Producer, model: str) -> None:
     """`paddle.load` gives the producer's `.pdparams` and `.pdopt` bit for bit."""
-    artifact = producer.lab.artifact("checkpoint", model)
+    artifact = producer.executor.builder.artifact("checkpoint", model)
     case.measures["sizes"] = artifact.manifest.sizes
     for file in ("model.pdparams", "model.pdopt"):
-        theirs = producer.lab.pool.call("models.states.flat", path=artifact.file(file))
-        mine = lab.pool.call("models.states.flat", path=artifact.file(file))
+        theirs = producer.executor.pool.call("models.states.flat", path=artifact.file(file))
+        mine = executor.pool.call("models.states.flat", path=artifact.file(file))
         bitwise_all(case, file, mine, theirs)
 
 
 @pytest.mark.models(trained=True)
-def test_resumed_training(case: Case, lab: Lab, producer: Producer, model: str) -> None:
+def test_resumed_training(case: Case, executor: Executor, producer: Producer, model: str) -> None:
     """A training goes on from the producer's checkpoint as it goes on there."""
-    artifact = producer.lab.artifact("checkpoint", model)
+    artifact = producer.executor.builder.artifact("checkpoint", model)
     arguments = {
         "model": model,
         "params": artifact.file("model.pdparams"),
         "optimizer": artifact.file("model.pdopt"),
-        "digits": str(lab.digits),
+        "digits": str(executor.builder.digits),
         "steps": STEPS,
     }
-    oracle = producer.lab.pool.call("checks.crossing.continued", dtype="float64", **arguments)
-    theirs = producer.lab.pool.call("checks.crossing.continued", **arguments)
-    mine = lab.pool.call("checks.crossing.continued", **arguments)
+    oracle = producer.executor.pool.call("checks.cross_version.continued", dtype="float64", **arguments)
+    theirs = producer.executor.pool.call("checks.cross_version.continued", **arguments)
+    mine = executor.pool.call("checks.cross_version.continued", **arguments)
     case.exact("losses", len(mine["losses"]), STEPS)
-    case.close("losses", mine["losses"], oracle["losses"], Yardstick([theirs["losses"]], [oracle["losses"]]))
+    case.close("losses", mine["losses"], oracle["losses"], Tolerance([theirs["losses"]], [oracle["losses"]]))
     case.exact("parameters", sorted(mine["parameters"]), sorted(oracle["parameters"]))
     for name, value in oracle["parameters"].items():
-        yardstick = Yardstick([theirs["parameters"][name]], [value])
-        case.close(f"parameter {name}", mine["parameters"].get(name), value, yardstick)
+        allowance = Tolerance([theirs["parameters"][name]], [value])
+        case.close(f"parameter {name}", mine["parameters"].get(name), value, allowance)
     case.measures["loss_curve"] = [float(loss) for loss in mine["losses"]]
 
 
 @pytest.mark.models(trained=True)
-def test_model_load(case: Case, lab: Lab, producer: Producer, model: str) -> None:
+def test_model_load(case: Case, executor: Executor, producer: Producer, model: str) -> None:
     """`Model.load` restores the producer's parameters and its optimizer's state."""
-    artifact = producer.lab.artifact("checkpoint", model)
+    artifact = producer.executor.builder.artifact("checkpoint", model)
     saved = {
-        file: producer.lab.pool.call("models.states.flat", path=artifact.file(file))
+        file: producer.executor.pool.call("models.states.flat", path=artifact.file(file))
         for file in ("model.pdparams", "model.pdopt")
     }
-    got = lab.pool.call("checks.crossing.model_load", model=model, checkpoint=artifact.file("model"))
+    got = executor.pool.call(
+        "checks.cross_version.model_load", model=model, checkpoint=artifact.file("model")
+    )
     bitwise_all(case, "parameters", got["after"], saved["model.pdparams"])
     same = [np.array_equal(got["before"].get(name), value) for name, value in saved["model.pdparams"].items()]
     case.exact("parameters were others before", all(same), False)
@@ -136,29 +138,36 @@ def test_model_load(case: Case, lab: Lab, producer: Producer, model: str) -> Non
         case.bitwise(f"optimizer: {name}", got["optimizer"].get(name), value)
 
 
-@pytest.mark.flows
-@pytest.mark.brief(flow=("qat-slim", "ptq-static-hist", "prune-l1"))
+@pytest.mark.methods
+@pytest.mark.brief(method=("qat-slim", "ptq-static-hist", "prune-l1"))
 def test_compressed(
-    case: Case, lab: Lab, run_session: RunSession, producer: Producer, model: str, flow: FlowInfo
+    case: Case,
+    executor: Executor,
+    run_session: RunSession,
+    producer: Producer,
+    model: str,
+    method: MethodInfo,
 ) -> None:
     """The producer's quantized or pruned model gives its logits here, on int8 kernels too."""
     try:
-        theirs = Subject(case, producer.lab, run_session, model, flow)
+        theirs = Subject(case, producer.executor, run_session, model, method)
     except WorkerFailure as failure:
         # Its own run tells so; there is nothing that could cross.
         raise NotApplicable(f"{producer.name} makes no such model: {failure.sentence}") from failure
     feeds = theirs.few(2)
     expected = logits(theirs.run(theirs.target(PLAIN), feeds).outputs)
-    got = logits(lab.execute(_here(lab, theirs, PLAIN), model, feeds, files=theirs.files()).outputs)
-    if not flow.quantizes:
+    got = logits(executor.execute(_here(executor, theirs, PLAIN), model, feeds, files=theirs.files()).outputs)
+    if not method.quantizes:
         case.close("logits", got, expected, rounding(theirs, feeds))
         return
     case.saw(got)
     error = theirs.quantization_error(feeds, expected)
     case.at_most("distance of the logits, over the quantization error", rms(got - expected) / error, MOVED)
     case.at_least("share of digits with the class chosen there", agreement(got, expected), SAME_CLASS)
-    if flow.method != "weights":
-        int8 = logits(lab.execute(_here(lab, theirs, INT8), model, feeds, files=theirs.files()).outputs)
+    if method.technique != "weights":
+        int8 = logits(
+            executor.execute(_here(executor, theirs, INT8), model, feeds, files=theirs.files()).outputs
+        )
         case.saw(int8)
         case.at_most(
             "error of int8 kernels over that of quantizing", rms(int8 - expected) / error, INT8_ERROR
@@ -168,7 +177,7 @@ def test_compressed(
         )
 
 
-def _here(lab: Lab, theirs: Subject, name: str) -> Target:
+def _here(executor: Executor, theirs: Subject, name: str) -> Target:
     """The loading side's target, in the profile of the files if it has that one."""
-    profile = "" if lab.profile == "legacy-ir" else theirs.flow.profile
-    return msgspec.structs.replace(lab.targets[name], profile=profile)
+    profile = "" if executor.profile == "legacy-ir" else theirs.method.profile
+    return msgspec.structs.replace(executor.targets[name], profile=profile)

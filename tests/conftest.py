@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import pytest
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.cli.main import main
 from harness.core.choices import default_store
 from harness.core.paths import ROOT
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import WorkerPool
 from harness.targets import target
 
@@ -50,11 +51,11 @@ def bare_pool(tmp_path: Path) -> Iterator[WorkerPool]:
 
 
 @pytest.fixture(scope="session")
-def lab(pool: WorkerPool) -> Lab:
-    """A lab on the user's store, so that a second test run finds its artifacts made."""
+def executor(pool: WorkerPool) -> Executor:
+    """An executor on the user's store, so that a second test run finds its artifacts made."""
     store = Store(Path(default_store()))
     digits, dataset = locate("packaged", store)
-    return Lab(pool, store, target.load(), digits, dataset)
+    return Executor(ArtifactBuilder(pool, store, digits, dataset), target.load())
 
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,4 +1,4 @@
-"""What a lab makes: artifacts through the store, and the files that a target reads."""
+"""Artifacts made by recipes through the store, and the files of them that a target reads."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from typing import Any
 
 import msgspec
 
-from harness.artifacts.failure_cache import Remembered
+from harness.artifacts.failure_cache import FailureCache
 from harness.artifacts.store import Artifact, Store
 from harness.core.choices import LEGACY_IR, Limits
 from harness.core.errors import NotApplicable
 from harness.core.hashing import key_of
-from harness.models.catalogue import FlowInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
+from harness.models.catalogue import MethodInfo, ModelInfo, RecipeInfo, converters, source_digest, user_info
 from harness.models.files import UserModel, copy_deployed
-from harness.models.first_run import FirstRuns, Usable
+from harness.models.first_run import FirstRun, FirstRuns
 from harness.models.specification import unique
-from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
-from harness.targets.availability import described, unavailable
+from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.targets.engines import Engines
-from harness.targets.target import Target, expanded
+from harness.targets.target import Target
 
 CODE = ("checkpoint", "static", "serialized", "document_000", "document_003")
 """Recipes that build a network: a deployed model has none."""
@@ -34,38 +33,36 @@ TRAININGS = {"hyperparameters": 5, "aware_and_post": 3}
 """How many networks a recipe trains in its one call, where it trains several: a deadline for each."""
 
 
-class Workshop:
-    """Workers, store, models and targets of a run, and the artifacts they make.
+class ArtifactBuilder:
+    """Builds artifacts in one environment under test and keeps them in a store.
 
     Args:
         pool: workers of the environment under test.
-        profile_env: environment variables of the chosen profile for the whole run.
+        store: where artifacts are kept, and which recipes are known to fail.
         digits: folder with the four idx-gz files; ``dataset`` says what they are.
-        user_models: models of the user's own, and the limits they are held to.
-        again: try recipes that are remembered to fail.
+        user_models: user models, and the ``limits`` of their first run.
+        retry_failed: try recipes that the failure cache knows to fail.
 
     Raises:
-        HarnessError: one of them has the name of another.
+        HarnessError: a user model has the name of another model.
     """
 
     def __init__(
         self,
         pool: WorkerPool,
         store: Store,
-        targets: Mapping[str, Target],
         digits: Path,
         dataset: Mapping[str, Any],
         user_models: Sequence[UserModel] = (),
         limits: Limits | None = None,
-        again: bool = False,
+        retry_failed: bool = False,
     ) -> None:
         self.pool = pool
         self.store = store
-        self.remembered = Remembered(store.root, again)
+        self.failures = FailureCache(store.root, retry_failed)
         self.digits = digits
         self.dataset = dict(dataset)
         self.environment: dict[str, Any] = pool.call("protocol.environment.describe")
-        self.targets = expanded(targets, self.environment["paddle"]["custom_devices"])
         self.models = {
             info["name"]: msgspec.convert(info, ModelInfo) for info in pool.call("models.networks.catalog")
         }
@@ -85,51 +82,7 @@ class Workshop:
         """``"pir"`` or ``"legacy-ir"``: which IR the environment under test uses."""
         return str(self.environment["profile"])
 
-    def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
-        """The worker a target wants, with extra environment variables."""
-        if target is None:
-            return self.pool.default.with_env(env)
-        # Where there is no other IR, the switch for the old one would only make another process of it.
-        left = LEGACY_IR if self.profile == "legacy-ir" and not target.interpreter else {}
-        own = {name: value for name, value in target.env.items() if name not in left}
-        return self.pool.default.with_env({**own, **env}).at(target.interpreter)
-
-    def options(self, target: Target) -> dict[str, Any]:
-        """What the target's runtime is given: its options, and the interpreter of an engine of its own.
-
-        Raises:
-            NotApplicable: that engine's environment cannot be made here.
-        """
-        return {**target.options, **self.engines.options(target.runtime)}
-
-    def not_applicable(self, target: Target) -> str | None:
-        """Why the target cannot run in this environment, or None.
-
-        Raises:
-            HarnessError: its interpreter is on another host, and no Paddle answers there.
-        """
-        refusal = self.engines.refusal(target.runtime)
-        if refusal:
-            return refusal
-        told = msgspec.structs.replace(target, options=self.options(target))
-        return unavailable(self.pool, told, self.targets.values(), self.environment, self.where(target))
-
-    def where(self, target: Target) -> dict[str, Any]:
-        """The environment of a target that has an interpreter of its own, as that describes itself; else {}.
-
-        Raises:
-            HarnessError: no Paddle answers there; what to do.
-        """
-        place = target.interpreter
-        if place and place not in self._elsewhere:
-            self._elsewhere[place] = described(self.pool, place)
-        return self._elsewhere.get(place, {})
-
-    @functools.cached_property
-    def _elsewhere(self) -> dict[str, dict[str, Any]]:
-        return {}
-
-    def usable(self, model: str) -> Usable:
+    def usable(self, model: str) -> FirstRun:
         """What the first run of a model of the user's found; the model is run now if it was not before."""
         found = self.first_runs.of(model)
         inputs = [(name, list(shape), dtype) for name, shape, dtype in found.inputs]
@@ -143,26 +96,28 @@ class Workshop:
         return self.usable(model).refusal if self.models[model].form else ""
 
     @functools.cached_property
-    def flows(self) -> dict[str, FlowInfo]:
+    def methods(self) -> dict[str, MethodInfo]:
         """Every documented way to compress a model, by its id: in the run's own profile and in legacy IR."""
         found = [
-            msgspec.structs.replace(flow, recipe=recipe.name, profile=profile)
+            msgspec.structs.replace(method, recipe=recipe.name, profile=profile)
             for recipe in self.recipes.values()
             for profile in ("", "legacy-ir")
-            for flow in recipe.flows
+            for method in recipe.methods
         ]
-        return {flow.id: flow for flow in found}
+        return {method.id: method for method in found}
 
-    def compressed(self, flow: FlowInfo, model: str) -> Artifact:
-        """What a flow made of a model.
+    def compressed(self, method: MethodInfo, model: str) -> Artifact:
+        """What a method made of a model.
 
         Raises:
-            NotApplicable: the flow is that of legacy IR, and the environment knows no other.
+            NotApplicable: the method is that of legacy IR, and the environment knows no other.
             As :meth:`artifact`.
         """
-        if flow.profile == "legacy-ir" == self.profile:
-            raise NotApplicable(f"Paddle {self.paddle} is in legacy-IR mode already, so the plain flow is it")
-        return self.artifact(flow.recipe, model, flow.profile, **flow.parameters)
+        if method.profile == "legacy-ir" == self.profile:
+            raise NotApplicable(
+                f"Paddle {self.paddle} is in legacy-IR mode already, so the plain method is it"
+            )
+        return self.artifact(method.recipe, model, method.profile, **method.parameters)
 
     def artifact(self, recipe: str, model: str, profile: str = "", **parameters: Any) -> Artifact:
         """The artifact of a recipe for a model, made now unless the store has it.
@@ -197,7 +152,7 @@ class Workshop:
             origin["converters"] = {name: self.environment["installed"].get(name, "") for name in named}
         key = key_of(origin)
         if key not in self._failed:
-            end = self.remembered.recall(key)
+            end = self.failures.recall(key)
             if end is not None:
                 self._failed[key] = end
         if key in self._failed:
@@ -227,9 +182,9 @@ class Workshop:
             self.pool.discard(spec)
             # Every consumer would meet the same end again, each at the cost of a new process.
             self._failed[key] = failure
-            self.remembered.note(key, failure)
+            self.failures.note(key, failure)
             raise
-        self.remembered.forget(key)
+        self.failures.forget(key)
         return made
 
     @functools.cached_property

@@ -43,7 +43,7 @@ class _Entry(msgspec.Struct, frozen=True):
     failure: RemoteFailure
 
 
-class Remembered:
+class FailureCache:
     """Failures under a store's folder.
 
     Args:

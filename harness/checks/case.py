@@ -12,7 +12,7 @@ from harness.checks import tolerance as compare
 from harness.core.types import Comparison
 
 KEPT_DETAILS = 12
-"""Comparisons kept in the record besides the failed ones: those with the least headroom."""
+"""Comparisons kept in the record besides the failed ones: those closest to their limit."""
 
 
 class CheckFailed(AssertionError):
@@ -42,10 +42,10 @@ class Case:
         self.saw(got)
         self.add(compare.bitwise(what, _array(got), np.asarray(expected), empty_ok))
 
-    def close(self, what: str, got: Any, oracle: Any, yardstick: compare.Yardstick) -> None:
-        """Within the yardstick of the float64 oracle."""
+    def close(self, what: str, got: Any, oracle: Any, allowance: compare.Tolerance) -> None:
+        """Within the allowance of the float64 oracle."""
         self.saw(got)
-        self.add(compare.close(what, _array(got), np.asarray(oracle), yardstick))
+        self.add(compare.close(what, _array(got), np.asarray(oracle), allowance))
 
     def saw(self, got: Any) -> None:
         """Count an array among those that two runs can have the same bits of."""
@@ -83,7 +83,7 @@ class Case:
                 elements=1,
                 got=f"{got:.6g}",
                 expected=text,
-                headroom=error / allowed if finite and allowed > 0 and error >= 0 else None,
+                budget_used=error / allowed if finite and allowed > 0 and error >= 0 else None,
                 message="" if ok and finite else f"{got:.6g} is not {text}",
             )
         )
@@ -110,21 +110,23 @@ class Case:
         return sum(comparison.elements for comparison in self.comparisons)
 
     @property
-    def headroom(self) -> float | None:
+    def budget_used(self) -> float | None:
         """The largest share of an allowance that was used, over all comparisons with one."""
-        values = [c.headroom for c in self.comparisons if c.headroom is not None]
+        values = [c.budget_used for c in self.comparisons if c.budget_used is not None]
         return max(values) if values else None
 
     @property
-    def tolerance(self) -> float | None:
+    def numeric_budget_used(self) -> float | None:
         """The largest share of an allowed numerical error; a bound on a count or an accuracy is none."""
-        found = [c.headroom for c in self.comparisons if c.rule == "tolerance" and c.headroom is not None]
+        found = [
+            c.budget_used for c in self.comparisons if c.rule == "tolerance" and c.budget_used is not None
+        ]
         return max(found, default=None)
 
     def details(self) -> tuple[Comparison, ...]:
-        """The failed comparisons and those with the least headroom, worst first."""
+        """The failed comparisons and those closest to their limit, worst first."""
         ranked = sorted(
-            self.comparisons, key=lambda c: (c.ok, -(c.headroom if c.headroom is not None else -1.0))
+            self.comparisons, key=lambda c: (c.ok, -(c.budget_used if c.budget_used is not None else -1.0))
         )
         failed = sum(not c.ok for c in ranked)
         return tuple(ranked[: max(min(failed, 50), KEPT_DETAILS)])
@@ -141,7 +143,7 @@ def _line(comparison: Comparison) -> str:
     else:
         parts.append(f"got {comparison.got}, expected {comparison.expected}")
     if comparison.allowed is not None:
-        parts.append(f"needed {comparison.needed:.3g}, allowed {comparison.allowed:.3g}")
+        parts.append(f"error {comparison.error:.3g}, allowed {comparison.allowed:.3g}")
     return "; ".join(parts)
 
 
@@ -153,14 +155,14 @@ def bitwise_all(case: Case, what: str, got: dict[str, Any], expected: dict[str, 
 
 
 def close_all(
-    case: Case, what: str, got: Iterable[Any], oracle: list[Any], yardsticks: list[compare.Yardstick]
+    case: Case, what: str, got: Iterable[Any], oracle: list[Any], tolerances: list[compare.Tolerance]
 ) -> None:
     """Every output of one execution against the oracle's, and their number."""
     outputs = list(got)
     case.exact(f"{what}: number of outputs", len(outputs), len(oracle))
     for index, expected in enumerate(oracle):
         value = outputs[index] if index < len(outputs) else None
-        case.close(f"{what}: output {index}", value, expected, yardsticks[index])
+        case.close(f"{what}: output {index}", value, expected, tolerances[index])
 
 
 def close_runs(
@@ -168,11 +170,11 @@ def close_runs(
     what: str,
     got: Iterable[Iterable[Any]],
     oracle: list[list[Any]],
-    yardsticks: list[compare.Yardstick],
+    tolerances: list[compare.Tolerance],
 ) -> None:
     """Every run of a session against the oracle's, and their number: a run that is missing is no pass."""
     runs = list(got)
     case.exact(f"{what}number of runs", len(runs), len(oracle))
     for run, expected in enumerate(oracle):
         outputs = runs[run] if run < len(runs) else []
-        close_all(case, f"{what}run {run + 1}", outputs, expected, yardsticks)
+        close_all(case, f"{what}run {run + 1}", outputs, expected, tolerances)

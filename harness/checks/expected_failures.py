@@ -28,17 +28,18 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(text, re.DOTALL)
 
 
-class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ExpectedFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One finding: which cases, on which Paddle releases, end how, and why.
 
     ``case`` is a pattern of case ids, or a list of them where one cause shows in several checks: ``*``
-    stands for anything and ``{a,b}`` for a or b. ``unless`` is another such pattern, of cases that are not
-    meant; ``paddle`` a version specifier such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``, ``"legacy-ir"``
-    or empty for both. ``match`` is a part of the failure's message; of a list of them, one must occur.
-    ``lacks`` is a flag of the processor, such as ``avx512_bf16``, or a list of them: the entry speaks only
-    of machines that have none of these; ``has``: that have all of these. ``instead`` is what a user can do
-    about it. ``spared`` is a pattern of cases that the quick tier leaves out, since they fail in the
-    very call that others of the entry fail in; once one of those passes, the entry has to go.
+    stands for anything and ``{a,b}`` for a or b. ``unless`` is another such pattern, of cases that the
+    entry does not mean; ``paddle`` a version specifier such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``,
+    ``"legacy-ir"`` or empty for both. ``match`` is a part of the failure's message; of a list of them,
+    one must occur. ``without_cpu_flag`` is a flag of the processor, such as ``avx512_bf16``, or a list of
+    them: the entry speaks only of machines that have none of these; ``with_cpu_flag``: that have all of
+    these. ``workaround`` is what a user can do about it. ``skipped_in_quick`` is a pattern of cases that
+    the quick tier leaves out, since they fail in the very call that others of the entry fail in; once one
+    of those passes, the entry has to go.
     """
 
     case: str | tuple[str, ...]
@@ -49,18 +50,18 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unless: str = ""
     profile: str = ""
     issue: str = ""
-    instead: str = ""
-    lacks: str | tuple[str, ...] = ()
-    has: str | tuple[str, ...] = ()
+    workaround: str = ""
+    without_cpu_flag: str | tuple[str, ...] = ()
+    with_cpu_flag: str | tuple[str, ...] = ()
     tier: str = "quick"
-    spared: str = ""
+    skipped_in_quick: str = ""
 
     def applies(self, version: str, profile: str, flags: Collection[str] = ()) -> bool:
         """Whether the entry speaks of this release, profile and processor."""
         return (
             (not self.profile or self.profile == profile)
-            and not any(flag in flags for flag in _listed(self.lacks))
-            and all(flag in flags for flag in _listed(self.has))
+            and not any(flag in flags for flag in _listed(self.without_cpu_flag))
+            and all(flag in flags for flag in _listed(self.with_cpu_flag))
             and SpecifierSet(self.paddle).contains(Version(version), prereleases=True)
         )
 
@@ -74,7 +75,7 @@ class KnownFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The patterns of its cases."""
         return _listed(self.case)
 
-    def surprise(self, outcome: Outcome, message: str) -> str:
+    def departure(self, outcome: Outcome, message: str) -> str:
         """How a result departs from the entry, or '' if it is as expected."""
         if outcome == "pass":
             return f"expected {self.outcome}, but it passes now: remove or narrow the entry"
@@ -89,7 +90,7 @@ def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else value
 
 
-def load(path: Path) -> list[KnownFailure]:
+def load(path: Path) -> list[ExpectedFailure]:
     """All entries of a known-failures file; none if it does not exist.
 
     Raises:
@@ -102,7 +103,7 @@ def load(path: Path) -> list[KnownFailure]:
         strange = ", ".join(sorted(set(content) - {"failure"}))
         if strange:
             raise HarnessError(f"{path}: unknown section {strange}; entries are headed [[failure]]")
-        entries = msgspec.convert(content.get("failure", []), list[KnownFailure])
+        entries = msgspec.convert(content.get("failure", []), list[ExpectedFailure])
         for entry in entries:
             SpecifierSet(entry.paddle)
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, InvalidSpecifier) as error:
@@ -110,12 +111,12 @@ def load(path: Path) -> list[KnownFailure]:
     return entries
 
 
-class KnownFailures:
+class ExpectedFailures:
     """The entries that apply to this environment, and which of them have matched."""
 
     def __init__(
         self,
-        entries: Iterable[KnownFailure],
+        entries: Iterable[ExpectedFailure],
         version: str,
         profile: str,
         tier: str,
@@ -126,9 +127,9 @@ class KnownFailures:
             for entry in entries
             if entry.applies(version, profile, flags) and (entry.tier == "quick" or tier == "full")
         ]
-        self._matched: set[tuple[KnownFailure, str]] = set()
+        self._matched: set[tuple[ExpectedFailure, str]] = set()
 
-    def find(self, case: str) -> KnownFailure | None:
+    def find(self, case: str) -> ExpectedFailure | None:
         """The first entry that covers the case; it then counts as matched."""
         for entry in self.entries:
             if entry.covers(case):
@@ -139,7 +140,8 @@ class KnownFailures:
     def spares(self, case: str) -> bool:
         """Whether the quick tier leaves out the case for others that fail in the same call."""
         return any(
-            entry.covers(case) and bool(entry.spared) and covers(entry.spared, case) for entry in self.entries
+            entry.covers(case) and bool(entry.skipped_in_quick) and covers(entry.skipped_in_quick, case)
+            for entry in self.entries
         )
 
     def unmatched(self) -> list[str]:

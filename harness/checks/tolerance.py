@@ -22,7 +22,7 @@ sums and fuse operators; a wrong answer is off by orders of magnitude, not by a 
 
 DRAWS = 4
 MOVED_MULTIPLE = MULTIPLE + 1.0
-"""Where no float64 run exists, the yardstick is what the reference's outputs move by when its inputs
+"""Where no float64 run exists, the allowance is what the reference's outputs move by when its inputs
 and parameters are moved by up to one epsilon. Measured on eight networks from LeNet to DenseNet-121,
 that is 0.5 to 1.6 times what dynamic-graph float32 is wrong by (0.9 to 2.3 times for bfloat16), and
 four draws tell it within a few per cent. One multiple more than usual, since the reference that
@@ -137,7 +137,7 @@ def parts(array: Array) -> Array:
     return np.ascontiguousarray(array).reshape(-1).view(array.real.dtype)
 
 
-class Yardstick:
+class Tolerance:
     """What an execution may be wrong by: measured on a reference execution over several feeds.
 
     Args:
@@ -168,10 +168,10 @@ class Yardstick:
         otherwise in coarser arithmetic, an argmax is a near-tie."""
 
 
-def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> Comparison:
-    """Within the yardstick of the oracle, in the mean and at the worst element.
+def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> Comparison:
+    """Within the allowance of the oracle, in the mean and at the worst element.
 
-    Integer and boolean outputs must equal the oracle's, but for the share that its yardstick has seen
+    Integer and boolean outputs must equal the oracle's, but for the share that its allowance has seen
     change. Non-finite values must stand at the
     same places with the same value.
     """
@@ -184,7 +184,7 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
         if got.dtype.kind != oracle.dtype.kind:
             return _refuse(what, "exact", f"dtype {got.dtype} where {oracle.dtype} was expected", got, oracle)
         wrong = np.flatnonzero(got.reshape(-1) != oracle.reshape(-1))
-        same = wrong.size <= yardstick.changed * got.size
+        same = wrong.size <= allowance.changed * got.size
         return Comparison(
             what=what, rule="exact", ok=bool(same), elements=int(got.size), got=describe(got),
             expected=describe(oracle), worst="" if same else _at(got, oracle, int(wrong[0])),
@@ -204,26 +204,26 @@ def close(what: str, got: Array | None, oracle: Array, yardstick: Yardstick) -> 
             f"({int((~np.isfinite(got)).sum())} here, {int((~np.isfinite(oracle)).sum())} in the oracle)",
         )  # fmt: skip
     mean, worst = rmse(got, oracle), largest(got, oracle)
-    ratios = (_ratio(mean, yardstick.rmse), _ratio(worst, yardstick.largest))
+    ratios = (_ratio(mean, allowance.rmse), _ratio(worst, allowance.largest))
     by_mean = ratios[0] >= ratios[1]
-    headroom = max(ratios)
+    budget_used = max(ratios)
     with np.errstate(invalid="ignore"):
         difference = np.abs(got.astype("float64") - oracle.astype("float64"))
     place = int(np.argmax(np.where(np.isfinite(difference), difference, -1.0)))
     return Comparison(
         what=what,
         rule="tolerance",
-        ok=headroom <= 1.0,
+        ok=budget_used <= 1.0,
         elements=int(got.size),
         got=describe(got),
         expected=describe(oracle),
-        headroom=headroom,
-        needed=mean if by_mean else worst,
-        allowed=yardstick.rmse if by_mean else yardstick.largest,
+        budget_used=budget_used,
+        error=mean if by_mean else worst,
+        allowed=allowance.rmse if by_mean else allowance.largest,
         worst=_at(got, oracle, place),
         message=""
-        if headroom <= 1.0
-        else f"{'rms' if by_mean else 'largest'} error is {headroom:.3g} times the allowed one",
+        if budget_used <= 1.0
+        else f"{'rms' if by_mean else 'largest'} error is {budget_used:.3g} times the allowed one",
     )
 
 
@@ -282,19 +282,21 @@ def middle(what: str, got: Array | None, expected: Array, rows: Rows) -> Compari
     ratios = [_ratio(a, b) if np.isfinite(a) else np.inf for a, b in zip(error, rows.allowed, strict=True)]
     clear = sorted(np.flatnonzero(rows.clear), key=lambda row: ratios[row])
     row = int(clear[len(clear) // 2])
-    headroom = float(ratios[row])
+    budget_used = float(ratios[row])
     return Comparison(
         what=what,
         rule="tolerance",
-        ok=headroom <= 1.0,
+        ok=budget_used <= 1.0,
         elements=int(got[rows.clear].size),
         got=describe(got),
         expected=describe(expected),
-        headroom=headroom,
-        needed=float(error[row]),
+        budget_used=budget_used,
+        error=float(error[row]),
         allowed=float(rows.allowed[row]),
         worst=f"row {row}",
-        message="" if headroom <= 1.0 else f"the middle row is off by {headroom:.3g} times what is allowed",
+        message=""
+        if budget_used <= 1.0
+        else f"the middle row is off by {budget_used:.3g} times what is allowed",
     )
 
 

@@ -216,8 +216,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield "agrees" if comparison.ok else comparison.message or "differs"
     if comparison.got or comparison.expected:
         yield f"got {comparison.got}, expected {comparison.expected}"
-    if comparison.allowed is not None and comparison.needed is not None:
-        yield f"needed {comparison.needed:.3g}, allowed {comparison.allowed:.3g}"
+    if comparison.allowed is not None and comparison.error is not None:
+        yield f"error {comparison.error:.3g}, allowed {comparison.allowed:.3g}"
     if comparison.worst and not comparison.ok:
         yield f"worst at {comparison.worst}"
 

@@ -23,13 +23,13 @@ from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import project_root
 from harness.environments import Environment, resolve_one
 from harness.fuzz import script, shards
-from harness.fuzz.crossing import Crossing
+from harness.fuzz.cross_version import CrossVersion
 from harness.fuzz.findings import ACROSS, Finding, Notebook, default_folder
-from harness.fuzz.hunter import Hunter
+from harness.fuzz.fuzzer import Fuzzer
 from harness.fuzz.verdict import FOCUS
-from harness.jobs.engine import Settings
+from harness.jobs.backend import Settings
 from harness.jobs.named import named
-from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
+from harness.jobs.options import Address, Labels, MaybeBackend, Resources, settings_of
 from harness.jobs.progress import signals_interrupt
 from harness.pool.hosts import START_DEADLINE_S
 from harness.pool.workers import WorkerFailure, WorkerPool
@@ -74,7 +74,7 @@ def hunt(
     folder: Annotated[
         str, typer.Option(metavar="PATH", help="Where seeds and findings are kept (default: user's cache).")
     ] = "",
-    engine: MaybeEngine = None,
+    backend: MaybeBackend = None,
     address: Address = "",
     resources: Resources = "",
     labels: Labels = "",
@@ -83,9 +83,9 @@ def hunt(
     if minutes <= 0:
         raise UsageError("--minutes must be more than 0")
     root = Path(folder) if folder else default_folder()
-    settings = settings_of(engine, address, resources, labels)
-    if engine is not None:
-        found = named(paddle or ["3.3.1"], engine)
+    settings = settings_of(backend, address, resources, labels)
+    if backend is not None:
+        found = named(paddle or ["3.3.1"], backend)
         request = shards.Request(_sides(found, focus), minutes, jobs, _text(focus), seed, twice)
         _on_engine(request, settings, root.absolute())
     environments = [resolve_one(text) for text in paddle or ["3.3.1"]]
@@ -97,7 +97,7 @@ def hunt(
     interrupted = _run(parties, minutes, stop)
     for party in parties:
         out.print(escape(party.sentence()))
-        for line in party.hunter.tally.differed:
+        for line in party.fuzzer.tally.differed:
             out.print(escape(f"{shards.DIFFERED}{line}"))
     _end(sum(len(party.new) for party in parties), root, interrupted)
 
@@ -158,7 +158,7 @@ class _Party:
         begun = max(self.notebook.seeds, default=job * shards.APART)
         self.seed = seed + job * shards.APART if seed else begun + 1
         self.new: list[Finding] = []
-        self.hunter = Hunter(release, self.pool, self.notebook, focus, stop, self._found, twice=self.again)
+        self.fuzzer = Fuzzer(release, self.pool, self.notebook, focus, stop, self._found, twice=self.again)
 
     def _needs(self, focus: str) -> None:
         """Raises a `HarnessError` where what the focus looks at cannot run in the environment."""
@@ -185,7 +185,7 @@ class _Party:
 
     def hunt(self, minutes: float) -> None:
         try:
-            self.hunter.hunt(minutes, self.seed)
+            self.fuzzer.hunt(minutes, self.seed)
         finally:
             self.pool.close()
             if self.again is not None:
@@ -193,7 +193,7 @@ class _Party:
 
     def sentence(self) -> str:
         """What was tried."""
-        tally = self.hunter.tally
+        tally = self.fuzzer.tally
         unconverted = sum(tally.unconverted.values())
         return (
             f"{self.name}: {tally.networks} networks ({tally.per_minute:.0f} a minute), "
@@ -220,7 +220,7 @@ def _pool(side: Sequence[Environment], logs: Path) -> WorkerPool:
         if environment.profile == "legacy-ir":
             pool.default = pool.default.with_env(LEGACY_IR)
         pools.append(pool)
-    return Crossing(logs, *pools) if len(pools) == 2 else pools[0]
+    return CrossVersion(logs, *pools) if len(pools) == 2 else pools[0]
 
 
 def _counts(known: Counter[str]) -> str:

@@ -19,8 +19,8 @@ from harness.gate import outputs, policy, run
 from harness.gate.causes import causes
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.jobs.engine import AT_ONCE, EngineName
-from harness.jobs.options import Address, AtOnce, EngineOption, Labels, Resources, settings_of
+from harness.jobs.backend import AT_ONCE, BackendName
+from harness.jobs.options import Address, AtOnce, BackendOption, Labels, Resources, settings_of
 from harness.models import specification
 
 POLICY_FILE = "gate.toml"
@@ -71,7 +71,7 @@ def gate(
             min=0, metavar="MINUTES", help="Time both in turns, at most so long (default: not at all)."
         ),
     ] = 0.0,
-    engine: EngineOption = EngineName.local,
+    backend: BackendOption = BackendName.local,
     address: Address = "",
     jobs: AtOnce = AT_ONCE,
     resources: Resources = "",
@@ -79,7 +79,7 @@ def gate(
 ) -> None:
     """May we upgrade? Status: 0 pass, 1 blocked, 2 usage, 3 inconclusive or not comparable."""
     root = project_root()
-    settings = settings_of(engine, address, resources, labels, jobs, model or ())
+    settings = settings_of(backend, address, resources, labels, jobs, model or ())
     rules = _policy(policy_file, root)
     options = {
         "tier": tier.value,
@@ -123,7 +123,7 @@ def matrix(
     model: Own = None,
     folder: Folder = "",
     store: Store = "",
-    engine: EngineOption = EngineName.local,
+    backend: BackendOption = BackendName.local,
     address: Address = "",
     jobs: AtOnce = AT_ONCE,
     resources: Resources = "",
@@ -131,7 +131,7 @@ def matrix(
 ) -> None:
     """Every release's files loaded by every release: a grid producer × consumer for each format."""
     root = project_root()
-    settings = settings_of(engine, address, resources, labels, jobs, model or ())
+    settings = settings_of(backend, address, resources, labels, jobs, model or ())
     named = [text for text in releases or () if not text.startswith("-")]
     extra = [text for text in releases or () if text.startswith("-")]
     request = matrices.Request(

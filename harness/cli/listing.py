@@ -27,7 +27,7 @@ from harness.targets.availability import described, unavailable
 CATALOGS = {
     Kind.models: "models.networks.catalog",
     Kind.recipes: "recipes.catalog",
-    Kind.flows: "recipes.catalog",
+    Kind.methods: "recipes.catalog",
     Kind.runtimes: "runtimes.catalog",
 }
 """The worker's call that lists what there is of a kind."""
@@ -77,8 +77,8 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
             ) from error
         finally:
             pool.close()
-    if kind is Kind.flows:
-        return [_flow(flow) for recipe in found for flow in recipe["flows"]]
+    if kind is Kind.methods:
+        return [_method(method) for recipe in found for method in recipe["methods"]]
     if kind is Kind.recipes:
         return [
             {"missing": None, **{name: row[name] for name in ("name", "summary", "needs", "graph")}}
@@ -103,15 +103,15 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
     return [{"missing": None, **row} for row in found]
 
 
-def _flow(flow: dict[str, Any]) -> dict[str, Any]:
+def _method(method: dict[str, Any]) -> dict[str, Any]:
     return {
-        "name": flow["name"],
-        "method": flow["method"],
-        "graph": flow["graph"],
-        "api": flow["api"],
-        "parameters": [f"{name}={value}" for name, value in flow["parameters"].items()],
-        "quick tier": list(flow["models"]),
-        "full tier too": list(flow["full"]),
+        "name": method["name"],
+        "technique": method["technique"],
+        "graph": method["graph"],
+        "api": method["api"],
+        "parameters": [f"{name}={value}" for name, value in method["parameters"].items()],
+        "quick tier": list(method["models"]),
+        "full tier too": list(method["full"]),
         "missing": None,
     }
 

@@ -25,8 +25,8 @@ import harness
 from harness.cli.lazy_commands import LazyGroup
 from harness.core.choices import Kind, Limits, Tier, default_store
 from harness.core.errors import HarnessError, UsageError
-from harness.jobs.engine import Settings
-from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
+from harness.jobs.backend import Settings
+from harness.jobs.options import Address, Labels, MaybeBackend, Resources, settings_of
 
 EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
@@ -110,7 +110,9 @@ def run(
         float, typer.Option(min=0.001, metavar="GIB", help="Memory that a model of your own may take.")
     ] = Limits().gib,
     targets: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these targets.")] = "",
-    flows: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these ways to compress a model.")] = "",
+    methods: Annotated[
+        str, typer.Option(metavar="NAME[,…]", help="Only these ways to compress a model.")
+    ] = "",
     claims: Annotated[str, typer.Option(metavar="ID[,…]", help="Only checks of these claims.")] = "",
     accuracy_bound: Annotated[
         float, typer.Option(min=0.001, metavar="POINTS", help="Accuracy a compressed model may lose.")
@@ -140,7 +142,7 @@ def run(
     benchmark_json: Annotated[
         str, typer.Option(metavar="PATH", help="pytest-benchmark's JSON, enriched.")
     ] = "",
-    engine: MaybeEngine = None,
+    backend: MaybeBackend = None,
     address: Address = "",
     resources: Resources = "",
     labels: Labels = "",
@@ -151,10 +153,10 @@ def run(
     from harness.models import specification
 
     root = project_root()
-    settings = settings_of(engine, address, resources, labels, own=model or ())
+    settings = settings_of(backend, address, resources, labels, own=model or ())
     python = _with_paddle(python, paddle)
     folder = Path(run_folder).absolute() if run_folder else new_folder(root)
-    if engine is None and (folder / "records.jsonl").exists():
+    if backend is None and (folder / "records.jsonl").exists():
         raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
     options = {
         "tier": tier.value,
@@ -162,7 +164,7 @@ def run(
         "model-timeout": f"{model_timeout:g}",
         "model-memory": f"{model_memory:g}",
         "targets": targets,
-        "flows": flows,
+        "methods": methods,
         "claims": claims,
         "accuracy-bound": f"{accuracy_bound:g}",
         "images": str(images),
@@ -175,7 +177,7 @@ def run(
     arguments += [f"--targets-file={Path(file).absolute()}" for file in targets_file or ()]
     arguments += [f"--model={specification.absolute(text)}" for text in model or ()]
     arguments = [*_paths(extra or [], root), *arguments]
-    if engine is not None:
+    if backend is not None:
         _run_by_target(python, profile, arguments, settings, run_folder, store)
     arguments += [f"--python={_interpreter(python)}", f"--profile={profile.value}", f"--run-folder={folder}"]
     raise typer.Exit(run_pytest(root, folder, arguments))
@@ -257,7 +259,7 @@ def list_(
     targets_file: Annotated[list[str] | None, typer.Option(metavar="TOML", help="More targets.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Models, recipes, flows, runtimes, targets, claims or checks, and what is missing here."""
+    """Models, recipes, methods, runtimes, targets, claims or checks, and what is missing here."""
     from harness.cli import listing
 
     files = [Path(file) for file in targets_file or ()]
@@ -332,7 +334,7 @@ def rerun(
     status, new = again.run_again(found, record, root)
     if new is None:
         raise HarnessError(f"{record.case} is no longer a case of {record.nodeid}")
-    out.print(escape(f"now:  {new.outcome}{_because(new.surprise or new.reason)}"))
+    out.print(escape(f"now:  {new.outcome}{_because(new.unexpected or new.reason)}"))
     raise typer.Exit(status)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.checks.tolerance import Yardstick
+from harness.checks.tolerance import Tolerance
 from harness.core.errors import HarnessError
 from harness.core.types import Record
 from harness.models.catalogue import ModelInfo
@@ -33,7 +33,7 @@ def text_of(
     model: ModelInfo,
     files: Mapping[str, str],
     env: Mapping[str, str],
-    yardsticks: Sequence[Yardstick],
+    tolerances: Sequence[Tolerance],
     runs: int,
     paddle: str,
 ) -> str:
@@ -42,7 +42,7 @@ def text_of(
     Args:
         files: the artifact's files, as seen from the script's folder.
         env: environment variables to set before Paddle is imported.
-        yardsticks: how far each output may be from the oracle.
+        tolerances: how far each output may be from the oracle.
         runs: how many feeds lie beside the script.
         paddle: the version to name.
 
@@ -57,7 +57,7 @@ def text_of(
         env=dict(env),
         inputs=[spec[0] for spec in model.inputs],
         runs=runs,
-        allowed=[(yardstick.rmse, yardstick.largest) for yardstick in yardsticks],
+        allowed=[(allowance.rmse, allowance.largest) for allowance in tolerances],
     )
     values: dict[str, Any] = {
         "prefix": "",

@@ -20,7 +20,7 @@ from harness.cli.plain_calls import RUNTIMES, text_of
 from harness.core.errors import HarnessError, NotApplicable
 from harness.core.paths import ROOT
 from harness.core.types import Record
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.jobs.rerun import options_of
 from harness.plugin.session import RunSession
 from harness.records.files import Run
@@ -47,35 +47,35 @@ def write_script(run: Run, record: Record, root: Path, out: Path | None = None) 
             msgspec.structs.replace(options_of(run), run_folder=scratch, claims=()), root, root / "suites"
         )
         try:
-            lab = session.lab
-            target = lab.targets.get(record.target)
-            if target is None or record.model not in lab.models or target.runtime not in RUNTIMES:
+            executor = session.executor
+            target = executor.targets.get(record.target)
+            if target is None or record.model not in executor.models or target.runtime not in RUNTIMES:
                 raise HarnessError(refusal)
-            reason = lab.not_applicable(target)
+            reason = executor.not_applicable(target)
             if reason:
                 raise HarnessError(f"{record.target} cannot run here: {reason}")
             slug = re.sub(r"[^\w.-]+", "-", record.case).strip("-")
             folder = out or run.folder / "scripts" / slug
-            return _write(lab, record, target, folder)
+            return _write(executor, record, target, folder)
         finally:
             session.close()
 
 
-def _write(lab: Lab, record: Record, target: Target, folder: Path) -> Path:
-    reason = lab.refusal(record.model)
+def _write(executor: Executor, record: Record, target: Target, folder: Path) -> Path:
+    reason = executor.builder.refusal(record.model)
     if reason:
         raise HarnessError(f"{record.model} is refused here: {reason}")
-    model = lab.models[record.model]
+    model = executor.models[record.model]
     layout = "separate" if "separate" in record.case else "combined"
     try:
-        files = lab.files(target, model.name, layout)
+        files = executor.builder.files(target, model.name, layout)
     except NotApplicable as error:
         raise HarnessError(f"{record.case} cannot be told as plain Paddle calls: {error}") from error
     if model.form and (target.runtime == "dygraph" or (target.runtime == "jit" and "prefix" not in files)):
         raise HarnessError(f"{record.case} runs your own files: use `harness rerun` without --script")
-    feeds = [lab.sample(model.name, batch, seed) for batch, seed in FEEDS]
-    oracle = lab.oracle(model.name, feeds)
-    yardsticks = lab.yardsticks(model.name, feeds, target.storage)
+    feeds = [executor.sample(model.name, batch, seed) for batch, seed in FEEDS]
+    oracle = executor.oracle(model.name, feeds)
+    tolerances = executor.tolerances(model.name, feeds, target.storage)
     try:
         if folder.exists():
             shutil.rmtree(folder)
@@ -89,8 +89,8 @@ def _write(lab: Lab, record: Record, target: Target, folder: Path) -> Path:
         if target.runtime == "dygraph":
             (folder / "model.py").write_text(standalone_model(ROOT / "reference_models" / model.file))
         script = folder / "repro.py"
-        env = {"OMP_NUM_THREADS": "1", **dict(lab.spec(target).env)}
-        script.write_text(text_of(record, target, model, local, env, yardsticks, len(feeds), lab.paddle))
+        env = {"OMP_NUM_THREADS": "1", **dict(executor.spec(target).env)}
+        script.write_text(text_of(record, target, model, local, env, tolerances, len(feeds), executor.paddle))
     except OSError as error:
         raise HarnessError(f"cannot write {folder} ({error.strerror}): free some space") from error
     return script

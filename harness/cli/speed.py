@@ -18,17 +18,16 @@ from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import project_root
 from harness.environments import resolve_one
-from harness.jobs.engine import Settings
+from harness.jobs.backend import Settings
 from harness.jobs.journal import new_folder
-from harness.jobs.options import Address, Labels, MaybeEngine, Resources, settings_of
+from harness.jobs.options import Address, Labels, MaybeBackend, Resources, settings_of
 from harness.plugin.options import Options, choose
 from harness.plugin.session import RunSession
-from harness.speed import added, jobs, machine, pairs
-from harness.speed import calibrate as calibrations
+from harness.speed import aa_test, added, jobs, machine, pairs
+from harness.speed.aa_test import Calibration, Sessions, Share
 from harness.speed.added import Added
-from harness.speed.calibrate import Calibration, Sessions, Share
 from harness.speed.decide import Rule
-from harness.speed.measure import Plan, Side, Work
+from harness.speed.measure import Plan, Side, Workload
 
 DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
 
@@ -38,19 +37,19 @@ out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False, stderr=True)
 
 
-def works_of(text: str, session: RunSession, target: str, against: str = "") -> list[Work]:
+def works_of(text: str, session: RunSession, target: str, against: str = "") -> list[Workload]:
     """Works from ``MODEL:BATCH,…``, the baseline on the target ``against`` if that is another one.
 
     Raises:
         UsageError: an entry is none, or a target cannot run here.
         HarnessError: a model or target is unknown.
     """
-    lab = session.lab
+    executor = session.executor
     targets = []
     for name in (against or target, target):
-        choose("target", (name,), list(lab.targets))
-        targets.append(lab.targets[name])
-        if reason := lab.not_applicable(targets[-1]):
+        choose("target", (name,), list(executor.targets))
+        targets.append(executor.targets[name])
+        if reason := executor.not_applicable(targets[-1]):
             raise UsageError(f"{name} cannot run here: {reason}")
     if targets[0].env != targets[1].env or any(one.interpreter for one in targets):
         raise UsageError(
@@ -59,10 +58,10 @@ def works_of(text: str, session: RunSession, target: str, against: str = "") -> 
     found = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
         model, _, batch = entry.partition(":")
-        choose("model", (model,), list(lab.models))
+        choose("model", (model,), list(executor.models))
         if not (batch or "1").isdigit() or int(batch or 1) < 1:
             raise UsageError(f"{entry} is no work: write MODEL:BATCH, such as lenet:1")
-        found.append(Work(model, int(batch or 1), (targets[0], targets[1])))
+        found.append(Workload(model, int(batch or 1), (targets[0], targets[1])))
     if not found:
         raise UsageError("no work is named: write MODEL:BATCH, such as lenet:1")
     return found
@@ -100,7 +99,7 @@ def calibrate(
         list[Path] | None,
         typer.Option("--from", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
     ] = None,
-    engine: MaybeEngine = None,
+    backend: MaybeBackend = None,
     address: Address = "",
     resources: Resources = "",
     labels: Labels = "",
@@ -110,12 +109,12 @@ def calibrate(
     started, clock, before = now(), time.monotonic(), machine.conditions()
     if earlier:
         name, pool = pairs.pooled(earlier)
-        found = calibrations.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
-        _finish(found, new_folder(folder, root, calibrations.FOLDER, ""))
+        found = aa_test.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
+        _finish(found, new_folder(folder, root, aa_test.FOLDER, ""))
         return
     named = environments or [sys.executable]
-    settings = settings_of(engine, address, resources, labels)
-    if engine is not None or len(named) > 1:
+    settings = settings_of(backend, address, resources, labels)
+    if backend is not None or len(named) > 1:
         given = {
             "minutes": f"{minutes:g}",
             "works": works,
@@ -126,19 +125,19 @@ def calibrate(
             "store": str(Path(store).absolute()) if store else "",
         }
         same = [f"--{name}={value}" for name, value in given.items() if value]
-        _as_jobs(named, same, settings, new_folder(folder, root, calibrations.FOLDER, ""), store)
+        _as_jobs(named, same, settings, new_folder(folder, root, aa_test.FOLDER, ""), store)
         return
     made = resolve_one(named[0])
     options = Options(
         python=made.python,
         profile=made.profile,
-        run_folder=str(new_folder(folder, root, calibrations.FOLDER, "")),
+        run_folder=str(new_folder(folder, root, aa_test.FOLDER, "")),
         store=store or default_store(),
     )
     session = RunSession(options, root, root / "suites")
-    labs = [session.lab, session.open_lab(made.python, made.profile, "logs/candidate")]
+    executors = [session.executor, session.open_executor(made.python, made.profile, "logs/candidate")]
     try:
-        sides = [Side(made.name, lab) for lab in labs]
+        sides = [Side(made.name, executor) for executor in executors]
         chosen = works_of(works, session, target, against)
         extras, plan = (0.0,) if against else pairs.EXTRAS, Plan(sessions)
         pool = pairs.collect(
@@ -166,12 +165,12 @@ def calibrate(
             show_added(more, out)
             out.print(f"written: {path}")
             return
-        found = calibrations.summarize(
+        found = aa_test.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
         )
     finally:
-        for lab in labs:
-            lab.pool.close()
+        for executor in executors:
+            executor.pool.close()
     _finish(found, session.folder)
 
 
@@ -190,7 +189,7 @@ def _as_jobs(named: list[str], options: list[str], settings: Settings, folder: P
 
 
 def _finish(found: Calibration, folder: Path) -> None:
-    path = calibrations.write(found, folder)
+    path = aa_test.write(found, folder)
     show(found, out)
     out.print(f"written: {path}")
 

@@ -29,7 +29,7 @@ class Kind(StrEnum):
 
     models = "models"
     recipes = "recipes"
-    flows = "flows"
+    methods = "methods"
     runtimes = "runtimes"
     targets = "targets"
     claims = "claims"

@@ -16,7 +16,7 @@ BAD_OUTCOMES: tuple[Outcome, ...] = ("fail", "error", "crash", "timeout")
 REFUSED = "refused by Paddle "
 """How the reason of a case begins that is not run because its model cannot be used there at all."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the record format; raised whenever a reader of the old form would misread the new."""
 
 
@@ -24,7 +24,7 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     """One array (or value, or curve) held against what it should be.
 
     ``rule`` is ``"bitwise"``, ``"tolerance"`` or ``"exact"`` (values of any kind).
-    ``headroom`` is error over allowed error: above 1 the comparison failed; None where
+    ``budget_used`` is error over allowed error: above 1 the comparison failed; None where
     there is no allowance. ``worst`` tells where the worst element is and what it was.
     """
 
@@ -34,8 +34,8 @@ class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
     elements: int
     got: str = ""
     expected: str = ""
-    headroom: float | None = None
-    needed: float | None = None
+    budget_used: float | None = None
+    error: float | None = None
     """Error measured, in the unit of ``allowed``."""
     allowed: float | None = None
     worst: str = ""
@@ -56,10 +56,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What one check found. One line of ``records.jsonl``.
 
     ``comparisons`` and ``elements`` count everything compared; ``details`` keeps the
-    failed comparisons and those with the least headroom, not all of them.
-    ``known`` is the reason of the matching entry of ``known_failures.toml``; a record with
-    ``known`` set and ``surprise`` empty behaved as that entry says.
-    ``surprise`` says how it departed from the entry (passed, or failed differently).
+    failed comparisons and those closest to their limit, not all of them.
+    ``expected_failure`` is the reason of the matching entry of ``known_failures.toml``; a record with
+    ``expected_failure`` set and ``unexpected`` empty behaved as that entry says.
+    ``unexpected`` says how it departed from the entry (passed, or failed differently).
     """
 
     schema: int = SCHEMA_VERSION
@@ -75,26 +75,26 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     target: str = ""
     producer: str = ""
     """Which environment wrote the files that the case loads; empty: the environment under test."""
-    flow: str = ""
+    method: str = ""
     """Which way of compressing the model made the files; empty: it is not compressed."""
-    place: str = ""
+    machine: str = ""
     """Which of the machines of a merged run it is of; empty: the run's own."""
-    beyond: bool = False
+    out_of_scope: bool = False
     """Whether the case is of a network or target that the claims' documents do not describe: it
     shows where a claim ends, and does not decide by itself whether the claim holds."""
     outcome: Outcome
     reason: str = ""
     """Why it was not run, or the one-sentence cause of a failure."""
-    known: str = ""
-    known_issue: str = ""
-    known_instead: str = ""
+    expected_failure: str = ""
+    issue: str = ""
+    workaround: str = ""
     """What to do instead, where the entry says so."""
-    surprise: str = ""
+    unexpected: str = ""
     comparisons: int = 0
     elements: int = 0
-    headroom: float | None = None
-    tolerance: float | None = None
-    """The same over numerical errors alone: bounds on counts and accuracies have a headroom too."""
+    budget_used: float | None = None
+    numeric_budget_used: float | None = None
+    """The same over numerical errors alone: bounds on counts and accuracies have a budget_used too."""
     digest: str = ""
     """Hash of every array that was compared, in order: two runs with the same one saw the same bits."""
     warnings: tuple[str, ...] = ()
@@ -110,12 +110,12 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     @property
     def own_case(self) -> str:
         """Its id in the run of its own machine."""
-        return self.case.removesuffix(f" @ {self.place}") if self.place else self.case
+        return self.case.removesuffix(f" @ {self.machine}") if self.machine else self.case
 
     @property
     def column(self) -> str:
         """Its target, with the machine in a merged run: what is compared side by side."""
-        return f"{self.target} @ {self.place}" if self.target and self.place else self.target
+        return f"{self.target} @ {self.machine}" if self.target and self.machine else self.target
 
 
 class RunHeader(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

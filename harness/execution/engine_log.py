@@ -29,7 +29,7 @@ FUSING = re.compile(r"fuse")
 code, optimised or not; fusing is what `switch_ir_optim` decides."""
 
 
-class Witness(msgspec.Struct, frozen=True):
+class EngineLog(msgspec.Struct, frozen=True):
     """Primitives executed by oneDNN, the passes run, the threads it was given, and TensorRT's share.
 
     ``primitives`` counts by kind, ``bfloat16`` and ``int8`` those of them that read such data;
@@ -65,7 +65,7 @@ class Witness(msgspec.Struct, frozen=True):
         return tuple(name for name in self.passes if FUSING.search(name))
 
 
-def read(printed: str) -> Witness:
+def read(printed: str) -> EngineLog:
     """The witness in what a process printed."""
     primitives: Counter[str] = Counter()
     bfloat16: Counter[str] = Counter()
@@ -77,7 +77,7 @@ def read(printed: str) -> Witness:
         if re.search(r"(src|data)[:_][su]8", match["rest"]):
             int8[match["kind"]] += 1
     threads = _THREADS.search(printed)
-    return Witness(
+    return EngineLog(
         primitives=dict(primitives),
         bfloat16=dict(bfloat16),
         int8=dict(int8),

@@ -1,4 +1,4 @@
-"""The lab a run works in: executions of artifacts on targets, and what they are held against."""
+"""Artifacts executed on targets, and the references that their outputs are compared with."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.artifacts.builder import Workshop
+from harness.artifacts.builder import ArtifactBuilder
 from harness.checks import tolerance
+from harness.core.choices import LEGACY_IR
 from harness.core.errors import NotApplicable
-from harness.pool.workers import Worker
-from harness.targets.target import Target
+from harness.pool.workers import Worker, WorkerSpec
+from harness.targets.availability import described, unavailable
+from harness.targets.target import Target, expanded
 
 Feed = list[NDArray[Any]]
 
@@ -33,8 +35,72 @@ class Execution(msgspec.Struct, frozen=True):
     printed: str = ""
 
 
-class Lab(Workshop):
-    """Executes artifacts on targets."""
+class Executor:
+    """Executes artifacts on targets.
+
+    Args:
+        builder: makes the artifacts; its environment is the one under test.
+        targets: by name; those of custom devices are repeated for each device that Paddle reports.
+    """
+
+    def __init__(self, builder: ArtifactBuilder, targets: Mapping[str, Target]) -> None:
+        self.builder = builder
+        self.pool, self.models, self.environment = builder.pool, builder.models, builder.environment
+        self.targets = expanded(targets, self.environment["paddle"]["custom_devices"])
+
+    @property
+    def paddle(self) -> str:
+        """Paddle's version."""
+        return self.builder.paddle
+
+    @property
+    def profile(self) -> str:
+        """As the builder's: ``"pir"`` or ``"legacy-ir"``."""
+        return self.builder.profile
+
+    def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
+        """The worker specification of a target, with extra environment variables."""
+        if target is None:
+            return self.pool.default.with_env(env)
+        # Where there is no other IR, the switch for the old one would only make another process of it.
+        left = LEGACY_IR if self.profile == "legacy-ir" and not target.interpreter else {}
+        own = {name: value for name, value in target.env.items() if name not in left}
+        return self.pool.default.with_env({**own, **env}).at(target.interpreter)
+
+    def options(self, target: Target) -> dict[str, Any]:
+        """Options for the target's runtime: the target's, and the interpreter of an engine that needs one.
+
+        Raises:
+            NotApplicable: that engine's environment cannot be made here.
+        """
+        return {**target.options, **self.builder.engines.options(target.runtime)}
+
+    def not_applicable(self, target: Target) -> str | None:
+        """Why the target cannot run in this environment, or None.
+
+        Raises:
+            HarnessError: its interpreter is on another host, and no Paddle answers there.
+        """
+        refusal = self.builder.engines.refusal(target.runtime)
+        if refusal:
+            return refusal
+        full = msgspec.structs.replace(target, options=self.options(target))
+        return unavailable(self.pool, full, self.targets.values(), self.environment, self.where(target))
+
+    def where(self, target: Target) -> dict[str, Any]:
+        """Describe the environment of a target with another interpreter; {} for one without.
+
+        Raises:
+            HarnessError: no Paddle answers there; what to do.
+        """
+        interpreter = target.interpreter
+        if interpreter and interpreter not in self._described:
+            self._described[interpreter] = described(self.pool, interpreter)
+        return self._described.get(interpreter, {})
+
+    @functools.cached_property
+    def _described(self) -> dict[str, dict[str, Any]]:
+        return {}
 
     def execute(
         self,
@@ -53,7 +119,7 @@ class Lab(Workshop):
         """
         if target.interpreter and self.models[model].form:
             raise NotApplicable("models of your own stay on this machine: only the harness's files travel")
-        files = files or self.files(target, model, layout)
+        files = files or self.builder.files(target, model, layout)
         worker = worker or self.pool.warm(self.spec(target, **env))
         result = worker.call(
             "runtimes.execute",
@@ -70,7 +136,7 @@ class Lab(Workshop):
         """One random feed of the model."""
         return self._sample(model, batch, seed)
 
-    @functools.cache  # noqa: B019  a lab lives as long as its run
+    @functools.cache  # noqa: B019  an executor lives as long as its run
     def _sample(self, model: str, batch: int, seed: int) -> Feed:
         feed: Feed = self.pool.call("models.networks.sample", name=model, batch=batch, seed=seed)
         return feed
@@ -90,7 +156,7 @@ class Lab(Workshop):
         if name not in self._references:
             target = Target("reference", "dygraph", options)
             if self.models[model].form == "deployed":
-                profile = self.usable(model).profile
+                profile = self.builder.usable(model).profile
                 target = Target("reference", "static", options, profile=profile)
             self._references[name] = self.execute(target, model, feeds).outputs
         return self._references[name]
@@ -104,11 +170,11 @@ class Lab(Workshop):
         return self.reference(model, feeds, **({"dtype": "float64"} if self._exact(model) else {}))
 
     def _exact(self, model: str) -> bool:
-        return not self.models[model].form or self.usable(model).exact
+        return not self.models[model].form or self.builder.usable(model).exact
 
-    def yardsticks(
+    def tolerances(
         self, model: str, feeds: Sequence[Feed], storage: str = "float32"
-    ) -> list[tolerance.Yardstick]:
+    ) -> list[tolerance.Tolerance]:
         """For each output, what an execution may be wrong by, pooled over the feeds.
 
         Measured on the dynamic graph against its float64 run. Without one, and for a coarser storage
@@ -124,13 +190,13 @@ class Lab(Workshop):
             measured, multiple = [run for runs in moved for run in runs], tolerance.MOVED_MULTIPLE
             truth = self.reference(model, feeds) * len(moved)
         return [
-            tolerance.Yardstick([o[i] for o in measured], [o[i] for o in truth], storage, multiple)
+            tolerance.Tolerance([o[i] for o in measured], [o[i] for o in truth], storage, multiple)
             for i in range(len(truth[0]))
         ]
 
 
 class Producer(msgspec.Struct, frozen=True):
-    """An environment whose files another one loads: its short name, and its lab."""
+    """An environment whose files another one loads: its short name and its executor."""
 
     name: str
-    lab: Lab
+    executor: Executor

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from harness.checks.tolerance import bitwise
-from harness.fuzz.truth import Runs, Truth
+from harness.fuzz.oracle import Oracle, Runs
 from harness.fuzz.verdict import ALIKE, COARSE, EXPORTED, STAGES, Failure, Verdict, sentence
 
 OTHER_BITS = "a network with the saved state gives other bits"
@@ -22,8 +22,8 @@ def judge(answer: Mapping[str, Any]) -> Verdict:
     read them; what it gets wrong alike is no fault of reading.
     """
     oracle, stages = answer["oracle"], answer["stages"]
-    truth = Truth(oracle, answer["moved"], stages.get("dygraph", answer.get("own", {}).get("dygraph", {})))
-    coarse = Truth(oracle, answer["coarse"], {}, "bfloat16") if "coarse" in answer else truth
+    truth = Oracle(oracle, answer["moved"], stages.get("dygraph", answer.get("own", {}).get("dygraph", {})))
+    coarse = Oracle(oracle, answer["coarse"], {}, "bfloat16") if "coarse" in answer else truth
     failures: list[Failure] = []
     compared, refused = 0, ""
     for stage, done in stages.items():

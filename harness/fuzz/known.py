@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.core.types import Outcome
-from harness.fuzz import triggers
+from harness.fuzz import counterfactuals as without
 from harness.fuzz.builder import Network
+from harness.fuzz.counterfactuals import Counterfactual
 from harness.fuzz.examine import examine, stages_for
-from harness.fuzz.triggers import Trigger
 from harness.fuzz.verdict import Failure
 from harness.pool.workers import WorkerPool
 
@@ -35,7 +35,7 @@ class Known:
     name: str
     stages: tuple[str, ...]
     message: str = ""
-    without: Trigger = lambda network: None
+    without: Counterfactual = lambda network: None
     options: Mapping[str, Any] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ("fail", "error")
     unsteady: bool = False
@@ -60,45 +60,45 @@ KNOWN = (
     Known("predictor-output-is-input", ("predictor", "folded"), "More than one shadow output named"),
     Known("predictor-activation-of-whole-numbers", BEHIND_ONEDNN, "activation fuses require use_mkldnn=True"),
     Known("predictor-two-equal-outputs", BEHIND_ONEDNN, r"variable named fetch_name_\d+ is not found"),
-    Known("predictor-two-activations-behind-linear", BEHIND_ONEDNN, without=triggers.activations_apart),
+    Known("predictor-two-activations-behind-linear", BEHIND_ONEDNN, without=without.activations_apart),
     Known(
-        "predictor-convolution-and-leaky-relu", BEHIND_ONEDNN, without=triggers.leaky_apart,
+        "predictor-convolution-and-leaky-relu", BEHIND_ONEDNN, without=without.leaky_apart,
         outcomes=("crash",),
     ),
     Known(
-        "predictor-batch-norm-read-twice", BEHIND_ONEDNN, without=triggers.norms_apart,
+        "predictor-batch-norm-read-twice", BEHIND_ONEDNN, without=without.norms_apart,
         outcomes=("error", "crash"),
     ),
     Known(
-        "predictor-unsqueeze-read-twice", BEHIND_ONEDNN, without=triggers.unsqueeze_apart, outcomes=("error",)
+        "predictor-unsqueeze-read-twice", BEHIND_ONEDNN, without=without.unsqueeze_apart, outcomes=("error",)
     ),
-    Known("predictor-conv-nhwc", BEHIND_ONEDNN, without=triggers.channels_first),
+    Known("predictor-conv-nhwc", BEHIND_ONEDNN, without=without.channels_first),
     Known(
-        "predictor-matmul-of-one-column", BEHIND_ONEDNN, without=triggers.outer_products, unsteady=True
+        "predictor-matmul-of-one-column", BEHIND_ONEDNN, without=without.outer_products, unsteady=True
     ),
     Known(
-        "predictor-prelu-of-a-flattened-value", BEHIND_ONEDNN, without=triggers.prelu_apart,
+        "predictor-prelu-of-a-flattened-value", BEHIND_ONEDNN, without=without.prelu_apart,
         outcomes=("fail",), unsteady=True, lasting=True,
     ),
     Known(
-        "predictor-interpolate-nearest", BEHIND_ONEDNN, without=triggers.nearest_by_index, outcomes=("fail",)
+        "predictor-interpolate-nearest", BEHIND_ONEDNN, without=without.nearest_by_index, outcomes=("fail",)
     ),
     Known(
-        "predictor-activation-of-whole-numbers", BEHIND_ONEDNN, without=triggers.whole_activations_apart,
+        "predictor-activation-of-whole-numbers", BEHIND_ONEDNN, without=without.whole_activations_apart,
         outcomes=("fail",),
     ),
     Known(
-        "predictor-matmul-behind-convolution", BEHIND_ONEDNN, without=triggers.convolutions_apart,
+        "predictor-matmul-behind-convolution", BEHIND_ONEDNN, without=without.convolutions_apart,
         outcomes=("fail",),
     ),
-    Known("predictor-softplus-threshold", BEHIND_ONEDNN, without=triggers.unlimited, outcomes=("fail",)),
-    Known("predictor-element-of-a-vector", BEHIND_ONEDNN, without=triggers.elements_by_sum),
-    Known("predictor-average-pool-partial-window", BEHIND_ONEDNN, without=triggers.exclusive),
-    Known("log-softmax-stops-at-64", ("",), without=triggers.unclipped),
-    Known("jit-load-exchanges-outputs", ("jit",), without=triggers.numbers_only),
-    Known("while-overwrites-its-input", ("",), without=triggers.loops_on_copies),
+    Known("predictor-softplus-threshold", BEHIND_ONEDNN, without=without.unlimited, outcomes=("fail",)),
+    Known("predictor-element-of-a-vector", BEHIND_ONEDNN, without=without.elements_by_sum),
+    Known("predictor-average-pool-partial-window", BEHIND_ONEDNN, without=without.exclusive),
+    Known("log-softmax-stops-at-64", ("",), without=without.unclipped),
+    Known("jit-load-exchanges-outputs", ("jit",), without=without.numbers_only),
+    Known("while-overwrites-its-input", ("",), without=without.loops_on_copies),
     Known(
-        "predictor-behind-control-flow", BEHIND_ONEDNN, without=triggers.control_flow_unrolled,
+        "predictor-behind-control-flow", BEHIND_ONEDNN, without=without.control_flow_unrolled,
         outcomes=("error",),
     ),
     Known(

@@ -20,9 +20,9 @@ from rich.console import Console
 from harness.core.errors import HarnessError
 from harness.core.paths import slug
 from harness.fuzz.findings import ACROSS, FINDINGS, Finding, Notebook
+from harness.jobs.backend import Settings
 from harness.jobs.command import SAYS, Command
-from harness.jobs.engine import Settings
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 from harness.jobs.named import Named
 from harness.jobs.runner import Interrupted, Runner
 
@@ -75,7 +75,7 @@ def hunt(
         if new:
             console.print(f"{len(new)} new findings of a hunt that was killed are kept")
         said: list[str] = []
-        ends: dict[str, End] = {}
+        ends: dict[str, JobResult] = {}
         interrupted = False
         shards = folder / SHARDS
         shards.mkdir(exist_ok=True)

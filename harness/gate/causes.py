@@ -56,7 +56,7 @@ def causes(changes: Iterable[Change]) -> tuple[Cause, ...]:
             alike(happened(change)),
             change.blocks,
             change.rule,
-            change.instead,
+            change.workaround,
             change.acknowledged,
             change.explained_by,
         )
@@ -67,4 +67,4 @@ def causes(changes: Iterable[Change]) -> tuple[Cause, ...]:
 
 
 def _size(change: Change) -> float:
-    return (change.after.headroom if change.after is not None else None) or 0.0
+    return (change.after.budget_used if change.after is not None else None) or 0.0

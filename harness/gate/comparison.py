@@ -40,12 +40,12 @@ class Column(msgspec.Struct, frozen=True):
     """Load of its run's machine for each processor, at the start or the end, whichever was more."""
     peak: Peak | None = None
     """What its machine can do at most with its threads, if the run measured that."""
-    place: str = ""
+    machine: str = ""
     """Which machine of a merged run; empty: the run is of one."""
 
     @property
     def name(self) -> str:
-        return f"{self.target} @ {self.place}" if self.place else self.target
+        return f"{self.target} @ {self.machine}" if self.machine else self.target
 
     @property
     def id(self) -> str:
@@ -139,13 +139,13 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
     found: list[Column] = []
     for run in runs:
         environment = run.header.environment
-        for name, place in dict.fromkeys((record.target, record.place) for record in run.records):
+        for name, place in dict.fromkeys((record.target, record.machine) for record in run.records):
             if not name or (wanted and name not in wanted):
                 continue
             target = targets.get(name)
-            mine = (r.measures for r in run.records if (r.target, r.place) == (name, place))
+            mine = (r.measures for r in run.records if (r.target, r.machine) == (name, place))
             where: Any = next((measures["where"] for measures in mine if "where" in measures), None)
-            there = where if isinstance(where, dict) else _in(environment, "places", place) or environment
+            there = where if isinstance(where, dict) else _in(environment, "machines", place) or environment
             found.append(
                 Column(
                     run=run.folder.name,
@@ -159,7 +159,7 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
                     price=target.price_per_hour if target else 0.0,
                     busy=_busy(run) if there is environment else 0.0,
                     peak=_peak(run, target),
-                    place=place,
+                    machine=place,
                 )
             )
     missing = sorted(set(wanted) - {column.target for column in found})
@@ -194,8 +194,10 @@ def _in(values: Mapping[str, Any], *path: str) -> Any:
 
 def _records(runs: Sequence[Run], column: Column) -> list[Record]:
     (run,) = [run for run in runs if run.folder.name == column.run]
-    wanted = (column.target, column.place)
-    return [record for record in run.records if (record.target, record.place) == wanted and not record.flow]
+    wanted = (column.target, column.machine)
+    return [
+        record for record in run.records if (record.target, record.machine) == wanted and not record.method
+    ]
 
 
 def _reference(
@@ -220,8 +222,8 @@ def _judged(records: Iterable[Record], model: str) -> Judged | None:
     worst = min(ran, key=lambda record: SEVERITY.index(record.outcome))
     reason = worst.reason if worst.outcome == "not-run" else ""
     if worst.outcome in BAD_OUTCOMES:
-        reason = worst.known or cause(worst)
-    return Judged(worst.outcome, len(ran), reason, bool(worst.known))
+        reason = worst.expected_failure or cause(worst)
+    return Judged(worst.outcome, len(ran), reason, bool(worst.expected_failure))
 
 
 def _latency(record: Record) -> dict[str, Any] | None:
@@ -285,6 +287,8 @@ def _gaps(records: Iterable[Record]) -> tuple[tuple[str, int], ...]:
     counted: dict[str, int] = {}
     for record in records:
         if record.outcome == "not-run" or record.outcome in BAD_OUTCOMES:
-            text = record.known or (record.reason if record.outcome == "not-run" else cause(record))
+            text = record.expected_failure or (
+                record.reason if record.outcome == "not-run" else cause(record)
+            )
             counted[text] = counted.get(text, 0) + 1
     return tuple(sorted(counted.items(), key=lambda item: -item[1]))

@@ -66,7 +66,7 @@ def _packages(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
         if name == "numpy" or old.get(name) == new.get(name):
             continue  # NumPy has a line of its own
         intended = name in PADDLES
-        # The flows that use these packages are the only ones they could explain; no suite does yet.
+        # The methods that use these packages are the only ones they could explain; no suite does yet.
         yield Difference(name, old.get(name, "not installed"), new.get(name, "not installed"), intended)
 
 

@@ -91,7 +91,7 @@ def _curves_of(record: Record) -> dict[str, tuple[float | None, ...]]:
 
 
 def _tolerance(before: Record, after: Record) -> Iterator[Drift]:
-    old, new = before.tolerance, after.tolerance
+    old, new = before.numeric_budget_used, after.numeric_budget_used
     if old is None or new is None or max(old, new) < TOLERANCE_FLOOR:
         return
     low, high = sorted((old, new))

@@ -224,7 +224,7 @@ def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
                     own[base_case(record), consumer] = record.digest
     for (route, producer, consumer), records in cells.items():
         worst = min(records, key=lambda record: SEVERITY.index(record.outcome))
-        headrooms = [record.tolerance for record in records if record.tolerance is not None]
+        used = [record.numeric_budget_used for record in records if record.numeric_budget_used is not None]
         yield GridCell(
             route=route,
             producer=producer,
@@ -236,17 +236,17 @@ def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
                 record.outcome == "pass" and record.digest == own.get((base_case(record), producer))
                 for record in records
             ),
-            headroom=max(headrooms, default=None),
-            reason="" if worst.outcome == "pass" else worst.known or worst.reason,
-            instead=next((record.known_instead for record in records if record.known_instead), ""),
+            budget_used=max(used, default=None),
+            reason="" if worst.outcome == "pass" else worst.expected_failure or worst.reason,
+            workaround=next((record.workaround for record in records if record.workaround), ""),
         )
 
 
 def route_of(record: Record) -> str:
-    """Format and loader of a crossing: its case without the model; of a compressed one, its flow."""
-    if record.flow:
-        flow = record.flow.removesuffix("-legacy-ir")
-        return f"{'' if flow == record.flow else 'legacy_'}{flow} → predictor"
+    """Format and loader of a crossing: its case without the model; of a compressed one, its method."""
+    if record.method:
+        method = record.method.removesuffix("-legacy-ir")
+        return f"{'' if method == record.method else 'legacy_'}{method} → predictor"
     head, _, rest = base_case(record).removeprefix(f"{record.area}/").partition("[")
     parts = rest.removesuffix("]").removeprefix(record.model).strip("-")
     return parts.replace("-", " → ", 1) if parts else head.replace("_", " ")
@@ -255,11 +255,11 @@ def route_of(record: Record) -> str:
 def _numerics(changes: Sequence[Change]) -> Iterator[Numerics]:
     for change in changes:
         old, new = change.before, change.after
-        if old is None or new is None or old.headroom is None or new.headroom is None:
+        if old is None or new is None or old.budget_used is None or new.budget_used is None:
             continue
         if change.direction in ("", "old files", "new files") and _both_pass(change):
             yield Numerics(
-                change.case, change.direction, change.model, change.target, old.headroom, new.headroom
+                change.case, change.direction, change.model, change.target, old.budget_used, new.budget_used
             )
 
 

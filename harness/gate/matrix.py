@@ -18,8 +18,8 @@ from harness.gate.judge import grid
 from harness.gate.matrix_page import write_matrix
 from harness.gate.result import MatrixResult
 from harness.gate.runs import faults
-from harness.jobs.engine import Settings
-from harness.jobs.job import End, Job
+from harness.jobs.backend import Settings
+from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import new_folder
 from harness.jobs.merge import AREA, merged
 from harness.jobs.named import Named, named
@@ -54,7 +54,7 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
         HarnessError: an environment or the folder cannot be made, or a run did not start.
     """
     started, clock = now(), time.monotonic()
-    environments = named(request.releases, request.jobs.engine)
+    environments = named(request.releases, request.jobs.backend)
     folder = new_folder(request.folder, root, "matrices", "")
     jobs = jobs_of(environments, request)
     with Runner(request.jobs, root, folder, request.store, console) as runner:
@@ -94,7 +94,7 @@ def _concluded(
     request: Request,
     runs: list[Run],
     environments: Sequence[Named],
-    ends: Sequence[End],
+    ends: Sequence[JobResult],
     folder: Path,
     started: str,
     clock: float,
@@ -130,12 +130,12 @@ def _notes(runs: list[Run], environments: Sequence[Named]) -> Iterator[str]:
     for environment in environments:
         if environment.note:
             yield f"{environment.name}: {environment.note}"
-    odd = sum(standing(record) in ("unexpected", "surprise") for run in runs for record in run.records)
+    odd = sum(standing(record) in ("unexpected", "departed") for run in runs for record in run.records)
     if odd:
         yield f"{odd} cases behave otherwise than suites/known_failures.toml says"
 
 
-def _places(ends: Sequence[End]) -> Iterator[str]:
+def _places(ends: Sequence[JobResult]) -> Iterator[str]:
     """Which machine ran how much, where there are several."""
     counts = Counter(end.where for end in ends if end.where)
     if len(counts) > 1:

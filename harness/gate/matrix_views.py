@@ -35,7 +35,7 @@ class PairTotal(msgspec.Struct, frozen=True):
         return self.formats > 0 and self.readable == self.formats
 
 
-class Crossing(msgspec.Struct, frozen=True):
+class CrossVersion(msgspec.Struct, frozen=True):
     """A boundary at which a route stops: these producers' files in these consumers."""
 
     producers: str
@@ -44,14 +44,14 @@ class Crossing(msgspec.Struct, frozen=True):
     """Every release fails on its own files: the boundary is not what breaks it."""
     outcome: Outcome
     reason: str
-    instead: str
+    workaround: str
 
 
 class RouteTotal(msgspec.Struct, frozen=True):
     name: str
     working: int
     of: int
-    crossings: tuple[Crossing, ...]
+    crossings: tuple[CrossVersion, ...]
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -119,8 +119,8 @@ def advice(cells: Iterable[GridCell]) -> tuple[Advice, ...]:
     """What to do instead, the most often needed first."""
     groups: dict[str, list[GridCell]] = {}
     for cell in cells:
-        if cell.instead:
-            groups.setdefault(cell.instead, []).append(cell)
+        if cell.workaround:
+            groups.setdefault(cell.workaround, []).append(cell)
     rows = [
         Advice(text, tuple(dict.fromkeys(cell.route for cell in group)), len(group))
         for text, group in groups.items()
@@ -163,12 +163,12 @@ def _pair_total(group: list[GridCell]) -> PairTotal:
     return PairTotal(worst, len(by_route), sum(works.values()), len(formats), sum(formats.values()))
 
 
-def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[Crossing]:
+def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[CrossVersion]:
     """Failing cells of one cause, as rectangles of producers by consumers."""
     causes: dict[tuple[Outcome, str, str], list[GridCell]] = {}
     for cell in cells:
         if cell.outcome in BAD_OUTCOMES:
-            causes.setdefault((cell.outcome, alike(cell.reason), cell.instead), []).append(cell)
+            causes.setdefault((cell.outcome, alike(cell.reason), cell.workaround), []).append(cell)
     for (outcome, _, instead), group in causes.items():
         consumers: dict[str, set[str]] = {}
         for cell in group:
@@ -178,7 +178,7 @@ def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[Crossing
             rectangles.setdefault(frozenset(loaded), []).append(producer)
         for loaders, producers in rectangles.items():
             own = all(producer in loaders for producer in producers)
-            yield Crossing(
+            yield CrossVersion(
                 spans(producers, order), spans(loaders, order), own, outcome, group[0].reason, instead
             )
 

@@ -18,6 +18,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import write_whole
 from harness.gate.causes import Cause, causes, happened
 from harness.gate.result import GATE_SCHEMA, VERDICTS, Change, GateResult, MatrixResult, Side
+from harness.records.former import gate_of_schema_1
 from harness.report.wording import clean, clip, seconds
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -88,6 +89,8 @@ def _read(path: Path, type_: type[Result], kind: str) -> Result:
             )
         if head.kind != kind:
             raise HarnessError(f"{path} is not the result of a {kind}: give a file that harness {kind} wrote")
+        if head.schema == 1:
+            return msgspec.convert(gate_of_schema_1(msgspec.json.decode(data)), type_)
         return msgspec.json.decode(data, type=type_)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise HarnessError(f"{path} cannot be read ({error}): run harness {kind} again") from error
@@ -156,7 +159,9 @@ def _change_end(change: Change) -> tuple[str, str, str]:
     """Element, type and text of what a test case says of itself; no element for a plain pass."""
     text = happened(change)
     if change.blocks:
-        parts = [text, f"rule: {change.rule}"] + ([f"instead: {change.instead}"] if change.instead else [])
+        parts = [text, f"rule: {change.rule}"] + (
+            [f"instead: {change.workaround}"] if change.workaround else []
+        )
         return "failure", change.verdict, "\n".join(parts)
     if change.acknowledged:
         until = f" (until {change.until})" if change.until else ""
@@ -256,7 +261,7 @@ def _row(cause: Cause) -> str:
         kind,
         _plain(cause.text),
         _plain(first.rule) or "–",
-        _plain(first.instead) or "–",
+        _plain(first.workaround) or "–",
     )
     return f"| {' | '.join(cells)} |"
 

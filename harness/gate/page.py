@@ -94,7 +94,7 @@ def render(result: GateResult, folder: Path | None = None) -> str:
                 for i, group in enumerate(speeds[:MOST_DRAWN_SPEEDS])
             ],
             compressed=page_compression.read(result, folder),
-            flow_look=LOOK,
+            method_look=LOOK,
             drifts=views.drifts(result.changes),
             acknowledged=views.acknowledged(result.changes),
             own_models=own,

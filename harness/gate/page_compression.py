@@ -18,11 +18,11 @@ SIZE = 0.01
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """One model and flow under the baseline and the candidate; None where it has none."""
+    """One model and method under the baseline and the candidate; None where it has none."""
 
     name: str
     model: str
-    method: str
+    technique: str
     before: Row | None
     after: Row | None
 
@@ -72,7 +72,7 @@ def read(result: GateResult, folder: Path | None) -> tuple[Pair, ...] | None:
 
 
 def pairs(before: Sequence[Row], after: Sequence[Row]) -> tuple[Pair, ...]:
-    """Every model and flow once for each profile, what became worst first, what one side lacks last.
+    """Every model and method once for each profile, what became worst first, what one side lacks last.
 
     A release that knows one profile only stands beside every profile of the other.
     """
@@ -83,9 +83,9 @@ def pairs(before: Sequence[Row], after: Sequence[Row]) -> tuple[Pair, ...]:
         profiles = [*new, *old] if min(len(old), len(new)) > 1 else max(new, old, key=len)
         for profile in dict.fromkeys(profiles):
             a, b = _of(old, profile), _of(new, profile)
-            method = next(row.method for row in (b, a) if row is not None)
-            found.append(Pair(name, model, method, a, b))
-    return tuple(sorted(found, key=lambda pair: (not pair.is_whole, -pair.step, pair.method, pair.name)))
+            technique = next(row.technique for row in (b, a) if row is not None)
+            found.append(Pair(name, model, technique, a, b))
+    return tuple(sorted(found, key=lambda pair: (not pair.is_whole, -pair.step, pair.technique, pair.name)))
 
 
 def _rows(run: Run) -> tuple[Row, ...]:
@@ -93,7 +93,7 @@ def _rows(run: Run) -> tuple[Row, ...]:
 
 
 def _by_name(side: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
-    """Model and name of the flow -> profile -> its row."""
+    """Model and name of the method -> profile -> its row."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in side:
         found.setdefault((row.model, row.name), {})[row.profile] = row

@@ -8,7 +8,7 @@ import msgspec
 
 from harness.core.types import Outcome
 
-GATE_SCHEMA = 1
+GATE_SCHEMA = 2
 """Version of ``gate.json``; raised whenever a reader of the old form would misread the new."""
 
 Verdict = Literal[
@@ -58,12 +58,12 @@ class Side(msgspec.Struct, frozen=True, omit_defaults=True):
     case: str = ""
     """Case id in that run: the producer is a part of it where files crossed."""
     reason: str = ""
-    headroom: float | None = None
+    budget_used: float | None = None
     """Largest error over allowed error."""
-    needed: float | None = None
-    """Error of the comparison with the least headroom."""
+    error: float | None = None
+    """Error of the comparison closest to their limit."""
     allowed: float | None = None
-    known: str = ""
+    expected_failure: str = ""
     """Reason of the entry of ``known_failures.toml`` that it behaved as."""
     issue: str = ""
     place: int | None = None
@@ -107,7 +107,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     until: str = ""
     explained_by: tuple[str, ...] = ()
     """Unintended differences of the environments that could explain it."""
-    instead: str = ""
+    workaround: str = ""
     """What to do instead, where something is known."""
 
 
@@ -124,9 +124,9 @@ class GridCell(msgspec.Struct, frozen=True, omit_defaults=True):
     passed: int = 0
     identical: int = 0
     """Cases whose outputs have the bits of what the producer's own loader gave."""
-    headroom: float | None = None
+    budget_used: float | None = None
     reason: str = ""
-    instead: str = ""
+    workaround: str = ""
 
 
 class Numerics(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ class Note(msgspec.Struct, frozen=True):
 
     number: int
     reason: str
-    instead: str
+    workaround: str
     pairs: tuple[Pair, ...]
 
 
@@ -63,13 +63,13 @@ def _route(name: str, group: list[GridCell]) -> Route:
     told: dict[tuple[str, str], list[GridCell]] = {}
     for cell in group:
         cells.setdefault((cell.producer, cell.consumer), []).append(cell)
-        if cell.reason or cell.instead:
-            told.setdefault((alike(cell.reason), cell.instead), []).append(cell)
+        if cell.reason or cell.workaround:
+            told.setdefault((alike(cell.reason), cell.workaround), []).append(cell)
     notes = tuple(
         Note(
             number,
             same[0].reason,
-            same[0].instead,
+            same[0].workaround,
             tuple(dict.fromkeys((cell.producer, cell.consumer) for cell in same)),
         )
         for number, same in enumerate(told.values(), start=1)

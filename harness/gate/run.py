@@ -21,8 +21,8 @@ from harness.gate.result import GateResult
 from harness.gate.runs import run_of
 from harness.gate.sides import Subject, arguments_of, job_of, jobs_of, options_of, subject_of
 from harness.gate.timing import Timing, outcome_in
+from harness.jobs.backend import BackendName, Settings
 from harness.jobs.drive import set_aside
-from harness.jobs.engine import EngineName, Settings
 from harness.jobs.journal import new_folder
 from harness.jobs.runner import Runner
 from harness.jobs.suites import text_of
@@ -109,8 +109,8 @@ def _gate(
         reused=(sides[0].run is not None, sides[1].run is not None),
         whole=not request.narrowed,
         folder=str(folder),
-        # Elsewhere another machine did the timing.
-        calibration=speed.calibrated(root) if request.jobs.engine is EngineName.local else None,
+        # RemoteHost another machine did the timing.
+        calibration=speed.calibrated(root) if request.jobs.backend is BackendName.local else None,
     )
     result = result_of(baseline, candidate, policy, asked, date.today())
     doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []
@@ -151,7 +151,7 @@ def write(result: GateResult, folder: Path) -> None:
 
 def _key(sides: Sequence[Subject], request: Request, root: Path) -> str:
     environments = [side.environment for side in sides if side.environment is not None]
-    if len(environments) < len(sides) or request.jobs.engine is not EngineName.local:
+    if len(environments) < len(sides) or request.jobs.backend is not BackendName.local:
         return ""  # another machine might do otherwise
     return reuse.key(environments, arguments_of(request.arguments, sides), root)
 
@@ -178,7 +178,7 @@ def _doubtful(result: GateResult, candidate: Run) -> list[str]:
     found = [
         nodes[change.after.case].nodeid
         for change in result.blocking
-        if change.after is not None and change.after.run == "candidate" and not change.after.known
+        if change.after is not None and change.after.run == "candidate" and not change.after.expected_failure
     ]
     found = list(dict.fromkeys(found))
     return found if len(found) <= MOST_CONFIRMED else []

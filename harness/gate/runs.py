@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.core.errors import HarnessError
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 from harness.jobs.merge import merged
 from harness.records.files import Run, read_run
 
 
-def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, End], folder: Path) -> Run:
+def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, JobResult], folder: Path) -> Run:
     """The run that jobs have made, each called by its name in it: the only job's own, or all of theirs.
 
     Raises:

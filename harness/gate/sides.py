@@ -10,7 +10,7 @@ import msgspec
 from harness.core.errors import UsageError
 from harness.core.paths import reports
 from harness.environments import Environment, resolve_one
-from harness.jobs.engine import EngineName, Settings
+from harness.jobs.backend import BackendName, Settings
 from harness.jobs.job import Job
 from harness.jobs.shares import sent, shares
 from harness.jobs.suites import Suite, text_of
@@ -68,7 +68,7 @@ def jobs_of(
     """
     assert side.environment is not None
     name = f"{label} {side.name}"
-    if settings.engine is EngineName.local:
+    if settings.backend is BackendName.local:
         return [("", job_of(name, label, side.environment, arguments, sides, settings))]
     found = []
     kept, files = sent(arguments)

@@ -9,9 +9,9 @@ from harness.environments import Environment
 from harness.gate.result import Calibrated, Change, PairedSpeed, Told
 from harness.plugin.options import Options
 from harness.plugin.session import RunSession
-from harness.speed import calibrate, session
+from harness.speed import aa_test, session
 from harness.speed.decide import Rule
-from harness.speed.measure import Side, Work
+from harness.speed.measure import Side, Workload
 from harness.speed.session import Outcome, Result, Tell
 
 AREA = "speed"
@@ -37,19 +37,19 @@ def timed(
     first, second = environments
     options = Options(python=first.python, profile=first.profile, run_folder=str(folder), store=store)
     run = RunSession(options, root, root / "suites")
-    labs = [run.lab, run.open_lab(second.python, second.profile, "logs/candidate")]
+    executors = [run.executor, run.open_executor(second.python, second.profile, "logs/candidate")]
     try:
         works = [
-            Work(model, batch, (labs[0].targets[name], labs[0].targets[name]))
+            Workload(model, batch, (executors[0].targets[name], executors[0].targets[name]))
             for model in run.models(trained=True)
             for name in TARGETS
             for batch in (BATCHES if name == "predictor" else BATCHES[:1])
         ]
-        sides = [Side(one.name, lab) for one, lab in zip(environments, labs, strict=True)]
+        sides = [Side(one.name, executor) for one, executor in zip(environments, executors, strict=True)]
         return session.compare(sides, works, rule, 60 * minutes, tell)
     finally:
-        for lab in labs:
-            lab.pool.close()
+        for executor in executors:
+            executor.pool.close()
 
 
 def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
@@ -83,7 +83,7 @@ def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
 
 def calibrated(root: Path) -> Calibrated | None:
     """How often the rule was wrong when this machine was calibrated, all works together."""
-    found = calibrate.latest(root)
+    found = aa_test.latest(root)
     if found is None:
         return None
     totals = [found.total(extra) for extra in dict.fromkeys(row.extra for row in found.rows)]

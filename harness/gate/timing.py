@@ -18,7 +18,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import write_whole
 from harness.gate import speed
 from harness.jobs import child, lifeline
-from harness.jobs.job import Done, Place
+from harness.jobs.job import TaskResult, Workspace
 from harness.jobs.suites import environment
 from harness.jobs.watch import SAID
 from harness.speed.decide import Rule
@@ -41,30 +41,30 @@ class Timing(msgspec.Struct, frozen=True):
         """Where artifacts are kept."""
         return Path(self.own_store or default_store())
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         """Measure, and leave the outcome in the folder.
 
         Raises:
             Stopped: it was told to end, and has.
         """
         clock = time.monotonic()
-        place.folder.mkdir(parents=True)
-        write_whole(place.folder / WORK, msgspec.json.encode(self), "the timing job")
-        log = place.folder / "timing.log"
+        workspace.folder.mkdir(parents=True)
+        write_whole(workspace.folder / WORK, msgspec.json.encode(self), "the timing job")
+        log = workspace.folder / "timing.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(place.folder)],
-                cwd=place.root,
+                [sys.executable, "-m", __name__, str(workspace.folder)],
+                cwd=workspace.root,
                 env={**os.environ, **child.variables()},
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        status = child.followed(process, place)
+        status = child.followed(process, workspace)
         if status:
             last = (log.read_text(errors="replace").strip().splitlines() or [child.ended_how(status)])[-1]
-            return Done(False, last)
-        return Done(seconds=time.monotonic() - clock)
+            return TaskResult(False, last)
+        return TaskResult(seconds=time.monotonic() - clock)
 
 
 def outcome_in(folder: Path) -> Outcome:

@@ -105,7 +105,7 @@ def judge(pair: Pair, numerics: Numerics, complete: tuple[bool, bool] = (True, T
         text=text,
         identical=bool(both and before and after and before.digest and before.digest == after.digest),
         drifts=tuple(drifts(before, after)) if both and before and after else (),
-        instead=known.known_instead if known is not None else "",
+        workaround=known.workaround if known is not None else "",
     )
 
 
@@ -120,7 +120,7 @@ def _verdict(
         end = (
             "passes"
             if after.outcome == "pass"
-            else f"ends as {after.outcome}: {tame(after.known or cause(after))}"
+            else f"ends as {after.outcome}: {tame(after.expected_failure or cause(after))}"
         )
         return "new", f"{why}; now it {end}"
     assert before is not None
@@ -133,17 +133,20 @@ def _verdict(
     if before.outcome == "pass" and after.outcome == "pass":
         return _numerically(before, after, numerics)
     if before.outcome == "pass":
-        return "broken", f"{after.outcome}: {tame(after.known or cause(after))}"
+        return "broken", f"{after.outcome}: {tame(after.expected_failure or cause(after))}"
     if after.outcome == "pass":
-        return "fixed", f"was {before.outcome}: {tame(before.known or cause(before))}"
+        return "fixed", f"was {before.outcome}: {tame(before.expected_failure or cause(before))}"
     if SEVERITY.index(after.outcome) < SEVERITY.index(before.outcome):
         # A wrong answer where there was an error is the worse of the two: nobody notices it.
-        return "broken", f"was {before.outcome}, now {after.outcome}: {tame(after.known or cause(after))}"
-    return "same", f"{after.outcome} under both: {tame(after.known or cause(after))}"
+        return (
+            "broken",
+            f"was {before.outcome}, now {after.outcome}: {tame(after.expected_failure or cause(after))}",
+        )
+    return "same", f"{after.outcome} under both: {tame(after.expected_failure or cause(after))}"
 
 
 def _numerically(before: Record, after: Record, numerics: Numerics) -> tuple[Verdict, str]:
-    old, new = before.tolerance, after.tolerance
+    old, new = before.numeric_budget_used, after.numeric_budget_used
     if old is None or new is None:
         return "same", ""
     text = f"largest error {old:.3g} of the allowed one before, {new:.3g} now"
@@ -164,9 +167,9 @@ def side(record: Record | None, run: str) -> Side | None:
         run=run,
         case=record.case,
         reason=record.reason,
-        headroom=record.tolerance,
-        needed=decisive.needed if decisive is not None else None,
+        budget_used=record.numeric_budget_used,
+        error=decisive.error if decisive is not None else None,
         allowed=decisive.allowed if decisive is not None else None,
-        known=record.known,
-        issue=record.known_issue,
+        expected_failure=record.expected_failure,
+        issue=record.issue,
     )

@@ -1,7 +1,7 @@
 """Runs of several machines as one: a run's folder that report, compare and query read like any other.
 
-Each record says its place, and the header says what each place is. What several places ran is a case
-of each, so its id gets the place; what one place ran twice is refused, unless a rule is given.
+Each record says its machine, and the header says what each machine is. What several machines ran is a case
+of each, so its id gets the machine; what one machine ran twice is refused, unless a rule is given.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ALIKE = (("paddle", "version"), ("paddle", "commit"), ("profile",))
 
 
 class Duplicates(StrEnum):
-    """What becomes of a case that one place ran more than once."""
+    """What becomes of a case that one machine ran more than once."""
 
     refuse = "refuse"
     newest = "newest"
@@ -33,14 +33,14 @@ class Duplicates(StrEnum):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One run, and what its place is called."""
+    """One run, and what its machine is called."""
 
-    place: str
+    machine: str
     run: Run
 
 
 def parts(given: Sequence[tuple[str, Run]]) -> tuple[Part, ...]:
-    """Runs with their places: the given name, else the machine's, else the folder's."""
+    """Runs with their machines: the given name, else the machine's, else the folder's."""
     found = []
     for name, run in given:
         host = run.header.environment.get("host")
@@ -52,7 +52,7 @@ def merge(found: Sequence[Part], folder: Path, rule: Duplicates, command: str) -
     """Write the runs as one into ``folder``; the run that it then holds.
 
     Raises:
-        UsageError: fewer than two runs, of unlike Paddle, or a place ran a case twice and the rule refuses.
+        UsageError: fewer than two runs, of unlike Paddle, or a machine ran a case twice and the rule refuses.
         HarnessError: the folder holds a run, or cannot be written.
     """
     if len(found) < 2:
@@ -92,27 +92,27 @@ def _fact(run: Run, path: Sequence[str]) -> str:
 
 
 def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:
-    """All records with their places, in the order of the runs."""
+    """All records with their machines, in the order of the runs."""
     kept: dict[tuple[str, str], Record] = {}
     twice: Counter[tuple[str, str]] = Counter()
     for part in found:
         for record in part.run.records:
             # A merged run may be merged again.
-            key = (record.place or part.place, record.own_case)
-            new = msgspec.structs.replace(record, place=key[0], case=key[1])
+            key = (record.machine or part.machine, record.own_case)
+            new = msgspec.structs.replace(record, machine=key[0], case=key[1])
             if key in kept:
                 twice[key] += 1
                 new = _one_of(kept[key], new, rule)
             kept[key] = new
     if twice and rule is Duplicates.refuse:
-        place, case = next(iter(twice))
+        machine, case = next(iter(twice))
         raise UsageError(
-            f"{len(twice)} cases were run more than once on one machine ({case} on {place}, say): give "
-            "--duplicates newest or worst, or other names to the places with NAME=RUN"
+            f"{len(twice)} cases were run more than once on one machine ({case} on {machine}, say): give "
+            "--duplicates newest or worst, or other names to the machines with NAME=RUN"
         )
-    places = Counter(case for _, case in kept)
-    for (place, case), record in kept.items():
-        yield msgspec.structs.replace(record, case=f"{case} @ {place}") if places[case] > 1 else record
+    machines = Counter(case for _, case in kept)
+    for (machine, case), record in kept.items():
+        yield msgspec.structs.replace(record, case=f"{case} @ {machine}") if machines[case] > 1 else record
 
 
 def _one_of(first: Record, second: Record, rule: Duplicates) -> Record:
@@ -124,12 +124,12 @@ def _one_of(first: Record, second: Record, rule: Duplicates) -> Record:
 
 
 def _header(found: Sequence[Part], name: str, selected: int, command: str) -> RunHeader:
-    places: dict[str, dict[str, Any]] = {}
+    machines: dict[str, dict[str, Any]] = {}
     for part in found:
         told = {key: value for key, value in part.run.header.environment.items() if key != "installed"}
-        for place, facts in (told.pop("places", None) or {part.place: told}).items():
-            runs = [*places.get(place, {}).get("runs", []), part.run.header.run]
-            places[place] = {**facts, "runs": runs}
+        for machine, facts in (told.pop("machines", None) or {part.machine: told}).items():
+            runs = [*machines.get(machine, {}).get("runs", []), part.run.header.run]
+            machines[machine] = {**facts, "runs": runs}
     headers = [part.run.header for part in found]
     first = headers[0]
     return RunHeader(
@@ -140,8 +140,8 @@ def _header(found: Sequence[Part], name: str, selected: int, command: str) -> Ru
         selected=selected,
         options=first.options,
         environment={
-            **_common([{**header.environment, "places": None} for header in headers]),
-            "places": places,
+            **_common([{**header.environment, "machines": None} for header in headers]),
+            "machines": machines,
         },
         harness=_common([header.harness for header in headers]),
         claims={claim: text for header in headers for claim, text in header.claims.items()},
@@ -149,7 +149,7 @@ def _header(found: Sequence[Part], name: str, selected: int, command: str) -> Ru
 
 
 def _common(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What all of them agree in; the rest is told place by place."""
+    """What all of them agree in; the rest is told machine by machine."""
     first, *others = facts
     found: dict[str, Any] = {}
     for name, value in first.items():
@@ -163,12 +163,12 @@ def _common(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _footer(found: Sequence[Part], collected: int) -> Iterator[RunFooter]:
     """The end, if every run has one: an interrupted one leaves all of it incomplete."""
-    footers = [(part.place, part.run.footer) for part in found if part.run.footer is not None]
+    footers = [(part.machine, part.run.footer) for part in found if part.run.footer is not None]
     if len(footers) < len(found):
         return
-    problems = [f"{place}: {problem}" for place, footer in footers for problem in footer.problems]
+    problems = [f"{machine}: {problem}" for machine, footer in footers for problem in footer.problems]
     problems += [
-        f"{part.place}: {part.run.damaged} lines of {part.run.folder} could not be read"
+        f"{part.machine}: {part.run.damaged} lines of {part.run.folder} could not be read"
         for part in found
         if part.run.damaged
     ]

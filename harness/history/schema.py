@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.types import SCHEMA_VERSION
+from harness.records import former
 
 TEXT = "VARCHAR"
 LINE: Mapping[str, Any] = {
     **dict.fromkeys(("kind", "run", "started", "finished", "tier", "command"), TEXT),
-    **dict.fromkeys(("case", "nodeid", "area", "model", "target", "producer", "flow", "place"), TEXT),
-    **dict.fromkeys(("outcome", "reason", "known", "surprise", "digest"), TEXT),
+    **dict.fromkeys(("case", "nodeid", "area", "model", "target", "producer", "method", "machine"), TEXT),
+    **dict.fromkeys(("outcome", "reason", "expected_failure", "unexpected", "digest"), TEXT),
     "schema": "INTEGER",
     "claims": "JSON",  # a run's header has a mapping, a case a list
-    "beyond": "BOOLEAN",
+    "out_of_scope": "BOOLEAN",
     **dict.fromkeys(("comparisons", "elements", "selected", "collected"), "BIGINT"),
-    **dict.fromkeys(("headroom", "tolerance", "duration_s"), "DOUBLE"),
+    **dict.fromkeys(("budget_used", "numeric_budget_used", "duration_s"), "DOUBLE"),
     "exit_status": "INTEGER",
     "problems": [TEXT],
     "options": {
@@ -34,7 +35,7 @@ LINE: Mapping[str, Any] = {
         "paddle": {**dict.fromkeys(("version", "commit", "pir", "cuda"), TEXT)},
         **dict.fromkeys(("host", "python", "threads"), TEXT),
         "cpu": {"model": TEXT, "flags": "JSON"},
-        **dict.fromkeys(("installed", "packages", "dataset", "places"), "JSON"),
+        **dict.fromkeys(("installed", "packages", "dataset", "machines", "places"), "JSON"),
     },
     "harness": {"version": TEXT, "source": TEXT},
     "measures": {
@@ -55,6 +56,8 @@ def lines(files: Sequence[Path]) -> tuple[str, ...]:
     """
     # Whole objects first: reading many columns of many files takes a while for each of each.
     names = ", ".join(map(_path, files))
+    before = {old: new for old, new in former.RECORD.items() if new in LINE}
+    line = {**LINE, **{old: LINE[new] for old, new in before.items()}}
     return (
         f"""
 CREATE TEMP TABLE _objects AS
@@ -63,8 +66,9 @@ FROM read_ndjson_objects([{names}], filename = true, ignore_errors = true)
 """,
         f"""
 CREATE TEMP TABLE _lines AS
-WITH typed AS (SELECT filename, unnest(from_json(object, '{json.dumps(LINE)}')) FROM _objects)
-SELECT * REPLACE (
+WITH typed AS (SELECT filename, unnest(from_json(object, '{json.dumps(line)}')) FROM _objects)
+SELECT * EXCLUDE ({", ".join(before)}) REPLACE (
+  {renewed(before)},
   CASE WHEN schema > {SCHEMA_VERSION} THEN 'newer'
     WHEN kind = 'case' AND ("case" IS NULL OR outcome IS NULL) THEN NULL ELSE kind END AS kind)
 FROM typed
@@ -88,7 +92,7 @@ WITH headers AS (
     h.environment.cpu.model AS cpu, h.environment.python AS python,
     h.harness."version" AS harness, h.harness.source AS source,
     md5(concat_ws('|', h.environment.installed, h.environment.packages)) AS packages,
-    -- What decides an outcome. Files of the user's own may change in place: then it cannot be known.
+    -- What decides an outcome. Files of the user's own may change in machine: then it cannot be known.
     CASE WHEN source IS NOT NULL AND coalesce(h.options.model, '[]') = '[]'
         AND coalesce(h.options.targets_file, '[]') = '[]'
       THEN md5(concat_ws('|', h.environment.paddle::VARCHAR, profile, python, packages, source, host, cpu,
@@ -96,7 +100,7 @@ WITH headers AS (
         h.options.deadline, h.options.accuracy_bound, h.options.images, h.options.brief,
         h.options.latency_budget))
     END AS setting,
-    h.environment.places AS places, places IS NOT NULL AS merged,
+    coalesce(h.environment.machines, h.environment.places) AS machines, machines IS NOT NULL AS merged,
     concat_ws('|', h.run, h.started, h.command, host) AS same
   FROM headers x JOIN _lines h ON h.rowid = x.header LEFT JOIN _lines e ON e.rowid = x.footer
     JOIN _files f ON f.file = x.file
@@ -109,30 +113,32 @@ CASES = """
 CREATE TEMP {form} _cases AS
 SELECT r.run, r.started,
   row_number() OVER (PARTITION BY r.file ORDER BY l.rowid) - 1 AS number,
-  CASE WHEN l.place <> '' THEN regexp_replace(l."case", ' @ [^@]*$', '') ELSE l."case" END AS case_id,
+  CASE WHEN l.machine <> '' THEN regexp_replace(l."case", ' @ [^@]*$', '') ELSE l."case" END AS case_id,
   l.area, coalesce(l.model, '') AS model, coalesce(l.target, '') AS target,
-  coalesce(l.producer, '') AS producer, coalesce(l.flow, '') AS flow,
+  coalesce(l.producer, '') AS producer, coalesce(l.method, '') AS method,
   coalesce(l.measures."where".paddle."version", r.release) AS release, r.commit, r.profile,
-  coalesce(l.measures."where".host, r.places->l.place->>'$.host', r.host, '') AS host,
+  coalesce(l.measures."where".host, r.machines->l.machine->>'$.host', r.host, '') AS host,
   coalesce(l.measures."where".cpu->>'$.model', l.measures."where".cpu->>'$',
-    r.places->l.place->>'$.cpu.model', r.cpu, '') AS cpu,
+    r.machines->l.machine->>'$.cpu.model', r.cpu, '') AS cpu,
   r.python, r.source, r.packages, r.setting,
-  list_distinct(coalesce(try_cast(l.claims AS VARCHAR[]), [])) AS claims, coalesce(l.beyond, false) AS beyond,
-  l.outcome, coalesce(l.reason, '') AS cause, coalesce(l.known, '') AS known,
-  CASE WHEN l.surprise <> '' THEN 'surprise'
+  list_distinct(coalesce(try_cast(l.claims AS VARCHAR[]), [])) AS claims,
+  coalesce(l.out_of_scope, false) AS out_of_scope,
+  l.outcome, coalesce(l.reason, '') AS cause, coalesce(l.expected_failure, '') AS expected_failure,
+  CASE WHEN l.unexpected <> '' THEN 'departed'
     WHEN l.outcome = 'not-run' THEN 'not-run'
-    WHEN l.outcome <> 'pass' THEN if(l.known <> '', 'known', 'unexpected')
+    WHEN l.outcome <> 'pass' THEN if(l.expected_failure <> '', 'known', 'unexpected')
     WHEN l.comparisons > 0 AND l.elements > 0 THEN 'pass' ELSE 'empty' END AS standing,
   coalesce(l.comparisons, 0) AS comparisons, coalesce(l.elements, 0) AS elements,
-  l.headroom, l.tolerance, l.digest, coalesce(l.duration_s, 0) AS duration_s, l.measures.latency AS latency
+  l.budget_used, l.numeric_budget_used, l.digest, coalesce(l.duration_s, 0) AS duration_s,
+  l.measures.latency AS latency
 FROM _lines l JOIN _runs r ON r.file = l.filename
 WHERE l.kind IN ('case', 'copy')
 QUALIFY l.kind = 'case' AND {where}
 """
 
 MERGED = """
-UPDATE _lines AS copy SET kind = 'copy' WHERE kind = 'case' AND place <> '' AND EXISTS (
-  SELECT 1 FROM _lines AS own WHERE own.kind = 'case' AND own.place IS NULL
+UPDATE _lines AS copy SET kind = 'copy' WHERE kind = 'case' AND machine <> '' AND EXISTS (
+  SELECT 1 FROM _lines AS own WHERE own.kind = 'case' AND own.machine IS NULL
     AND own."case" = regexp_replace(copy."case", ' @ [^@]*$', '') AND own.started = copy.started
     AND own.duration_s = copy.duration_s AND own.nodeid = copy.nodeid)
 """
@@ -156,6 +162,11 @@ def read(
     names = ", ".join(map(_path, files))
     typed = ", ".join(f"{_quoted(name)}: {_quoted(kind)}" for name, kind in columns.items())
     return f"read_json([{names}], columns = {{{typed}}}, filename = true, {form})"
+
+
+def renewed(names: Mapping[str, str]) -> str:
+    """A ``REPLACE`` list: fields under today's names, also of lines that have their former ones."""
+    return ", ".join(f"coalesce({new}, {old}) AS {new}" for old, new in names.items())
 
 
 def _quoted(text: str) -> str:

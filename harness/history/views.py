@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.history.schema import TEXT, read
+from harness.history.schema import TEXT, read, renewed
+from harness.records.former import COMPARISON
 
 
 class View(msgspec.Struct, frozen=True):
@@ -38,7 +39,9 @@ def _state(more: str) -> str:
     by = ", ".join(filter(None, ("claim, release, profile", more)))
     return f"""
 WITH named AS (SELECT *, unnest(claims) AS claim FROM latest),
-judged AS (SELECT *, NOT beyond OR NOT bool_or(NOT beyond) OVER (PARTITION BY {by}) AS deciding FROM named)
+judged AS (
+  SELECT *, NOT out_of_scope OR NOT bool_or(NOT out_of_scope) OVER (PARTITION BY {by}) AS deciding FROM named
+)
 SELECT {by},
   CASE WHEN bool_or(deciding AND outcome NOT IN ('pass', 'not-run')) THEN 'broken'
     WHEN bool_or(deciding AND outcome = 'pass' AND comparisons > 0 AND elements > 0) THEN 'holds'
@@ -47,7 +50,7 @@ SELECT {by},
     WHEN bool_or(deciding AND coalesce(before, outcome) NOT IN ('pass', 'not-run')) THEN 'broken'
     WHEN bool_or(deciding AND coalesce(before, outcome) = 'pass') THEN 'holds' ELSE 'not run' END AS before,
   count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
-  count(*) FILTER (standing IN ('unexpected', 'surprise', 'empty')) AS unexpected,
+  count(*) FILTER (standing IN ('unexpected', 'departed', 'empty')) AS unexpected,
   count(*) FILTER (outcome = 'pass' AND before NOT IN ('pass', 'not-run')) AS mended,
   count(*) FILTER (outcome NOT IN ('pass', 'not-run') AND before = 'pass') AS broke,
   count(DISTINCT host) AS hosts, max(started) AS started
@@ -64,7 +67,7 @@ SELECT r.run, r.started, r.release, r.profile,
   coalesce(any_value(r.host), string_agg(DISTINCT c.host, ', ' ORDER BY c.host)) AS host,
   r.cpu, r.tier, r.complete, r.exit_status, r.duration_s,
   count(c.run) AS cases, count(*) FILTER (c.outcome = 'pass') AS passed,
-  count(*) FILTER (c.standing IN ('unexpected', 'surprise', 'empty')) AS unexpected,
+  count(*) FILTER (c.standing IN ('unexpected', 'departed', 'empty')) AS unexpected,
   count(*) FILTER (c.standing = 'known') AS known, count(*) FILTER (c.standing = 'not-run') AS not_run,
   len(r.problems) AS faults, r.merged, r.commit, r.python, r.harness, r.source, r.setting, r.command, r.folder
 FROM _runs r LEFT JOIN _cases c USING (run) GROUP BY ALL
@@ -72,7 +75,7 @@ FROM _runs r LEFT JOIN _cases c USING (run) GROUP BY ALL
     ),
     View(
         "cases",
-        "one row a case of a run; standing: pass, known, unexpected, surprise, empty, not-run",
+        "one row a case of a run; standing: pass, known, unexpected, departed, empty, not-run",
         "SELECT * EXCLUDE (latency) FROM _cases",
     ),
     View(
@@ -93,12 +96,12 @@ QUALIFY row_number() OVER (PARTITION BY {SAME} ORDER BY started DESC, run DESC) 
 WITH bad AS (
   SELECT {SAME}, min(started) AS first_started, arg_min(run, started) AS first_run,
     arg_min(cause, started) AS cause, arg_min(standing, started) AS standing,
-    arg_min(known, started) AS known, count(*) AS failed
+    arg_min(expected_failure, started) AS expected_failure, count(*) AS failed
   FROM _cases WHERE outcome NOT IN ('pass', 'not-run') GROUP BY ALL
 )
 SELECT c.case_id, c.model, c.target, b.release, b.profile, b.host, b.first_started, b.first_run,
   arg_max(c.run, c.started) FILTER (c.outcome = 'pass' AND c.started < b.first_started) AS passed_before,
-  b.failed, count(*) AS runs, arg_max(c.outcome, c.started) AS now, b.standing, b.cause, b.known
+  b.failed, count(*) AS runs, arg_max(c.outcome, c.started) AS now, b.standing, b.cause, b.expected_failure
 FROM bad b JOIN _cases c USING ({SAME}) GROUP BY ALL ORDER BY first_started DESC, c.case_id
 """,
     ),
@@ -125,14 +128,15 @@ FROM ran GROUP BY case_id, model, target, setting, host HAVING flips > 0 ORDER B
         """
 WITH named AS (SELECT *, unnest(claims) AS claim FROM _cases),
 judged AS (
-  SELECT *, NOT beyond OR NOT bool_or(NOT beyond) OVER (PARTITION BY run, claim) AS deciding FROM named
+  SELECT *, NOT out_of_scope OR NOT bool_or(NOT out_of_scope) OVER (PARTITION BY run, claim) AS deciding
+  FROM named
 )
 SELECT claim, run, started, release, profile, host,
   CASE WHEN bool_or(deciding AND outcome NOT IN ('pass', 'not-run')) THEN 'broken'
     WHEN bool_or(deciding AND outcome = 'pass' AND comparisons > 0 AND elements > 0) THEN 'holds'
     ELSE 'not run' END AS verdict,
   count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
-  count(*) FILTER (standing IN ('unexpected', 'surprise', 'empty')) AS unexpected
+  count(*) FILTER (standing IN ('unexpected', 'departed', 'empty')) AS unexpected
 FROM judged GROUP BY ALL ORDER BY claim, started
 """,
     ),
@@ -168,7 +172,8 @@ _DETAIL = {
     "case": TEXT,
     "details": (
         "STRUCT(what VARCHAR, rule VARCHAR, ok BOOLEAN, elements BIGINT, got VARCHAR, expected VARCHAR,"
-        " headroom DOUBLE, needed DOUBLE, allowed DOUBLE, worst VARCHAR, message VARCHAR)[]"
+        " budget_used DOUBLE, error DOUBLE, headroom DOUBLE, needed DOUBLE,"
+        " allowed DOUBLE, worst VARCHAR, message VARCHAR)[]"
     ),
 }
 _GATE = {
@@ -190,8 +195,10 @@ def views(files: Sequence[Path]) -> Iterator[View]:
         "details",
         "one row a comparison that a record keeps: the failed ones and those nearest their allowance",
         f"""
-SELECT run, "case" AS case_id, unnest(details, recursive := true)
-FROM {read(files, _DETAIL)} l JOIN _runs r ON r.file = l.filename WHERE kind = 'case'
+SELECT * EXCLUDE ({", ".join(COMPARISON)}) REPLACE ({renewed(COMPARISON)}) FROM (
+  SELECT run, "case" AS case_id, unnest(details, recursive := true)
+  FROM {read(files, _DETAIL)} l JOIN _runs r ON r.file = l.filename WHERE kind = 'case'
+)
 """,
     )
     yield View(

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from harness.core.errors import UsageError
 from harness.core.paths import slug
-from harness.jobs.engine import Settings
-from harness.jobs.job import End, Job
+from harness.jobs.backend import Settings
+from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import new_folder
 from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
@@ -32,7 +32,7 @@ class Measured(msgspec.Struct, frozen=True):
     """One job: of which target, how it ended, and its run, if it left one."""
 
     name: str
-    end: End
+    end: JobResult
     run: Run | None
 
 
@@ -47,12 +47,12 @@ def run(
 
     Raises:
         UsageError: it names none, or an argument means something on this machine only.
-        HarnessError: a targets file cannot be read, a target is not known, or no engine answers.
+        HarnessError: a targets file cannot be read, a target is not known, or no backend answers.
         Interrupted: the user ended it.
     """
     if any(argument.startswith("--benchmark-json") for argument in arguments):
-        raise UsageError("--benchmark-json is of one run: leave it out, or --engine")
-    (environment,) = named([text], settings.engine)
+        raise UsageError("--benchmark-json is of one run: leave it out, or --backend")
+    (environment,) = named([text], settings.backend)
     jobs = jobs_of(environment, arguments, settings, root)
     where = new_folder(folder, root, "", "by-target")
     with Runner(settings, root, where, store, Console(highlight=False)) as runner:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 
-from harness.jobs.job import Place, Stopped
+from harness.jobs.job import Stopped, Workspace
 from harness.jobs.lifeline import PARENT
 from harness.jobs.progress import POLL_S, end_pytest
 
@@ -16,7 +16,7 @@ def variables() -> dict[str, str]:
     return {PARENT: str(os.getpid())}
 
 
-def followed(child: subprocess.Popen[bytes], place: Place) -> int:
+def followed(child: subprocess.Popen[bytes], workspace: Workspace) -> int:
     """Its exit status, once it has ended; it is ended in order if the job is told to end.
 
     Raises:
@@ -27,8 +27,8 @@ def followed(child: subprocess.Popen[bytes], place: Place) -> int:
             try:
                 return child.wait(POLL_S)
             except subprocess.TimeoutExpired:
-                if place.stopped():
-                    raise Stopped(f"the process in {place.folder} was told to end") from None
+                if workspace.stopped():
+                    raise Stopped(f"the process in {workspace.folder} was told to end") from None
     except BaseException:
         end_pytest(child)
         raise

@@ -11,7 +11,7 @@ import msgspec
 
 from harness.core.errors import UsageError
 from harness.jobs import child
-from harness.jobs.job import Done, NotStarted, Place
+from harness.jobs.job import NotStarted, TaskResult, Workspace
 
 PROCESS = "harness.cli.as_job"
 """Module that runs a command as a job's process."""
@@ -27,7 +27,7 @@ class Command(msgspec.Struct, frozen=True):
     files: tuple[tuple[str, str], ...] = ()
     """What lies in the folder before it begins, by relative path and text."""
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         """Run it to its end.
 
         Raises:
@@ -36,24 +36,24 @@ class Command(msgspec.Struct, frozen=True):
         """
         clock = time.monotonic()
         for name, text in self.files:
-            path = place.folder / name
+            path = workspace.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        place.folder.mkdir(parents=True, exist_ok=True)
-        log = place.folder / SAYS
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        log = workspace.folder / SAYS
         with log.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", PROCESS, *self.arguments, f"--folder={place.folder}"],
-                cwd=place.root,
+                [sys.executable, "-m", PROCESS, *self.arguments, f"--folder={workspace.folder}"],
+                cwd=workspace.root,
                 env={**os.environ, **child.variables()},
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        status = child.followed(process, place)
+        status = child.followed(process, workspace)
         said = log.read_text(errors="replace").strip().splitlines() or [child.ended_how(status)]
         if status == UsageError.exit_status:
             raise NotStarted(said[-1])
         if status:
-            return Done(False, said[-1] if status > 0 else child.ended_how(status))
-        return Done(seconds=time.monotonic() - clock)
+            return TaskResult(False, said[-1] if status > 0 else child.ended_how(status))
+        return TaskResult(seconds=time.monotonic() - clock)

@@ -1,4 +1,4 @@
-"""Jobs handed to an engine in the order of their dependencies, each to its end, all into the journal."""
+"""Jobs handed to an backend in the order of their dependencies, each to its end, all into the journal."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from harness.jobs.engine import Engine
-from harness.jobs.job import Done, End, Job, Lost, NoPlace, NotStarted, Status, Stopped
+from harness.jobs.backend import Backend
+from harness.jobs.job import Job, JobResult, NodeLost, NotStarted, Status, Stopped, TaskResult, Unschedulable
 from harness.jobs.journal import Journal
 from harness.jobs.watch import Watch
 
@@ -28,8 +28,8 @@ EARLIER = "attempts"
 
 
 def drive(
-    jobs: Sequence[Job], engine: Engine, folder: Path, journal: Journal, watch: Watch
-) -> dict[str, End]:
+    jobs: Sequence[Job], backend: Backend, folder: Path, journal: Journal, watch: Watch
+) -> dict[str, JobResult]:
     """Run every job that the journal does not hold as done; how each of them ended, by name.
 
     Raises:
@@ -38,21 +38,21 @@ def drive(
         HarnessError: the journal cannot be written.
         KeyboardInterrupt: the user ended it. The jobs that ran are told to end first, whatever is raised.
     """
-    return _Drive(jobs, engine, folder, journal, watch).run()
+    return _Drive(jobs, backend, folder, journal, watch).run()
 
 
 class _Drive:
     def __init__(
-        self, jobs: Sequence[Job], engine: Engine, folder: Path, journal: Journal, watch: Watch
+        self, jobs: Sequence[Job], backend: Backend, folder: Path, journal: Journal, watch: Watch
     ) -> None:
         self.jobs = {job.name: job for job in jobs}
-        self.engine, self.folder, self.journal, self.watch = engine, folder, journal, watch
-        self.ends: dict[str, End] = {}
+        self.backend, self.folder, self.journal, self.watch = backend, folder, journal, watch
+        self.ends: dict[str, JobResult] = {}
         self.ready: deque[Job] = deque()
         self.missing = {job.name: len(job.after) for job in jobs}
         self.followers: dict[str, list[Job]] = {}
-        self.going: dict[Future[Done], Job] = {}
-        self.came: queue.SimpleQueue[Future[Done]] = queue.SimpleQueue()
+        self.going: dict[Future[TaskResult], Job] = {}
+        self.came: queue.SimpleQueue[Future[TaskResult]] = queue.SimpleQueue()
         self.tries = dict.fromkeys(self.jobs, 0)
         self.looked = time.monotonic()
         self.lost = dict.fromkeys(self.jobs, 0)
@@ -60,7 +60,7 @@ class _Drive:
             for name in job.after:
                 self.followers.setdefault(name, []).append(job)
 
-    def run(self) -> dict[str, End]:
+    def run(self) -> dict[str, JobResult]:
         done = [self.journal.finished(job, self.folder / job.folder) for job in self.jobs.values()]
         self.watch.begin(list(self.jobs.values()), sum(end is not None for end in done))
         self.ready.extend(job for job in self.jobs.values() if not job.after)
@@ -75,7 +75,7 @@ class _Drive:
                         self._submit(job)
                 self._wait()
         except BaseException:
-            self.engine.stop()
+            self.backend.stop()
             raise
         return {name: self.ends[name] for name in self.jobs}
 
@@ -85,7 +85,7 @@ class _Drive:
         self.tries[job.name] += 1
         self.journal.begun(job.name, self.tries[job.name])
         made = dict.fromkeys(key for name in job.after for key in self.ends[name].artifacts)
-        future = self.engine.submit(job, where, tuple(made))
+        future = self.backend.submit(job, where, tuple(made))
         self.going[future] = job
         self.watch.started(job, where)
         future.add_done_callback(self.came.put)
@@ -97,32 +97,32 @@ class _Drive:
             self._back(self.going.pop(future), future)
         if time.monotonic() - self.looked >= LOOK_S:
             self.looked = time.monotonic()
-            self.engine.look()
+            self.backend.look()
             self.watch.tick()
 
-    def _back(self, job: Job, future: Future[Done]) -> None:
+    def _back(self, job: Job, future: Future[TaskResult]) -> None:
         self.watch.back(job)
         try:
             done = future.result()
         except (Stopped, CancelledError) as error:
             raise KeyboardInterrupt from error
-        except NoPlace as error:
-            self._end(job, "not-run", Done(False, str(error)))
+        except Unschedulable as error:
+            self._end(job, "not-run", TaskResult(False, str(error)))
             return
-        except Lost as error:
+        except NodeLost as error:
             self.lost[job.name] += 1
             self.tries[job.name] -= 1
             if self.lost[job.name] <= MOST_LOST:
                 self.watch.say(f"{job.name}: {error}; it runs elsewhere")
                 self.ready.append(job)
                 return
-            done = Done(False, str(error))
+            done = TaskResult(False, str(error))
         except NotStarted as error:
             if not any(end.status == "done" for end in self.ends.values()):
                 raise NotStarted(f"the run of {job.name} did not start: {error}") from error
-            done = Done(False, str(error))
+            done = TaskResult(False, str(error))
         except Exception as error:  # whatever a work raises is how the job ended
-            done = Done(False, f"{error}" or type(error).__name__)
+            done = TaskResult(False, f"{error}" or type(error).__name__)
         if done.ok:
             self._end(job, "done", done)
         elif self.tries[job.name] < TRIES and self.lost[job.name] <= MOST_LOST:
@@ -131,17 +131,17 @@ class _Drive:
         else:
             self._end(job, "failed", done)
 
-    def _end(self, job: Job, status: Status, done: Done) -> None:
+    def _end(self, job: Job, status: Status, done: TaskResult) -> None:
         told = msgspec.structs.asdict(done)
         del told["ok"]
-        end = End(job.name, job.digest, status, self.tries[job.name], **told)
+        end = JobResult(job.name, job.digest, status, self.tries[job.name], **told)
         self.journal.ended(end)
         self._settle(end)
         self.watch.ended()
         if status != "done":
             self.watch.say(end.sentence)
 
-    def _settle(self, end: End) -> None:
+    def _settle(self, end: JobResult) -> None:
         self.ends[end.job] = end
         for job in self.followers.get(end.job, ()):
             self.missing[job.name] -= 1

@@ -22,15 +22,15 @@ class Stopped(HarnessError):
     """The job was told to end before it had ended by itself."""
 
 
-class Lost(HarnessError):
+class NodeLost(HarnessError):
     """The machine went away under the job, which is no fault of the job's."""
 
 
-class NoPlace(HarnessError):
-    """No machine of the engine has what the job needs."""
+class Unschedulable(HarnessError):
+    """No machine of the backend has what the job needs."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class Workspace(msgspec.Struct, frozen=True):
     """Where a job runs."""
 
     root: Path
@@ -41,7 +41,7 @@ class Place(msgspec.Struct, frozen=True):
     """Whether the job is to end now."""
 
 
-class Done(msgspec.Struct, frozen=True):
+class TaskResult(msgspec.Struct, frozen=True):
     """How a work came out, as it tells itself."""
 
     ok: bool = True
@@ -56,15 +56,15 @@ class Done(msgspec.Struct, frozen=True):
     seconds: float = 0.0
 
 
-class Work(Protocol):
+class Task(Protocol):
     """What a job does: frozen, so that it has a hash, and picklable, so that it can travel."""
 
-    def perform(self, place: Place) -> Done:
-        """Do it, in a process of its own, writing below ``place.folder``.
+    def perform(self, workspace: Workspace) -> TaskResult:
+        """Do it, in a process of its own, writing below ``workspace.folder``.
 
         Raises:
             NotStarted: it was refused before its first case.
-            Stopped: ``place.stopped()``.
+            Stopped: ``workspace.stopped()``.
             HarnessError: it cannot be done there.
         """
         ...  # pragma: no cover
@@ -75,7 +75,7 @@ class Job(msgspec.Struct, frozen=True):
 
     name: str
     work: Any
-    """A :class:`Work`."""
+    """A :class:`Task`."""
     folder: str
     after: tuple[str, ...] = ()
     """Jobs that must have ended before, however they ended; what they made is there then."""
@@ -92,7 +92,7 @@ class Job(msgspec.Struct, frozen=True):
         return key_of({"work": type(self.work).__name__, **msgspec.to_builtins(self)})
 
 
-class End(msgspec.Struct, frozen=True, omit_defaults=True):
+class JobResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a job ended; a line of the journal."""
 
     job: str

@@ -12,7 +12,7 @@ import msgspec
 
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import reports
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 
 JOURNAL = "jobs.jsonl"
 
@@ -22,7 +22,7 @@ class _Line(msgspec.Struct, omit_defaults=True):
     """``begun``, ``ended`` or ``closed``."""
     job: str = ""
     attempt: int = 0
-    end: End | None = None
+    end: JobResult | None = None
 
 
 class Journal:
@@ -35,7 +35,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / JOURNAL
-        self.ends: dict[str, End] = {}
+        self.ends: dict[str, JobResult] = {}
         self.closed = False
         cut = False
         for line in _lines(self.path):
@@ -53,7 +53,7 @@ class Journal:
             ) from error
         self._encode = msgspec.json.Encoder().encode
 
-    def finished(self, job: Job, folder: Path) -> End | None:
+    def finished(self, job: Job, folder: Path) -> JobResult | None:
         """How the job ended, if it came to its end and its records are still those of then."""
         end = self.ends.get(job.name)
         if end is None or end.status != "done" or end.digest != job.digest:
@@ -61,10 +61,10 @@ class Journal:
         return end if not end.records or digest_of(folder / "records.jsonl") == end.records else None
 
     def begun(self, job: str, attempt: int) -> None:
-        """An attempt is handed to the engine."""
+        """An attempt is handed to the backend."""
         self._write(_Line("begun", job, attempt))
 
-    def ended(self, end: End) -> None:
+    def ended(self, end: JobResult) -> None:
         """A job has ended for good; it is on disk when this returns."""
         self.ends[end.job] = end
         self._write(_Line("ended", end=end), sync=True)

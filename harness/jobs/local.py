@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness.jobs.job import Done, Job, NoPlace, Place, Stopped
+from harness.jobs.job import Job, Stopped, TaskResult, Unschedulable, Workspace
 
 
 class Local:
-    """The default engine. Works start processes of their own, so threads are enough to wait for them.
+    """The default backend. Works start processes of their own, so threads are enough to wait for them.
 
     Args:
         at_once: jobs at the same time, timing jobs aside.
@@ -28,12 +28,12 @@ class Local:
         self._machine = Machine()
         self._stop = threading.Event()
 
-    def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[Done]:
+    def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
         lacking = _lacking(job)
         if lacking:
-            nowhere: Future[Done] = Future()
+            nowhere: Future[TaskResult] = Future()
             nowhere.set_exception(
-                NoPlace(f"this machine has no {lacking}; --engine ray finds a node that has it")
+                Unschedulable(f"this machine has no {lacking}; --backend ray finds a node that has it")
             )
             return nowhere
         return self._pool.submit(self._run, job, folder)
@@ -41,11 +41,11 @@ class Local:
     def look(self) -> None:
         """This machine stays as it is."""
 
-    def _run(self, job: Job, folder: Path) -> Done:
+    def _run(self, job: Job, folder: Path) -> TaskResult:
         with self._machine.alone() if job.timing else self._machine.shared():
             if self._stop.is_set():
                 raise Stopped(f"{job.name} was not begun")
-            done: Done = job.work.perform(Place(self._root, folder, self._stop.is_set))
+            done: TaskResult = job.work.perform(Workspace(self._root, folder, self._stop.is_set))
             return msgspec.structs.replace(done, where=socket.gethostname())
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.core.clock import now
 from harness.core.types import Outcome, Record, RunFooter, RunHeader
-from harness.jobs.job import End
+from harness.jobs.job import JobResult
 from harness.records.files import RecordWriter, Run, read_run
 from harness.report import write_report
 
@@ -17,7 +17,7 @@ UNITED = ("models", "producers", "targets")
 """Options whose values the parts share out among them."""
 
 
-def merged(parts: Sequence[tuple[End, Path, str]], folder: Path) -> Run:
+def merged(parts: Sequence[tuple[JobResult, Path, str]], folder: Path) -> Run:
     """Write the parts' records into ``folder`` as one run, with its page; that run.
 
     Each part is how its job ended, where its records are, and its name in the run. A job that failed or
@@ -46,7 +46,7 @@ def merged(parts: Sequence[tuple[End, Path, str]], folder: Path) -> Run:
     return run
 
 
-def _record(end: End, name: str) -> Record:
+def _record(end: JobResult, name: str) -> Record:
     outcome: Outcome = "not-run" if end.status == "not-run" else "crash"
     return Record(case=f"{AREA}/{name}", nodeid="", area=AREA, outcome=outcome, reason=end.reason)
 

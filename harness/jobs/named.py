@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from harness.environments import name_and_text, parse, resolve
-from harness.jobs.engine import EngineName
+from harness.jobs.backend import BackendName
 from harness.jobs.suites import text_of
 
 
@@ -19,14 +19,14 @@ class Named(msgspec.Struct, frozen=True):
     note: str = ""
 
 
-def named(texts: Sequence[str], engine: EngineName) -> list[Named]:
+def named(texts: Sequence[str], backend: BackendName) -> list[Named]:
     """Each environment once. Made here, where this machine runs them; else made where a job needs them.
 
     Raises:
         UsageError: a text names none.
         HarnessError: one cannot be made.
     """
-    if engine is EngineName.local:
+    if backend is BackendName.local:
         here = [environment for text in texts for environment in resolve(text)]
         found = [Named(one.name, text_of(one), one.note) for one in here]
     else:

@@ -8,21 +8,21 @@ from typing import Annotated
 import typer
 
 from harness.core.errors import UsageError
-from harness.jobs.engine import (
+from harness.jobs.backend import (
     AT_ONCE,
-    EngineName,
+    BackendName,
     Settings,
     must_be_installed,
     parsed_labels,
     parsed_resources,
 )
 
-EngineOption = Annotated[
-    EngineName, typer.Option("--engine", help="Where jobs run: here, or on a Ray cluster (docs/jobs.md).")
+BackendOption = Annotated[
+    BackendName, typer.Option("--backend", help="Where jobs run: here, or on a Ray cluster (docs/jobs.md).")
 ]
-MaybeEngine = Annotated[
-    EngineName | None,
-    typer.Option("--engine", help="Run it as jobs, here or on a Ray cluster (docs/jobs.md)."),
+MaybeBackend = Annotated[
+    BackendName | None,
+    typer.Option("--backend", help="Run it as jobs, here or on a Ray cluster (docs/jobs.md)."),
 ]
 Address = Annotated[
     str,
@@ -40,7 +40,7 @@ Labels = Annotated[
 
 
 def settings_of(
-    engine: EngineName | None,
+    backend: BackendName | None,
     address: str,
     resources: str,
     labels: str,
@@ -50,14 +50,14 @@ def settings_of(
     """What the options ask for. ``own``: models of the user's own.
 
     Raises:
-        UsageError: an option cannot be meant, or what the engine needs is not installed.
+        UsageError: an option cannot be meant, or what the backend needs is not installed.
     """
-    if engine is EngineName.ray and own:
-        raise UsageError("models of your own stay on this machine: leave out --engine ray, or --model")
-    if engine is not EngineName.ray and address:
-        raise UsageError("--address is a Ray cluster's: give --engine ray with it")
-    if engine is None and (resources or labels):
-        raise UsageError("--resources and --labels choose among machines: give --engine ray with them")
-    engine = engine or EngineName.local
-    must_be_installed(engine)
-    return Settings(engine, address, at_once, parsed_resources(resources), parsed_labels(labels))
+    if backend is BackendName.ray and own:
+        raise UsageError("models of your own stay on this machine: leave out --backend ray, or --model")
+    if backend is not BackendName.ray and address:
+        raise UsageError("--address is a Ray cluster's: give --backend ray with it")
+    if backend is None and (resources or labels):
+        raise UsageError("--resources and --labels choose among machines: give --backend ray with them")
+    backend = backend or BackendName.local
+    must_be_installed(backend)
+    return Settings(backend, address, at_once, parsed_resources(resources), parsed_labels(labels))

@@ -194,7 +194,9 @@ def _follow(child: subprocess.Popen[bytes], follower: Follower) -> None:
 
 
 def _unexpected(record: dict[str, Any]) -> bool:
-    return bool(record.get("surprise")) or (record["outcome"] in BAD_OUTCOMES and not record.get("known"))
+    return bool(record.get("unexpected")) or (
+        record["outcome"] in BAD_OUTCOMES and not record.get("expected_failure")
+    )
 
 
 def _line(record: dict[str, Any]) -> str:

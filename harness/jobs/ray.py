@@ -23,7 +23,7 @@ import psutil
 from harness.artifacts.store import Store
 from harness.core.errors import HarnessError, UsageError
 from harness.core.paths import ROOT
-from harness.jobs.job import Done, Job, Lost, NoPlace, Place, Stopped
+from harness.jobs.job import Job, NodeLost, Stopped, TaskResult, Unschedulable, Workspace
 from harness.jobs.parcels import Parcel, pack, unpack
 
 try:
@@ -45,21 +45,21 @@ def must_be_installed() -> None:
     """Raises a UsageError where Ray is not."""
     if ray is None:
         raise UsageError(
-            "--engine ray needs Ray: install the project's ray extra (pip install 'paddle-conformance[ray]') "
-            "here and on every node, or leave the option out"
+            "--backend ray needs Ray: install the project's ray extra "
+            "(pip install 'paddle-conformance[ray]') here and on every node, or leave the option out"
         )
 
 
-class Came(msgspec.Struct, frozen=True):
+class NodeResult(msgspec.Struct, frozen=True):
     """What comes back from a node: the work's own word, the files it wrote, the artifacts it made."""
 
-    done: Done
+    done: TaskResult
     files: dict[str, bytes]
     parcels: tuple[Parcel, ...]
 
 
 class OnRay:
-    """The engine on a cluster.
+    """The backend on a cluster.
 
     Args:
         root: the checkout, which travels.
@@ -93,7 +93,7 @@ class OnRay:
         self._store = Store(store)
         self._arrivals = ThreadPoolExecutor(2, "arrival")
         self._sent: dict[str, Any] = {}
-        self._going: dict[Any, tuple[Job, Future[Done]]] = {}
+        self._going: dict[Any, tuple[Job, Future[TaskResult]]] = {}
         self._lock = threading.Lock()
         self._timed: dict[str, int] = {}
         self._alive: frozenset[str] = frozenset()
@@ -101,11 +101,11 @@ class OnRay:
         self._known: list[dict[str, Any]] = []
         self._task = ray.remote(perform)
 
-    def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[Done]:
-        future: Future[Done] = Future()
+    def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
+        future: Future[TaskResult] = Future()
         fitting = _fitting(job, self._nodes())
         if not fitting:
-            future.set_exception(NoPlace(_nowhere(job)))
+            future.set_exception(Unschedulable(_nowhere(job)))
             return future
         task = self._task.options(name=job.name, max_retries=0, **self._needs(job, fitting))
         ref = task.remote(job, folder.name, self._parcels(artifacts), self._root)
@@ -139,7 +139,7 @@ class OnRay:
         self._sent |= {parcel.manifest.key: ray.put(parcel) for parcel in pack(self._store.root, new)}
         return {key: self._sent[key] for key in keys if key in self._sent}
 
-    def _arrived(self, ref: Any, came: Future[Came], folder: Path) -> None:
+    def _arrived(self, ref: Any, came: Future[NodeResult], folder: Path) -> None:
         with self._lock:
             found = self._going.pop(ref, None)
         if found is None:
@@ -170,7 +170,7 @@ class OnRay:
             gone = [(ref, *self._going.pop(ref)) for ref in stranded]
         for ref, job, future in gone:
             ray.cancel(ref, force=True)
-            future.set_exception(NoPlace(_nowhere(job)))
+            future.set_exception(Unschedulable(_nowhere(job)))
 
     def stop(self) -> None:
         with self._lock:
@@ -223,7 +223,7 @@ def _checkout(root: Path, address: str) -> dict[str, Any]:
     return {"env_vars": {"PYTHONPATH": path}}
 
 
-def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> Came:
+def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> NodeResult:
     """Do the job on this node, in a folder of that name that is removed afterwards. Runs as a Ray task.
 
     ``root``: the checkout, where it did not travel.
@@ -239,10 +239,10 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> 
     here = Path(root) if root else Path.cwd()
     with tempfile.TemporaryDirectory(prefix="paddle-conformance-") as scratch:
         folder = Path(scratch, name)
-        done = job.work.perform(Place(here if (here / "suites").is_dir() else ROOT, folder))
+        done = job.work.perform(Workspace(here if (here / "suites").is_dir() else ROOT, folder))
         made = [key for key in done.artifacts if key not in parcels]
         node = f"{socket.gethostname()} {ray.util.get_node_ip_address()}"
-        return Came(
+        return NodeResult(
             msgspec.structs.replace(done, where=node),
             {str(path.relative_to(folder)): path.read_bytes() for path in _files(folder)},
             tuple(pack(store.root, made)) if store is not None else (),
@@ -272,7 +272,7 @@ def _told(error: BaseException, job: Job) -> BaseException:
     if isinstance(error, exceptions.TaskCancelledError | KeyboardInterrupt):
         return Stopped(f"{job.name} was told to end")
     if isinstance(error, tuple(getattr(exceptions, name) for name in GONE)):
-        return Lost(f"its node is gone ({type(error).__name__})")
+        return NodeLost(f"its node is gone ({type(error).__name__})")
     if isinstance(error, exceptions.WorkerCrashedError):
         return HarnessError("its process on the node was killed")
     return error

@@ -1,4 +1,4 @@
-"""One command's jobs: its engine, opened when there is something to run, and its journal."""
+"""One command's jobs: its backend, opened when there is something to run, and its journal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from types import TracebackType
 from rich.console import Console
 
 from harness.core.errors import HarnessError
+from harness.jobs.backend import Backend, Settings, open_backend
 from harness.jobs.drive import drive
-from harness.jobs.engine import Engine, Settings, open_engine
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import Journal
 from harness.jobs.progress import signals_interrupt
 from harness.jobs.watch import Watch
@@ -35,7 +35,7 @@ class Runner:
         self.settings, self.root, self.folder, self.store = settings, root, folder, store
         self.console = console
         self.journal = Journal(folder)
-        self._engine: Engine | None = None
+        self._backend: Backend | None = None
 
     def __enter__(self) -> Runner:
         return self
@@ -43,26 +43,26 @@ class Runner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._engine is not None:
-            self._engine.close()
+        if self._backend is not None:
+            self._backend.close()
         self.journal.close(whole=kind is None)
 
-    def run(self, jobs: Sequence[Job]) -> dict[str, End]:
+    def run(self, jobs: Sequence[Job]) -> dict[str, JobResult]:
         """How each job ended, by name; those that had ended before are not run again.
 
         Raises:
-            HarnessError: what was asked for cannot be meant, or no engine answers.
+            HarnessError: what was asked for cannot be meant, or no backend answers.
             Interrupted: the user ended it; the runs are closed in order first.
         """
         if not jobs:
             return {}
-        if self._engine is None:
-            self._engine = open_engine(self.settings, self.root, self.store)
+        if self._backend is None:
+            self._backend = open_backend(self.settings, self.root, self.store)
         try:
             with signals_interrupt(), Watch(self.console) as watch:
-                return drive(jobs, self._engine, self.folder, self.journal, watch)
+                return drive(jobs, self._backend, self.folder, self.journal, watch)
         except KeyboardInterrupt:
-            self._engine.close()
+            self._backend.close()
             raise Interrupted(
                 f"interrupted; what the runs had found is in {self.folder}: the same command with --folder "
                 "and that folder goes on from there"

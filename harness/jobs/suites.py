@@ -14,7 +14,7 @@ from harness.core.choices import default_store
 from harness.environments import Environment, resolve_one
 from harness.environments.specs import LEGACY
 from harness.jobs import child, lifeline
-from harness.jobs.job import Done, NotStarted, Place
+from harness.jobs.job import NotStarted, TaskResult, Workspace
 from harness.jobs.journal import digest_of
 from harness.jobs.progress import start_pytest
 from harness.jobs.rerun import last_error
@@ -44,7 +44,7 @@ class Suite(msgspec.Struct, frozen=True):
         named = [a.partition("=")[2] for a in self.arguments if a.startswith("--store=")]
         return Path(named[-1] if named else default_store())
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         """Run pytest to its end. Cases that fail are findings, and the job is done all the same.
 
         Raises:
@@ -54,39 +54,41 @@ class Suite(msgspec.Struct, frozen=True):
         """
         clock = time.monotonic()
         here = environment(self.environment)
-        place.folder.mkdir(parents=True, exist_ok=True)
+        workspace.folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.files:
-            (place.folder / name).write_text(text)
+            (workspace.folder / name).write_text(text)
         named = [
-            *(f"--targets-file={place.folder / name}" for name, _ in self.files),
+            *(f"--targets-file={workspace.folder / name}" for name, _ in self.files),
             *("-p", lifeline.__name__),
-            f"--run-folder={place.folder}",
+            f"--run-folder={workspace.folder}",
             f"--python={here.python}",
             f"--profile={here.profile}",
             *map(producer, map(environment, self.producers)),
         ]
-        process, _ = start_pytest(place.root, place.folder, [*self.arguments, *named], child.variables())
-        status = child.followed(process, place)
-        return msgspec.structs.replace(_done(place.folder, status), seconds=time.monotonic() - clock)
+        process, _ = start_pytest(
+            workspace.root, workspace.folder, [*self.arguments, *named], child.variables()
+        )
+        status = child.followed(process, workspace)
+        return msgspec.structs.replace(_done(workspace.folder, status), seconds=time.monotonic() - clock)
 
 
-def _done(folder: Path, status: int) -> Done:
+def _done(folder: Path, status: int) -> TaskResult:
     records = folder / "records.jsonl"
     if not records.exists():
         if status == pytest.ExitCode.NO_TESTS_COLLECTED:
-            return Done(reason="no case was selected")
+            return TaskResult(reason="no case was selected")
         if status < 0:
-            return Done(False, f"{child.ended_how(status)} before its first case")
+            return TaskResult(False, f"{child.ended_how(status)} before its first case")
         raise NotStarted(last_error((folder / "pytest.log").read_text(errors="replace")))
     run = read_run(folder)
     if run.footer is None:
         so_far = f"{len(run.records)} of {run.header.selected} cases"
-        return Done(False, f"{child.ended_how(status)} after {so_far}")
+        return TaskResult(False, f"{child.ended_how(status)} after {so_far}")
     try:
         keys = msgspec.json.decode((folder / ARTIFACTS).read_bytes(), type=tuple[str, ...])
     except (OSError, msgspec.MsgspecError):
         keys = ()
-    return Done(records=digest_of(records), artifacts=keys)
+    return TaskResult(records=digest_of(records), artifacts=keys)
 
 
 def environment(text: str) -> Environment:

@@ -57,14 +57,14 @@ class Watch:
             self._all = self._progress.add_task("jobs", total=len(jobs), completed=done, counts="")
 
     def started(self, job: Job, folder: Path) -> None:
-        """The engine has it."""
+        """The backend has it."""
         line = None
         if len(self._jobs) < MOST_LINES:
             line = self._progress.add_task(escape(job.name), total=None, counts="")
         self._jobs[job.name] = Follower(folder), line
 
     def back(self, job: Job) -> None:
-        """The engine gave it back, well or not."""
+        """The backend gave it back, well or not."""
         _, line = self._jobs.pop(job.name)
         if line is not None:
             self._progress.remove_task(line)

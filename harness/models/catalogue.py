@@ -31,18 +31,18 @@ class ModelInfo(msgspec.Struct, frozen=True):
     form: str = ""
 
 
-METHODS = ("qat", "ptq", "weights", "prune")
+TECHNIQUES = ("qat", "ptq", "weights", "prune")
 """Quantization-aware training, post-training quantization, weights alone, pruning."""
 
 
-class FlowInfo(msgspec.Struct, frozen=True):
+class MethodInfo(msgspec.Struct, frozen=True):
     """A documented way to compress a model, as its recipe states it (``harness/worker/recipes``).
 
     ``profile``: ``""`` for the run's own, or ``"legacy-ir"``.
     """
 
     name: str
-    method: str
+    technique: str
     graph: str
     api: str
     parameters: dict[str, Any]
@@ -59,7 +59,7 @@ class FlowInfo(msgspec.Struct, frozen=True):
 
     @property
     def quantizes(self) -> bool:
-        return self.method != "prune"
+        return self.technique != "prune"
 
 
 class RecipeInfo(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ class RecipeInfo(msgspec.Struct, frozen=True):
     needs: list[str]
     graph: bool
     module: str
-    flows: list[FlowInfo]
+    methods: list[MethodInfo]
 
 
 def user_info(model: UserModel) -> ModelInfo:

@@ -31,7 +31,7 @@ PROCESS_GIB = 0.25
 """What a worker takes before any model."""
 
 
-class Usable(msgspec.Struct, frozen=True):
+class FirstRun(msgspec.Struct, frozen=True):
     """What the first run of a model found. Without ``refusal`` the model is usable here.
 
     ``kind`` is a word for counting: ``not loaded``, ``crash``, ``timeout``, ``memory``,
@@ -77,7 +77,7 @@ class FirstRuns:
         self.pool = pool
         self.limits = limits
         self.models = {model.name: model for model in models}
-        self._found: dict[str, Usable] = {}
+        self._found: dict[str, FirstRun] = {}
         if models:
             # A path below the logs: what is generated for a model stays with its run.
             scratch = str((pool.logs / "wrappers").absolute())
@@ -86,11 +86,11 @@ class FirstRuns:
             pool.guests.memory = int((limits.gib + PROCESS_GIB) * GIB)
 
     @property
-    def done(self) -> list[Usable]:
+    def done(self) -> list[FirstRun]:
         """What was found so far."""
         return list(self._found.values())
 
-    def of(self, name: str) -> Usable:
+    def of(self, name: str) -> FirstRun:
         """What the first run of the model found; it is run now unless it was before."""
         if name not in self._found:
             self._found[name] = self._run(self.models[name])
@@ -100,7 +100,7 @@ class FirstRuns:
         """Hash of the files the model is made of, those its Python file imported included."""
         return self.of(name).sources or digest(self.models[name].files)
 
-    def _run(self, model: UserModel) -> Usable:
+    def _run(self, model: UserModel) -> FirstRun:
         try:
             deployed = model.form == "deployed"
             found = self._deployed(model) if deployed else self._examine(model, self._spec())
@@ -114,7 +114,7 @@ class FirstRuns:
             return msgspec.structs.replace(found, refusal=what, kind="not repeatable")
         return found
 
-    def _deployed(self, model: UserModel) -> Usable:
+    def _deployed(self, model: UserModel) -> FirstRun:
         """In the profile that reads the program: the new IR's loader takes no ``.pdmodel``."""
         try:
             return self._examine(model, self._spec())
@@ -130,7 +130,7 @@ class FirstRuns:
         note = f"its reference is of legacy IR, since without it load_inference_model says {first.sentence}"
         return msgspec.structs.replace(found, notes=(note, *found.notes))
 
-    def _examine(self, model: UserModel, spec: WorkerSpec, profile: str = "") -> Usable:
+    def _examine(self, model: UserModel, spec: WorkerSpec, profile: str = "") -> FirstRun:
         name = model.name
         if model.form == "deployed":
             self._declare(name, feeds=self._call("feeds", spec, name))
@@ -140,7 +140,7 @@ class FirstRuns:
             raise RemoteError("needs", RemoteFailure("memory", text))
         ran = self._call("run", spec, name)
         self._declare(name, outputs=ran["outputs"])
-        found = Usable(
+        found = FirstRun(
             model=name,
             inputs=tuple((n, tuple(shape), dtype) for n, shape, dtype in ran["inputs"]),
             outputs=tuple(ran["outputs"]),
@@ -152,7 +152,7 @@ class FirstRuns:
         found = self._other_batch(found, spec)
         return found if model.form == "deployed" else self._oracle(found, spec)
 
-    def _other_batch(self, found: Usable, spec: WorkerSpec) -> Usable:
+    def _other_batch(self, found: FirstRun, spec: WorkerSpec) -> FirstRun:
         """Try another batch size where the inputs leave it open; one that cannot is run at batch 1 only."""
         if not any(shape and shape[0] is None for _, shape, _ in found.inputs):
             return found
@@ -173,7 +173,7 @@ class FirstRuns:
             return msgspec.structs.replace(found, inputs=inputs, batch_failure=failure)
         return msgspec.structs.replace(found, batches=(1, rows))
 
-    def _oracle(self, found: Usable, spec: WorkerSpec) -> Usable:
+    def _oracle(self, found: FirstRun, spec: WorkerSpec) -> FirstRun:
         """Whether the network runs in float64 throughout: an oracle that is float32 inside is none."""
         try:
             dtypes = self._call("float64", spec, found.model)
@@ -209,17 +209,17 @@ def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
-def _refused(model: UserModel, failure: WorkerFailure) -> Usable:
+def _refused(model: UserModel, failure: WorkerFailure) -> FirstRun:
     kind = {"error": "not loaded"}.get(failure.outcome, failure.outcome)
     memory = failure.failure.type in ("memory", "MemoryError") or (
         isinstance(failure, WorkerCrash) and "bad_alloc" in failure.failure.log_tail
     )
-    return Usable(
+    return FirstRun(
         model=model.name, refusal=failure.sentence, kind="memory" if memory else kind, failure=failure
     )
 
 
-def total(found: Iterable[Usable]) -> str:
+def total(found: Iterable[FirstRun]) -> str:
     """How many models are usable, and how many were refused by which kind of reason."""
     results = list(found)
     kinds = [item.kind for item in results if item.refusal]

@@ -17,7 +17,7 @@ import pytest
 from harness.checks.case import Case, CheckFailed
 from harness.core.errors import HarnessError, NotApplicable
 from harness.core.paths import ROOT
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.models.first_run import total
 from harness.plugin import options as harness_options
 from harness.plugin import selection, user_models
@@ -42,7 +42,7 @@ MARKERS = (
     "runs on, and which forms of the user's own",
     "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
     "runs on",
-    "flows(methods=..., graph='', names=()): which ways to compress which models a check runs on",
+    "methods(techniques=..., graph='', names=()): which ways to compress which models a check runs on",
     "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
     "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
     "full: runs in the full tier only",
@@ -133,12 +133,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             for mark in metafunc.definition.iter_markers("parametrize")
             for name in (mark.args[0].split(",") if isinstance(mark.args[0], str) else mark.args[0])
         }
-        if "flow" in metafunc.fixturenames and "flow" not in given:
-            marker = metafunc.definition.get_closest_marker("flows")
-            pairs = session.flows(**(marker.kwargs if marker else {}))
-            ids = [f"{model}-{flow.id}" for model, flow in pairs]
+        if "method" in metafunc.fixturenames and "method" not in given:
+            marker = metafunc.definition.get_closest_marker("methods")
+            pairs = session.methods(**(marker.kwargs if marker else {}))
+            ids = [f"{model}-{method.id}" for model, method in pairs]
             nothing = [(NONE_CHOSEN, NONE_CHOSEN)]
-            metafunc.parametrize(("model", "flow"), pairs or nothing, ids=ids or [NONE_CHOSEN])
+            metafunc.parametrize(("model", "method"), pairs or nothing, ids=ids or [NONE_CHOSEN])
         elif "model" in metafunc.fixturenames and "model" not in given:
             marker = metafunc.definition.get_closest_marker("models")
             models = session.models(**(marker.kwargs if marker else {}))
@@ -168,7 +168,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
-        full = full or (session.options.brief and selection.left_out(item)) or selection.spared(session, item)
+        full = (
+            full
+            or (session.options.brief and selection.left_out(item))
+            or selection.skipped_in_quick(session, item)
+        )
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in user_models.parameters(item).values())
         elsewhere = selection.of_another_share(session.options, item)
@@ -198,9 +202,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(pytestconfig: pytest.Config) -> Lab:
+def executor(pytestconfig: pytest.Config) -> Executor:
     """Workers, store, models and targets of this run."""
-    return pytestconfig.stash[SESSION].lab
+    return pytestconfig.stash[SESSION].executor
 
 
 @pytest.fixture(scope="session")
@@ -266,23 +270,23 @@ def pytest_runtest_makereport(
         return report
     outcome = classify(error)
     claims = selection.claims_of(item)
-    beyond = selection.beyond(session, item, claims)
+    out_of_scope = selection.out_of_scope(session, item, claims)
     say_where(session, item)
-    warned = session.lab.pool.warned()
-    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, beyond, warned)
+    warned = session.executor.pool.warned()
+    record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, out_of_scope, warned)
     known = session.known.find(record.case)
     if (
         known is not None
         and user_models.model_of(session, item)
-        and known.surprise(outcome, message_of(error))
+        and known.departure(outcome, message_of(error))
     ):
         known = None  # what is known of reference models may hold for a model of the user's, or not
     if known is not None and outcome != "not-run":
-        surprise = known.surprise(outcome, message_of(error))
-        record = with_known(record, known, surprise)
-        if surprise:
+        departure = known.departure(outcome, message_of(error))
+        record = with_known(record, known, departure)
+        if departure:
             report.outcome = "failed"
-            report.longrepr = f"known failure: {surprise}\n{record.reason}"
+            report.longrepr = f"known failure: {departure}\n{record.reason}"
         else:
             report.outcome = "skipped"
             report.wasxfail = known.reason
@@ -300,7 +304,7 @@ def pytest_runtest_makereport(
 def say_where(session: RunSession, item: pytest.Item) -> None:
     """A record of a target on another host says which host, environment and processor that was."""
     target = user_models.parameters(item).get("target")
-    where = session.lab.where(target) if isinstance(target, Target) else {}
+    where = session.executor.where(target) if isinstance(target, Target) else {}
     if where and CASE in item.stash:
         named = ("host", "interpreter", "python", "paddle", "profile", "numpy", "gpus")
         told = {name: where[name] for name in named}
@@ -353,9 +357,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         sentence = summary.verdict(read_run(run.folder)).sentence
         terminalreporter.write_line(sentence)
         terminalreporter.write_line(f"page: {config.stash[PAGE]}")
-    if run.lab.first_runs.done:
-        terminalreporter.write_line(total(run.lab.first_runs.done))
-    for problem in [*run.problems, *run.lab.store.repairs]:
+    if run.executor.builder.first_runs.done:
+        terminalreporter.write_line(total(run.executor.builder.first_runs.done))
+    for problem in [*run.problems, *run.executor.builder.store.repairs]:
         terminalreporter.write_line(f"note: {problem}")
 
 
@@ -371,7 +375,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
     run = config.stash.get(SESSION, None)
     if run is not None and run.writer is not None:
-        machine_info["environment_under_test"] = run.lab.environment
+        machine_info["environment_under_test"] = run.executor.environment
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -24,7 +24,7 @@ class Options(msgspec.Struct, frozen=True):
     tier: Literal["quick", "full"] = "quick"
     models: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    flows: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     dataset: str = "auto"
     python: str = sys.executable
@@ -95,7 +95,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     group.addoption("--targets", default="", metavar=names, help="only these targets (default: all)")
     group.addoption(
-        "--flows",
+        "--methods",
         default="",
         metavar=names,
         help="only these ways to compress a model (default: all of the tier)",
@@ -222,7 +222,7 @@ def from_config(config: pytest.Config) -> Options:
         tier=config.getoption("--tier"),
         models=names_of(config.getoption("--models")),
         targets=names_of(config.getoption("--targets")),
-        flows=names_of(config.getoption("--flows")),
+        methods=names_of(config.getoption("--methods")),
         claims=names_of(config.getoption("--claims")),
         accuracy_bound=config.getoption("--accuracy-bound"),
         images=config.getoption("--images"),

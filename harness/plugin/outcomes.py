@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from harness.checks.case import Case
-from harness.checks.expected_failures import KnownFailure
+from harness.checks.expected_failures import ExpectedFailure
 from harness.core.clock import now
 from harness.core.types import Outcome, Record, RemoteFailure
 from harness.pool.workers import WorkerFailure
@@ -42,7 +42,7 @@ def record_of(
     outcome: Outcome,
     case: Case | None,
     claims: tuple[str, ...],
-    beyond: bool = False,
+    out_of_scope: bool = False,
     warnings: tuple[str, ...] = (),
 ) -> Record:
     """The record of a finished test."""
@@ -58,15 +58,15 @@ def record_of(
         claims=claims,
         model=str(parameters.get("model", "")),
         target=str(getattr(target, "name", target or "")),
-        flow=str(getattr(parameters.get("flow"), "id", "")),
+        method=str(getattr(parameters.get("method"), "id", "")),
         producer=str(getattr(parameters.get("producer"), "name", "")),
-        beyond=beyond,
+        out_of_scope=out_of_scope,
         outcome=outcome,
         reason=_reason(error),
         comparisons=len(case.comparisons),
         elements=case.elements,
-        headroom=case.headroom,
-        tolerance=case.tolerance,
+        budget_used=case.budget_used,
+        numeric_budget_used=case.numeric_budget_used,
         digest=case.digest,
         warnings=warnings,
         details=case.details(),
@@ -108,10 +108,14 @@ def message_of(error: BaseException | None) -> str:
     return str(error)
 
 
-def with_known(record: Record, known: KnownFailure, surprise: str) -> Record:
+def with_known(record: Record, known: ExpectedFailure, departure: str) -> Record:
     """The record with what its entry says, and how it departed from that."""
     return msgspec.structs.replace(
-        record, known=known.reason, known_issue=known.issue, known_instead=known.instead, surprise=surprise
+        record,
+        expected_failure=known.reason,
+        issue=known.issue,
+        workaround=known.workaround,
+        unexpected=departure,
     )
 
 

@@ -44,33 +44,33 @@ def of_another_share(options: Options, item: Any) -> bool:
     return name in options.not_on or (bool(options.only_on) and name not in options.only_on)
 
 
-def spared(session: RunSession, item: Any) -> bool:
+def skipped_in_quick(session: RunSession, item: Any) -> bool:
     """Whether the quick tier does without the case, as a known failure says of it.
 
     What is asked for by name runs. A brief run has a choice of its own, which a gate compares with that
     of another release.
     """
     opts = session.options
-    if opts.tier == "full" or opts.brief or opts.flows or opts.models:
+    if opts.tier == "full" or opts.brief or opts.methods or opts.models:
         return False
     return session.known.spares(case_id(item))
 
 
-def beyond(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
+def out_of_scope(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
     """Whether the test is of a network or a target that its claims' documents do not describe."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     target, model = parameters.get("target"), parameters.get("model")
     if (
         getattr(target, "options", None)
         or getattr(target, "interpreter", "")
-        or any(getattr(parameters.get(name), "profile", "") for name in ("target", "flow"))
+        or any(getattr(parameters.get(name), "profile", "") for name in ("target", "method"))
         or parameters.get("profile")
     ):
         return True
     documents = {claim.split("-")[0] for claim in claims} - {"card"}
     if model is None:
         return False
-    described = set(session.lab.models[model].document.split())
+    described = set(session.executor.models[model].document.split())
     # A claim of this project's own is about the documents' networks, whichever document.
     return not (documents & described if documents else described)
 
@@ -81,7 +81,7 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
     narrowed = (
         opts.models
         or opts.targets
-        or opts.flows
+        or opts.methods
         or opts.brief
         or opts.only_on
         or opts.not_on

@@ -1,4 +1,4 @@
-"""One run: its folder, its lab, its records."""
+"""One run: its folder, its executor, its records."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 import harness
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.checks import expected_failures
@@ -26,8 +27,8 @@ from harness.core.errors import HarnessError
 from harness.core.files import write_whole
 from harness.core.paths import TABLES, reports
 from harness.core.types import Record, RunFooter, RunHeader
-from harness.execution.executor import Lab, Producer
-from harness.models.catalogue import METHODS, FlowInfo
+from harness.execution.executor import Executor, Producer
+from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
 from harness.models.specification import FORMS, UserModel, parse, unique
 from harness.plugin.options import Options, choose
@@ -52,9 +53,9 @@ def claims() -> dict[str, str]:
 
 
 class RunSession:
-    """What one pytest run over the suites holds: options, folder, lab, record writer.
+    """What one pytest run over the suites holds: options, folder, executor, record writer.
 
-    The lab is made on first use, so that ``--help`` and ``--collect-only`` of nothing start no
+    The executor is made on first use, so that ``--help`` and ``--collect-only`` of nothing start no
     worker. Nothing is written before :meth:`begin`.
     """
 
@@ -93,19 +94,19 @@ class RunSession:
         return folder
 
     @functools.cached_property
-    def lab(self) -> Lab:
+    def executor(self) -> Executor:
         """Workers, store and models of this run.
 
         Raises:
             HarnessError: no Paddle in the chosen interpreter, an unwritable store, a missing dataset.
         """
-        return self.open_lab(self.options.python, self.options.profile, "logs")
+        return self.open_executor(self.options.python, self.options.profile, "logs")
 
-    def open_lab(self, python: str, profile: str, logs: str) -> Lab:
-        """A lab of that interpreter and profile, whose workers log into this folder of the run.
+    def open_executor(self, python: str, profile: str, logs: str) -> Executor:
+        """An executor of that interpreter and profile, whose workers log into this folder of the run.
 
         Raises:
-            HarnessError: as :attr:`lab`.
+            HarnessError: as :attr:`executor`.
         """
         store = Store(self.options.store_folder)
         digits, dataset = locate(self.options.dataset, store)
@@ -115,16 +116,10 @@ class RunSession:
         if profile == "legacy-ir":
             pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
         try:
-            return Lab(
-                pool,
-                store,
-                targets.load(files),
-                digits,
-                dataset,
-                self.user_models,
-                limits,
-                self.options.again,
+            builder = ArtifactBuilder(
+                pool, store, digits, dataset, self.user_models, limits, self.options.again
             )
+            return Executor(builder, targets.load(files))
         except HarnessError:
             pool.close()
             raise
@@ -140,7 +135,7 @@ class RunSession:
     def producers(self) -> tuple[Producer, ...]:
         """The environments whose files are loaded here, in the order in which they were named.
 
-        One that is the environment under test shares its lab.
+        One that is the environment under test shares its executor.
 
         Raises:
             HarnessError: two have one name, an interpreter is missing, or Paddle does not work there.
@@ -151,17 +146,21 @@ class RunSession:
             if name in found:
                 raise HarnessError(f"--from names {name} twice: give each environment a name of its own")
             own = (python, profile) == (self.options.python, self.options.profile)
-            lab = self.lab if own else self.open_lab(python, profile, f"logs/from-{name}")
-            found[name] = Producer(name, lab)
+            executor = self.executor if own else self.open_executor(python, profile, f"logs/from-{name}")
+            found[name] = Producer(name, executor)
         return tuple(found.values())
 
     @functools.cached_property
-    def known(self) -> expected_failures.KnownFailures:
+    def known(self) -> expected_failures.ExpectedFailures:
         """The expected failures that apply to this release and profile."""
         entries = expected_failures.load(self.suites / "known_failures.toml")
-        lab = self.lab
-        return expected_failures.KnownFailures(
-            entries, lab.paddle, lab.profile, self.options.tier, lab.environment["cpu"]["flags"]
+        executor = self.executor
+        return expected_failures.ExpectedFailures(
+            entries,
+            executor.paddle,
+            executor.profile,
+            self.options.tier,
+            executor.environment["cpu"]["flags"],
         )
 
     @functools.cached_property
@@ -193,9 +192,9 @@ class RunSession:
             if not self.user_models:
                 raise HarnessError(f"--models {ONLY_OWN} leaves no model: name your own with --model")
             wanted = (*(n for n in wanted if n != ONLY_OWN), *(model.name for model in self.user_models))
-        chosen = choose("model", wanted, list(self.lab.models))
+        chosen = choose("model", wanted, list(self.executor.models))
         tiers = ("quick", "full") if self.options.tier == "full" or self.options.models else ("quick",)
-        infos = (self.lab.models[name] for name in chosen)
+        infos = (self.executor.models[name] for name in chosen)
         return [
             info.name
             for info in infos
@@ -205,24 +204,26 @@ class RunSession:
             and (not info.form or info.form in forms)
         ]
 
-    def flows(
-        self, methods: Sequence[str] = METHODS, graph: str = "", names: Sequence[str] = ()
-    ) -> list[tuple[str, FlowInfo]]:
+    def methods(
+        self, techniques: Sequence[str] = TECHNIQUES, graph: str = "", names: Sequence[str] = ()
+    ) -> list[tuple[str, MethodInfo]]:
         """The chosen models, each with every documented way of this tier to compress it.
 
-        ``methods``, ``graph`` and ``names`` narrow that (``harness/models/catalogue.py``). Where models are
-        named, those that a flow has in the full tier only are among them.
+        ``techniques``, ``graph`` and ``names`` narrow that (``harness/models/catalogue.py``). Where models
+        are named, those that a method has in the full tier only are among them.
         """
-        # A flow names its models, those for latency among them.
+        # A method names its models, those for latency among them.
         chosen = self.models(role="any")
-        wanted = choose("flow", self.options.flows, list(self.lab.flows))
+        wanted = choose("method", self.options.methods, list(self.executor.builder.methods))
         whole = self.options.tier == "full" or self.options.models
         return [
-            (model, flow)
-            for flow in (self.lab.flows[name] for name in wanted)
-            if flow.method in methods and graph in ("", flow.graph) and (not names or flow.name in names)
-            if whole or not (flow.alike and flow.profile) or flow.id in self.options.flows
-            for model in [*flow.models, *(flow.full if whole else ())]
+            (model, method)
+            for method in (self.executor.builder.methods[name] for name in wanted)
+            if method.technique in techniques
+            and graph in ("", method.graph)
+            and (not names or method.name in names)
+            if whole or not (method.alike and method.profile) or method.id in self.options.methods
+            for model in [*method.models, *(method.full if whole else ())]
             if model in chosen
         ]
 
@@ -232,7 +233,7 @@ class RunSession:
         Raises:
             HarnessError: one cannot be reached, or has no Paddle. It was asked for, so nothing is run.
         """
-        return {target.name: self.lab.where(target) for target in self._chosen() if target.interpreter}
+        return {target.name: self.executor.where(target) for target in self._chosen() if target.interpreter}
 
     def targets(
         self,
@@ -267,15 +268,15 @@ class RunSession:
         return set(targets.load(tuple(map(Path, self.options.targets_file))))
 
     def _chosen(self) -> list[Target]:
-        chosen = choose("target", self.options.targets, list(self.lab.targets))
+        chosen = choose("target", self.options.targets, list(self.executor.targets))
         tiers = ("quick", "full") if self.options.tier == "full" or self.options.targets else ("quick",)
-        return [target for target in map(self.lab.targets.__getitem__, chosen) if target.tier in tiers]
+        return [target for target in map(self.executor.targets.__getitem__, chosen) if target.tier in tiers]
 
     # The record file
 
     def begin(self, command: str) -> None:
         """Write the header; from here on every finished case is on disk."""
-        lab = self.lab
+        executor = self.executor
         self.writer = RecordWriter(self.folder / "records.jsonl")
         self.writer.write(
             RunHeader(
@@ -288,7 +289,12 @@ class RunSession:
                     name: list(value) if isinstance(value, tuple) else value
                     for name, value in ((n, getattr(self.options, n)) for n in Options.__struct_fields__)
                 },
-                environment={**lab.environment, "dataset": lab.dataset, **self._own(), **self._elsewhere()},
+                environment={
+                    **executor.environment,
+                    "dataset": executor.builder.dataset,
+                    **self._own(),
+                    **self._elsewhere(),
+                },
                 harness={
                     "version": harness.__version__,
                     "source": sources.digest(self.root),
@@ -332,8 +338,8 @@ class RunSession:
         if self.writer is None:
             return
         if len(self.recorded) >= self.selected:
-            lab = self.lab
-            keys = sorted({key for one in self._labs() for key in one.store.used})
+            executor = self.executor
+            keys = sorted({key for one in self._executors() for key in one.builder.store.used})
             write_whole(self.folder / ARTIFACTS, msgspec.json.encode(keys), "the list of artifacts")
             self.writer.write(
                 RunFooter(
@@ -344,11 +350,15 @@ class RunSession:
                     problems=tuple(self.problems),
                     load={
                         "load1": os.getloadavg()[0],
-                        "artifacts made": lab.store.made,
-                        "artifacts reused": lab.store.reused,
-                        "store repairs": list(lab.store.repairs),
-                        "workers replaced": lab.pool.replaced,
-                        **({OWN_TOTAL: total(lab.first_runs.done)} if lab.first_runs.done else {}),
+                        "artifacts made": executor.builder.store.made,
+                        "artifacts reused": executor.builder.store.reused,
+                        "store repairs": list(executor.builder.store.repairs),
+                        "workers replaced": executor.pool.replaced,
+                        **(
+                            {OWN_TOTAL: total(executor.builder.first_runs.done)}
+                            if executor.builder.first_runs.done
+                            else {}
+                        ),
                     },
                 )
             )
@@ -356,14 +366,14 @@ class RunSession:
 
     def close(self) -> None:
         """End the workers."""
-        for lab in self._labs():
-            lab.pool.close()
+        for executor in self._executors():
+            executor.pool.close()
 
-    def _labs(self) -> list[Lab]:
+    def _executors(self) -> list[Executor]:
         """Those that were opened, each once."""
-        labs = [self.lab] if "lab" in self.__dict__ else []
-        labs += [producer.lab for producer in self.__dict__.get("producers", ())]
-        return list(dict.fromkeys(labs))
+        executors = [self.executor] if "executor" in self.__dict__ else []
+        executors += [producer.executor for producer in self.__dict__.get("producers", ())]
+        return list(dict.fromkeys(executors))
 
 
 def _producer(text: str) -> tuple[str, str, str]:

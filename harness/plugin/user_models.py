@@ -11,7 +11,7 @@ from harness.plugin.session import RunSession
 def model_of(session: RunSession, item: Any) -> str:
     """The model of the user's own that a test is of, or ''."""
     model = parameters(item).get("model")
-    return model if isinstance(model, str) and model in session.lab.first_runs.models else ""
+    return model if isinstance(model, str) and model in session.executor.builder.first_runs.models else ""
 
 
 def is_first_run(item: Any) -> bool:
@@ -30,7 +30,7 @@ def senseless(session: RunSession, item: Any) -> bool:
     if not model:
         return session.only_users
     runtime = getattr(parameters(item).get("target"), "runtime", "")
-    return runtime == "dygraph" and session.lab.models[model].form == "deployed"
+    return runtime == "dygraph" and session.executor.models[model].form == "deployed"
 
 
 def refusal(session: RunSession | None, item: Any) -> str:
@@ -38,11 +38,11 @@ def refusal(session: RunSession | None, item: Any) -> str:
     model = model_of(session, item) if session is not None else ""
     if session is None or not model or is_first_run(item):
         return ""
-    labs = [session.lab, getattr(parameters(item).get("producer"), "lab", None)]
-    for lab in filter(None, labs):
-        found = lab.refusal(model)
+    executors = [session.executor, getattr(parameters(item).get("producer"), "executor", None)]
+    for executor in filter(None, executors):
+        found = executor.builder.refusal(model)
         if found:
-            return f"{REFUSED}{lab.paddle}: {found}"
+            return f"{REFUSED}{executor.paddle}: {found}"
     return ""
 
 

@@ -35,7 +35,7 @@ SSH = "-o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15"
 """Nobody is there to answer a question; a host that fell silent is noticed within a minute."""
 
 
-class Elsewhere:
+class RemoteHost:
     """Another host, or another user's or container's interpreter: one connection for all its workers.
 
     A process of the standard library alone keeps the connection there (``remote_agent.py``). It keeps the
@@ -177,7 +177,7 @@ class RemoteProcess(Process):
     """A worker on another host: a child of the process that keeps the connection, reached through it."""
 
     def __init__(
-        self, host: Elsewhere, group: Any, root: str, variables: Mapping[str, str], log: Path
+        self, host: RemoteHost, group: Any, root: str, variables: Mapping[str, str], log: Path
     ) -> None:
         self.host = host
         self.log = log

@@ -17,7 +17,7 @@ from harness.core.errors import HarnessError
 from harness.core.paths import ROOT as ROOT
 from harness.core.types import Outcome, RemoteFailure
 from harness.pool.hosts import START_DEADLINE_S, Here, Host
-from harness.pool.remote import Elsewhere
+from harness.pool.remote import RemoteHost
 from harness.worker.protocol.wire import pack, unpack
 
 LOG_TAIL_LINES = 60
@@ -251,7 +251,7 @@ class WorkerPool:
 
     def _host(self, interpreter: str) -> Host:
         if interpreter not in self._hosts:
-            self._hosts[interpreter] = Elsewhere(interpreter)
+            self._hosts[interpreter] = RemoteHost(interpreter)
         return self._hosts[interpreter]
 
     def call(

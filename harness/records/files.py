@@ -12,6 +12,7 @@ import msgspec
 
 from harness.core.errors import HarnessError
 from harness.core.types import SCHEMA_VERSION, Record, RunFooter, RunHeader
+from harness.records.former import line_of_schema_1
 
 Line = RunHeader | Record | RunFooter
 
@@ -99,7 +100,10 @@ def read_lines(path: Path) -> Iterator[Line | None]:
                     f"{path} has record schema {head.schema}, this harness reads up to {SCHEMA_VERSION}: "
                     "update the harness"
                 )
-            yield msgspec.json.decode(line, type=_KINDS[head.kind])
+            if head.schema == 1:
+                yield msgspec.convert(line_of_schema_1(msgspec.json.decode(line)), _KINDS[head.kind])
+            else:
+                yield msgspec.json.decode(line, type=_KINDS[head.kind])
         except (msgspec.MsgspecError, KeyError, UnicodeDecodeError):
             yield None
 

@@ -1,6 +1,6 @@
 """From a run to the rows of the table of compressed models, each with its verdict; pure functions.
 
-A row is one model that one flow compressed, seen by all checks of the area together.
+A row is one model that one method compressed, seen by all checks of the area together.
 """
 
 from __future__ import annotations
@@ -61,21 +61,21 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What one flow made of one model; None where no check measured it."""
+    """What one method made of one model; None where no check measured it."""
 
     model: str
-    flow: str
-    """The flow's id, as case ids have it."""
+    method: str
+    """The method's id, as case ids have it."""
     name: str
     """The same without its profile."""
-    method: str
+    technique: str
     graph: str
     api: str
     profile: str
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
     """The gravest first. Of a row that does not work, the one error."""
-    instead: str = ""
+    workaround: str = ""
     accuracy: Accuracy | None = None
     quantized: Quantized | None = None
     scales: Scales | None = None
@@ -98,27 +98,29 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def rows(run: Run, found: Iterable[Case]) -> tuple[Row, ...]:
-    """A row for every model and flow, in the order in which the run met them."""
+    """A row for every model and method, in the order in which the run met them."""
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in found:
-        if case.record.area == AREA and case.record.flow:
-            groups.setdefault((case.record.model, case.record.flow), []).append(case)
+        if case.record.area == AREA and case.record.method:
+            groups.setdefault((case.record.model, case.record.method), []).append(case)
     own = own_profile(run, groups)
-    every = [_row(model, flow, group, own) for (model, flow), group in groups.items()]
+    every = [_row(model, method, group, own) for (model, method), group in groups.items()]
     ran = {(row.model, row.name, row.profile) for row in every if row.verdict != "not run"}
-    # A run that is in legacy IR itself has every flow of legacy IR under its plain name.
+    # A run that is in legacy IR itself has every method of legacy IR under its plain name.
     return tuple(r for r in every if r.verdict != "not run" or (r.model, r.name, r.profile) not in ran)
 
 
 def own_profile(run: Run, groups: Mapping[tuple[str, str], Sequence[Case]]) -> str:
-    """The profile of flows that name none: as their checks say, else as the run's header does."""
-    plain = (case for (_, flow), group in groups.items() if not flow.endswith(f"-{LEGACY}") for case in group)
+    """The profile of methods that name none: as their checks say, else as the run's header does."""
+    plain = (
+        case for (_, method), group in groups.items() if not method.endswith(f"-{LEGACY}") for case in group
+    )
     said = (facts(case.record).get("profile") for case in plain)
     return str(next(filter(None, said), "") or run.header.environment.get("profile") or "")
 
 
 def judge(cases: Sequence[Case]) -> tuple[Verdict, tuple[Reason, ...]]:
-    """What the checks of one model and flow say together, and why."""
+    """What the checks of one model and method say together, and why."""
     ran = [case for case in cases if case.record.outcome != "not-run" or measured(case.record)]
     if not ran:
         ((_, group), *_) = tables.not_run(cases)
@@ -147,23 +149,23 @@ def check_of(record: Record) -> str:
     return record.case.removeprefix(f"{AREA}/").partition("[")[0]
 
 
-def _row(model: str, flow: str, cases: Sequence[Case], own: str) -> Row:
+def _row(model: str, method: str, cases: Sequence[Case], own: str) -> Row:
     merged: dict[str, Any] = {}
     for case in cases:
         merged.update(facts(case.record))
-    name = flow.removesuffix(f"-{LEGACY}")
+    name = method.removesuffix(f"-{LEGACY}")
     verdict, reasons = judge(cases)
     return Row(
         model=model,
-        flow=flow,
+        method=method,
         name=name,
-        method=str(merged.get("method") or name.partition("-")[0]),
+        technique=str(merged.get("technique") or name.partition("-")[0]),
         graph=str(merged.get("graph") or ""),
         api=str(merged.get("api") or ""),
-        profile=str(merged.get("profile") or (LEGACY if flow != name else own)),
+        profile=str(merged.get("profile") or (LEGACY if method != name else own)),
         verdict=verdict,
         reasons=reasons,
-        instead=next((c.record.known_instead for c in cases if c.record.known_instead), ""),
+        workaround=next((c.record.workaround for c in cases if c.record.workaround), ""),
         accuracy=part(merged, "accuracy", Accuracy),
         quantized=part(merged, "quantized", Quantized),
         scales=part(merged, "scales", Scales),

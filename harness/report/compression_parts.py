@@ -13,7 +13,7 @@ from harness.core.types import Record
 from harness.execution.engine_log import MULTIPLYING
 
 MEASURE = "compression"
-WHO = ("method", "graph", "api", "profile")
+WHO = ("technique", "graph", "api", "profile")
 """Entries that every check writes before it measures anything."""
 
 T = TypeVar("T")

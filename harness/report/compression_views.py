@@ -1,4 +1,4 @@
-"""The rows of compressed models as the page shows them: by method and flow, the best first."""
+"""The rows of compressed models as the page shows them: by technique and method, the best first."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TITLES = {
     "ptq": "Post-training quantization",
     "weights": "Weights alone, quantized without calibration",
     "prune": "Pruning",
-    "other": "Other flows",
+    "other": "Other methods",
 }
-MOST_OPEN_FLOWS = 12
-"""Flows of a method that its table shows; the others, which are worse, start folded."""
+MOST_OPEN_METHODS = 12
+"""Flows of a technique that its table shows; the others, which are worse, start folded."""
 MOST_NAMED = 4
 """Flows named in a sentence."""
 
@@ -36,7 +36,7 @@ LOOK: dict[Verdict, tuple[str, str]] = {
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One flow under one profile, over all models that it ran on: no better than its worst."""
+    """One method under one profile, over all models that it ran on: no better than its worst."""
 
     name: str
     profile: str
@@ -61,7 +61,7 @@ class Choice(msgspec.Struct, frozen=True):
         return max((row.accuracy.most for row in self.rows if row.accuracy), default=None)
 
 
-class Flow(msgspec.Struct, frozen=True):
+class Method(msgspec.Struct, frozen=True):
     """One documented way, under every profile in which it was tried."""
 
     name: str
@@ -76,24 +76,24 @@ class Note(msgspec.Struct, frozen=True):
 
     number: int
     text: str
-    instead: str
+    workaround: str
 
 
-class Method(msgspec.Struct, frozen=True):
-    """All flows of one method, the best first."""
+class Technique(msgspec.Struct, frozen=True):
+    """All methods of one technique, the best first."""
 
     name: str
     title: str
     sentence: str
-    """Which flow to take; names are in backticks."""
-    flows: tuple[Flow, ...]
+    """Which method to take; names are in backticks."""
+    methods: tuple[Method, ...]
     notes: tuple[Note, ...]
     numbers: dict[tuple[str, str], int]
-    """Model and flow -> the number of its note."""
+    """Model and method -> the number of its note."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        return tuple(row for flow in self.flows for row in flow.rows)
+        return tuple(row for method in self.methods for row in method.rows)
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -114,19 +114,19 @@ class Method(msgspec.Struct, frozen=True):
         return max((item.n for item in seen), default=0), next((i.confidence for i in seen), None)
 
 
-def methods(rows: Sequence[Row]) -> tuple[Method, ...]:
-    """The rows by method, its flows and what to say of them."""
-    # What a flow of no profile ran in: nothing need be set for that.
-    own = next((row.profile for row in rows if row.flow == row.name), "")
+def techniques(rows: Sequence[Row]) -> tuple[Technique, ...]:
+    """The rows by technique, its methods and what to say of them."""
+    # What a method of no profile ran in: nothing need be set for that.
+    own = next((row.profile for row in rows if row.method == row.name), "")
     groups: dict[str, list[Row]] = {name: [] for name in TITLES}
     for row in rows:
-        groups[row.method if row.method in TITLES else "other"].append(row)
-    return tuple(_method(name, group, own) for name, group in groups.items() if group)
+        groups[row.technique if row.technique in TITLES else "other"].append(row)
+    return tuple(_technique(name, group, own) for name, group in groups.items() if group)
 
 
-def verdict_counts(flows: Iterable[Flow]) -> tuple[tuple[Verdict, int], ...]:
+def verdict_counts(methods: Iterable[Method]) -> tuple[tuple[Verdict, int], ...]:
     """Flows by what their best profile makes of them, the best verdict first."""
-    counted = Counter(flow.best.verdict for flow in flows)
+    counted = Counter(method.best.verdict for method in methods)
     return tuple((verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict])
 
 
@@ -136,13 +136,13 @@ def release(header: RunHeader) -> str:
     return f"Paddle {version}" if version else "this Paddle"
 
 
-def advice(flows: Sequence[Flow], own: str) -> str:
-    """Which of the flows to take, best first, in a sentence or two."""
-    best = flows[0].best
+def advice(methods: Sequence[Method], own: str) -> str:
+    """Which of the methods to take, best first, in a sentence or two."""
+    best = methods[0].best
     where = _where(best, own)
     if best.verdict == "trust":
         text = f"take `{best.name}`{where}: {_worth(best)}."
-        others = [flow.best for flow in flows[1:] if flow.best.verdict == "trust"]
+        others = [method.best for method in methods[1:] if method.best.verdict == "trust"]
         if others:
             named = ", ".join(f"`{other.name}`{_where(other, own, 'short')}" for other in others[:MOST_NAMED])
             more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
@@ -162,35 +162,35 @@ def advice(flows: Sequence[Flow], own: str) -> str:
     return "none can be used."
 
 
-def _method(name: str, rows: Sequence[Row], own: str) -> Method:
-    by_flow: dict[str, list[Row]] = {}
+def _technique(name: str, rows: Sequence[Row], own: str) -> Technique:
+    by_method: dict[str, list[Row]] = {}
     for row in rows:
-        by_flow.setdefault(row.name, []).append(row)
-    flows = [_flow(flow, group, own) for flow, group in by_flow.items()]
-    flows.sort(key=lambda flow: (*_rank(flow.best, own), flow.name))
-    told = Counter((row.error, row.instead) for row in rows if row.error)
+        by_method.setdefault(row.name, []).append(row)
+    methods = [_method(method, group, own) for method, group in by_method.items()]
+    methods.sort(key=lambda method: (*_rank(method.best, own), method.name))
+    told = Counter((row.error, row.workaround) for row in rows if row.error)
     shared = {key: number for number, key in enumerate((k for k in told if told[k] > 1), start=1)}
-    return Method(
+    return Technique(
         name,
         TITLES[name],
-        advice(flows, own),
-        tuple(flows),
+        advice(methods, own),
+        tuple(methods),
         tuple(Note(number, *key) for key, number in shared.items()),
         {
-            (row.model, row.flow): shared[row.error, row.instead]
+            (row.model, row.method): shared[row.error, row.workaround]
             for row in rows
-            if (row.error, row.instead) in shared
+            if (row.error, row.workaround) in shared
         },
     )
 
 
-def _flow(name: str, rows: Sequence[Row], own: str) -> Flow:
+def _method(name: str, rows: Sequence[Row], own: str) -> Method:
     choices = [
         Choice(name, profile, tuple(row for row in rows if row.profile == profile))
         for profile in dict.fromkeys(row.profile for row in rows)
     ]
     order = list(dict.fromkeys(row.model for row in rows))
-    return Flow(
+    return Method(
         name,
         next((row.api for row in rows if row.api), ""),
         tuple(sorted(rows, key=lambda row: (order.index(row.model), row.profile != own))),

@@ -68,7 +68,7 @@ def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
         for y, row in enumerate(rows):
             median = float(row.values["median_us"])
             low, high = (_positive(row.values.get(f"median_{end}_us")) or median for end in ("low", "high"))
-            colour = svg.BAD if row.case.standing in ("unexpected", "surprise") else svg.FIRST
+            colour = svg.BAD if row.case.standing in ("unexpected", "departed") else svg.FIRST
             svg.interval(axes, y, low, median, high, colour)
             for key, marker in (("p95_us", "|"), ("p99_us", "x")):
                 tail = _positive(row.values.get(key))

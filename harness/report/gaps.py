@@ -19,7 +19,7 @@ class Gap(msgspec.Struct, frozen=True):
 
     text: str
     outcome: Outcome
-    instead: str
+    workaround: str
     issue: str
     cases: tuple[Case, ...]
 
@@ -35,17 +35,17 @@ class Gap(msgspec.Struct, frozen=True):
 def gaps(found: Iterable[Case]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
     """For every target (or area of an engine) its gaps, gravest first; targets as the run met them.
 
-    Cases of compressing a model are left out: what a flow makes of a network is told in its own table.
+    Cases of compressing a model are left out: what a method makes of a network is told in its own table.
     """
     members: dict[str, dict[tuple[str, Outcome], list[Case]]] = {}
     for case in found:
         record = case.record
         where = record.column or (record.area if record.area in ENGINES else "")
-        if not where or record.flow:
+        if not where or record.method:
             continue
         groups = members.setdefault(where, {})
         if case.is_finding or case.standing == "not-run":
-            groups.setdefault((record.known or case.cause, record.outcome), []).append(case)
+            groups.setdefault((record.expected_failure or case.cause, record.outcome), []).append(case)
     return tuple(
         (where, tuple(sorted(map(_gap, groups.items()), key=lambda gap: SEVERITY.index(gap.outcome))))
         for where, groups in members.items()
@@ -56,4 +56,4 @@ def gaps(found: Iterable[Case]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
 def _gap(item: tuple[tuple[str, Outcome], list[Case]]) -> Gap:
     (text, outcome), cases = item
     record = cases[0].record
-    return Gap(text, outcome, record.known_instead, record.known_issue, tuple(cases))
+    return Gap(text, outcome, record.workaround, record.issue, tuple(cases))

@@ -11,7 +11,7 @@ import msgspec
 from harness.core.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record
 from harness.records.files import Run
 
-Standing = Literal["unexpected", "surprise", "empty", "known", "not-run", "pass"]
+Standing = Literal["unexpected", "departed", "empty", "known", "not-run", "pass"]
 Status = Literal["pass", "fail", "incomplete"]
 ClaimVerdict = Literal["holds", "broken", "not run"]
 
@@ -42,8 +42,8 @@ class Observation(msgspec.Struct, frozen=True):
     known: bool
     issue: str = ""
     targets: tuple[str, ...] = ()
-    beyond: bool = False
-    """Seen only beyond what the claim's document describes."""
+    out_of_scope: bool = False
+    """Seen only out_of_scope what the claim's document describes."""
 
 
 class ClaimRow(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ class Cell(msgspec.Struct, frozen=True):
     worst: Outcome
     cases: int
     counts: dict[Outcome, int]
-    headroom: float | None
+    budget_used: float | None
     """Largest numerical error over the allowed one; None where no numbers were held to an allowance."""
     unexpected: int
     known: int
@@ -96,10 +96,10 @@ def standing(record: Record) -> Standing:
 
     A pass that rests on no comparison or no element is ``"empty"``, which is never good.
     """
-    if record.surprise:
-        return "surprise"
+    if record.unexpected:
+        return "departed"
     if record.outcome in BAD_OUTCOMES:
-        return "known" if record.known else "unexpected"
+        return "known" if record.expected_failure else "unexpected"
     if record.outcome == "not-run":
         return "not-run"
     return "pass" if record.comparisons > 0 and record.elements > 0 else "empty"
@@ -112,7 +112,7 @@ def outcome_counts(run: Run) -> dict[Outcome, int]:
 
 def standing_counts(run: Run) -> dict[Standing, int]:
     """Number of cases for each standing, zeros included."""
-    order: tuple[Standing, ...] = ("unexpected", "surprise", "empty", "known", "not-run", "pass")
+    order: tuple[Standing, ...] = ("unexpected", "departed", "empty", "known", "not-run", "pass")
     counted = Counter(standing(record) for record in run.records)
     return {key: counted[key] for key in order}
 
@@ -183,7 +183,7 @@ def claim_counts(rows: Iterable[ClaimRow]) -> dict[ClaimVerdict, int]:
 
 
 def grid(run: Run) -> Grid:
-    """Worst outcome, number of cases and worst headroom for every model on every target."""
+    """Worst outcome, number of cases and worst budget_used for every model on every target."""
     members: dict[tuple[str, str], list[int]] = {}
     outside = 0
     for index, record in enumerate(run.records):
@@ -214,14 +214,14 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
     decisive = min(indexes, key=rank)
     here = [records[index] for index in indexes]
     standings = Counter(standing(record) for record in here)
-    headrooms = [record.tolerance for record in here if record.tolerance is not None]
+    used = [record.numeric_budget_used for record in here if record.numeric_budget_used is not None]
     worst = records[decisive].outcome
     return Cell(
         worst=worst,
         cases=len(here),
         counts=_counts(here),
-        headroom=max(headrooms, default=None),
-        unexpected=standings["unexpected"] + standings["surprise"] + standings["empty"],
+        budget_used=max(used, default=None),
+        unexpected=standings["unexpected"] + standings["departed"] + standings["empty"],
         known=standings["known"],
         first_bad=decisive if worst in BAD_OUTCOMES else None,
         reason=records[decisive].reason if worst == "not-run" else "",
@@ -230,13 +230,13 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
 
 def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) -> ClaimRow:
     """What the document describes decides; where no case is of that, all cases do."""
-    deciding = [record for record in records if not record.beyond] or records
+    deciding = [record for record in records if not record.out_of_scope] or records
     seen: dict[tuple[str, Outcome, bool, str], list[Record]] = {}
     skipped: Counter[str] = Counter()
-    for record in sorted(records, key=lambda record: record.beyond):
+    for record in sorted(records, key=lambda record: record.out_of_scope):
         if record.outcome in BAD_OUTCOMES:
-            text = record.known or cause(record)
-            key = (text, record.outcome, bool(record.known), record.known_issue)
+            text = record.expected_failure or cause(record)
+            key = (text, record.outcome, bool(record.expected_failure), record.issue)
             seen.setdefault(key, []).append(record)
         elif record.outcome == "not-run":
             skipped[record.reason or "no reason recorded"] += 1
@@ -268,8 +268,8 @@ def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:
     if unexpected:
         split = ", ".join(f"{unexpected[o]} {o}" for o in SEVERITY if unexpected[o])
         clauses.append(f"{_number(unexpected.total(), 'unexpected result')} ({split})")
-    if standings["surprise"]:
-        clauses.append(f"{_number(standings['surprise'], 'departure')} from known_failures.toml")
+    if standings["departed"]:
+        clauses.append(f"{_number(standings['departed'], 'departure')} from known_failures.toml")
     if standings["empty"]:
         clauses.append(f"{_number(standings['empty'], 'case')} passed without comparing anything")
     if not run.records:

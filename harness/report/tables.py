@@ -34,12 +34,12 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def is_finding(self) -> bool:
-        return self.standing in ("unexpected", "surprise", "empty", "known")
+        return self.standing in ("unexpected", "departed", "empty", "known")
 
     @property
     def cause(self) -> str:
-        if self.standing == "surprise":
-            return self.record.surprise
+        if self.standing == "departed":
+            return self.record.unexpected
         if self.standing == "empty":
             return "passed without comparing anything"
         if self.record.outcome in BAD_OUTCOMES:
@@ -48,8 +48,8 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Details, failed ones first, then by headroom."""
-        return tuple(sorted(self.record.details, key=lambda item: (item.ok, -(item.headroom or 0.0))))
+        """Details, failed ones first, then by budget_used."""
+        return tuple(sorted(self.record.details, key=lambda item: (item.ok, -(item.budget_used or 0.0))))
 
 
 class KnownFinding(msgspec.Struct, frozen=True):
@@ -128,7 +128,7 @@ def cases(run: Run) -> tuple[Case, ...]:
 
 def new_findings(found: Iterable[Case]) -> tuple[Case, ...]:
     """Unexpected results, then departures from known failures, then empty passes."""
-    order: tuple[Standing, ...] = ("unexpected", "surprise", "empty")
+    order: tuple[Standing, ...] = ("unexpected", "departed", "empty")
     picked = [case for case in found if case.standing in order]
     picked.sort(key=lambda c: (order.index(c.standing), SEVERITY.index(c.record.outcome), c.index))
     return tuple(picked)
@@ -147,7 +147,7 @@ def known_findings(found: Iterable[Case]) -> tuple[KnownFinding, ...]:
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in found:
         if case.standing == "known":
-            groups.setdefault((case.record.known, case.record.known_issue), []).append(case)
+            groups.setdefault((case.record.expected_failure, case.record.issue), []).append(case)
     rows = [KnownFinding(reason, issue, tuple(group)) for (reason, issue), group in groups.items()]
     return tuple(sorted(rows, key=lambda row: -len(row.cases)))
 
@@ -172,14 +172,16 @@ def areas(found: Iterable[Case]) -> tuple[Area, ...]:
 
 def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
     """Passing cases with the largest error over allowed error: where drift would show first."""
-    passing = [c for c in found if c.standing == "pass" and c.record.tolerance is not None]
-    return tuple(sorted(passing, key=lambda c: -(c.record.tolerance or 0.0))[:most])
+    passing = [c for c in found if c.standing == "pass" and c.record.numeric_budget_used is not None]
+    return tuple(sorted(passing, key=lambda c: -(c.record.numeric_budget_used or 0.0))[:most])
 
 
 def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
     """Every well-formed ``curves`` measure, findings first."""
     rows = [curve for case in found if (curve := _curve(case)) is not None]
-    return tuple(sorted(rows, key=lambda row: (not row.case.is_finding, bool(row.case.record.known))))
+    return tuple(
+        sorted(rows, key=lambda row: (not row.case.is_finding, bool(row.case.record.expected_failure)))
+    )
 
 
 def latencies(found: Iterable[Case]) -> tuple[Latency, ...]:
@@ -230,7 +232,7 @@ def is_special(record: Record, key: str) -> bool:
     if key == "curves":
         return _series(value.get("uninterrupted")) is not None
     if key == "compression":
-        return record.area == key and bool(record.flow)
+        return record.area == key and bool(record.method)
     if key == "yardstick":
         return isinstance(value.get("targets"), dict)
     return key == "corruption" or _is_positive(value.get("median_us"))

@@ -49,7 +49,7 @@ def number(value: Any) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A headroom: two digits after the point near 1, so that 0.97 and 1.04 stay apart."""
+    """A budget_used: two digits after the point near 1, so that 0.97 and 1.04 stay apart."""
     if value is None:
         return "—"
     if not math.isfinite(value):

@@ -9,9 +9,9 @@ import msgspec
 from rich.console import Console
 
 from harness.core.paths import slug
+from harness.jobs.backend import Settings
 from harness.jobs.command import Command
-from harness.jobs.engine import Settings
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
 
@@ -33,7 +33,7 @@ def calibrated(
     folder: Path,
     store: Path,
     console: Console,
-) -> list[tuple[End, Path]]:
+) -> list[tuple[JobResult, Path]]:
     """How each environment's calibration ended, and the folder with what it left.
 
     Args:
@@ -44,7 +44,7 @@ def calibrated(
         Interrupted: the user ended it.
         HarnessError: an environment cannot be made, or no engine answers.
     """
-    jobs = jobs_of(named(texts, settings.engine), options, settings)
+    jobs = jobs_of(named(texts, settings.backend), options, settings)
     with Runner(settings, root, folder, store, console) as runner:
         ends = runner.run(jobs)
     return [(ends[job.name], folder / job.folder) for job in jobs]

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, Worker
 from harness.speed.machine import Placement
 from harness.targets.target import Target
@@ -31,10 +31,10 @@ class Side(msgspec.Struct, frozen=True):
     """One of the two that are compared: an environment, by the name it is told by."""
 
     name: str
-    lab: Lab
+    executor: Executor
 
 
-class Work(msgspec.Struct, frozen=True):
+class Workload(msgspec.Struct, frozen=True):
     """What is timed: one model at one batch size, on a target for each side."""
 
     model: str
@@ -125,7 +125,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seconds: float = 0.06
 
 
-def visits(works: Sequence[Work], sessions: int, rng: np.random.Generator) -> Iterator[tuple[int, Work]]:
+def visits(
+    works: Sequence[Workload], sessions: int, rng: np.random.Generator
+) -> Iterator[tuple[int, Workload]]:
     """Every work's first session, then every work's second one, each time in a new order."""
     for number in range(sessions):
         for index in rng.permutation(len(works)):
@@ -181,7 +183,7 @@ class Pair:
 
     def measure(
         self,
-        work: Work,
+        work: Workload,
         budget_s: float,
         rng: np.random.Generator,
         extras: Sequence[float] = (0.0,),
@@ -254,23 +256,23 @@ class Pair:
     def _order(self, number: int) -> tuple[int, int]:
         return (1, 0) if self.swapped != bool(number % 2) else (0, 1)
 
-    def _hold(self, side: int, work: Work) -> dict[str, Any]:
-        lab, target = self.sides[side].lab, work.targets[side]
+    def _hold(self, side: int, work: Workload) -> dict[str, Any]:
+        executor, target = self.sides[side].executor, work.targets[side]
         found = self._call(
             side,
             "hold",
             runtime=target.runtime,
-            files=lab.files(target, work.model),
+            files=executor.builder.files(target, work.model),
             model=work.model,
-            options=lab.options(target),
-            feed=lab.sample(work.model, work.batch),
+            options=executor.options(target),
+            feed=executor.sample(work.model, work.batch),
             helpers=self.helpers,
         )
         return {"side": side, **found}
 
     def _call(self, side: int, name: str, **arguments: Any) -> Any:
         return self.workers[side].call(
-            f"checks.speed.{name}", self.sides[side].lab.pool.deadline, **arguments
+            f"checks.speed.{name}", self.sides[side].executor.pool.deadline, **arguments
         )
 
 
@@ -286,12 +288,14 @@ def pair(
     order = (1, 0) if swapped else (0, 1)
     with contextlib.ExitStack() as stack:
         workers = {
-            index: stack.enter_context(sides[index].lab.pool.alone(sides[index].lab.spec(profiles[index])))
+            index: stack.enter_context(
+                sides[index].executor.pool.alone(sides[index].executor.spec(profiles[index]))
+            )
             for index in order
         }
 
         def prepare(index: int) -> None:
-            worker, deadline = workers[index], sides[index].lab.pool.deadline
+            worker, deadline = workers[index], sides[index].executor.pool.deadline
             if index == order[0]:
                 _pin(worker, deadline, place.measured)
             worker.call("protocol.environment.import_paddle", deadline)

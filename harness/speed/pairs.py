@@ -13,7 +13,7 @@ import numpy as np
 from harness.core.errors import HarnessError
 from harness.core.files import append
 from harness.speed import machine
-from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.speed.measure import Measured, Plan, Side, Timed, Workload, pair, visits
 from harness.speed.session import Tell
 
 EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
@@ -49,7 +49,7 @@ Pool = dict[str, list[Measured]]
 
 def collect(
     sides: Sequence[Side],
-    works: Sequence[Work],
+    works: Sequence[Workload],
     seconds: float,
     tell: Tell,
     file: Path,
@@ -72,7 +72,7 @@ def collect(
     append(file, msgspec.json.encode(Subject(sides[0].name, machine.identity(), plan, FORM)), "the pairs")
     for work in works:
         for side, target in zip(sides, work.targets, strict=True):
-            side.lab.files(target, work.model)
+            side.executor.builder.files(target, work.model)
     until = time.monotonic() + seconds
     number = 0
     with machine.apart(place), contextlib.suppress(KeyboardInterrupt):

@@ -11,7 +11,7 @@ import numpy as np
 from harness.pool.workers import WorkerFailure
 from harness.speed import decide, machine
 from harness.speed.decide import Answer, Estimate, Rule, Sample
-from harness.speed.measure import Measured, Plan, Side, Timed, Work, pair, visits
+from harness.speed.measure import Measured, Plan, Side, Timed, Workload, pair, visits
 
 FALSE_DISCOVERIES = 0.02
 """Share of the changes told that may be none; of forty works alike one in 2,000 may be told."""
@@ -63,7 +63,7 @@ Tell = Callable[[str], None]
 class _Course:
     """One work on its way to a verdict: its first measurement's pairs, then its second one's."""
 
-    def __init__(self, work: Work, rule: Rule, most: float) -> None:
+    def __init__(self, work: Workload, rule: Rule, most: float) -> None:
         self.work, self.rule, self.most = work, rule, most
         self.first: list[Measured] = []
         self.second: list[Measured] = []
@@ -95,7 +95,7 @@ class _Course:
 
 def compare(
     sides: Sequence[Side],
-    works: Sequence[Work],
+    works: Sequence[Workload],
     rule: Rule,
     budget_s: float,
     tell: Tell,
@@ -139,7 +139,7 @@ def _measure(
     for course in courses:
         try:  # artifacts are made before the clock matters
             for side, target in zip(sides, course.work.targets, strict=True):
-                side.lab.files(target, course.work.model)
+                side.executor.builder.files(target, course.work.model)
         except WorkerFailure as failure:
             course.failed(failure.sentence)
     number = 0
@@ -194,7 +194,7 @@ def _samples(measured: Sequence[Measured], load: bool = False) -> list[Sample]:
     return [Sample(one.load if load else one.ratios[0], one.swapped) for one in measured]
 
 
-def _result(work: Work, measured: Sequence[Measured], why: str, rule: Rule) -> Result:
+def _result(work: Workload, measured: Sequence[Measured], why: str, rule: Rule) -> Result:
     names = (work.targets[0].name, work.targets[1].name)
     plain = Result(work.id, work.model, work.batch, names, "not enough data", why=why)
     if why or len(measured) < rule.looks[0]:

@@ -16,8 +16,8 @@ from harness.checks import non_inferiority, tolerance
 from harness.checks.case import Case
 from harness.core import statistics
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Execution, Lab
-from harness.models.catalogue import FlowInfo
+from harness.execution.executor import Execution, Executor
+from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.pool.workers import RemoteError, WorkerSpec
 from harness.targets.target import Target
@@ -63,32 +63,34 @@ TIMED, BLOCKS = 32, 12
 
 
 class Subject:
-    """One model that one flow compressed, and what a check asks of it.
+    """One model that one method compressed, and what a check asks of it.
 
     Raises:
-        WorkerFailure: the flow raised, crashed or hung.
-        NotApplicable: the flow is that of legacy IR, which the environment is in already.
+        WorkerFailure: the method raised, crashed or hung.
+        NotApplicable: the method is that of legacy IR, which the environment is in already.
     """
 
-    def __init__(self, case: Case, lab: Lab, run: RunSession, model: str, flow: FlowInfo) -> None:
-        self.case, self.lab, self.model, self.flow = case, lab, model, flow
+    def __init__(
+        self, case: Case, executor: Executor, run: RunSession, model: str, method: MethodInfo
+    ) -> None:
+        self.case, self.executor, self.model, self.method = case, executor, model, method
         self.facts: dict[str, Any] = {
-            "method": flow.method,
-            "graph": flow.graph,
-            "api": flow.api,
-            "profile": flow.profile or lab.profile,
+            "technique": method.technique,
+            "graph": method.graph,
+            "api": method.api,
+            "profile": method.profile or executor.profile,
         }
         # Before anything is made: a row of the page's table says what failed to be.
         case.measures["compression"] = self.facts
         self.memo = run.memo
         self.images = run.options.images
         self.bound = run.options.accuracy_bound
-        self.artifact: Artifact = lab.compressed(flow, model)
+        self.artifact: Artifact = executor.builder.compressed(method, model)
         self.values = self.artifact.values
 
     def target(self, name: str) -> Target:
-        """A target of the lab, in the flow's profile."""
-        return msgspec.structs.replace(self.lab.targets[name], profile=self.flow.profile)
+        """A target of the executor, in the method's profile."""
+        return msgspec.structs.replace(self.executor.targets[name], profile=self.method.profile)
 
     def files(self, folder: str = "inference_model") -> dict[str, str]:
         """Program and parameters of the deployable model, for any runtime."""
@@ -102,13 +104,13 @@ class Subject:
 
     def readable(self, target: Target) -> Target:
         """The target in a profile that can load the program: a ``.pdmodel`` needs legacy IR."""
-        legacy = self.values["program"].endswith(".pdmodel") and self.lab.profile != "legacy-ir"
+        legacy = self.values["program"].endswith(".pdmodel") and self.executor.profile != "legacy-ir"
         return msgspec.structs.replace(target, profile="legacy-ir" if legacy else "")
 
     @property
     def reader(self) -> WorkerSpec:
         """The worker that can load the program."""
-        return self.lab.spec(self.readable(self.lab.targets["static"]))
+        return self.executor.spec(self.readable(self.executor.targets["static"]))
 
     def stored(self) -> dict[str, Any]:
         """Folder, program, parameters and bits as :mod:`harness.worker.inspection.compressed` takes them."""
@@ -127,7 +129,7 @@ class Subject:
 
     def inspect(self) -> dict[str, Any]:
         """What the program holds, read from its files."""
-        found: dict[str, Any] = self.lab.pool.call(
+        found: dict[str, Any] = self.executor.pool.call(
             "inspection.compressed.inspect", spec=self.reader, **self.stored()
         )
         return found
@@ -138,14 +140,14 @@ class Subject:
         Raises:
             NotApplicable: the network is not trained on digits.
         """
-        if not self.lab.models[self.model].trained:
+        if not self.executor.models[self.model].trained:
             raise NotApplicable(f"{self.model} is not trained here, so no digits are its to recognise")
 
         def read() -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
-            found = self.lab.pool.call(
+            found = self.executor.pool.call(
                 "training.loops.test_examples",
                 model=self.model,
-                digits=str(self.lab.digits),
+                digits=str(self.executor.builder.digits),
                 limit=self.images,
             )
             rows = range(0, len(found["labels"]), BATCH)
@@ -159,15 +161,15 @@ class Subject:
 
         Of a network that is not trained: the few random examples that the recipe kept, and others.
         """
-        if not self.lab.models[self.model].trained:
+        if not self.executor.models[self.model].trained:
             kept = self.arrays("compressed.npz")["feed"]
-            return [[kept], *(self.lab.sample(self.model, len(kept), i) for i in range(1, feeds))]
+            return [[kept], *(self.executor.sample(self.model, len(kept), i) for i in range(1, feeds))]
         (batch, *_), _ = self.digits()
         return [[array[i * HELD : (i + 1) * HELD] for array in batch] for i in range(feeds)]
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
         """A file of arrays that the recipe kept."""
-        found: dict[str, NDArray[Any]] = self.lab.pool.call(
+        found: dict[str, NDArray[Any]] = self.executor.pool.call(
             "checks.simulation.arrays", path=self.artifact.file(name)
         )
         return found
@@ -178,16 +180,16 @@ class Subject:
         Raises:
             NotApplicable: the network is not trained on digits.
         """
-        if not self.lab.models[self.model].trained:
+        if not self.executor.models[self.model].trained:
             raise NotApplicable(f"{self.model} is not trained here: no digits have calibrated it")
-        weights = self.lab.artifact("checkpoint", self.model).file("model.pdparams")
+        weights = self.executor.builder.artifact("checkpoint", self.model).file("model.pdparams")
         return self._once(
             f"ranges {weights}",
-            lambda: self.lab.pool.call(
+            lambda: self.executor.pool.call(
                 "checks.simulation.ranges",
                 model=self.model,
                 weights=weights,
-                digits=str(self.lab.digits),
+                digits=str(self.executor.builder.digits),
                 batch=CALIBRATION[0],
                 batches=CALIBRATION[1],
             ),
@@ -199,23 +201,23 @@ class Subject:
         None where something trained them, or where they were fused with a BatchNorm before: weights of
         the same names are then other ones.
         """
-        fused = self.flow.parameters.get("optimize_model", False)
-        if self.flow.method == "qat" or fused or not self.values.get("nearest", True):
+        fused = self.method.parameters.get("optimize_model", False)
+        if self.method.technique == "qat" or fused or not self.values.get("nearest", True):
             return []
-        exported = self.lab.artifact("jit", self.model, self.flow.profile)
+        exported = self.executor.builder.artifact("jit", self.model, self.method.profile)
         float_files = {
             "folder": exported.file("inference_model"),
             "program": Path(exported.values["program"]).name,
             "params": "model.pdiparams",
         }
-        found: list[dict[str, Any]] = self.lab.pool.call(
+        found: list[dict[str, Any]] = self.executor.pool.call(
             "checks.simulation.step_errors", spec=self.reader, float_files=float_files, **self.stored()
         )
         return found
 
     def run(self, target: Target, feeds: list[list[NDArray[Any]]], **more: Any) -> Execution:
         """The deployable model on a target."""
-        return self.lab.execute(target, self.model, feeds, files=self.files(), **more)
+        return self.executor.execute(target, self.model, feeds, files=self.files(), **more)
 
     def simulated(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """What the program says of all test digits, ``[n, classes]``: several checks hold something to it."""
@@ -233,15 +235,15 @@ class Subject:
 
     def before(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """Logits of the float network in dynamic graph, ``[n, classes]``."""
-        return logits(self.lab.reference(self.model, feeds))
+        return logits(self.executor.reference(self.model, feeds))
 
     def narrowed(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
         """Logits of the network narrowed and trained on without PaddleSlim, ``[n, classes]``."""
-        found: list[NDArray[Any]] = self.lab.pool.call(
-            "training.narrowed.logits",
+        found: list[NDArray[Any]] = self.executor.pool.call(
+            "training.pruning_control.logits",
             model=self.model,
             pruned=self.artifact.file("pruned.npz"),
-            digits=str(self.lab.digits),
+            digits=str(self.executor.builder.digits),
             feeds=feeds,
         )
         return np.concatenate(found)
@@ -253,7 +255,7 @@ class Subject:
         error. Where only weights are quantized, or layers were fused and the program has other
         parameters: against the network before.
         """
-        if self.flow.method == "weights":
+        if self.method.technique == "weights":
             return distance(quantized, self.before(feeds))
         return distance(quantized, self.own_weights(feeds))
 
@@ -273,7 +275,7 @@ class Subject:
 
         def compute() -> NDArray[Any] | None:
             try:
-                found = self.lab.pool.call(
+                found = self.executor.pool.call(
                     "checks.simulation.simulate",
                     spec=self.reader,
                     model=self.model,
@@ -289,7 +291,7 @@ class Subject:
         digest = hashlib.sha256(b"".join(array.tobytes() for feed in feeds for array in feed)).hexdigest()
         found = self._once(f"own weights {self.artifact.manifest.key} {digest}", compute)
         if found is None:
-            raise LookupError(f"{self.flow.id} fused layers of {self.model}")
+            raise LookupError(f"{self.method.id} fused layers of {self.model}")
         return found
 
     def latency(self, target: Target) -> dict[str, Any]:
@@ -298,9 +300,9 @@ class Subject:
         The float export and the compressed model take turns in one process; the ratio is of each
         block, its interval that of the blocks' median at 99 %.
         """
-        lab, pool = self.lab, self.lab.pool
-        exported = lab.files(self.target(ONEDNN), self.model)
-        worker = pool.warm(lab.spec(target))
+        executor, pool = self.executor, self.executor.pool
+        exported = executor.builder.files(self.target(ONEDNN), self.model)
+        worker = pool.warm(executor.spec(target))
         feed = [array[:TIMED] for array in self.few(1)[0]]
         sessions, memory = [], []
         with pool.quiet():
@@ -380,29 +382,29 @@ class Subject:
         )
 
 
-def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Yardstick:
+def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Tolerance:
     """What float32 arithmetic alone may move the float network's logits by."""
-    return subject.lab.yardsticks(subject.model, feeds)[0]
+    return subject.executor.tolerances(subject.model, feeds)[0]
 
 
-def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Yardstick:
+def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Tolerance:
     """What float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
 
     That of the float network where a trained one is pruned, whose logits keep their size. Else what the
     very program moves by when its inputs and parameters move by :data:`ROUNDINGS`: an untrained network
     that lost half of its filters can have logits of 1e9.
     """
-    if not subject.flow.quantizes and subject.lab.models[subject.model].trained:
+    if not subject.method.quantizes and subject.executor.models[subject.model].trained:
         return rounding(subject, feeds)
     exact = moved(subject, feeds, 0.0, draws=1) * tolerance.DRAWS
-    return tolerance.Yardstick(moved(subject, feeds, ROUNDINGS), exact, "float32", APART)
+    return tolerance.Tolerance(moved(subject, feeds, ROUNDINGS), exact, "float32", APART)
 
 
 def moved(
     subject: Subject, feeds: list[list[NDArray[Any]]], size: float, draws: int = tolerance.DRAWS
 ) -> list[NDArray[Any]]:
     """Of each draw the model's logits ``[n, classes]``, inputs and parameters moved by that share."""
-    target, found = subject.readable(subject.lab.targets["static"]), []
+    target, found = subject.readable(subject.executor.targets["static"]), []
     for draw in range(draws):
         options = {**target.options, "perturb": size, "draw": draw}
         found.append(logits(subject.run(msgspec.structs.replace(target, options=options), feeds).outputs))

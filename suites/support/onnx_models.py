@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.checks.case import Case, CheckFailed
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Feed, Lab
+from harness.execution.executor import Executor, Feed
 from harness.targets.target import Target
 
 ONNXRUNTIME = "onnxruntime"
@@ -15,25 +15,25 @@ OPSET = 17
 """The opset that files are made in unless a check asks for another."""
 
 
-def require_onnx(lab: Lab) -> None:
+def require_onnx(executor: Executor) -> None:
     """Raises NotApplicable, with the command that gets it, where a package is missing."""
-    reason = lab.pool.call("machine.engines.missing", packages=["paddle2onnx", "onnx", "onnxruntime"])
+    reason = executor.pool.call("machine.engines.missing", packages=["paddle2onnx", "onnx", "onnxruntime"])
     if reason:
         raise NotApplicable(reason)
 
 
-def converted(lab: Lab, model: str) -> str:
+def converted(executor: Executor, model: str) -> str:
     """The file that the `paddle2onnx` command makes of the exported program."""
-    return lab.files(lab.targets[ONNXRUNTIME], model)["model"]
+    return executor.builder.files(executor.targets[ONNXRUNTIME], model)["model"]
 
 
-def exported(lab: Lab, model: str, opset: int = OPSET, opsets: tuple[int, ...] = (OPSET,)) -> str:
+def exported(executor: Executor, model: str, opset: int = OPSET, opsets: tuple[int, ...] = (OPSET,)) -> str:
     """The file that `paddle.onnx.export` makes of the network, one of several opsets made together.
 
     Raises:
         CheckFailed: it wrote none, or an empty one.
     """
-    made = lab.artifact("onnx-export", model, opsets=list(opsets))
+    made = executor.builder.artifact("onnx-export", model, opsets=list(opsets))
     if str(opset) not in made.values["files"]:
         raise CheckFailed(
             f"paddle.onnx.export of opset {opset} wrote nothing and raised "
@@ -42,29 +42,29 @@ def exported(lab: Lab, model: str, opset: int = OPSET, opsets: tuple[int, ...] =
     return made.file(made.values["files"][str(opset)])
 
 
-def program(lab: Lab, model: str) -> dict[str, str]:
+def program(executor: Executor, model: str) -> dict[str, str]:
     """Folder, program and parameters that the command converts."""
-    files = lab.files(Target("static", "static"), model)
+    files = executor.builder.files(Target("static", "static"), model)
     return {"folder": files["folder"], "program": files["program"], "params": files["params"]}
 
 
-def first_diverging(lab: Lab, model: str, path: str, feed: Feed) -> dict[str, Any]:
+def first_diverging(executor: Executor, model: str, path: str, feed: Feed) -> dict[str, Any]:
     """The first node of a file whose output is not the value that Paddle's program has there."""
-    found: dict[str, Any] = lab.pool.call(
+    found: dict[str, Any] = executor.pool.call(
         "checks.onnx_nodes.first_diverging",
         path=path,
-        inputs=[name for name, *_ in lab.models[model].inputs],
+        inputs=[name for name, *_ in executor.models[model].inputs],
         feed=feed,
-        **program(lab, model),
+        **program(executor, model),
     )
     return found
 
 
-def explain(case: Case, lab: Lab, model: str, path: str, feed: Feed) -> None:
+def explain(case: Case, executor: Executor, model: str, path: str, feed: Feed) -> None:
     """Where a comparison has failed, a note that names the node at which the file leaves the program."""
     if all(comparison.ok for comparison in case.comparisons):
         return
-    found = first_diverging(lab, model, path, feed)
+    found = first_diverging(executor, model, path, feed)
     case.measures["diverging"] = found
     case.notes.append(sentence(found))
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
-from harness.artifacts.failure_cache import NOT_TRIED, Remembered
+from harness.artifacts.failure_cache import NOT_TRIED, FailureCache
 from harness.artifacts.store import Store
 from harness.core.types import RemoteFailure
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, WorkerCrash, WorkerFailure, WorkerPool, WorkerTimeout
 from harness.targets import target
 
@@ -22,7 +23,7 @@ def failure(kind: str = "TypeError", message: str = "clone(): incompatible argum
 
 
 def test_believed_after_it_ended_twice_alike(tmp_path: Path) -> None:
-    first, second, third = (Remembered(tmp_path) for _ in range(3))
+    first, second, third = (FailureCache(tmp_path) for _ in range(3))
     first.note(KEY, failure())
     assert second.recall(KEY) is None
     second.note(KEY, failure())
@@ -34,7 +35,7 @@ def test_believed_after_it_ended_twice_alike(tmp_path: Path) -> None:
 
 
 def test_another_message_counts_from_one(tmp_path: Path) -> None:
-    kept = Remembered(tmp_path)
+    kept = FailureCache(tmp_path)
     for message in ("one", "two", "one"):
         kept.note(KEY, failure(message=message))
         assert kept.recall(KEY) is None
@@ -52,24 +53,24 @@ def test_another_message_counts_from_one(tmp_path: Path) -> None:
     ids=lambda end: f"{type(end).__name__}-{end.failure.type}",
 )
 def test_what_a_machine_can_be_to_blame_for_is_tried_again(tmp_path: Path, end: WorkerFailure) -> None:
-    kept = Remembered(tmp_path)
+    kept = FailureCache(tmp_path)
     for _ in range(3):
         kept.note(KEY, end)
     assert kept.recall(KEY) is None
 
 
 def test_again_and_success_believe_nothing(tmp_path: Path) -> None:
-    kept = Remembered(tmp_path)
+    kept = FailureCache(tmp_path)
     for _ in range(2):
         kept.note(KEY, failure())
-    assert Remembered(tmp_path, again=True).recall(KEY) is None
+    assert FailureCache(tmp_path, again=True).recall(KEY) is None
     kept.forget(KEY)
     assert kept.recall(KEY) is None
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"\xff"])
 def test_a_damaged_note_is_none(tmp_path: Path, damage: bytes) -> None:
-    kept = Remembered(tmp_path)
+    kept = FailureCache(tmp_path)
     for _ in range(2):
         kept.note(KEY, failure())
     (tmp_path / f"{KEY}.failed").write_bytes(damage)
@@ -83,13 +84,15 @@ def test_a_lab_tries_a_failing_recipe_twice_and_then_recalls_it(python: str, tmp
     for run, again in enumerate((False, False, False, True)):
         pool = WorkerPool(tmp_path / str(run), python, 60.0)
         try:
-            lab = Lab(pool, store, target.load(), *locate("packaged", store), again=again)
+            executor = Executor(
+                ArtifactBuilder(pool, store, *locate("packaged", store), retry_failed=again), target.load()
+            )
             with pytest.raises(RemoteError) as caught:
-                lab.artifact("ptq_static", "lenet", no_such_option=1, algo="hist")
+                executor.builder.artifact("ptq_static", "lenet", no_such_option=1, algo="hist")
         finally:
             pool.close()
         ends.append((caught.value.failure.type, caught.value.failure.message))
-        tried.append(lab.remembered.recalled == 0)
+        tried.append(executor.remembered.recalled == 0)
     assert ends == [ends[0]] * 4
     assert "no_such_option" in ends[0][1]
     assert tried == [True, True, False, True]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from harness.checks.case import KEPT_DETAILS, Case, CheckFailed, bitwise_all, close_all, close_runs
-from harness.checks.tolerance import Yardstick
+from harness.checks.tolerance import Tolerance
 from harness.core.types import Comparison
 
 
-def comparison(what: str, ok: bool = True, headroom: float | None = None, elements: int = 1) -> Comparison:
-    return Comparison(what=what, rule="tolerance", ok=ok, elements=elements, headroom=headroom)
+def comparison(what: str, ok: bool = True, budget_used: float | None = None, elements: int = 1) -> Comparison:
+    return Comparison(what=what, rule="tolerance", ok=ok, elements=elements, budget_used=budget_used)
 
 
 def test_no_comparison_is_no_pass() -> None:
@@ -33,7 +33,7 @@ def test_passing_comparisons_conclude() -> None:
     case.exact("names", ["a"], ["a"])
     case.conclude()
     assert case.elements == 1
-    assert case.headroom is None
+    assert case.budget_used is None
 
 
 def test_missing_output_fails_with_its_name() -> None:
@@ -86,14 +86,14 @@ def test_bounds(method: str, got: float, bound: float, ok: bool) -> None:
 def test_details_keep_failures_first_then_the_least_headroom() -> None:
     case = Case()
     for number in range(40):
-        case.add(comparison(f"pass {number}", headroom=number / 100))
+        case.add(comparison(f"pass {number}", budget_used=number / 100))
     case.add(comparison("exact pass"))
-    case.add(comparison("failed", ok=False, headroom=1.5))
-    case.add(comparison("failed badly", ok=False, headroom=7.0))
+    case.add(comparison("failed", ok=False, budget_used=1.5))
+    case.add(comparison("failed badly", ok=False, budget_used=7.0))
     details = case.details()
     assert [item.what for item in details[:3]] == ["failed badly", "failed", "pass 39"]
     assert len(details) == KEPT_DETAILS
-    assert case.headroom == 7.0
+    assert case.budget_used == 7.0
 
 
 def test_details_are_limited_when_everything_fails() -> None:
@@ -130,7 +130,7 @@ def test_bitwise_all_compares_names_and_order(got: dict[str, Any], ok: bool) -> 
 def test_close_all_counts_outputs(count: int) -> None:
     case = Case()
     truth = [np.ones(3), np.ones(3)]
-    yard = [Yardstick([o], [o]) for o in truth]
+    yard = [Tolerance([o], [o]) for o in truth]
     close_all(case, "run 1", [np.ones(3)] * count, truth, yard)
     with pytest.raises(CheckFailed, match="number of outputs"):
         case.conclude()
@@ -138,7 +138,7 @@ def test_close_all_counts_outputs(count: int) -> None:
 
 def test_close_all_finds_swapped_outputs() -> None:
     truth = [np.zeros(3), np.ones(3)]
-    yard = [Yardstick([o], [o]) for o in truth]
+    yard = [Tolerance([o], [o]) for o in truth]
     case = Case()
     close_all(case, "run 1", list(reversed(truth)), truth, yard)
     with pytest.raises(CheckFailed, match="2 of 3"):
@@ -148,11 +148,11 @@ def test_close_all_finds_swapped_outputs() -> None:
 def test_a_missing_run_is_no_pass() -> None:
     """`close_runs` counts the runs before it compares them."""
     oracle = [[np.ones(3)], [np.ones(3)]]
-    yardsticks = [Yardstick([np.ones(3, "float32")], [np.ones(3)])]
+    tolerances = [Tolerance([np.ones(3, "float32")], [np.ones(3)])]
     whole, short = Case(), Case()
-    close_runs(whole, "", oracle, oracle, yardsticks)
+    close_runs(whole, "", oracle, oracle, tolerances)
     whole.conclude()
-    close_runs(short, "", oracle[:1], oracle, yardsticks)
+    close_runs(short, "", oracle[:1], oracle, tolerances)
     with pytest.raises(CheckFailed, match="number of runs"):
         short.conclude()
 
@@ -183,8 +183,8 @@ def test_digest_is_of_what_was_compared_and_in_order() -> None:
 def test_tolerance_is_of_numerical_errors_alone() -> None:
     case = Case()
     case.at_most("share", 0.9, 1.0)
-    assert case.headroom == 0.9
-    assert case.tolerance is None
+    assert case.budget_used == 0.9
+    assert case.numeric_budget_used is None
     oracle = np.arange(4.0)
-    case.close("out", oracle.astype("float32"), oracle, Yardstick([oracle + 1e-3], [oracle]))
-    assert case.tolerance == 0.0
+    case.close("out", oracle.astype("float32"), oracle, Tolerance([oracle + 1e-3], [oracle]))
+    assert case.numeric_budget_used == 0.0

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from harness.checks.expected_failures import KnownFailure, KnownFailures, load
+from harness.checks.expected_failures import ExpectedFailure, ExpectedFailures, load
 from harness.core.errors import HarnessError
 from harness.core.types import Outcome
 
 
-def entry(**fields: Any) -> KnownFailure:
-    return KnownFailure(
+def entry(**fields: Any) -> ExpectedFailure:
+    return ExpectedFailure(
         **{
             "case": "area/check[*]",
             "paddle": ">=3.0",
@@ -26,9 +26,9 @@ def entry(**fields: Any) -> KnownFailure:
 
 
 def known(
-    *entries: KnownFailure, version: str = "3.3.1", profile: str = "pir", tier: str = "quick"
-) -> KnownFailures:
-    return KnownFailures(entries, version, profile, tier)
+    *entries: ExpectedFailure, version: str = "3.3.1", profile: str = "pir", tier: str = "quick"
+) -> ExpectedFailures:
+    return ExpectedFailures(entries, version, profile, tier)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def known(
     ],
 )
 def test_strictness(outcome: Outcome, message: str, words: str) -> None:
-    surprise = entry().surprise(outcome, message)
-    assert words in surprise
-    assert bool(surprise) is bool(words)
+    departure = entry().departure(outcome, message)
+    assert words in departure
+    assert bool(departure) is bool(words)
 
 
 @pytest.mark.parametrize(
@@ -160,15 +160,15 @@ def test_good_file_and_no_file(tmp_path: Path) -> None:
 def test_an_entry_may_be_of_processors_that_lack_something(
     lacks: str | tuple[str, ...], flags: tuple[str, ...], applies: bool
 ) -> None:
-    entries = [entry(lacks=lacks)]
-    found = KnownFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
+    entries = [entry(without_cpu_flag=lacks)]
+    found = ExpectedFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
     assert (found is not None) is applies
 
 
 @pytest.mark.parametrize(("flags", "applies"), [((), False), (("avx2",), False), (("avx512f", "avx2"), True)])
 def test_an_entry_may_be_of_processors_that_have_something(flags: tuple[str, ...], applies: bool) -> None:
-    entries = [entry(has=("avx2", "avx512f"))]
-    found = KnownFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
+    entries = [entry(with_cpu_flag=("avx2", "avx512f"))]
+    found = ExpectedFailures(entries, "3.3.1", "pir", "quick", flags).find("area/check[x]")
     assert (found is not None) is applies
 
 
@@ -182,8 +182,8 @@ def test_one_cause_may_show_in_several_checks_with_several_messages() -> None:
     found = known(one)
     assert found.find("upgrade/a-int8") is found.find("area/check[a]") is one
     assert found.unmatched() == ["area/old"], "each of its patterns has to be of some case"
-    assert one.surprise("error", "ValueError: bad size") == ""
-    assert one.surprise("error", "x") == "failed with another message than 'bad shape' or 'bad size'"
+    assert one.departure("error", "ValueError: bad size") == ""
+    assert one.departure("error", "x") == "failed with another message than 'bad shape' or 'bad size'"
 
 
 def test_cases_that_are_not_meant() -> None:
@@ -193,7 +193,10 @@ def test_cases_that_are_not_meant() -> None:
 
 
 def test_the_quick_tier_spares_what_fails_in_the_same_call() -> None:
-    found = known(entry(spared="area/check[*-again]"), entry(case="area/old[*]", spared="*", paddle="<3"))
+    found = known(
+        entry(skipped_in_quick="area/check[*-again]"),
+        entry(case="area/old[*]", skipped_in_quick="*", paddle="<3"),
+    )
     assert found.spares("area/check[a-again]")
     assert not found.spares("area/check[a]")
     assert not found.spares("area/other[a-again]"), "no entry covers it"

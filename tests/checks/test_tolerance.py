@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from harness.checks.tolerance import FLOOR_ULPS, MULTIPLE, Yardstick, bitwise, close, exact, largest, rmse
+from harness.checks.tolerance import FLOOR_ULPS, MULTIPLE, Tolerance, bitwise, close, exact, largest, rmse
 
 RNG = np.random.default_rng(5)
 TRUTH = RNG.normal(size=(4, 10))
 DYGRAPH = (TRUTH + RNG.normal(scale=1e-7, size=TRUTH.shape)).astype("float32")
-YARD = Yardstick([DYGRAPH], [TRUTH])
+YARD = Tolerance([DYGRAPH], [TRUTH])
 
 
 def floats(bits: int) -> np.ndarray:
@@ -134,30 +134,30 @@ def test_long_values_are_cut() -> None:
 def test_dygraph_itself_has_headroom_of_one_multiple() -> None:
     found = close("x", DYGRAPH, TRUTH, YARD)
     assert found.ok
-    assert found.headroom is not None
-    assert 0 < found.headroom <= 1 / MULTIPLE
-    assert found.needed is not None
+    assert found.budget_used is not None
+    assert 0 < found.budget_used <= 1 / MULTIPLE
+    assert found.error is not None
     assert found.allowed is not None
-    assert found.needed <= found.allowed
+    assert found.error <= found.allowed
 
 
 def test_oracle_itself_needs_nothing() -> None:
     found = close("x", TRUTH, TRUTH, YARD)
     assert found.ok
-    assert found.headroom == 0
+    assert found.budget_used == 0
 
 
 def test_zero_allowance_admits_equality_only() -> None:
-    zero = Yardstick([np.zeros(3)], [np.zeros(3)])
+    zero = Tolerance([np.zeros(3)], [np.zeros(3)])
     assert zero.rmse == 0
     assert close("x", np.zeros(3), np.zeros(3), zero).ok
     found = close("x", np.full(3, 1e-30), np.zeros(3), zero)
     assert not found.ok
-    assert found.headroom == float("inf")
+    assert found.budget_used == float("inf")
 
 
 def test_floor_is_a_few_units_in_the_last_place_of_the_largest_value() -> None:
-    same = Yardstick([TRUTH], [TRUTH])
+    same = Tolerance([TRUTH], [TRUTH])
     assert same.rmse == pytest.approx(FLOOR_ULPS * 2.0**-23 * np.abs(TRUTH).max())
 
 
@@ -165,7 +165,7 @@ def test_single_wrong_element_in_ten_thousand_is_found() -> None:
     """It drowns in the mean; the largest error has an allowance of its own."""
     truth = RNG.normal(size=10_000)
     measured = (truth + RNG.normal(scale=1e-7, size=truth.shape)).astype("float32")
-    yard = Yardstick([measured], [truth])
+    yard = Tolerance([measured], [truth])
     wrong = measured.copy()
     wrong[1234] += 2e-5
     assert rmse(wrong, truth) <= yard.rmse, "the mean alone would not see it"
@@ -201,7 +201,7 @@ def test_close_refuses(got: Any, words: str) -> None:
 
 def test_non_finite_values_must_stand_at_the_same_places() -> None:
     truth = np.array([np.nan, np.inf, -np.inf, 1.0])
-    yard = Yardstick([truth], [truth])
+    yard = Tolerance([truth], [truth])
     assert close("x", truth.astype("float32"), truth, yard).ok
     assert not close("x", truth[[1, 0, 2, 3]].astype("float32"), truth, yard).ok
     assert not close("x", -truth.astype("float32"), truth, yard).ok, "infinities of the other sign"
@@ -210,7 +210,7 @@ def test_non_finite_values_must_stand_at_the_same_places() -> None:
 def test_missing_nan_fails() -> None:
     """A finite value where the oracle has a NaN is an answer that should not be there."""
     truth = np.array([np.nan, 1.0])
-    assert not close("x", np.float32([0.0, 1.0]), truth, Yardstick([truth], [truth])).ok
+    assert not close("x", np.float32([0.0, 1.0]), truth, Tolerance([truth], [truth])).ok
 
 
 def test_empty_outputs_are_no_comparison() -> None:
@@ -244,7 +244,7 @@ def test_errors_are_symmetric_and_zero_for_the_same(array: np.ndarray) -> None:
 def test_verdict_follows_the_size_of_the_error(array: np.ndarray, factor: float) -> None:
     """An error of ``factor`` allowances is accepted exactly when the factor is at most one."""
     truth = array.astype("float64")
-    yard = Yardstick([truth], [truth])
+    yard = Tolerance([truth], [truth])
     moved = truth + factor * yard.largest
     if abs(factor - 1) > 1e-3:
         assert close("x", moved, truth, yard).ok is (factor < 1)
@@ -257,11 +257,11 @@ def test_one_stray_value_anywhere_fails(array: np.ndarray, data: st.DataObject) 
     wrong = array.copy().reshape(-1)
     at = data.draw(st.integers(0, array.size - 1))
     wrong[at] = data.draw(st.sampled_from([np.nan, np.inf, -np.inf]))
-    assert not close("x", wrong.reshape(array.shape), truth, Yardstick([truth], [truth])).ok
+    assert not close("x", wrong.reshape(array.shape), truth, Tolerance([truth], [truth])).ok
 
 
 def test_bfloat16_yardstick_uses_one_unit_of_bfloat16() -> None:
-    coarse = Yardstick([TRUTH], [TRUTH], "bfloat16")
+    coarse = Tolerance([TRUTH], [TRUTH], "bfloat16")
     assert coarse.rmse == pytest.approx(2.0**-8 * np.abs(TRUTH).max())
 
 
@@ -269,20 +269,20 @@ def test_integer_outputs_may_change_as_often_as_the_reference_saw() -> None:
     """An argmax is a near-tie where coarser arithmetic decides otherwise."""
     oracle = np.arange(100)
     seen = np.where(oracle < 2, -1, oracle)
-    yardstick = Yardstick([seen], [oracle], multiple=4.0)
-    assert yardstick.changed == pytest.approx(0.08)
+    allowance = Tolerance([seen], [oracle], multiple=4.0)
+    assert allowance.changed == pytest.approx(0.08)
     for wrong, ok in ((8, True), (9, False)):
-        assert close("label", np.where(oracle < wrong, -1, oracle), oracle, yardstick).ok is ok
+        assert close("label", np.where(oracle < wrong, -1, oracle), oracle, allowance).ok is ok
 
 
 def test_complex_outputs_are_compared_in_both_parts() -> None:
     rng = np.random.default_rng(1)
     oracle = rng.normal(size=(4, 5)) + 1j * rng.normal(size=(4, 5))
     reference = oracle.astype("complex64")
-    yardstick = Yardstick([reference], [oracle])
-    assert close("spectrum", reference, oracle, yardstick).ok
+    allowance = Tolerance([reference], [oracle])
+    assert close("spectrum", reference, oracle, allowance).ok
     for part in (1.0, 1j):
-        found = close("spectrum", reference + np.complex64(1e-4 * part), oracle, yardstick)
+        found = close("spectrum", reference + np.complex64(1e-4 * part), oracle, allowance)
         assert not found.ok
-        assert found.headroom is not None
-        assert found.headroom > 1
+        assert found.budget_used is not None
+        assert found.budget_used > 1

@@ -33,11 +33,11 @@ from harness.checks.case import Case, close_all
 
 
 @pytest.mark.claims("002-formats")
-def test_agrees(case, lab, model, target):
+def test_agrees(case, executor, model, target):
     """Outputs are those of the oracle."""
-    feeds = [lab.sample(model, 2)]
-    outputs = lab.execute(target, model, feeds).outputs
-    close_all(case, "run", outputs[0], lab.oracle(model, feeds)[0], lab.yardsticks(model, feeds))
+    feeds = [executor.sample(model, 2)]
+    outputs = executor.execute(target, model, feeds).outputs
+    close_all(case, "run", outputs[0], executor.oracle(model, feeds)[0], executor.tolerances(model, feeds))
 
 
 def test_mended(case):

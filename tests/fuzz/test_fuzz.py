@@ -19,17 +19,17 @@ from harness.cli.fuzz import Focus
 from harness.core.paths import ROOT
 from harness.fuzz import judge as judging
 from harness.fuzz import releases, script, verdict
-from harness.fuzz.crossing import Crossing
+from harness.fuzz.counterfactuals import channels_first, unclipped
+from harness.fuzz.cross_version import CrossVersion
 from harness.fuzz.examine import CALL, examine
 from harness.fuzz.findings import Finding, Notebook, explains
-from harness.fuzz.hunter import Hunter
+from harness.fuzz.fuzzer import Fuzzer
 from harness.fuzz.judge import judge
 from harness.fuzz.known import KNOWN, explained, lasts
 from harness.fuzz.localise import first_operator, guilty_passes
 from harness.fuzz.reduce import reduce
 from harness.fuzz.releases import Tried
 from harness.fuzz.strategies import MOST_OPERATORS, networks
-from harness.fuzz.triggers import channels_first, unclipped
 from harness.fuzz.verdict import Failure, Verdict, folded
 from harness.pool.workers import WorkerPool
 from suites.support.generated import findings
@@ -256,16 +256,16 @@ class Fatal(WorkerPool):
 
 def test_a_crash_costs_one_worker_and_is_a_finding(pool: WorkerPool, tmp_path: Path) -> None:
     fatal = Fatal(tmp_path / "fatal", pool.default.python, 60)
-    hunter = Hunter("here", fatal, Notebook(tmp_path / "notes"), focus="predictor")
-    hunter._look(network("relu"))
+    fuzzer = Fuzzer("here", fatal, Notebook(tmp_path / "notes"), focus="predictor")
+    fuzzer._look(network("relu"))
     with pytest.raises(AssertionError, match="SIGSEGV"):
-        hunter._look(network("sin"))
-    failure = hunter._round.failure
+        fuzzer._look(network("sin"))
+    failure = fuzzer._round.failure
     assert failure is not None
     assert (failure.outcome, failure.stage) == ("crash", "predictor-no-ir")
-    hunter._round.key = None
-    hunter._look(network("relu"))
-    assert hunter.tally.networks == 3
+    fuzzer._round.key = None
+    fuzzer._look(network("relu"))
+    assert fuzzer.tally.networks == 3
     assert fatal.replaced == 1
     fatal.close()
 
@@ -273,7 +273,7 @@ def test_a_crash_costs_one_worker_and_is_a_finding(pool: WorkerPool, tmp_path: P
 def test_what_another_release_wrote_is_read(pool: WorkerPool, tmp_path: Path) -> None:
     """A bug in both releases is no fault of reading; one in the reader alone is."""
     reader = WorkerPool(tmp_path / "reader", sys.executable, 60)
-    crossing = Crossing(tmp_path / "crossing", pool, reader)
+    crossing = CrossVersion(tmp_path / "crossing", pool, reader)
     try:
         whole, stages = network("abs", "linear_no_bias"), ["dygraph", "jit", "static"]
         assert examine(crossing, whole, stages).compared
@@ -306,10 +306,10 @@ def test_a_kept_finding_is_known_again(untouched: WorkerPool) -> None:
 def test_a_hunt_finds_shrinks_and_writes_an_injected_bug(pool: WorkerPool, tmp_path: Path) -> None:
     """The network is Hypothesis's own; the script it ends in is plain Paddle, and passes where no bug is."""
     pool.call("checks.generated.sabotage.inject", bug="export")
-    hunter = Hunter("here", pool, Notebook(tmp_path / "notes"), focus="jit", shrinking_s=20)
+    fuzzer = Fuzzer("here", pool, Notebook(tmp_path / "notes"), focus="jit", shrinking_s=20)
     for round_ in range(10):
-        found = [f for f in hunter.hunt(2, 1 + round_, 40) if "tanh" in f.operators]
-        hunter.tally.networks = 0
+        found = [f for f in fuzzer.hunt(2, 1 + round_, 40) if "tanh" in f.operators]
+        fuzzer.tally.networks = 0
         if found:
             break
     assert found
@@ -365,16 +365,16 @@ def test_a_network_without_a_trigger_computes_the_same(untouched: WorkerPool) ->
 
 def test_what_paddle_answers_differently_is_not_laid_on_the_hunt(tmp_path: Path) -> None:
     """Two verdicts differ: by a known fault that reads what memory held it is counted, else kept."""
-    hunter = Hunter("here", WorkerPool(tmp_path, sys.executable, 60), Notebook(tmp_path / "notes"))
+    fuzzer = Fuzzer("here", WorkerPool(tmp_path, sys.executable, 60), Notebook(tmp_path / "notes"))
     wrong = Verdict((Failure("fail", "predictor", "largest error is 9 times the allowed one"),))
     garbage = findings()["predictor-prelu-of-a-flattened-value"]
-    hunter._differs(garbage, Verdict(), wrong)
-    assert hunter.tally.unsteady == {"predictor-prelu-of-a-flattened-value": 1}
-    assert not hunter.tally.differed
+    fuzzer._differs(garbage, Verdict(), wrong)
+    assert fuzzer.tally.unsteady == {"predictor-prelu-of-a-flattened-value": 1}
+    assert not fuzzer.tally.differed
     of_jit = Verdict((Failure("fail", "jit", "largest error is 9 times the allowed one"),))
-    hunter._differs(garbage, Verdict(), of_jit)
-    hunter._differs(network("relu"), Verdict(), wrong)
-    assert len(hunter.tally.differed) == 2
+    fuzzer._differs(garbage, Verdict(), of_jit)
+    fuzzer._differs(network("relu"), Verdict(), wrong)
+    assert len(fuzzer.tally.differed) == 2
 
 
 def test_a_process_that_a_fault_outlasts_is_told() -> None:

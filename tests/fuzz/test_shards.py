@@ -18,7 +18,7 @@ from harness.core.paths import ROOT
 from harness.fuzz.findings import Finding, Notebook
 from harness.fuzz.shards import APART, SHARDS, Request, gather, hunt, shards_of
 from harness.fuzz.verdict import Failure
-from harness.jobs.engine import Settings
+from harness.jobs.backend import Settings
 from harness.jobs.named import Named
 
 SIDE = (Named("3.3.1", "3.3.1"),)

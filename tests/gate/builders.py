@@ -54,8 +54,8 @@ def change(case: str = "agreement/outputs[lenet-jit]", verdict: Verdict = "same"
     """A change with two passing sides, unless told otherwise."""
     fields: dict[str, Any] = {
         "area": case.split("/")[0],
-        "before": Side("pass", "baseline", case, headroom=0.21),
-        "after": Side("pass", "candidate", case, headroom=0.21),
+        "before": Side("pass", "baseline", case, budget_used=0.21),
+        "after": Side("pass", "candidate", case, budget_used=0.21),
     }
     return Change(case=case, verdict=verdict, **{**fields, **more})
 
@@ -63,7 +63,7 @@ def change(case: str = "agreement/outputs[lenet-jit]", verdict: Verdict = "same"
 def broken(case: str, reason: str, **more: Any) -> Change:
     """Passed under the baseline, raised under the candidate, blocks."""
     fields: dict[str, Any] = {
-        "before": Side("pass", "baseline", case, headroom=0.21, place=4),
+        "before": Side("pass", "baseline", case, budget_used=0.21, place=4),
         "after": Side("error", "candidate", case, reason=reason, place=7),
         "text": f"passed under {OLD}; under {NEW}: {reason}",
         "blocks": True,
@@ -147,15 +147,15 @@ def _changes(draw: random.Random) -> Iterator[Change]:
         for j in range(3):
             case = f"interchange/loads[{route}-{model}-batch{j}]"
             reason = REFUSES.format(line=100 + i)
-            yield broken(case, reason, direction="old files", model=model, instead=USE_PREDICTOR)
+            yield broken(case, reason, direction="old files", model=model, workaround=USE_PREDICTOR)
     for model in MODELS:
         for j in range(5):
             case = f"interchange/rollback[jit.load-{model}-{j}]"
             reason = NEW_FORMAT.format(byte=10 + j)
-            yield broken(case, reason, direction="rollback", model=model, instead=EXPORT_LEGACY)
+            yield broken(case, reason, direction="rollback", model=model, workaround=EXPORT_LEGACY)
         case = f"robustness/from_bytes[{model}]"
         yield broken(
-            case, "set_model_buffer ends the process: SIGSEGV", model=model, instead="load from files"
+            case, "set_model_buffer ends the process: SIGSEGV", model=model, workaround="load from files"
         )
     for i, model in enumerate(MODELS):
         case = f"agreement/outputs[{model}-predictor-bf16]"
@@ -165,8 +165,8 @@ def _changes(draw: random.Random) -> Iterator[Change]:
             "numerically worse",
             model=model,
             target="predictor-bf16",
-            before=Side("pass", "baseline", case, headroom=before, needed=2e-3, allowed=6e-3),
-            after=Side("fail", "candidate", case, headroom=after, needed=9e-3, allowed=6e-3, place=20 + i),
+            before=Side("pass", "baseline", case, budget_used=before, error=2e-3, allowed=6e-3),
+            after=Side("fail", "candidate", case, budget_used=after, error=9e-3, allowed=6e-3, place=20 + i),
             text=f"the error grew from {before:.2f} to {after:.2f} times what is allowed",
             blocks=True,
             rule="numerically worse in agreement/* = block",
@@ -186,7 +186,10 @@ def _changes(draw: random.Random) -> Iterator[Change]:
             "broken",
             model=model,
             after=Side(
-                "error", "candidate", reason="NoneType has no attribute 'desc'", known="PaddleSlim 2.6"
+                "error",
+                "candidate",
+                reason="NoneType has no attribute 'desc'",
+                expected_failure="PaddleSlim 2.6",
             ),
             text="PTQ raises under 3.3.1: 'NoneType' object has no attribute 'desc'",
             rule="acknowledged",
@@ -253,7 +256,7 @@ def _grid() -> Iterator[GridCell]:
                     n,
                     0,
                     reason=REFUSES.format(line=104),
-                    instead=USE_PREDICTOR,
+                    workaround=USE_PREDICTOR,
                 )
             elif "pdparams" not in route and (producer, consumer) == (NEW, OLD):
                 yield GridCell(

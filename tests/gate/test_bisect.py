@@ -126,29 +126,29 @@ import pathlib
 import pytest
 
 
-def release(lab):
-    return pathlib.Path(lab.environment["interpreter"]).parents[1].name
+def release(executor):
+    return pathlib.Path(executor.environment["interpreter"]).parents[1].name
 
 
-def test_breaks(case, lab):
+def test_breaks(case, executor):
     """Good before v3; v1 and v2 cannot say."""
-    if release(lab) in ("v1", "v2"):
+    if release(executor) in ("v1", "v2"):
         pytest.skip("no such thing here")
-    case.exact("works", release(lab) < "v3", True)
+    case.exact("works", release(executor) < "v3", True)
 
 
-def test_hides(case, lab):
-    if release(lab) == "v1":
+def test_hides(case, executor):
+    if release(executor) == "v1":
         pytest.skip("no such thing here")
-    case.exact("works", release(lab) < "v1", True)
+    case.exact("works", release(executor) < "v1", True)
 
 
-def test_passes(case, lab):
+def test_passes(case, executor):
     case.exact("value", 1, 1)
 
 
-def test_loads(case, producer, lab):
-    case.exact("own files", producer.name, release(lab))
+def test_loads(case, producer, executor):
+    case.exact("own files", producer.name, release(executor))
 '''
 
 
@@ -297,10 +297,8 @@ def cells(good: Record, bad: Record) -> dict[str, tuple[str, str]]:
 
 
 def test_neighbours_side_by_side() -> None:
-    right = Comparison("output 0", "tolerance", True, 10, needed=1e-6, allowed=1e-5)
-    wrong = msgspec.structs.replace(
-        right, ok=False, needed=1.0, worst="[0]: got 1, expected 2", message="off"
-    )
+    right = Comparison("output 0", "tolerance", True, 10, error=1e-6, allowed=1e-5)
+    wrong = msgspec.structs.replace(right, ok=False, error=1.0, worst="[0]: got 1, expected 2", message="off")
     good = Record(
         case="c", nodeid="n", area="a", outcome="pass", comparisons=1, elements=10, details=(right,)
     )

@@ -49,7 +49,7 @@ LIMITS = record("latency/machine", measures={"limits": [{**PEAK, "threads": 1}]}
 
 RECORDS = [
     judged("lenet", "predictor"),
-    judged("lenet", "bf16", "fail", known="wrong behind a pooling"),
+    judged("lenet", "bf16", "fail", expected_failure="wrong behind a pooling"),
     judged("lenet", "box"),
     judged("lstm", "box", "not-run", reason="no such engine"),
     timed("lenet", "predictor", 100.0),

@@ -130,7 +130,7 @@ def test_numbers_alone_do_not_make_another_cause() -> None:
     group = causes(many(5, 40).blocking)
     assert [len(cause.changes) for cause in group] == [40] * 5
     # The direction, the rule and the advice do.
-    apart = [broken("a/b", "x"), broken("a/c", "x", direction="rollback"), broken("a/d", "x", instead="y")]
+    apart = [broken("a/b", "x"), broken("a/c", "x", direction="rollback"), broken("a/d", "x", workaround="y")]
     assert len(causes(apart)) == 3
 
 
@@ -287,11 +287,11 @@ def test_drift_environment_models_and_acknowledged(full: str) -> None:
 @pytest.mark.parametrize("bad", [HOSTILE, HOSTILE * 100])
 def test_hostile_text_stays_text(bad: str) -> None:
     sides: dict[str, Any] = {
-        "before": Side("pass", "baseline", bad, bad, known=bad, issue="javascript:alert(1)"),
+        "before": Side("pass", "baseline", bad, bad, expected_failure=bad, issue="javascript:alert(1)"),
         "after": Side("error", "candidate", bad, bad, issue=bad),
     }
     every: dict[str, Any] = {
-        **dict.fromkeys(("area", "model", "target", "title", "text", "rule", "instead", "until"), bad),
+        **dict.fromkeys(("area", "model", "target", "title", "text", "rule", "workaround", "until"), bad),
         "drifts": (Drift("message", bad, bad, bad, 2.0),),
         "explained_by": (bad,),
     }
@@ -300,7 +300,7 @@ def test_hostile_text_stays_text(bad: str) -> None:
         change(bad + "2", "missing", acknowledged=bad, issue="javascript:alert(1)", **sides, **every),
         change(bad + "3", **sides, **every),
     )
-    cell = GridCell(bad, bad, bad, "crash", 2, 1, reason=bad, instead=bad)
+    cell = GridCell(bad, bad, bad, "crash", 2, 1, reason=bad, workaround=bad)
     result = gate(
         changes,
         "blocked",
@@ -352,7 +352,7 @@ FIRST_SCREEN = (
 @needs_chromium
 def test_first_screen_holds_the_verdict_and_what_blocks(full: str, tmp_path: Path) -> None:
     long = gate(
-        (broken("area/check[x]", "word " * 400, instead="another " * 100, rule="rule " * 50),),
+        (broken("area/check[x]", "word " * 400, workaround="another " * 100, rule="rule " * 50),),
         "blocked",
         sentence="sentence " * 60,
         rules=("a rule of the policy " * 10,) * 20,

@@ -22,7 +22,7 @@ from harness.gate.run import Request
 from harness.speed import session
 from harness.speed.decide import Rule
 from harness.speed.machine import Conditions, Placement
-from harness.speed.measure import Measured, Plan, Timed, Work
+from harness.speed.measure import Measured, Plan, Timed, Workload
 from harness.speed.session import Outcome, Result
 from harness.targets.target import Target
 
@@ -44,7 +44,7 @@ def result(
     ``pairs`` in all, of which a second measurement has at most ``more``.
     """
     course = session._Course(
-        Work(model, 1, (PREDICTOR, PREDICTOR)), Rule(), session.FALSE_DISCOVERIES / works
+        Workload(model, 1, (PREDICTOR, PREDICTOR)), Rule(), session.FALSE_DISCOVERIES / works
     )
     for number in range(pairs + more):
         if not course.ended and (course.seen or number < pairs) and len(course.second) < more:
@@ -108,7 +108,7 @@ def test_policy_has_floor_and_threshold(tmp_path: Path) -> None:
     assert (rule.floor, rule.threshold) == (0.1, 0.15)
     assert (
         session._result(
-            Work("lenet", 1, (PREDICTOR, PREDICTOR)), [measured(0.05, i) for i in range(20)], "", rule
+            Workload("lenet", 1, (PREDICTOR, PREDICTOR)), [measured(0.05, i) for i in range(20)], "", rule
         ).answer
         == "same"
     )
@@ -133,14 +133,14 @@ def test_many_works_pay_for_being_many() -> None:
 
 
 def test_a_failing_work_says_why_and_is_not_measured_on() -> None:
-    course = session._Course(Work("lenet", 1, (PREDICTOR, PREDICTOR)), Rule(), 1e-3)
+    course = session._Course(Workload("lenet", 1, (PREDICTOR, PREDICTOR)), Rule(), 1e-3)
     course.failed("RuntimeError: no")
     assert course.ended
     assert (course.result().answer, course.result().why) == ("not enough data", "RuntimeError: no")
 
 
 def test_pairs_after_a_change_was_seen_are_the_second_measurements() -> None:
-    course = session._Course(Work("lenet", 1, (PREDICTOR, PREDICTOR)), Rule(), 1e-3)
+    course = session._Course(Workload("lenet", 1, (PREDICTOR, PREDICTOR)), Rule(), 1e-3)
     while not course.ended:
         course.add(measured(0.05, len(course.first) + len(course.second)))
     assert (len(course.first), len(course.second)) == (6, 4)

@@ -29,7 +29,7 @@ def verdict(before: Record | None, after: Record | None, **more: Any) -> Change 
 
 
 def numeric(tolerance: float, **more: Any) -> Record:
-    return record(tolerance=tolerance, **more)
+    return record(numeric_budget_used=tolerance, **more)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def numeric(tolerance: float, **more: Any) -> Record:
         (record(), record(outcome="crash"), "broken"),
         (record(), record(outcome="timeout"), "broken"),
         # Expected or not: a case that passed before and is a known failure now is broken now.
-        (record(), record(outcome="fail", known="a known failure"), "broken"),
+        (record(), record(outcome="fail", expected_failure="a known failure"), "broken"),
         (record(outcome="error"), record(), "fixed"),
         (record(outcome="error"), record(outcome="error"), "same"),
         (record(outcome="error"), record(outcome="fail"), "broken"),
@@ -102,12 +102,12 @@ def test_case_without_its_producer(case: str, producer: str, base: str, route: s
 
 
 @pytest.mark.parametrize(
-    ("flow", "route"),
+    ("method", "route"),
     [("qat-slim", "qat-slim → predictor"), ("qat-slim-legacy-ir", "legacy_qat-slim → predictor")],
 )
-def test_a_flow_is_a_kind_of_file(flow: str, route: str) -> None:
-    case = f"upgrade/compressed[lenet-{flow}-from-2.6.2]"
-    assert route_of(record(case, producer="2.6.2", model="lenet", flow=flow)) == route
+def test_a_flow_is_a_kind_of_file(method: str, route: str) -> None:
+    case = f"upgrade/compressed[lenet-{method}-from-2.6.2]"
+    assert route_of(record(case, producer="2.6.2", model="lenet", method=method)) == route
 
 
 # Whole gates
@@ -235,8 +235,8 @@ def test_drift_shows_where_the_verdict_is_the_same(tmp_path: Path) -> None:
     new["sizes"] = {"model.json": 100, "model.pdiparams": 12}
     new["loss_curve"] = [1.0, 0.25]
     new["accuracy"] = 0.94
-    before = [record(measures=old, warnings=("UserWarning: old",), tolerance=0.1)]
-    after = [record(measures=new, warnings=("UserWarning: new",), tolerance=0.4)]
+    before = [record(measures=old, warnings=("UserWarning: old",), numeric_budget_used=0.1)]
+    after = [record(measures=new, warnings=("UserWarning: new",), numeric_budget_used=0.4)]
     result = gate(tmp_path, before, after)
     assert result.status == "pass"
     (change,) = result.changes

@@ -1,4 +1,4 @@
-"""Runs of several machines as one: whole, each record with its place, and read like any other."""
+"""Runs of several machines as one: whole, each record with its machine, and read like any other."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def test_every_record_is_there_with_its_place(tmp_path: Path, desk: Run, rack: R
     assert summary.standing_counts(merged) == {
         key: 2 * count for key, count in summary.standing_counts(desk).items()
     }
-    for place, run in (("desk", desk), ("rack", rack)):
-        mine = [record for record in merged.records if record.place == place]
+    for machine, run in (("desk", desk), ("rack", rack)):
+        mine = [record for record in merged.records if record.machine == machine]
         assert [record.own_case for record in mine] == [record.case for record in run.records]
         for record, own in zip(mine, run.records, strict=True):
-            assert msgspec.structs.replace(record, place="", case=own.case) == own
+            assert msgspec.structs.replace(record, machine="", case=own.case) == own
     assert len({record.case for record in merged.records}) == len(merged.records)
     environment = merged.header.environment
     assert environment["paddle"]["version"] == "3.3.1"
-    assert environment["places"]["rack"]["cpu"] == CPU
-    assert "host" not in environment, "what differs is told place by place"
+    assert environment["machines"]["rack"]["cpu"] == CPU
+    assert "host" not in environment, "what differs is told machine by machine"
     assert read_run(tmp_path / "all") == merged
 
 
@@ -81,7 +81,7 @@ def test_what_one_machine_ran_keeps_its_id_and_can_be_found(tmp_path: Path, desk
         tmp_path / "other", 1, lambda r: msgspec.structs.replace(r, case=f"more/{r.case}"), host="rack"
     )
     merged = together(tmp_path / "all", desk, other)
-    assert find_case(merged, CHECK).place == "desk"
+    assert find_case(merged, CHECK).machine == "desk"
     assert find_case(merged, f"more/{CHECK}").own_case == f"more/{CHECK}"
 
 
@@ -111,14 +111,14 @@ def test_one_machine_twice_needs_a_rule(tmp_path: Path, desk: Run, rule: Duplica
     assert len(merged.records) == len(desk.records)
     assert find_case(merged, CHECK).outcome == kept
     twice = together(tmp_path / "named", bad, desk, names=("before", "after"))
-    assert {record.place for record in twice.records} == {"before", "after"}
+    assert {record.machine for record in twice.records} == {"before", "after"}
 
 
 def test_a_merged_run_can_be_merged_again(tmp_path: Path, desk: Run, rack: Run) -> None:
     third = replay(tmp_path / "third", 2, host="edge")
     merged = together(tmp_path / "three", together(tmp_path / "two", desk, rack), third)
     assert len(merged.records) == 3 * len(desk.records)
-    assert list(merged.header.environment["places"]) == ["desk", "rack", "edge"]
+    assert list(merged.header.environment["machines"]) == ["desk", "rack", "edge"]
     assert {record.own_case for record in merged.records} == {record.case for record in desk.records}
 
 

@@ -1,4 +1,4 @@
-"""A run's folder, a log that jobs write into, and the local engine."""
+"""A run's folder, a log that jobs write into, and the local backend."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.jobs.backend import Backend
 from harness.jobs.drive import drive
-from harness.jobs.engine import Engine
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import Journal
 from harness.jobs.local import Local
 from harness.jobs.watch import Watch
@@ -32,16 +32,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Local]:
-    engine = Local(tmp_path, at_once=3)
-    yield engine
-    engine.close()
+def backend(tmp_path: Path) -> Iterator[Local]:
+    backend = Local(tmp_path, at_once=3)
+    yield backend
+    backend.close()
 
 
-def run(jobs: Sequence[Job], engine: Engine, folder: Path) -> dict[str, End]:
+def run(jobs: Sequence[Job], backend: Backend, folder: Path) -> dict[str, JobResult]:
     journal = Journal(folder)
     try:
         with Watch(Console(file=io.StringIO())) as watch:
-            return drive(jobs, engine, folder, journal, watch)
+            return drive(jobs, backend, folder, journal, watch)
     finally:
         journal.close(whole=False)

@@ -12,17 +12,17 @@ from typer.testing import CliRunner
 from harness.cli.main import app
 from harness.core.errors import UsageError
 from harness.core.paths import ROOT
+from harness.jobs.backend import Settings
 from harness.jobs.by_target import jobs_of
 from harness.jobs.command import SAYS, Command
-from harness.jobs.engine import Settings
-from harness.jobs.job import Done, NotStarted, Place, Stopped
+from harness.jobs.job import NotStarted, Stopped, TaskResult, Workspace
 from harness.jobs.named import Named
 from harness.speed import jobs as calibrations
 
 
 def test_a_command_is_done_whatever_it_found(tmp_path: Path) -> None:
     """`env list` takes --folder, as what runs as a job does."""
-    done = Command(("env", "list"), (("below/file", "text"),)).perform(Place(ROOT, tmp_path / "job"))
+    done = Command(("env", "list"), (("below/file", "text"),)).perform(Workspace(ROOT, tmp_path / "job"))
     assert done.ok, done.reason
     assert "3.3.1" in (tmp_path / "job" / SAYS).read_text()
     assert (tmp_path / "job/below/file").read_text() == "text"
@@ -31,11 +31,11 @@ def test_a_command_is_done_whatever_it_found(tmp_path: Path) -> None:
 def test_a_command_that_cannot_go_on_says_why(tmp_path: Path) -> None:
     """One sentence: of what cannot be meant at once, of anything else as how the job ended."""
     with pytest.raises(NotStarted, match="nosuch names no environment"):
-        Command(("calibrate", "nosuch")).perform(Place(ROOT, tmp_path / "unmeant"))
+        Command(("calibrate", "nosuch")).perform(Workspace(ROOT, tmp_path / "unmeant"))
     (tmp_path / "held/a").mkdir(parents=True)
     (tmp_path / "held/a/records.jsonl").touch()
-    done = Command(("calibrate", "--from=/nosuch")).perform(Place(ROOT, tmp_path / "unread"))
-    assert done == Done(
+    done = Command(("calibrate", "--from=/nosuch")).perform(Workspace(ROOT, tmp_path / "unread"))
+    assert done == TaskResult(
         False, "cannot read /nosuch/pairs.jsonl: No such file or directory; name a calibration's folder"
     )
 
@@ -54,7 +54,7 @@ def test_a_command_ends_when_it_is_told_to(python: str, tmp_path: Path) -> None:
     threading.Thread(target=watch).start()
     work = Command(("hunt", f"--paddle={python}", "--minutes=5", "--seed=7"))
     with pytest.raises(Stopped):
-        work.perform(Place(ROOT, tmp_path / "job", stop.is_set))
+        work.perform(Workspace(ROOT, tmp_path / "job", stop.is_set))
     (seeds,) = (tmp_path / "job").glob("*/seeds.json")
     assert seeds.read_text().split() == ["[", "7", "]"]
     assert "stopping" in (tmp_path / "job" / SAYS).read_text()
@@ -63,9 +63,9 @@ def test_a_command_ends_when_it_is_told_to(python: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--address", "localhost:6379"), "give --engine ray with it"),
+        (("--address", "localhost:6379"), "give --backend ray with it"),
         (("--labels", "machine=quiet"), "choose among machines"),
-        (("--engine", "local", "--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
+        (("--backend", "local", "--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
     ],
 )
 @pytest.mark.parametrize("command", ["hunt", "calibrate", "run"])

@@ -1,4 +1,4 @@
-"""What cannot be meant of an engine is one sentence, before anything is made."""
+"""What cannot be meant of an backend is one sentence, before anything is made."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WITHOUT_RAY = importlib.util.find_spec("ray") is None
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--address", "localhost:6379"), "give --engine ray with it"),
-        (("--engine", "ray", "--model", "net.py:build"), "models of your own stay on this machine"),
+        (("--address", "localhost:6379"), "give --backend ray with it"),
+        (("--backend", "ray", "--model", "net.py:build"), "models of your own stay on this machine"),
         (("--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
         (("--labels", "quiet"), "write it as in machine=quiet"),
         pytest.param(
-            ("--engine", "ray"),
+            ("--backend", "ray"),
             "install the project's ray extra",
             marks=pytest.mark.skipif(not WITHOUT_RAY, reason="Ray is installed here"),
         ),

@@ -13,34 +13,34 @@ import pytest
 
 from harness.core.errors import UsageError
 from harness.core.paths import ROOT
-from harness.jobs.job import End, Job
+from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import JOURNAL, Journal, digest_of, is_open, new_folder
 from harness.jobs.local import Local
 from jobs.conftest import run
 from jobs.works import Shell, noted
 
 
-def test_only_what_has_not_ended_is_run(log: Path, folder: Path, engine: Local) -> None:
+def test_only_what_has_not_ended_is_run(log: Path, folder: Path, backend: Local) -> None:
     mended = folder.parent / "mended"
     jobs = [
         Job("good", noted(log, "good"), "good"),
         Job("bad", Shell(f"echo bad >> {log}; test -e {mended}"), "bad"),
         Job("last", noted(log, "last"), "last", after=("good", "bad")),
     ]
-    assert run(jobs, engine, folder)["bad"].status == "failed"
+    assert run(jobs, backend, folder)["bad"].status == "failed"
     with (folder / JOURNAL).open("ab") as file:
         file.write(b'{"kind":"ended","end":{"job":"la')  # a line that a kill has cut
     mended.touch()
-    assert {end.status for end in run(jobs, engine, folder).values()} == {"done"}
+    assert {end.status for end in run(jobs, backend, folder).values()} == {"done"}
     assert log.read_text().split().count("good") == 2, "begin and end, once"
     assert log.read_text().split().count("bad") == 3
     assert log.read_text().split().count("last") == 2
     assert Journal(folder).ends["bad"].status == "done", "and what was written behind the cut line is read"
 
 
-def test_another_job_of_the_same_name_is_run(log: Path, folder: Path, engine: Local) -> None:
-    run([Job("job", noted(log, "old"), "job")], engine, folder)
-    run([Job("job", noted(log, "new"), "job")], engine, folder)
+def test_another_job_of_the_same_name_is_run(log: Path, folder: Path, backend: Local) -> None:
+    run([Job("job", noted(log, "old"), "job")], backend, folder)
+    run([Job("job", noted(log, "new"), "job")], backend, folder)
     assert log.read_text().splitlines()[-1] == "end new"
     assert (folder / "attempts/job.1").is_dir()
 
@@ -51,7 +51,7 @@ def test_changed_records_do_not_count(folder: Path) -> None:
     (folder / "job").mkdir()
     records = folder / "job/records.jsonl"
     records.write_text("{}\n")
-    journal.ended(End("job", job.digest, "done", records=digest_of(records)))
+    journal.ended(JobResult("job", job.digest, "done", records=digest_of(records)))
     assert Journal(folder).finished(job, folder / "job") is not None
     records.write_text("")
     assert Journal(folder).finished(job, folder / "job") is None
@@ -73,7 +73,7 @@ def test_a_folder_is_gone_on_with_until_its_command_has_ended(folder: Path) -> N
 DRIVER = """
 import io, pathlib, sys
 from rich.console import Console
-from harness.jobs.engine import Settings
+from harness.jobs.backend import Settings
 from harness.jobs.job import Job
 from harness.jobs.runner import Runner
 from jobs.works import noted

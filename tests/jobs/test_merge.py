@@ -9,8 +9,8 @@ import pytest
 from harness.core.errors import UsageError
 from harness.core.types import Record, RunFooter, RunHeader
 from harness.gate.matrix import Request, jobs_of
-from harness.jobs.engine import Settings, parsed_labels, parsed_resources
-from harness.jobs.job import End
+from harness.jobs.backend import Settings, parsed_labels, parsed_resources
+from harness.jobs.job import JobResult
 from harness.jobs.merge import merged
 from harness.jobs.named import Named
 from harness.records.files import RecordWriter
@@ -48,8 +48,8 @@ def part(folder: Path, producers: list[str], cases: list[str], whole: bool = Tru
     return folder
 
 
-def end(job: str, status: str = "done", reason: str = "") -> End:
-    return End(job, "digest", status, attempts=2, reason=reason)  # type: ignore[arg-type]
+def end(job: str, status: str = "done", reason: str = "") -> JobResult:
+    return JobResult(job, "digest", status, attempts=2, reason=reason)  # type: ignore[arg-type]
 
 
 def test_parts_are_one_run(tmp_path: Path) -> None:

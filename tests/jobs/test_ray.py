@@ -1,4 +1,4 @@
-"""The Ray engine on a cluster of this machine: where jobs go, what is lost with a node, what travels."""
+"""The Ray backend on a cluster of this machine: where jobs go, what is lost with a node, what travels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from harness.artifacts.store import Store
 from harness.core.paths import ROOT
 from harness.fuzz.findings import Notebook
 from harness.fuzz.shards import APART
-from harness.jobs.engine import EngineName, Settings
-from harness.jobs.job import Done, End, Job, Place
+from harness.jobs.backend import BackendName, Settings
+from harness.jobs.job import Job, JobResult, TaskResult, Workspace
 from harness.jobs.journal import Journal, is_open
 from harness.jobs.runner import Runner
 from harness.records.files import read_run
@@ -47,16 +47,16 @@ class Sleeping:
     name: str
     seconds: float = 0.2
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         node = ray.get_runtime_context().get_node_id()
         for word in ("begin", "end"):
             with open(self.log, "a") as file:
                 file.write(f"{word} {self.name} {node} {time.time()}\n")
             if word == "begin":
                 time.sleep(self.seconds)
-        place.folder.mkdir()
-        (place.folder / "records.jsonl").write_text(self.name)
-        return Done()
+        workspace.folder.mkdir()
+        (workspace.folder / "records.jsonl").write_text(self.name)
+        return TaskResult()
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Storing:
     def store(self) -> Path:
         return Path(os.environ["HARNESS_STORE"])
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         made = []
 
         def make(folder: Path) -> dict[str, Any]:
@@ -78,23 +78,23 @@ class Storing:
             return {}
 
         artifact = Store(self.store).get_or_make({"recipe": "test"}, make)
-        place.folder.mkdir()
-        (place.folder / "made").write_text(f"{bool(made)} {self.store.name}")
-        return Done(artifacts=(artifact.manifest.key,))
+        workspace.folder.mkdir()
+        (workspace.folder / "made").write_text(f"{bool(made)} {self.store.name}")
+        return TaskResult(artifacts=(artifact.manifest.key,))
 
 
 @dataclass(frozen=True)
 class Importing:
     """Tells where the harness is imported from, and whether the suites are there."""
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         import harness.pool.workers
 
-        place.folder.mkdir()
-        (place.folder / "where").write_text(
-            f"{harness.pool.workers.ROOT}\n{(place.root / 'suites').is_dir()}"
+        workspace.folder.mkdir()
+        (workspace.folder / "where").write_text(
+            f"{harness.pool.workers.ROOT}\n{(workspace.root / 'suites').is_dir()}"
         )
-        return Done()
+        return TaskResult()
 
 
 @pytest.fixture
@@ -119,9 +119,9 @@ def grow(cluster: Cluster, store: Path, **more: Any) -> Any:
     return node
 
 
-def run(jobs: Sequence[Job], cluster: Cluster, folder: Path) -> dict[str, End]:
+def run(jobs: Sequence[Job], cluster: Cluster, folder: Path) -> dict[str, JobResult]:
     folder.mkdir(exist_ok=True)
-    settings = Settings(EngineName.ray, cluster.address)
+    settings = Settings(BackendName.ray, cluster.address)
     console = Console(file=io.StringIO())
     with Runner(settings, ROOT, folder, folder.parent / "own-store", console) as runner:
         return runner.run(jobs)
@@ -284,13 +284,15 @@ def found(folder: Path) -> dict[str, Any]:
 
 
 def test_both_engines_leave_the_same_records(python: str, command: Command, tmp_path: Path) -> None:
-    """Digests, headrooms, warnings, everything that was compared: only times differ."""
+    """Digests, used, warnings, everything that was compared: only times differ."""
     chosen = ("--models=lenet", "--", "-k=test_states or jit-predictor or jit-jit.load")
-    for engine in ("local", "ray"):
-        folder = str(tmp_path / engine)
-        done = command(ROOT, "harness.cli", "matrix", python, "--engine", engine, "--folder", folder, *chosen)
+    for backend in ("local", "ray"):
+        folder = str(tmp_path / backend)
+        done = command(
+            ROOT, "harness.cli", "matrix", python, "--backend", backend, "--folder", folder, *chosen
+        )
         assert done.returncode == 0, done.stdout + done.stderr
-        assert is_open(tmp_path / engine) is False
+        assert is_open(tmp_path / backend) is False
     local = found(tmp_path / "local")
     assert len(local) >= 3
     assert any(record["outcome"] == "pass" and record["digest"] for record in local.values())
@@ -299,7 +301,7 @@ def test_both_engines_leave_the_same_records(python: str, command: Command, tmp_
 
 def test_a_hunt_on_a_cluster_comes_back(python: str, command: Command, tmp_path: Path) -> None:
     """Notebooks of both jobs are one: their seeds, and the examples that Hypothesis kept."""
-    options = (f"--paddle={python}", "--minutes=0.1", "--jobs=2", "--engine=ray", f"--folder={tmp_path}")
+    options = (f"--paddle={python}", "--minutes=0.1", "--jobs=2", "--backend=ray", f"--folder={tmp_path}")
     done = command(ROOT, "harness.cli", "hunt", *options)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     (seeds,) = tmp_path.glob("*/seeds.json")
@@ -315,7 +317,7 @@ def test_targets_are_measured_on_a_cluster_and_compared(
 ) -> None:
     """Each target's run comes back, and all of them are one comparison."""
     paths = ("--", "suites/test_agreement.py", "-k=test_first_and_later_runs")
-    options = ("--targets=jit,static", "--models=lenet", "--engine=ray", f"--python={python}")
+    options = ("--targets=jit,static", "--models=lenet", "--backend=ray", f"--python={python}")
     done = command(ROOT, "harness.cli", "run", *options, f"--run-folder={tmp_path / 'run'}", *paths)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("jit", "static"):

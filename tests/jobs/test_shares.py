@@ -10,7 +10,7 @@ import pytest
 from harness.core.errors import HarnessError, UsageError
 from harness.environments import Environment
 from harness.gate.sides import Subject, jobs_of
-from harness.jobs.engine import EngineName, Settings
+from harness.jobs.backend import BackendName, Settings
 from harness.jobs.shares import Share, apart, sent, shares
 from harness.plugin.options import Options
 from harness.plugin.selection import of_another_share
@@ -102,7 +102,7 @@ def test_a_targets_file_goes_with_its_job(mine: str, tmp_path: Path) -> None:
 
 def test_a_cluster_gets_a_job_for_each_share(mine: str) -> None:
     sides = [Subject(name, Environment(name, name, f"/{name}/python", "default", True)) for name in "ab"]
-    settings = Settings(EngineName.ray, resources={"x86": 1.0})
+    settings = Settings(BackendName.ray, resources={"x86": 1.0})
     jobs = [job for _, job in jobs_of("baseline", sides[0], ("suites", mine), sides, settings)]
     assert [job.name for job in jobs] == [
         "baseline a",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.core.errors import HarnessError
-from harness.jobs.job import Done, NotStarted, Place, Stopped
+from harness.jobs.job import NotStarted, Stopped, TaskResult, Workspace
 
 
 @dataclass(frozen=True)
@@ -17,20 +17,20 @@ class Shell:
 
     script: str
 
-    def perform(self, place: Place) -> Done:
-        place.folder.mkdir(parents=True)
-        child = subprocess.Popen(["sh", "-c", self.script], cwd=place.folder)
+    def perform(self, workspace: Workspace) -> TaskResult:
+        workspace.folder.mkdir(parents=True)
+        child = subprocess.Popen(["sh", "-c", self.script], cwd=workspace.folder)
         while True:
             try:
                 status = child.wait(0.02)
                 break
             except subprocess.TimeoutExpired:
-                if place.stopped():
+                if workspace.stopped():
                     child.kill()
                     raise Stopped("told to end") from None
         if status < 0:
-            return Done(False, f"killed by {signal.Signals(-status).name}")
-        return Done(status == 0, "" if status == 0 else f"status {status}")
+            return TaskResult(False, f"killed by {signal.Signals(-status).name}")
+        return TaskResult(status == 0, "" if status == 0 else f"status {status}")
 
 
 def noted(log: Path, name: str, seconds: float = 0.0) -> Shell:
@@ -45,5 +45,5 @@ class Refused:
     message: str
     begun: bool = True
 
-    def perform(self, place: Place) -> Done:
+    def perform(self, workspace: Workspace) -> TaskResult:
         raise (HarnessError if self.begun else NotStarted)(self.message)

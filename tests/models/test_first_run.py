@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from support.example_models import WORDS, specifications, write_graphs, write_layers
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.checks.tolerance import bitwise
 from harness.core.choices import Limits
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Lab
-from harness.models.first_run import FirstRuns, Usable, total
+from harness.execution.executor import Executor
+from harness.models.first_run import FirstRun, FirstRuns, total
 from harness.models.specification import parse
 from harness.pool.workers import WorkerPool
 from harness.targets.target import Target
@@ -28,13 +29,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def own(lab: Lab, folder: Path, tmp_path_factory: pytest.TempPathFactory, python: str) -> Iterator[Lab]:
-    """A lab with the example models, and with LeNet as a deployed one."""
+def own(
+    executor: Executor, folder: Path, tmp_path_factory: pytest.TempPathFactory, python: str
+) -> Iterator[Executor]:
+    """An executor with the example models, and with LeNet as a deployed one."""
     pool = WorkerPool(tmp_path_factory.mktemp("logs"), python, 60.0)
-    exported = lab.artifact("jit", "lenet").file("inference_model", "model")
+    exported = executor.builder.artifact("jit", "lenet").file("inference_model", "model")
     texts = [*specifications(folder / "layers").values(), str(folder / "graphs"), f"{exported},name=served"]
     models = [model for text in texts for model in parse(text)]
-    yield Lab(pool, lab.store, lab.targets, lab.digits, lab.dataset, models, Limits(seconds=4.0, gib=4.0))
+    shared = executor.builder
+    limits = Limits(seconds=4.0, gib=4.0)
+    builder = ArtifactBuilder(pool, shared.store, shared.digits, shared.dataset, models, limits)
+    yield Executor(builder, executor.targets)
     pool.close()
 
 
@@ -45,7 +51,7 @@ LAYERS = ("cnn", "blocks", "recurrent", "branches", "words", "regression", "one_
 
 
 @pytest.mark.parametrize("name", [*GRAPHS, *LAYERS, "served"])
-def test_usable_models(own: Lab, name: str) -> None:
+def test_usable_models(own: Executor, name: str) -> None:
     found = own.usable(name)
     assert (found.refusal, found.kind) == ("", "")
     assert found.inputs
@@ -68,7 +74,7 @@ def test_usable_models(own: Lab, name: str) -> None:
         ("syntax", "not loaded", "SyntaxError"),
     ],
 )
-def test_refused_models(own: Lab, name: str, kind: str, words: str) -> None:
+def test_refused_models(own: Executor, name: str, kind: str, words: str) -> None:
     found = own.usable(name)
     assert found.kind == kind
     assert words in found.refusal
@@ -91,14 +97,14 @@ def test_model_that_needs_too_much_is_refused_before_anything_is_allocated(
     assert found.failure.call == "needs"
 
 
-def test_total(own: Lab) -> None:
+def test_total(own: Executor) -> None:
     results = [own.usable(name) for name in ("cnn", "noise", "syntax", "trouble.unknown_operator")]
     said = "1 of 4 models of your own are usable here; refused: 1 not repeatable, 2 not loaded"
     assert total(results) == said
     assert total(results[:1]) == "1 of 1 models of your own are usable here"
 
 
-def test_every_worker_knows_the_models(own: Lab) -> None:
+def test_every_worker_knows_the_models(own: Executor) -> None:
     name = "regression"
     own.usable(name)
     feed = own.sample(name, 2)
@@ -112,7 +118,7 @@ def test_every_worker_knows_the_models(own: Lab) -> None:
         )
 
 
-def test_batch_that_is_open_in_name_only(own: Lab) -> None:
+def test_batch_that_is_open_in_name_only(own: Executor) -> None:
     """Its other cases run at batch 1, whatever they ask for."""
     found = own.usable("one_row")
     assert found.batch_failure is not None
@@ -125,7 +131,7 @@ def test_batch_that_is_open_in_name_only(own: Lab) -> None:
 # What they are fed
 
 
-def test_inputs_are_drawn_as_said(own: Lab) -> None:
+def test_inputs_are_drawn_as_said(own: Executor) -> None:
     ids, weights = own.sample("words", 50)
     assert (ids.shape, str(ids.dtype), weights.shape) == ((50, 6), "int64", (50, 6))
     assert (ids.min(), ids.max()) == (0, 49)
@@ -144,7 +150,7 @@ def test_inputs_are_drawn_as_said(own: Lab) -> None:
     assert bitwise("another seed", different, own.sample("vision.conv_bn_relu", 1)[0]).ok is False
 
 
-def first_run(pool: WorkerPool, text: str) -> Usable:
+def first_run(pool: WorkerPool, text: str) -> FirstRun:
     models = parse(text)
     return FirstRuns(pool, models, Limits()).of(models[0].name)
 
@@ -166,7 +172,7 @@ def test_example_inputs(pool: WorkerPool, folder: Path, tmp_path: Path) -> None:
     assert "example inputs other are none of ids, weights" in found.refusal
 
 
-def test_parameters_of_a_file(own: Lab, folder: Path, tmp_path: Path) -> None:
+def test_parameters_of_a_file(own: Executor, folder: Path, tmp_path: Path) -> None:
     """A `.pdparams` replaces the factory's values; one of another network is refused."""
     own.usable("cnn")
     saved = own.artifact("checkpoint", "cnn").file("model.pdparams")
@@ -199,7 +205,7 @@ def test_modules_of_one_name_in_two_folders(pool: WorkerPool, tmp_path: Path) ->
 # What is made of them
 
 
-def test_key_of_an_artifact_hashes_all_the_files_a_model_is_made_of(own: Lab, tmp_path: Path) -> None:
+def test_key_of_an_artifact_hashes_all_the_files_a_model_is_made_of(own: Executor, tmp_path: Path) -> None:
     place = write_layers(tmp_path, ["good"])
     text = f"{place / 'blocks.py'}:Blocks,name=hashed"
 
@@ -215,8 +221,8 @@ def test_key_of_an_artifact_hashes_all_the_files_a_model_is_made_of(own: Lab, tm
     assert digest() != first
 
 
-def test_deployed_files_are_copied_as_they_are(own: Lab, lab: Lab) -> None:
-    copied, exported = own.artifact("jit", "served"), lab.artifact("jit", "lenet")
+def test_deployed_files_are_copied_as_they_are(own: Executor, executor: Executor) -> None:
+    copied, exported = own.artifact("jit", "served"), executor.builder.artifact("jit", "lenet")
     for name in ("inference_model/model.pdiparams", exported.values["program"]):
         assert copied.manifest.files[name] == exported.manifest.files[name]
     with pytest.raises(NotApplicable, match="served is deployed: it has no Python code"):
@@ -227,19 +233,22 @@ def test_deployed_files_are_copied_as_they_are(own: Lab, lab: Lab) -> None:
         own.files(Target("x", "jit", profile="legacy-ir"), "served")
 
 
-def test_yardstick_without_an_oracle_is_like_the_one_with_it(own: Lab, lab: Lab) -> None:
+def test_yardstick_without_an_oracle_is_like_the_one_with_it(own: Executor, executor: Executor) -> None:
     """LeNet as a network with its float64 oracle, and as a deployed program that has none."""
-    feeds = [lab.sample("lenet", batch, batch) for batch in (1, 3, 8)]
+    feeds = [executor.sample("lenet", batch, batch) for batch in (1, 3, 8)]
     for storage in ("float32", "bfloat16"):
-        (known,), (moved,) = lab.yardsticks("lenet", feeds, storage), own.yardsticks("served", feeds, storage)
+        (known,), (moved,) = (
+            executor.tolerances("lenet", feeds, storage),
+            own.tolerances("served", feeds, storage),
+        )
         assert 0.5 < moved.rmse / known.rmse < 3
         assert 0.5 < moved.largest / known.largest < 3
     (reference,) = own.oracle("served", feeds[:1])
-    plain = lab.execute(Target("s", "static"), "lenet", feeds[:1]).outputs[0]
+    plain = executor.execute(Target("s", "static"), "lenet", feeds[:1]).outputs[0]
     assert bitwise("reference", reference[0], plain[0]).ok
 
 
-def test_wrapper_of_a_graph_is_a_file_with_named_arguments(own: Lab) -> None:
+def test_wrapper_of_a_graph_is_a_file_with_named_arguments(own: Executor) -> None:
     own.usable("text.attention")
     wrappers = [file.read_text() for file in (own.pool.logs / "wrappers").glob("captured_*.py")]
     (found,) = [text for text in wrappers if "text/attention" in text]

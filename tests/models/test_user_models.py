@@ -168,9 +168,9 @@ def test_options_repeat_every_model() -> None:
 # In a whole run
 
 CHECK = '''
-def test_same(case, lab, model):
+def test_same(case, executor, model):
     """A check as any other."""
-    (oracle,) = lab.oracle(model, [lab.sample(model, 2)])
+    (oracle,) = executor.oracle(model, [executor.sample(model, 2)])
     case.at_least("outputs", float(len(oracle)), 1.0)
 
 

@@ -35,9 +35,9 @@ CLAIM = pytest.mark.claims("000-save")
 
 
 @CLAIM
-def test_passes(case, lab):
+def test_passes(case, executor):
     """Echoes are equal."""
-    case.bitwise("echo", lab.pool.call("checks.selftest.echo", value=np.arange(6.0)), np.arange(6.0))
+    case.bitwise("echo", executor.pool.call("checks.selftest.echo", value=np.arange(6.0)), np.arange(6.0))
     case.measures["n"] = 6
     case.notes.append("a note")
 
@@ -52,9 +52,9 @@ def test_fails_an_assertion(case):
     assert 1 == 2, "one is not two"
 
 
-def test_raises_there(case, lab):
+def test_raises_there(case, executor):
     text = "C++ stack\\nError Message Summary:\\n------\\nInvalidArgument: bad"
-    lab.pool.call("checks.selftest.fail", kind="ValueError", message=text)
+    executor.pool.call("checks.selftest.fail", kind="ValueError", message=text)
 
 
 def test_raises_here(case):
@@ -70,20 +70,20 @@ def test_setup_raises(case, broken_setup):
     case.exact("never", 1, 1)
 
 
-def test_crashes(case, lab):
-    lab.pool.call("checks.selftest.segfault", text="the last words")
+def test_crashes(case, executor):
+    executor.pool.call("checks.selftest.segfault", text="the last words")
 
 
-def test_after_the_crash(case, lab):
-    case.exact("alive", lab.pool.call("checks.selftest.echo", value="yes"), "yes")
+def test_after_the_crash(case, executor):
+    case.exact("alive", executor.pool.call("checks.selftest.echo", value="yes"), "yes")
 
 
-def test_hangs(case, lab):
-    lab.pool.call("checks.selftest.hang", deadline=1.0)
+def test_hangs(case, executor):
+    executor.pool.call("checks.selftest.hang", deadline=1.0)
 
 
-def test_after_the_hang(case, lab):
-    case.exact("alive", lab.pool.call("checks.selftest.echo", value="yes"), "yes")
+def test_after_the_hang(case, executor):
+    case.exact("alive", executor.pool.call("checks.selftest.echo", value="yes"), "yes")
 
 
 def test_is_not_run(case):
@@ -106,8 +106,8 @@ def test_known_failure(case):
     case.exact("value", 1, 2)
 
 
-def test_known_crash(case, lab):
-    lab.pool.call("checks.selftest.segfault", text="known words")
+def test_known_crash(case, executor):
+    executor.pool.call("checks.selftest.segfault", text="known words")
 
 
 def test_known_but_passes(case):
@@ -221,11 +221,11 @@ def test_outcomes(records: dict[str, Record], case: str, outcome: str, reason: s
     assert record.outcome == outcome
     assert record.reason.startswith(reason)
     assert bool(record.reason) is bool(reason)
-    assert (record.known, record.surprise) == ("", "")
+    assert (record.expected_failure, record.unexpected) == ("", "")
 
 
 @pytest.mark.parametrize(
-    ("case", "outcome", "surprise"),
+    ("case", "outcome", "departure"),
     [
         ("known_failure", "fail", ""),
         ("known_crash", "crash", ""),
@@ -235,13 +235,13 @@ def test_outcomes(records: dict[str, Record], case: str, outcome: str, reason: s
         ("known_but_another_outcome", "error", "expected fail, got error"),
     ],
 )
-def test_known_failures(records: dict[str, Record], case: str, outcome: str, surprise: str) -> None:
+def test_known_failures(records: dict[str, Record], case: str, outcome: str, departure: str) -> None:
     record = records[case]
     assert record.outcome == outcome
-    assert record.surprise.startswith(surprise)
-    assert bool(record.surprise) is bool(surprise)
-    assert record.known == "for a reason"
-    assert record.known_issue == "#1"
+    assert record.unexpected.startswith(departure)
+    assert bool(record.unexpected) is bool(departure)
+    assert record.expected_failure == "for a reason"
+    assert record.issue == "#1"
 
 
 def test_every_case_is_recorded_once_and_nothing_else(run: Run, records: dict[str, Record]) -> None:
@@ -393,7 +393,7 @@ def test_what_a_lab_cannot_be_made_of_is_one_sentence(
     choice = Options(**{"store": default_store(), "run_folder": str(tmp_path / "run"), **options})
     session = RunSession(choice, tmp_path, tmp_path / "suites")
     with pytest.raises(HarnessError) as refusal:
-        session.lab  # noqa: B018
+        session.executor  # noqa: B018
     session.close()
     assert words in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -440,8 +440,8 @@ def test_first(case):
     case.exact("value", 1, 1)
 
 
-def test_second(case, lab):
-    case.exact("value", lab.pool.call("checks.selftest.echo", value=1), 1)
+def test_second(case, executor):
+    case.exact("value", executor.pool.call("checks.selftest.echo", value=1), 1)
 
 
 def test_third(case):

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from harness.checks.expected_failures import KnownFailure, KnownFailures
-from harness.models.catalogue import FlowInfo
+from harness.checks.expected_failures import ExpectedFailure, ExpectedFailures
+from harness.models.catalogue import MethodInfo
 from harness.plugin.options import Options
-from harness.plugin.selection import is_whole, left_out, paths, spared
+from harness.plugin.selection import is_whole, left_out, paths, skipped_in_quick
 from harness.plugin.session import RunSession
 
 SUITES = Path(__file__).parents[2] / "suites"
@@ -51,7 +51,7 @@ def test_packaged_suites_are_named_as_python_does(tmp_path: Path) -> None:
     [
         {"models": ("lenet",)},
         {"targets": ("jit",)},
-        {"flows": ("qat-slim",)},
+        {"methods": ("qat-slim",)},
         {"claims": ("001-build",)},
         {"brief": True},
         {"keyword": "accuracy"},
@@ -83,16 +83,16 @@ def test_what_a_brief_run_leaves_out(
 
 @pytest.mark.parametrize(
     ("options", "out"),
-    [({}, True), ({"tier": "full"}, False), ({"brief": True}, False), ({"flows": ("a",)}, False)],
+    [({}, True), ({"tier": "full"}, False), ({"brief": True}, False), ({"methods": ("a",)}, False)],
 )
 def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: bool) -> None:
-    entry = KnownFailure("area/check[*]", ">=3.0", "error", "m", "r", spared="area/check[{b,c}]")
+    entry = ExpectedFailure("area/check[*]", ">=3.0", "error", "m", "r", skipped_in_quick="area/check[{b,c}]")
     session: Any = SimpleNamespace(
         options=msgspec.structs.replace(Options(), **options),
-        known=KnownFailures([entry], "3.3.1", "pir", "quick"),
+        known=ExpectedFailures([entry], "3.3.1", "pir", "quick"),
     )
     items = [SimpleNamespace(path="suites/test_area.py", name=f"test_check[{name}]") for name in "abd"]
-    assert [spared(session, item) for item in items] == [False, out, False]
+    assert [skipped_in_quick(session, item) for item in items] == [False, out, False]
 
 
 @pytest.mark.parametrize(
@@ -100,18 +100,18 @@ def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: 
     [
         ({}, ["a", "b", "b-legacy-ir"]),
         ({"tier": "full"}, ["a", "a-legacy-ir", "b", "b-legacy-ir"]),
-        ({"flows": ("a-legacy-ir",)}, ["a-legacy-ir"]),
+        ({"methods": ("a-legacy-ir",)}, ["a-legacy-ir"]),
     ],
 )
 def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: list[str]) -> None:
-    flows = [
-        FlowInfo(name, "qat", "dynamic", "call", {}, ["lenet"], [], alike=name == "a", profile=profile)
+    methods = [
+        MethodInfo(name, "qat", "dynamic", "call", {}, ["lenet"], [], alike=name == "a", profile=profile)
         for name in "ab"
         for profile in ("", "legacy-ir")
     ]
     session: Any = SimpleNamespace(
         models=lambda role: ["lenet"],
         options=msgspec.structs.replace(Options(), **options),
-        lab=SimpleNamespace(flows={flow.id: flow for flow in flows}),
+        executor=SimpleNamespace(methods={method.id: method for method in methods}),
     )
-    assert [flow.id for _, flow in RunSession.flows(session)] == found
+    assert [method.id for _, method in RunSession.methods(session)] == found

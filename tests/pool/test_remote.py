@@ -16,8 +16,8 @@ import pytest
 from support.processes import gone, wait_until
 
 from harness.core.errors import HarnessError, NotApplicable
-from harness.execution.executor import Lab
-from harness.pool.remote import Elsewhere, refusal
+from harness.execution.executor import Executor
+from harness.pool.remote import RemoteHost, refusal
 from harness.pool.workers import WorkerCrash, WorkerPool, WorkerSpec, WorkerTimeout
 from harness.targets.target import Target
 
@@ -28,8 +28,8 @@ def interpreter_in(folder: Path, python: str = sys.executable) -> str:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Iterator[Elsewhere]:
-    host = Elsewhere(interpreter_in(tmp_path))
+def host(tmp_path: Path) -> Iterator[RemoteHost]:
+    host = RemoteHost(interpreter_in(tmp_path))
     yield host
     host.close()
 
@@ -117,7 +117,7 @@ def test_lost_connection_is_no_crash_of_paddle(bare_pool: WorkerPool, far: Worke
     """The run cannot go on: it says so, and no case is blamed."""
     worker = bare_pool.warm(far)
     host = bare_pool._hosts[far.interpreter]
-    assert isinstance(host, Elsewhere)
+    assert isinstance(host, RemoteHost)
     host._group["host"]._io.popen.kill()
     with pytest.raises(HarnessError, match=r"the connection to popen.* was lost"):
         worker.call("checks.selftest.pid", 10)
@@ -134,7 +134,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {"x/a.bin": folder / "a.bin", "empty": folder / "empty", "again": folder / "a.bin"}
 
 
-def test_files_travel_once(host: Elsewhere, tmp_path: Path) -> None:
+def test_files_travel_once(host: RemoteHost, tmp_path: Path) -> None:
     files = files_in(tmp_path / "here")
     folder = Path(host.tree(files))
     assert host.sent == 256 * 40_000
@@ -148,7 +148,7 @@ def test_files_travel_once(host: Elsewhere, tmp_path: Path) -> None:
     assert host.sent == 256 * 40_000 + 22
 
 
-def test_damaged_file_is_sent_again(host: Elsewhere, tmp_path: Path) -> None:
+def test_damaged_file_is_sent_again(host: RemoteHost, tmp_path: Path) -> None:
     files = files_in(tmp_path / "here")
     kept = Path(host.tree(files), "x/a.bin")
     kept.chmod(0o600)
@@ -157,13 +157,13 @@ def test_damaged_file_is_sent_again(host: Elsewhere, tmp_path: Path) -> None:
     assert host.sent == 2 * 256 * 40_000
 
 
-def test_what_arrives_damaged_is_refused(host: Elsewhere) -> None:
+def test_what_arrives_damaged_is_refused(host: RemoteHost) -> None:
     with pytest.raises(HarnessError, match="a file arrived as"):
         host.ask("put", "0" * 64, True, b"something else", True)
     assert host.ask("lacking", ["0" * 64]) == ["0" * 64]
 
 
-def test_paths_are_those_of_the_cache(host: Elsewhere, tmp_path: Path) -> None:
+def test_paths_are_those_of_the_cache(host: RemoteHost, tmp_path: Path) -> None:
     """A folder, a file in it, a prefix, and a name that is no path."""
     folder = tmp_path / "artifact" / "inference_model"
     folder.mkdir(parents=True)
@@ -225,7 +225,7 @@ def test_where_no_python_answers_a_sentence_says_what_to_try(
     tmp_path: Path, python: Callable[[Path], str]
 ) -> None:
     with pytest.raises(HarnessError, match=r"no Python answers at popen.*: mend what `.* -V` says"):
-        Elsewhere(interpreter_in(tmp_path, python(tmp_path)))
+        RemoteHost(interpreter_in(tmp_path, python(tmp_path)))
 
 
 def test_interpreter_without_numpy_is_told(bare_pool: WorkerPool, tmp_path: Path) -> None:
@@ -238,23 +238,24 @@ def test_interpreter_without_numpy_is_told(bare_pool: WorkerPool, tmp_path: Path
 # Executions
 
 
-def test_execution_elsewhere_gives_the_same_bits(lab: Lab, tmp_path: Path) -> None:
+def test_execution_elsewhere_gives_the_same_bits(executor: Executor, tmp_path: Path) -> None:
     place = interpreter_in(tmp_path)
-    feeds = [lab.sample("lenet", 2)]
+    feeds = [executor.sample("lenet", 2)]
     try:
         for runtime in ("predictor", "dygraph"):
             here = Target("here", runtime)
             there = Target("there", runtime, interpreter=place)
-            assert lab.not_applicable(there) is None
-            got, expected = (lab.execute(target, "lenet", feeds) for target in (there, here))
+            assert executor.not_applicable(there) is None
+            got, expected = (executor.execute(target, "lenet", feeds) for target in (there, here))
             assert got.describe["device"] == expected.describe["device"] == "cpu"
             np.testing.assert_array_equal(got.outputs[0][0], expected.outputs[0][0])
-        assert lab.where(there)["paddle"] == lab.environment["paddle"]
-        assert lab.where(here) == {}
-        few = {"model": "lenet", "digits": str(lab.digits), "limit": 3}
+        assert executor.where(there)["paddle"] == executor.environment["paddle"]
+        assert executor.where(here) == {}
+        few = {"model": "lenet", "digits": str(executor.builder.digits), "limit": 3}
         near, far = (
-            lab.pool.call("training.loops.test_examples", spec=lab.spec(t), **few) for t in (here, there)
+            executor.pool.call("training.loops.test_examples", spec=executor.spec(t), **few)
+            for t in (here, there)
         )
         np.testing.assert_array_equal(near["feed"][0], far["feed"][0])
     finally:
-        lab.pool.discard(lab.spec(there))
+        executor.pool.discard(executor.spec(there))

@@ -23,7 +23,7 @@ from support.processes import wait_until
 from conftest import Command
 from harness.core.errors import HarnessError
 from harness.core.paths import ROOT
-from harness.pool.remote import Elsewhere
+from harness.pool.remote import RemoteHost
 from harness.pool.workers import WorkerCrash, WorkerPool, WorkerTimeout
 from harness.records.files import read_run
 
@@ -133,7 +133,7 @@ def test_host_that_cannot_be_reached_is_a_sentence(
     ssh: Path, tmp_path: Path, host: str, python: str, words: str
 ) -> None:
     with pytest.raises(HarnessError, match="no Python answers at ssh=") as refusal:
-        Elsewhere(interpreter(ssh, tmp_path, host, python))
+        RemoteHost(interpreter(ssh, tmp_path, host, python))
     assert words in str(refusal.value)
     assert f"`ssh -F {ssh} {host} {python} -V`" in str(refusal.value)
 

@@ -33,11 +33,11 @@ FULL = Record(
     target="jit",
     outcome="crash",
     reason="killed",
-    known="why",
-    known_issue="#1",
+    expected_failure="why",
+    issue="#1",
     comparisons=2,
     elements=640,
-    headroom=0.25,
+    budget_used=0.25,
     details=(Comparison(what="x", rule="bitwise", ok=False, elements=3, worst="[0]", message="1 of 3"),),
     failure=RemoteFailure(type="SIGSEGV", message="died", signal="SIGSEGV", log_tail="a\nb"),
     measures={"curves": {"uninterrupted": [1.5, None]}, "n": 3},
@@ -72,10 +72,10 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=30)
 @given(TEXT, TEXT, st.sampled_from(OUTCOMES), st.none() | st.floats(allow_nan=False, allow_infinity=False))
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_round_trips(
-    tmp_path: Path, case: str, reason: str, outcome: str, headroom: float | None
+    tmp_path: Path, case: str, reason: str, outcome: str, budget_used: float | None
 ) -> None:
     """Line separators and control characters in a message must not tear its line."""
-    record = Record(case=case, nodeid="n", area="a", outcome=outcome, reason=reason, headroom=headroom)  # type: ignore[arg-type]
+    record = Record(case=case, nodeid="n", area="a", outcome=outcome, reason=reason, budget_used=budget_used)  # type: ignore[arg-type]
     path = tmp_path / "records.jsonl"
     path.unlink(missing_ok=True)
     write(tmp_path, HEADER, record)
@@ -84,7 +84,7 @@ def test_any_text_round_trips(
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_headroom_that_is_no_number_leaves_the_line_readable(tmp_path: Path, value: float) -> None:
-    write(tmp_path, HEADER, Record(case="c", nodeid="n", area="a", outcome="fail", headroom=value))
+    write(tmp_path, HEADER, Record(case="c", nodeid="n", area="a", outcome="fail", budget_used=value))
     run = read_run(tmp_path)
     assert run.damaged == 0
     assert len(run.records) == 1

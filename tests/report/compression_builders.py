@@ -12,7 +12,7 @@ from sample_run import compressed
 from harness.core.types import Comparison, Record, RemoteFailure
 from harness.report import tables
 from harness.report.compression import Row, rows
-from harness.report.compression_views import Method, methods
+from harness.report.compression_views import Technique, techniques
 
 CHECKS = (
     "accuracy", "quantized", "scales", "export_agrees", "int8_kernels", "int8_weights", "later_runs", "cost",
@@ -29,7 +29,7 @@ CRASHED: dict[str, Any] = {
 }
 SKIPPED: dict[str, Any] = {"outcome": "not-run", "reason": "no static graph", "parts": {}}
 UNMADE = dict.fromkeys(CHECKS, RAISED)
-KNOWN = {"known": "the pass is not ported", "known_instead": "export under `FLAGS_enable_pir_api=0`"}
+KNOWN = {"expected_failure": "the pass is not ported", "workaround": "export under `FLAGS_enable_pir_api=0`"}
 
 
 def failed(what: str = "x", **parts: Any) -> dict[str, Any]:
@@ -52,12 +52,12 @@ def found(tmp_path: Path, *records: Record, profile: str = "pir") -> tuple[Row, 
     return rows(run, tables.cases(run))
 
 
-def by_method(tmp_path: Path, *records: Record) -> dict[str, Method]:
-    return {method.name: method for method in methods(found(tmp_path, *records))}
+def by_technique(tmp_path: Path, *records: Record) -> dict[str, Technique]:
+    return {technique.name: technique for technique in techniques(found(tmp_path, *records))}
 
 
-def many(flows: int = 50) -> Iterator[Record]:
-    """So many flows under two profiles, of every kind of verdict."""
+def many(methods: int = 50) -> Iterator[Record]:
+    """So many methods under two profiles, of every kind of verdict."""
     faults: tuple[dict[str, Any], ...] = (
         {},
         {"scales": failed(scales={"least": 0.02, "largest": 3.1})},
@@ -66,12 +66,12 @@ def many(flows: int = 50) -> Iterator[Record]:
         {"int8_kernels": int8(0)},
         {"quantized": quantized(3, 5)},
     )
-    for i in range(flows):
-        method = ("qat", "ptq", "ptq", "weights")[i % 4]
+    for i in range(methods):
+        technique = ("qat", "ptq", "ptq", "weights")[i % 4]
         for j, profile in enumerate(("pir", "legacy-ir")):
             changes = faults[(i + 3 * j) % len(faults)]
             yield from compressed(
-                f"{method}-{'static' if i % 3 else 'dynamic'}-{'calibrated-'[: i % 12]}{i}",
+                f"{technique}-{'static' if i % 3 else 'dynamic'}-{'calibrated-'[: i % 12]}{i}",
                 profile=profile,
                 lost=i % 7,
                 size=0.26 + 0.01 * (i % 5),

@@ -44,9 +44,9 @@ def sample() -> Iterator[Record]:
         "pass",
         model="lenet",
         claims=("003-fit-files",),
-        known="fit also writes .pdopt",
-        known_issue="https://github.com/PaddlePaddle/Paddle/issues/1",
-        surprise="expected fail, but it passed",
+        expected_failure="fit also writes .pdopt",
+        issue="https://github.com/PaddlePaddle/Paddle/issues/1",
+        unexpected="expected fail, but it passed",
     )
     for model in MODELS:
         for target in TARGETS:
@@ -75,7 +75,7 @@ def sample() -> Iterator[Record]:
     yield from compressed("ptq-static-hist", model="conv_bn", profile="legacy-ir", lost=1, gained=3)
     yield from compressed("qat-slim", lost=6, gained=16)
     yield from compressed("ptq-slim", lost=5, gained=1)
-    yield from compressed("prune-l1", method="prune", lost=20, gained=6, latency=0.61)
+    yield from compressed("prune-l1", technique="prune", lost=20, gained=6, latency=0.61)
 
 
 def compressed(
@@ -83,7 +83,7 @@ def compressed(
     model: str = "lenet",
     profile: str = "pir",
     *,
-    method: str = "",
+    technique: str = "",
     lost: int = 2,
     gained: int = 2,
     size: float = 0.267,
@@ -91,17 +91,17 @@ def compressed(
     changes: Mapping[str, Mapping[str, Any]] | None = None,
     own: str = "pir",
 ) -> Iterator[Record]:
-    """Every check of one model that one flow compressed.
+    """Every check of one model that one method compressed.
 
     Args:
         lost, gained: of 1,000 digits; the check of accuracy is not run where they do not tell.
         changes: check -> fields of its record that are otherwise; ``parts`` are those of its measure.
-        own: the run's profile, without which the flow's id names its own.
+        own: the run's profile, without which the method's id names its own.
     """
-    method = method or name.partition("-")[0]
-    flow = name if profile == own else f"{name}-{profile}"
-    who = {"method": method, "graph": "static", "api": "paddleslim.quant.quant_post_static"}
-    prunes = method == "prune"
+    technique = technique or name.partition("-")[0]
+    method = name if profile == own else f"{name}-{profile}"
+    who = {"technique": technique, "graph": "static", "api": "paddleslim.quant.quant_post_static"}
+    prunes = technique == "prune"
     bound = 0.05 if prunes else 0.01
     loss = accuracy(lost, gained, bound)
     cost = {"elements_ratio": 0.5 if prunes else 1.0, "macs_ratio": 0.55 if prunes else 1.0}
@@ -131,13 +131,13 @@ def compressed(
         }
     for check, parts in checks.items():
         target = "predictor-int8" if check == "int8_kernels" else ""
-        fields: dict[str, Any] = {"model": model, "target": target, "flow": flow}
+        fields: dict[str, Any] = {"model": model, "target": target, "method": method}
         if "accuracy" in parts and check not in (changes or {}) and loss["standing"] == "not enough data":
             fields |= {"outcome": "not-run", "reason": "not enough data: give more digits"}
         fields |= (changes or {}).get(check, {})
         parts = fields.pop("parts", parts)
         fields.setdefault("measures", {"compression": {**who, "profile": profile, **parts}})
-        yield record(f"compression/{check}[{'-'.join(filter(None, (model, flow, target)))}]", **fields)
+        yield record(f"compression/{check}[{'-'.join(filter(None, (model, method, target)))}]", **fields)
 
 
 def accuracy(lost: int, gained: int, bound: float = 0.01, n: int = 1000) -> dict[str, Any]:
@@ -173,8 +173,8 @@ def _on_target(draw: random.Random, model: str, target: str) -> Iterator[Record]
             yield record(
                 case,
                 "error",
-                known="bf16 LSTM kernel is not registered",
-                known_issue="PaddlePaddle/Paddle#65012",
+                expected_failure="bf16 LSTM kernel is not registered",
+                issue="PaddlePaddle/Paddle#65012",
                 claims=(claim,),
                 failure=RemoteFailure(
                     "NotFoundError",
@@ -188,8 +188,8 @@ def _on_target(draw: random.Random, model: str, target: str) -> Iterator[Record]
         yield record(
             case,
             claims=(claim,),
-            headroom=used,
-            tolerance=used,
+            budget_used=used,
+            numeric_budget_used=used,
             elements=2560,
             title="Outputs agree.",
             **place,
@@ -216,7 +216,7 @@ def _resumed(model: str, optimizer: str) -> Record:
             case,
             "fail",
             claims=("003-resume-example",),
-            known=FORGOTTEN,
+            expected_failure=FORGOTTEN,
             measures={"curves": curves(120, 60, 0.25, seed)},
             details=(
                 Comparison(
@@ -254,7 +254,7 @@ def _damaged() -> Iterator[Record]:
             yield record(
                 f"robustness/damaged[{loader}-{form}-{damage}]",
                 outcome,
-                known=known,
+                expected_failure=known,
                 model="lenet",
                 reason="" if outcome == "pass" else f"{loader} took it: {behaviour}",
                 measures={

@@ -22,7 +22,7 @@ from pages import HOSTILE, Page, section
 from sample_run import accuracy, compressed
 
 from harness.report import render
-from harness.report.compression_views import LOOK, MOST_OPEN_FLOWS
+from harness.report.compression_views import LOOK, MOST_OPEN_METHODS
 
 # The page
 
@@ -67,7 +67,7 @@ def test_captions_name_release_and_profiles(page: str) -> None:
 
 def test_an_error_is_told_once(page: str, tmp_path: Path) -> None:
     text = section(page, "compression")
-    # Once for each method: a note that all its rows refer to.
+    # Once for each technique: a note that all its rows refer to.
     assert text.count("no such overload") == 3
     one = render(write_run(tmp_path / "run", [*compressed("qat-slim", changes={**UNMADE})]))
     assert section(one, "compression").count("no such overload") == 1
@@ -76,8 +76,8 @@ def test_an_error_is_told_once(page: str, tmp_path: Path) -> None:
 
 def test_instead_is_told_beside_what_does_not_work(tmp_path: Path) -> None:
     changes = {check: {**RAISED, **KNOWN} for check in CHECKS}
-    for folder, flows in (("one", ["qat-a"]), ("two", ["qat-a", "qat-b"])):
-        records = [item for flow in flows for item in compressed(flow, changes=changes)]
+    for folder, methods in (("one", ["qat-a"]), ("two", ["qat-a", "qat-b"])):
+        records = [item for method in methods for item in compressed(method, changes=changes)]
         text = section(render(write_run(tmp_path / folder, records)), "compression")
         assert text.count("export under <code>FLAGS_enable_pir_api=0</code>") == 1
 
@@ -130,11 +130,11 @@ def test_int8_that_fell_back_is_no_number(tmp_path: Path) -> None:
 
 def test_the_best_flows_are_open_and_the_others_folded(page: str) -> None:
     text = section(page, "compression")
-    ptq = text[text.index('id="flows-ptq"') : text.index('id="flows-weights"')]
+    ptq = text[text.index('id="methods-ptq"') : text.index('id="methods-weights"')]
     shown, _, folded = ptq.partition("<details")
-    assert shown.count("<code>ptq-") == MOST_OPEN_FLOWS
-    assert folded.count("<code>ptq-") == 25 - MOST_OPEN_FLOWS
-    assert "13 more flows:" in folded
+    assert shown.count("<code>ptq-") == MOST_OPEN_METHODS
+    assert folded.count("<code>ptq-") == 25 - MOST_OPEN_METHODS
+    assert "13 more methods:" in folded
     verdicts = [verdict for verdict, (mark, _) in LOOK.items() if f"</span> {verdict}</span>" in shown]
     assert verdicts[0] == "trust"
 
@@ -146,7 +146,7 @@ def test_a_hundred_rows_are_cheap(page: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bad", [HOSTILE, HOSTILE * 100])
 def test_hostile_text_stays_text(tmp_path: Path, bad: str) -> None:
-    who = {"method": bad, "graph": bad, "api": bad, "profile": bad}
+    who = {"technique": bad, "graph": bad, "api": bad, "profile": bad}
     seen = {"layers": 10**30, "weights": 3, "inputs": -4, "float": 0, "stored": [bad]}
     parts = {
         "accuracy": {**accuracy(3, 1), "standing": bad, "estimate": 1e300, "high": 1e300},
@@ -155,12 +155,12 @@ def test_hostile_text_stays_text(tmp_path: Path, bad: str) -> None:
         "int8": {"int8_primitives": {bad: 3}},
     }
     records = [
-        record(f"compression/{check}[{bad}]", outcome, model=bad, flow=bad, target=bad, reason=bad,
-               known_instead=bad, measures={"compression": {**who, **parts}})
+        record(f"compression/{check}[{bad}]", outcome, model=bad, method=bad, target=bad, reason=bad,
+               workaround=bad, measures={"compression": {**who, **parts}})
         for check, outcome in ((bad, "fail"), ("quantized", "fail"), ("accuracy", "pass"))
     ]  # fmt: skip
-    records += [record(f"compression/accuracy[{i}]", "error", model=bad, flow=f"{bad}{i}", reason=bad,
-                       known_instead=bad) for i in range(2)]  # fmt: skip
+    records += [record(f"compression/accuracy[{i}]", "error", model=bad, method=f"{bad}{i}", reason=bad,
+                       workaround=bad) for i in range(2)]  # fmt: skip
     run = write_run(tmp_path / "run", records, environment={"paddle": {"version": bad}, "profile": bad})
     text = render(run)
     parsed = Page(text)
@@ -175,7 +175,7 @@ def test_hostile_text_stays_text(tmp_path: Path, bad: str) -> None:
 
 @needs_chromium
 def test_a_telephone_shows_flow_and_verdict(page: str, tmp_path: Path) -> None:
-    """At 360 pixels nothing overflows, and flow, profile and verdict are seen without scrolling."""
+    """At 360 pixels nothing overflows, and method, profile and verdict are seen without scrolling."""
     small = page[: page.index("<body>")] + "<body><div class='page'>" + section(page, "compression")
     small += "</section></div></body></html>"
     for width, (scroll, client, high) in zip((360, 1280), sizes(tmp_path, small, 360, 1280), strict=True):
@@ -183,8 +183,8 @@ def test_a_telephone_shows_flow_and_verdict(page: str, tmp_path: Path) -> None:
         assert scroll <= width
         assert high > 3000
     measure = (
-        "Math.max(...[...d.querySelectorAll('.flows .chip')].map(e => e.getBoundingClientRect().right))"
-        " + '|' + [...d.querySelectorAll('.flows')].map(e => { e.scrollLeft = 200;"
+        "Math.max(...[...d.querySelectorAll('.methods .chip')].map(e => e.getBoundingClientRect().right))"
+        " + '|' + [...d.querySelectorAll('.methods')].map(e => { e.scrollLeft = 200;"
         " return e.querySelector('tbody th').getBoundingClientRect().left -"
         " e.getBoundingClientRect().left; }).join(',')"
     )

@@ -15,7 +15,7 @@ from compression_builders import (
     RAISED,
     SKIPPED,
     UNMADE,
-    by_method,
+    by_technique,
     failed,
     found,
     int8,
@@ -36,7 +36,7 @@ from harness.report.compression import VERDICTS, Row
     [
         ({}, "trust", ""),
         ({"int8_kernels": {"outcome": "not-run", "reason": "a CPU build", "parts": {}}}, "trust", ""),
-        ({"scales": {"surprise": "expected fail, but it passed"}}, "trust", ""),
+        ({"scales": {"unexpected": "expected fail, but it passed"}}, "trust", ""),
         ({"quantized": quantized(3, 5)}, "caution", "weights left float in 2 of 5 layers"),
         ({"quantized": quantized(5, 1)}, "caution", "inputs left float in 4 of 5 layers"),
         ({"quantized": quantized(0, 0)}, "do not use", "nothing is quantized"),
@@ -119,7 +119,7 @@ def test_known_failures_do_not_make_a_model_better(tmp_path: Path) -> None:
     changes = {"later_runs": {**failed("run 2"), **KNOWN}}
     (row,) = found(tmp_path, *compressed("ptq-slim", changes=changes))
     assert row.verdict == "do not use"
-    assert row.instead == KNOWN["known_instead"]
+    assert row.workaround == KNOWN["workaround"]
 
 
 def test_the_gravest_reason_comes_first_and_all_are_told(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_pruned_models_have_their_own_checks(tmp_path: Path) -> None:
 
 def test_a_row_collects_what_its_checks_measured(tmp_path: Path) -> None:
     (row,) = found(tmp_path, *compressed("ptq-slim", profile="legacy-ir", latency=0.7))
-    assert (row.model, row.flow, row.name) == ("lenet", "ptq-slim-legacy-ir", "ptq-slim")
-    assert (row.method, row.graph, row.profile) == ("ptq", "static", "legacy-ir")
+    assert (row.model, row.method, row.name) == ("lenet", "ptq-slim-legacy-ir", "ptq-slim")
+    assert (row.technique, row.graph, row.profile) == ("ptq", "static", "legacy-ir")
     assert row.accuracy is not None
     assert (row.accuracy.delta, row.accuracy.interval) == ("0.00", "−0.52 to +0.52")
     assert row.quantized is not None
@@ -188,33 +188,33 @@ def test_a_row_collects_what_its_checks_measured(tmp_path: Path) -> None:
 
 def test_what_cannot_be_run_has_a_row_by_its_name(tmp_path: Path) -> None:
     one = record("compression/accuracy[lenet-qat-x-legacy-ir]", "not-run", reason="no", model="lenet",
-                 flow="qat-x-legacy-ir")  # fmt: skip
+                 method="qat-x-legacy-ir")  # fmt: skip
     (row,) = found(tmp_path, one)
-    assert (row.method, row.name, row.profile, row.verdict) == ("qat", "qat-x", "legacy-ir", "not run")
+    assert (row.technique, row.name, row.profile, row.verdict) == ("qat", "qat-x", "legacy-ir", "not run")
 
 
 def test_legacy_flows_of_a_run_in_legacy_ir_are_the_plain_ones(tmp_path: Path) -> None:
     plain = compressed("qat-slim", profile="legacy-ir", own="legacy-ir")
     other = record("compression/accuracy[lenet-qat-slim-legacy-ir]", "not-run", model="lenet",
-                   reason="in legacy-IR mode already", flow="qat-slim-legacy-ir")  # fmt: skip
+                   reason="in legacy-IR mode already", method="qat-slim-legacy-ir")  # fmt: skip
     (row,) = found(tmp_path, *plain, other, profile="legacy-ir")
-    assert (row.flow, row.profile) == ("qat-slim", "legacy-ir")
+    assert (row.method, row.profile) == ("qat-slim", "legacy-ir")
 
 
 @pytest.mark.parametrize("key", [*("accuracy", "quantized", "scales", "export", "int8", "int8_accuracy"),
-                                 *("cost", "latency", "profile", "method", "api", "graph")])  # fmt: skip
+                                 *("cost", "latency", "profile", "technique", "api", "graph")])  # fmt: skip
 def test_malformed_parts_do_not_stop_the_page(tmp_path: Path, key: str) -> None:
     odd: tuple[Any, ...] = (None, 3, "x", [], {}, [1], {"layers": "a"}, {"estimate": None}, {"ratio": []},
                             {"int8_primitives": 1}, {"operators": [1]}, {1: 2}, True)  # fmt: skip
     records = [
-        record(f"compression/{check}[m-qat-{i}]", outcome, model="m", flow=f"qat-{i}",
+        record(f"compression/{check}[m-qat-{i}]", outcome, model="m", method=f"qat-{i}",
                measures={"compression": {key: value}})
         for i, value in enumerate(odd)
         for check, outcome in (("accuracy", "fail"), ("scales", "pass"), ("int8_kernels", "fail"),
                                ("quantized", "fail"), ("smaller", "fail"))
     ]  # fmt: skip
     records += [
-        record(f"compression/cost[m-ptq-{i}]", model="m", flow=f"ptq-{i}", measures={"compression": value})
+        record(f"compression/cost[m-ptq-{i}]", model="m", method=f"ptq-{i}", measures={"compression": value})
         for i, value in enumerate(odd)
     ]
     text = render(write_run(tmp_path / "run", records))
@@ -226,8 +226,8 @@ def test_the_measure_is_listed_once(tmp_path: Path) -> None:
     shown = next(compressed("qat-slim"))
     assert tables.measures(shown) == ()
     other = msgspec.structs.replace(shown, area="elsewhere")
-    assert ("compression.method", "qat") in tables.measures(other)
-    assert ("compression.method", "qat") in tables.measures(msgspec.structs.replace(shown, flow=""))
+    assert ("compression.technique", "qat") in tables.measures(other)
+    assert ("compression.technique", "qat") in tables.measures(msgspec.structs.replace(shown, method=""))
 
 
 # Order and advice
@@ -246,12 +246,12 @@ def test_flows_are_sorted_by_what_to_trust(tmp_path: Path) -> None:
         *compressed("ptq-legacy", profile="legacy-ir", lost=0),
         *compressed("qat-one"),
     ]
-    found = by_method(tmp_path, *records)
+    found = by_technique(tmp_path, *records)
     assert list(found) == ["qat", "ptq"]
-    assert [flow.name for flow in found["ptq"].flows] == [
+    assert [method.name for method in found["ptq"].methods] == [
         *("ptq-loses-less", "ptq-loses-more", "ptq-legacy", "ptq-few", "ptq-odd", "ptq-later", "ptq-unmade"),
     ]
-    assert [flow.best.verdict for flow in found["ptq"].flows[2:]] == list(VERDICTS[:5])
+    assert [method.best.verdict for method in found["ptq"].methods[2:]] == list(VERDICTS[:5])
 
 
 def test_what_was_not_run_on_one_model_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -260,9 +260,9 @@ def test_what_was_not_run_on_one_model_does_not_hide_the_others(tmp_path: Path) 
         *compressed("ptq-b"),
         *compressed("ptq-b", "conv_bn", changes=dict.fromkeys(CHECKS, SKIPPED)),
     ]
-    method = by_method(tmp_path, *records)["ptq"]
-    first, second = method.flows
-    assert "on lenet," in method.sentence
+    technique = by_technique(tmp_path, *records)["ptq"]
+    first, second = technique.methods
+    assert "on lenet," in technique.sentence
     assert (first.name, first.best.verdict) == ("ptq-b", "trust")
     assert [row.verdict for row in first.rows] == ["trust", "not run"]
     assert (second.name, second.best.verdict) == ("ptq-a", "not enough data")
@@ -270,15 +270,15 @@ def test_what_was_not_run_on_one_model_does_not_hide_the_others(tmp_path: Path) 
 
 def test_more_models_count_more_than_a_smaller_loss(tmp_path: Path) -> None:
     records = [r for m in ("lenet", "conv_bn") for r in compressed("ptq-both", m, lost=4)]
-    (first, second) = by_method(tmp_path, *compressed("ptq-one", lost=0), *records)["ptq"].flows
+    (first, second) = by_technique(tmp_path, *compressed("ptq-one", lost=0), *records)["ptq"].methods
     assert (first.name, second.name) == ("ptq-both", "ptq-one")
 
 
 def test_profiles_of_a_flow_stand_beside_each_other(tmp_path: Path) -> None:
     records = [r for p in ("legacy-ir", "pir") for m in ("lenet", "conv_bn")
                for r in compressed("ptq-slim", m, p)]  # fmt: skip
-    (flow,) = by_method(tmp_path, *records)["ptq"].flows
-    assert [(row.model, row.profile) for row in flow.rows] == [
+    (method,) = by_technique(tmp_path, *records)["ptq"].methods
+    assert [(row.model, row.profile) for row in method.rows] == [
         *(("lenet", "pir"), ("lenet", "legacy-ir"), ("conv_bn", "pir"), ("conv_bn", "legacy-ir")),
     ]
 
@@ -290,10 +290,11 @@ def test_a_flow_is_no_better_than_on_its_worst_model(tmp_path: Path) -> None:
         *compressed("ptq-two", lost=4),
         *compressed("ptq-two", "conv_bn", lost=3),
     ]
-    method = by_method(tmp_path, *records)["ptq"]
-    assert [flow.name for flow in method.flows] == ["ptq-two", "ptq-one"]
+    technique = by_technique(tmp_path, *records)["ptq"]
+    assert [method.name for method in technique.methods] == ["ptq-two", "ptq-one"]
     assert (
-        method.sentence == "take `ptq-two`: loses at most 0.82 points on lenet and conv_bn, 0.27 of the size."
+        technique.sentence
+        == "take `ptq-two`: loses at most 0.82 points on lenet and conv_bn, 0.27 of the size."
     )
 
 
@@ -328,10 +329,14 @@ def test_a_flow_is_no_better_than_on_its_worst_model(tmp_path: Path) -> None:
         ),
         ([*compressed("ptq-a", changes=UNMADE)], "none can be used."),
         (
-            [record("compression/accuracy[m-ptq-a]", "not-run", reason="no digits", model="m", flow="ptq-a")],
+            [
+                record(
+                    "compression/accuracy[m-ptq-a]", "not-run", reason="no digits", model="m", method="ptq-a"
+                )
+            ],
             "none was run: no digits.",
         ),
     ],
 )
 def test_the_sentence_says_which_flow_to_take(tmp_path: Path, records: list[Record], sentence: str) -> None:
-    assert by_method(tmp_path, *records)["ptq"].sentence == sentence
+    assert by_technique(tmp_path, *records)["ptq"].sentence == sentence

@@ -18,16 +18,34 @@ RECORDS = [
             "error",
             model=model,
             target="bf16",
-            known="a pooling fails",
-            known_instead="float32",
+            expected_failure="a pooling fails",
+            workaround="float32",
         )
         for model in ("lenet", "conv_bn")
     ),
-    record("agreement/outputs[lstm-bf16]", "crash", model="lstm", target="bf16", known="control flow dies"),
+    record(
+        "agreement/outputs[lstm-bf16]",
+        "crash",
+        model="lstm",
+        target="bf16",
+        expected_failure="control flow dies",
+    ),
     record("agreement/outputs[lenet-gpu]", "not-run", model="lenet", target="gpu", reason=REASON),
-    record("compression/int8[lenet-qat-int8]", "fail", model="lenet", target="int8", flow="qat", known="x"),
-    record("lite/operators[lenet]", "error", model="lenet", known="no such operator"),
-    record("resume/every_model[lenet]", "error", model="lenet", known="no target, and no engine's area"),
+    record(
+        "compression/int8[lenet-qat-int8]",
+        "fail",
+        model="lenet",
+        target="int8",
+        method="qat",
+        expected_failure="x",
+    ),
+    record("lite/operators[lenet]", "error", model="lenet", expected_failure="no such operator"),
+    record(
+        "resume/every_model[lenet]",
+        "error",
+        model="lenet",
+        expected_failure="no target, and no engine's area",
+    ),
 ]
 
 
@@ -36,7 +54,7 @@ def test_rows_by_target_gravest_first(tmp_path: Path) -> None:
     assert list(found) == ["bf16", "gpu", "lite"]
     crash, error = found["bf16"]
     assert (crash.text, crash.models) == ("control flow dies", ("lstm",))
-    assert (error.outcome, error.models, error.instead) == ("error", ("lenet", "conv_bn"), "float32")
+    assert (error.outcome, error.models, error.workaround) == ("error", ("lenet", "conv_bn"), "float32")
     assert [(gap.text, gap.outcome) for gap in found["gpu"]] == [(REASON, "not-run")]
 
 

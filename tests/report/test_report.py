@@ -202,8 +202,8 @@ def test_hostile_text_stays_text(tmp_path: Path, bad: str) -> None:
     }
     records = [
         record(bad, "fail", measures=measures, **everything),
-        record(bad, "crash", known=bad, known_issue="javascript:alert(1)", **everything),
-        record(bad, surprise=bad, known=bad, known_issue=bad, **everything),
+        record(bad, "crash", expected_failure=bad, issue="javascript:alert(1)", **everything),
+        record(bad, unexpected=bad, expected_failure=bad, issue=bad, **everything),
         record(bad, "not-run", **everything),
     ]
     run = write_run(

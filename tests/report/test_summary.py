@@ -14,7 +14,7 @@ from harness.core.types import OUTCOMES
 from harness.records.files import read_run
 from harness.report import summary, tables
 
-KNOWN: dict[str, Any] = {"known": "fit also writes .pdopt", "known_issue": "Paddle#1"}
+KNOWN: dict[str, Any] = {"expected_failure": "fit also writes .pdopt", "issue": "Paddle#1"}
 PASSES = [record(f"agreement/outputs[m{i}]") for i in range(3)]
 
 
@@ -35,13 +35,13 @@ PASSES = [record(f"agreement/outputs[m{i}]") for i in range(3)]
         ([*PASSES, record("a/t", "timeout")], {}, "fail", ["1 timeout"]),
         ([*PASSES, record("a/e", "error")], {}, "fail", ["1 error"]),
         (
-            [*PASSES, record("a/s", surprise="passed", **KNOWN)],
+            [*PASSES, record("a/s", unexpected="passed", **KNOWN)],
             {},
             "fail",
             ["1 departure from known"],
         ),
         (
-            [*PASSES, record("a/s", "error", surprise="not a fail", **KNOWN)],
+            [*PASSES, record("a/s", "error", unexpected="not a fail", **KNOWN)],
             {},
             "fail",
             ["departure"],
@@ -162,17 +162,17 @@ def test_claim_that_only_records_name_gets_a_row(tmp_path: Path) -> None:
 def test_grid_cell_has_gravest_outcome_cases_and_headroom(tmp_path: Path) -> None:
     place: dict[str, Any] = {"model": "lenet", "target": "jit"}
     records = [
-        record("a/1", tolerance=0.5, **place),
-        record("a/2", "fail", tolerance=3.0, **KNOWN, **place),
+        record("a/1", numeric_budget_used=0.5, **place),
+        record("a/2", "fail", numeric_budget_used=3.0, **KNOWN, **place),
         record("a/3", "error", **place),
-        record("a/4", tolerance=0.1, model="lenet", target="static"),
+        record("a/4", numeric_budget_used=0.1, model="lenet", target="static"),
         record("a/5"),
     ]
     grid = summary.grid(write_run(tmp_path / "run", records))
     assert (grid.models, grid.targets, grid.outside) == (("lenet",), ("jit", "static"), 1)
     cell = grid.cells["lenet", "jit"]
     # The unexpected error decides over the known failure of a graver kind.
-    assert (cell.worst, cell.cases, cell.headroom, cell.first_bad) == ("error", 3, 3.0, 2)
+    assert (cell.worst, cell.cases, cell.budget_used, cell.first_bad) == ("error", 3, 3.0, 2)
     assert (cell.unexpected, cell.known) == (1, 1)
     assert grid.cells["lenet", "static"].first_bad is None
 

@@ -114,7 +114,7 @@ print(subprocess.Popen(command, stdout=subprocess.DEVNULL).pid)
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++ for the C++ predictor")
 def test_a_program_in_another_process_takes_turns_too(python: str, tmp_path: Path) -> None:
     with two_sides(python, tmp_path) as (work, sides):
-        plainer = sides[0].lab.targets["predictor-cpp"]
+        plainer = sides[0].executor.targets["predictor-cpp"]
         work = msgspec.structs.replace(work, targets=(plainer, work.targets[1]))
         with pair(sides, work.targets, False, machine.placement()) as processes:
             found = processes.measure(work, 0.05, np.random.default_rng(0))
@@ -149,4 +149,4 @@ def test_a_side_that_dies_does_not_keep_the_other_waiting(
         started = time.monotonic()
         with pytest.raises(WorkerCrash, match="SIGKILL"):
             processes.measure(work, 30.0, rng)
-        assert time.monotonic() - started < sides[0].lab.pool.deadline
+        assert time.monotonic() - started < sides[0].executor.pool.deadline

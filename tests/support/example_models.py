@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.core.choices import default_store
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.models.specification import parse
 from harness.pool.workers import WorkerPool
 from harness.targets import target
@@ -105,12 +106,12 @@ def specifications(folder: Path) -> dict[str, str]:
 # Deployed models
 
 
-def open_lab(python: str, scratch: Path, specs: Iterable[str]) -> Lab:
-    """A lab of that interpreter with the models of these specifications; its pool must be closed."""
+def open_executor(python: str, scratch: Path, specs: Iterable[str]) -> Executor:
+    """An executor of that interpreter with the models of these specifications; its pool must be closed."""
     models = [model for text in specs for model in parse(text)]
     pool = WorkerPool(scratch / "logs", python, 120.0)
     store = Store(Path(default_store()))
-    return Lab(pool, store, target.load(), *locate("packaged", store), models)
+    return Executor(ArtifactBuilder(pool, store, *locate("packaged", store), models), target.load())
 
 
 def write_deployed(folder: Path, layers: Path, python: str) -> list[Path]:
@@ -121,23 +122,25 @@ def write_deployed(folder: Path, layers: Path, python: str) -> list[Path]:
     """
     specs = specifications(layers)
     with tempfile.TemporaryDirectory() as scratch:
-        lab = open_lab(python, Path(scratch), (specs[n] for n in ("cnn", "recurrent", "words", "regression")))
+        executor = open_executor(
+            python, Path(scratch), (specs[n] for n in ("cnn", "recurrent", "words", "regression"))
+        )
         try:
-            return list(_deployed(folder / f"paddle_{lab.paddle.replace('.', '')}", lab))
+            return list(_deployed(folder / f"paddle_{executor.paddle.replace('.', '')}", executor))
         finally:
-            lab.pool.close()
+            executor.pool.close()
 
 
-def _deployed(folder: Path, lab: Lab) -> Iterable[Path]:
+def _deployed(folder: Path, executor: Executor) -> Iterable[Path]:
     def export(model: str) -> Path:
-        return Path(lab.files(Target("x", "predictor"), model)["folder"])
+        return Path(executor.builder.files(Target("x", "predictor"), model)["folder"])
 
     shutil.copytree(export("cnn"), folder / "cnn")
     yield folder / "cnn" / "model"
     shutil.copytree(export("words"), folder / "words")
     yield folder / "words"
-    if lab.profile == "legacy-ir":
-        separate = Path(lab.files(Target("x", "static"), "regression", "separate")["folder"])
+    if executor.profile == "legacy-ir":
+        separate = Path(executor.builder.files(Target("x", "static"), "regression", "separate")["folder"])
         shutil.copytree(separate, folder / "regression_separate")
         yield folder / "regression_separate"
         combined = folder / "recurrent_combined"

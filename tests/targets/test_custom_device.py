@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.checks.case import Case, CheckFailed
 from harness.core.choices import default_store
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.execution.latency import TimedSession
 from harness.pool.workers import WorkerPool
 from harness.targets import target as targets
@@ -31,8 +32,8 @@ DYGRAPH = Target("dygraph-plain_device", "dygraph", {"device": TYPE})
 
 
 @pytest.fixture(scope="module")
-def lab(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A lab whose workers load the plug-in."""
+def executor(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """An executor whose workers load the plug-in."""
     spec = importlib.util.find_spec("paddle")
     assert spec is not None
     headers = Path(spec.origin or "").parent / "include"
@@ -51,60 +52,60 @@ def lab(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         {"CUSTOM_DEVICE_ROOT": str(folder), "FLAGS_use_stride_kernel": "0", "GLOG_minloglevel": "2"}
     )
     store = Store(Path(default_store()))
-    lab = Lab(pool, store, targets.load(), *locate("packaged", store))
-    if lab.paddle.startswith("2."):
+    executor = Executor(ArtifactBuilder(pool, store, *locate("packaged", store)), targets.load())
+    if executor.paddle.startswith("2."):
         pool.close()
         pytest.skip("Paddle 2 counts no memory of custom devices")
-    yield lab
+    yield executor
     pool.close()
 
 
-def test_device_has_a_target_of_its_own(lab: Lab) -> None:
-    assert lab.environment["paddle"]["custom_devices"] == [TYPE]
-    assert "predictor-custom" not in lab.targets
-    assert lab.targets[f"predictor-{TYPE}"].device == TYPE
-    for target in (lab.targets[f"predictor-{TYPE}"], DYGRAPH):
-        assert lab.not_applicable(target) is None
-    reason = lab.not_applicable(Target("other", "predictor", {"device": "npu"}))
+def test_device_has_a_target_of_its_own(executor: Executor) -> None:
+    assert executor.environment["paddle"]["custom_devices"] == [TYPE]
+    assert "predictor-custom" not in executor.targets
+    assert executor.targets[f"predictor-{TYPE}"].device == TYPE
+    for target in (executor.targets[f"predictor-{TYPE}"], DYGRAPH):
+        assert executor.not_applicable(target) is None
+    reason = executor.not_applicable(Target("other", "predictor", {"device": "npu"}))
     assert reason == f"Paddle reports no custom device npu here, but {TYPE}: name one of those"
 
 
 @pytest.mark.parametrize("runtime", ["predictor", "dygraph"])
-def test_what_ran_there_is_told_from_what_fell_back(lab: Lab, runtime: str) -> None:
+def test_what_ran_there_is_told_from_what_fell_back(executor: Executor, runtime: str) -> None:
     target = Target(f"{runtime}-there", runtime, {"device": TYPE})
     case = Case()
-    suite.test_device_and_precision(case, lab, target)
+    suite.test_device_and_precision(case, executor, target)
     case.conclude()
     assert case.measures["device"]["device_used_mib"] > 0
-    plain = lab.execute(Target(f"{runtime}-here", runtime), "lenet", [lab.sample("lenet", 8)])
+    plain = executor.execute(Target(f"{runtime}-here", runtime), "lenet", [executor.sample("lenet", 8)])
     assert plain.describe["device"] == "cpu"
     assert "device_used_mib" not in plain.describe
 
 
-def test_jit_layer_of_a_device_without_kernels_is_seen_on_the_cpu(lab: Lab) -> None:
+def test_jit_layer_of_a_device_without_kernels_is_seen_on_the_cpu(executor: Executor) -> None:
     """The program's operators fall back to the CPU one by one, and their outputs stay there."""
     case = Case()
-    suite.test_device_and_precision(case, lab, Target("jit-there", "jit", {"device": TYPE}))
+    suite.test_device_and_precision(case, executor, Target("jit-there", "jit", {"device": TYPE}))
     with pytest.raises(CheckFailed, match=f"device: the values differ; got 'cpu', expected '{TYPE}'"):
         case.conclude()
 
 
-def test_a_call_starts_on_the_cpu(lab: Lab) -> None:
+def test_a_call_starts_on_the_cpu(executor: Executor) -> None:
     """Paddle itself starts on the custom device."""
-    feeds = [lab.sample("lenet", 1)]
+    feeds = [executor.sample("lenet", 1)]
     for target in (Target("first", "dygraph"), DYGRAPH, Target("later", "dygraph"), Target("jit", "jit")):
-        assert lab.execute(target, "lenet", feeds).describe["device"] == target.device
+        assert executor.execute(target, "lenet", feeds).describe["device"] == target.device
 
 
-def test_timing_waits_for_the_device_and_counts_its_memory(lab: Lab) -> None:
-    feed = lab.sample("lenet", 8)
-    worker = lab.pool.warm(lab.spec(DYGRAPH))
+def test_timing_waits_for_the_device_and_counts_its_memory(executor: Executor) -> None:
+    feed = executor.sample("lenet", 8)
+    worker = executor.pool.warm(executor.spec(DYGRAPH))
     worker.call("checks.timing.reset_peak", 10, device=TYPE)
     opened = worker.call(
         "runtimes.open_session",
         30,
         runtime="dygraph",
-        files=lab.files(DYGRAPH, "lenet"),
+        files=executor.builder.files(DYGRAPH, "lenet"),
         model="lenet",
         options=DYGRAPH.options,
     )

@@ -8,7 +8,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.core.paths import ROOT
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.targets.target import BUILT_IN, expanded, load, repeats
 
 
@@ -80,11 +80,11 @@ def test_each_custom_device_has_targets_of_its_own(tmp_path: Path) -> None:
     assert list(made).index("predictor-npu") == list(found).index("predictor-custom")
 
 
-def test_float16_allows_more_than_float32_and_less_than_bfloat16(lab: Lab) -> None:
+def test_float16_allows_more_than_float32_and_less_than_bfloat16(executor: Executor) -> None:
     """Three bits of the fraction lie between bfloat16 and float16, thirteen between that and float32."""
-    feeds = [lab.sample("lenet", 4, seed) for seed in range(2)]
+    feeds = [executor.sample("lenet", 4, seed) for seed in range(2)]
     storages = ("float32", "float16", "bfloat16")
-    exact, half, brain = (lab.yardsticks("lenet", feeds, storage)[0].rmse for storage in storages)
+    exact, half, brain = (executor.tolerances("lenet", feeds, storage)[0].rmse for storage in storages)
     assert 100 * exact < half < 10_000 * exact
     assert 2 * half < brain < 32 * half
 

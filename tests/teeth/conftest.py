@@ -1,4 +1,4 @@
-"""One lab for all mutants, and the kill rate in the terminal summary."""
+"""One executor for all mutants, and the kill rate in the terminal summary."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.core.choices import default_store
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.targets import target
 from teeth.machinery import Teeth, ThriftyPool
 
@@ -24,15 +25,15 @@ LAST = "test_every_assertion_is_killed"
 
 @pytest.fixture(scope="session")
 def teeth(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Teeth]:
-    """Workers and a lab of the mutants' own: no other test meets what they disturbed."""
+    """Workers and an executor of the mutants' own: no other test meets what they disturbed."""
     if importlib.util.find_spec("paddle") is None:
         pytest.skip(
             f"{sys.executable} has no Paddle: mutants are of real executions, so install the paddle extra"
         )
     pool = ThriftyPool(tmp_path_factory.mktemp("logs"), sys.executable, DEADLINE_S)
     store = Store(Path(default_store()))
-    lab = Lab(pool, store, target.load(), *locate("packaged", store))
-    teeth = pytestconfig.stash[TEETH] = Teeth(lab, lambda: tmp_path_factory.mktemp("mutant"))
+    executor = Executor(ArtifactBuilder(pool, store, *locate("packaged", store)), target.load())
+    teeth = pytestconfig.stash[TEETH] = Teeth(executor, lambda: tmp_path_factory.mktemp("mutant"))
     yield teeth
     pool.close()
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from harness.artifacts.store import Manifest
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites.support import damage as damages
 
 
@@ -69,20 +69,20 @@ class Arguments:
     """Paddle is asked for something else: other arguments, or another function (``instead``)."""
 
     call: str
-    change: Callable[[dict[str, Any], Lab], dict[str, Any]]
+    change: Callable[[dict[str, Any], Executor], dict[str, Any]]
     when: When = always
     instead: str = ""
 
 
 def setting(call: str, when: When = always, **changed: Any) -> Arguments:
     """The call with some arguments replaced."""
-    return Arguments(call, lambda arguments, lab: {**arguments, **changed}, when)
+    return Arguments(call, lambda arguments, executor: {**arguments, **changed}, when)
 
 
 def option(call: str, when: When = always, drop: str = "", **changed: Any) -> Arguments:
     """The call with some of the target's options replaced, or one dropped: a target in disguise."""
 
-    def change(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+    def change(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
         options = {name: value for name, value in arguments["options"].items() if name != drop}
         return {**arguments, "options": {**options, **changed}}
 
@@ -91,7 +91,7 @@ def option(call: str, when: When = always, drop: str = "", **changed: Any) -> Ar
 
 def config(call: str, when: When = always, **changed: Any) -> Arguments:
     """The call with some of a training's configuration replaced."""
-    return Arguments(call, lambda a, lab: {**a, "config": {**a["config"], **changed}}, when)
+    return Arguments(call, lambda a, executor: {**a, "config": {**a["config"], **changed}}, when)
 
 
 @dataclass(frozen=True)
@@ -102,25 +102,27 @@ class Files:
     """
 
     call: str
-    damage: Callable[[Path, Lab], bool]
+    damage: Callable[[Path, Executor], bool]
     when: When = always
 
 
 def flipped(
     pattern: str, weight: str = "linear3.bias", model: str = "lenet", of: str = ""
-) -> Callable[[Path, Lab], bool]:
+) -> Callable[[Path, Executor], bool]:
     """One exponent bit of one value of a weight, in the file of that pattern.
 
     The weight's bytes are those of the model's checkpoint, or of the saved state ``of`` beside
     the file. Several matches (one file per parameter): the one that holds them.
     """
 
-    def damage(folder: Path, lab: Lab) -> bool:
+    def damage(folder: Path, executor: Executor) -> bool:
         found = [file for file in sorted(folder.rglob(pattern)) if file.is_file()]
         if not found:
             return False
-        state = str(folder / of) if of else lab.artifact("checkpoint", model).file("model.pdparams")
-        payload = damages.payload_of(lab.pool.call("models.states.flat", path=state)[weight])
+        state = (
+            str(folder / of) if of else executor.builder.artifact("checkpoint", model).file("model.pdparams")
+        )
+        payload = damages.payload_of(executor.pool.call("models.states.flat", path=state)[weight])
         (file,) = [file for file in found if payload in file.read_bytes()]
         file.write_bytes(damages.flip_value(file.read_bytes(), payload))
         return True

@@ -19,7 +19,7 @@ import pytest
 
 from harness.checks.case import Case
 from harness.core.types import Comparison
-from harness.execution.executor import Lab, Producer
+from harness.execution.executor import Executor, Producer
 from harness.plugin.options import Options
 from harness.pool.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
 from suites.test_robustness import Bench
@@ -123,8 +123,8 @@ class Mutant:
         expected: ``"error"`` where Paddle refuses, and the refusal is what the check ends with.
         repair: what makes the unmutated check pass where this Paddle does not keep the promise.
         swapped: parameters that are others in the mutated run.
-        oracle: the oracle and the yardsticks are disturbed as well, in a lab with none cached.
-        lab: another lab for both runs.
+        oracle: the oracle and the tolerances are disturbed as well, in an executor with none cached.
+        executor: another executor for both runs.
         needs: what this machine may lack, so that the check is not run here, nor the mutant.
         flag: a flag of the processor without which the disturbance changes nothing.
         slow: takes more than a few seconds.
@@ -139,7 +139,7 @@ class Mutant:
     repair: tuple[Disturbance, ...] = ()
     swapped: Mapping[str, Any] = field(default_factory=dict)
     oracle: bool = False
-    lab: Callable[[Lab], Lab] | None = None
+    executor: Callable[[Executor], Executor] | None = None
     truly_fresh: bool = False
     needs: str = ""
     flag: str = ""
@@ -159,18 +159,18 @@ def parameters(mutants: tuple[Mutant, ...]) -> list[Any]:
     ]
 
 
-def full_mnist(lab: Lab) -> Lab:
-    """A lab that says it has the full MNIST (its artifacts are those of the digits it has)."""
-    other = copy.copy(lab)
-    other.dataset = {**lab.dataset, "train": 60_000}
+def full_mnist(executor: Executor) -> Executor:
+    """An executor that says it has the full MNIST (its artifacts are those of the digits it has)."""
+    other = copy.copy(executor)
+    other.dataset = {**executor.builder.dataset, "train": 60_000}
     return other
 
 
 class Teeth:
     """Runs mutants and keeps count."""
 
-    def __init__(self, lab: Lab, folder: Callable[[], Path]) -> None:
-        self.lab = lab
+    def __init__(self, executor: Executor, folder: Callable[[], Path]) -> None:
+        self.executor = executor
         self.folder = folder
         self.killed: list[str] = []
         self.survivors: list[str] = []
@@ -185,7 +185,7 @@ class Teeth:
             Broken: it proves nothing.
             AssertionError: it survived.
         """
-        if mutant.flag and mutant.flag not in self.lab.environment["cpu"]["flags"]:
+        if mutant.flag and mutant.flag not in self.executor.environment["cpu"]["flags"]:
             self.not_run.append(mutant.id)
             pytest.skip(f"needs a processor with {mutant.flag}")
         key = f"{mutant.check.__module__}.{mutant.check.__name__} {mutant.given!r} {mutant.repair!r}"
@@ -225,20 +225,20 @@ class Teeth:
     def _run(
         self, mutant: Mutant, disturbances: tuple[Disturbance, ...], swapped: Mapping[str, Any]
     ) -> Ending:
-        lab = mutant.lab(self.lab) if mutant.lab else self.lab
+        executor = mutant.executor(self.executor) if mutant.executor else self.executor
         if mutant.oracle and disturbances:
-            lab = copy.copy(lab)
-            lab.__dict__.pop("_references", None)
+            executor = copy.copy(executor)
+            executor.__dict__.pop("_references", None)
         case = WatchedCase()
-        pool = lab.pool
+        pool = executor.pool
         assert isinstance(pool, ThriftyPool)
         pool.truly_fresh = mutant.truly_fresh
         scratch = self.folder()
-        way = Way(lab, disturbances, scratch, oracle=mutant.oracle and bool(disturbances))
+        way = Way(executor, disturbances, scratch, oracle=mutant.oracle and bool(disturbances))
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
             stack.callback(setattr, pool, "truly_fresh", False)
-            fixtures = self._fixtures(mutant, lab, case, stack, {**mutant.given, **swapped})
+            fixtures = self._fixtures(mutant, executor, case, stack, {**mutant.given, **swapped})
             outcome, text = self._ended(mutant.check, fixtures, case, way)
         failed = tuple(comparison.what for comparison in case.comparisons if not comparison.ok)
         idle = [d for d in disturbances if not way.hits[d]]
@@ -263,20 +263,25 @@ class Teeth:
         return "pass", ""
 
     def _fixtures(
-        self, mutant: Mutant, lab: Lab, case: Case, stack: contextlib.ExitStack, given: Mapping[str, Any]
+        self,
+        mutant: Mutant,
+        executor: Executor,
+        case: Case,
+        stack: contextlib.ExitStack,
+        given: Mapping[str, Any],
     ) -> dict[str, Any]:
         fixtures: dict[str, Any] = {}
         for name in inspect.signature(mutant.check).parameters:
             if name in given:
                 found = given[name]
-                named = {"target": lab.targets, "flow": lab.flows}.get(name)
+                named = {"target": executor.targets, "method": executor.builder.methods}.get(name)
                 fixtures[name] = named[found] if named and isinstance(found, str) else found
             elif name == "case":
                 fixtures[name] = case
-            elif name == "lab":
-                fixtures[name] = lab
+            elif name == "executor":
+                fixtures[name] = executor
             elif name == "producer":
-                fixtures[name] = Producer("itself", lab)
+                fixtures[name] = Producer("itself", executor)
             elif name == "run_session":
                 fixtures[name] = Run()
             elif name == "benchmark":
@@ -285,7 +290,7 @@ class Teeth:
                 fixtures[name] = self.folder()
                 stack.callback(shutil.rmtree, fixtures[name], ignore_errors=True)
             elif name == "bench":
-                fixtures[name] = Bench(lab)
+                fixtures[name] = Bench(executor)
                 stack.callback(fixtures[name].close)
             else:
                 raise Broken(f"nothing is given for the parameter {name!r}")

@@ -54,7 +54,7 @@ class Rounding:
         found = yield
         if fixturedef.argname == "teeth":
             # A worker has one thread unless its specification says otherwise.
-            pool = found.lab.pool
+            pool = found.executor.pool
             pool.default = pool.default.with_env({"OMP_NUM_THREADS": os.environ[THREADS]})
         return found
 

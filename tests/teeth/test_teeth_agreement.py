@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_agreement as suite
 from teeth.disturbances import (
     Arguments,
@@ -30,7 +30,7 @@ THREE = {"model": "two_inputs", "target": "static"}
 FLIP = flipped("model.pdiparams")
 
 
-def nudged_last_feed(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def nudged_last_feed(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The last run's input is one unit in the last place off everywhere."""
     *feeds, last = arguments["feeds"]
     return {**arguments, "feeds": [*feeds, [np.nextafter(array, np.float32(2)) for array in last]]}
@@ -255,7 +255,7 @@ MUTANTS = (
     Mutant(
         "the oracle computes in float32",
         suite.test_oracle_against_numpy,
-        (Arguments(EXECUTE, lambda a, lab: {**a, "options": {}}),),
+        (Arguments(EXECUTE, lambda a, executor: {**a, "options": {}}),),
         says="seed 0",
         oracle=True,
     ),

@@ -1,4 +1,4 @@
-"""Mutants of suites/test_compression.py: models that are not what their flow says, or not worth it."""
+"""Mutants of suites/test_compression.py: models that are not what their method says, or not worth it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.checks.case import Case, CheckFailed
 from harness.checks.tolerance import Rows, middle
 from harness.core.choices import LEGACY_IR
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_compression as suite
 from suites.support.pruning import kept
 from teeth.disturbances import (
@@ -37,12 +37,12 @@ from teeth.disturbances import (
 from teeth.machinery import Mutant, Teeth, parameters
 
 EXECUTE, INSPECT, STEPS = "runtimes.execute", "inspection.compressed.inspect", "checks.simulation.step_errors"
-ARRAYS, NARROWED = "checks.simulation.arrays", "training.narrowed.logits"
+ARRAYS, NARROWED = "checks.simulation.arrays", "training.pruning_control.logits"
 # What 3.3.1 cannot do in its own IR, it does in legacy IR.
-PTQ = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
-LARGEST = {"model": "lenet", "flow": "ptq-static-abs-max-legacy-ir"}
-PRUNED = {"model": "resnet_vd_small", "flow": "prune-static-l1-legacy-ir"}
-AT_SIZE = {"model": "mobilenet_v1", "flow": "ptq-config-legacy-ir"}
+PTQ = {"model": "lenet", "method": "ptq-static-hist-legacy-ir"}
+LARGEST = {"model": "lenet", "method": "ptq-static-abs-max-legacy-ir"}
+PRUNED = {"model": "resnet_vd_small", "method": "prune-static-l1-legacy-ir"}
+AT_SIZE = {"model": "mobilenet_v1", "method": "ptq-config-legacy-ir"}
 PLAIN_RUNS = {**PTQ, "engine": "plain"}
 INT8 = {**PTQ, "target": "predictor-int8"}
 
@@ -50,13 +50,13 @@ INT8 = {**PTQ, "target": "predictor-int8"}
 def rescaled(change: Callable[[np.ndarray], np.ndarray], weight: bool, layer: int = 1) -> Any:
     """A copy of the program's parameters with another scale of a layer's weight, or of its input."""
 
-    def damage(folder: Path, lab: Lab) -> bool:
+    def damage(folder: Path, executor: Executor) -> bool:
         found = list(folder.rglob("inference_model/model.pdiparams"))
         if not found or not (folder / "compressed.npz").exists():
             return False
         where = {"folder": str(found[0].parent), "program": "model.pdmodel", "params": found[0].name}
-        legacy = lab.pool.default.with_env(LEGACY_IR)
-        one = lab.pool.call(INSPECT, spec=legacy, **where)["layers"][layer]
+        legacy = executor.pool.default.with_env(LEGACY_IR)
+        one = executor.pool.call(INSPECT, spec=legacy, **where)["layers"][layer]
         scales = np.asarray(one["scales"] if weight else [one["activation_scale"]], "float32")
         octets = found[0].read_bytes()
         if not octets.count(scales.tobytes()):
@@ -79,14 +79,14 @@ def swapped(scales: np.ndarray) -> np.ndarray:
     return other
 
 
-def float_model(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def float_model(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The float export's files in place of the quantized ones."""
-    exported = lab.artifact("jit", "lenet", "legacy-ir")
+    exported = executor.builder.artifact("jit", "lenet", "legacy-ir")
     return {**arguments, "folder": exported.file("inference_model")}
 
 
-def float_files(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
-    exported = lab.artifact("jit", "lenet", "legacy-ir")
+def float_files(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
+    exported = executor.builder.artifact("jit", "lenet", "legacy-ir")
     files = {
         "model": exported.file("inference_model/model.pdmodel"),
         "params": exported.file("inference_model/model.pdiparams"),
@@ -202,7 +202,7 @@ MUTANTS = (
         "a BatchNorm left",
         QUANTIZED,
         (values("ptq_slim", lambda found: found.update(batch_norms=1)),),
-        {"model": "conv_bn", "flow": "ptq-slim-fuse-legacy-ir"},
+        {"model": "conv_bn", "method": "ptq-slim-fuse-legacy-ir"},
         "BatchNorm layers left",
     ),
     Mutant("a layer lost", SCALES, (layers(list.pop),), PTQ, "layers"),
@@ -334,7 +334,7 @@ MUTANTS = (
         "no zeros",
         suite.test_filters,
         (layers(lambda found: [layer.update(zeros=0.1) for layer in found]),),
-        {"model": "lenet", "flow": "prune-static-unstructured-legacy-ir"},
+        {"model": "lenet", "method": "prune-static-unstructured-legacy-ir"},
         "are zero",
     ),
     Mutant(

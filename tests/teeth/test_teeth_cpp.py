@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_cpp as suite
 from teeth.disturbances import (
     Arguments,
@@ -38,7 +38,7 @@ def line(
     change: Callable[[list[str]], list[str]], when: Callable[[Call], bool] = lambda call: True
 ) -> Arguments:
     """The program is called with another command line."""
-    return Arguments(RUN, lambda a, lab: {**a, "arguments": change(list(a["arguments"]))}, when)
+    return Arguments(RUN, lambda a, executor: {**a, "arguments": change(list(a["arguments"]))}, when)
 
 
 def writing(call: Call) -> bool:
@@ -68,22 +68,22 @@ def unwritten(given: list[str]) -> list[str]:
     return given[: given.index("--output")]
 
 
-def last_left_out(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def last_left_out(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     return {**arguments, "feeds": arguments["feeds"][:-1]}
 
 
-def turned(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def turned(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """Both predictors are given other values than the check put in."""
     return {**arguments, "feeds": [[array[::-1].copy() for array in feed] for feed in arguments["feeds"]]}
 
 
-def sane(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def sane(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """What the network can take instead of what it was given."""
-    return {**arguments, "feeds": [[lab._sample("lenet", 2, 0)[0]]]}
+    return {**arguments, "feeds": [[executor._sample("lenet", 2, 0)[0]]]}
 
 
-def other_values(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
-    return {**arguments, "feeds": [[lab._sample("lenet", 2, 1)[0]]]}
+def other_values(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
+    return {**arguments, "feeds": [[executor._sample("lenet", 2, 1)[0]]]}
 
 
 def fast_clock(answer: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_distributed as suite
 from teeth.disturbances import Arguments, Call, Result, last_bit, put, setting, values, within, without
 from teeth.machinery import Mutant, Teeth, parameters
@@ -31,8 +31,10 @@ def resuming(call: Call) -> bool:
 def unsynchronized(optimizer: str) -> Arguments:
     """The job of which each rank kept its gradients to itself, as `no_sync` does."""
 
-    def change(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
-        made = lab.artifact("data_parallel", "lenet", optimizer=optimizer, device="cpu", sync=False)
+    def change(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
+        made = executor.builder.artifact(
+            "data_parallel", "lenet", optimizer=optimizer, device="cpu", sync=False
+        )
         return {**arguments, "folder": str(made.path)}
 
     return Arguments(READ, change)
@@ -192,7 +194,7 @@ MUTANTS = (
     Mutant(
         "optimizer state lost",
         suite.test_resume_in_two,
-        (Arguments(RUN, lambda a, lab: {**a, "config": {**a["config"], "keep_optimizer": False}}),),
+        (Arguments(RUN, lambda a, executor: {**a, "config": {**a["config"], "keep_optimizer": False}}),),
         {},
         "rank 1: losses",
         slow=True,

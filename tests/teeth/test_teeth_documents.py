@@ -41,7 +41,7 @@ def of_003(change: Any) -> Any:
 
 
 def lacks(ending: str) -> Any:
-    """The flow did not write the files of that ending."""
+    """The method did not write the files of that ending."""
 
     def change(found: dict[str, Any]) -> None:
         found["files"] = [name for name in found["files"] if not name.endswith(ending)]
@@ -50,7 +50,7 @@ def lacks(ending: str) -> Any:
 
 
 def has(name: str) -> Any:
-    """The flow wrote one file more."""
+    """The method wrote one file more."""
     return lambda found: found["files"].append(name)
 
 
@@ -253,7 +253,7 @@ FIT = (
         suite.test_003_accuracy,
         (of_003(lambda v: v["evaluations"].__setitem__(1, v["evaluations"][1] - 0.02)),),
         repair=(of_003(stated),),
-        lab=full_mnist,
+        executor=full_mnist,
         says="after epoch 2",
     ),
     Mutant(
@@ -261,14 +261,14 @@ FIT = (
         suite.test_003_accuracy,
         (of_003(lambda v: v["evaluations"].pop()),),
         repair=(of_003(stated),),
-        lab=full_mnist,
+        executor=full_mnist,
         says="epochs evaluated",
     ),
     Mutant(
         "Paddle on few digits",
         suite.test_003_accuracy,
         repair=(of_003(stated),),
-        lab=full_mnist,
+        executor=full_mnist,
         says="epoch 1",
     ),
 )

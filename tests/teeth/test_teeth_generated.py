@@ -17,7 +17,9 @@ FINDING = {"finding": "jit-load-exchanges-outputs"}
 
 def sabotaged(bug: str) -> Arguments:
     """The same call in a process with that bug."""
-    return Arguments(CALL, lambda given, lab: {**given, "bug": bug}, instead="checks.generated.sabotage.run")
+    return Arguments(
+        CALL, lambda given, executor: {**given, "bug": bug}, instead="checks.generated.sabotage.run"
+    )
 
 
 def infinite(array: Any) -> Any:

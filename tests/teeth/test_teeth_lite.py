@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_lite as suite
 from teeth.disturbances import (
     Arguments,
@@ -31,39 +31,39 @@ mutant = functools.partial(Mutant, needs="CPython 3.7, which Paddle Lite is made
 
 ON_LITE = runtime("paddle_lite")
 LENET = {"model": "lenet"}
-QUANTIZED = {"model": "lenet", "flow": "qat-static-legacy-ir"}
-"""A flow whose result runs right: most do not (known_failures.toml)."""
+QUANTIZED = {"model": "lenet", "method": "qat-static-legacy-ir"}
+"""A method whose result runs right: most do not (known_failures.toml)."""
 
 
-def of_another_training(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def of_another_training(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The `.nb` of a LeNet with other parameters: document 000's."""
-    profile = "" if lab.profile == "legacy-ir" else "legacy-ir"
-    other = lab.artifact("document_000", "lenet", profile)
-    with tempfile.TemporaryDirectory(dir=lab.store.root, prefix="mutant.part-") as folder:
+    profile = "" if executor.profile == "legacy-ir" else "legacy-ir"
+    other = executor.builder.artifact("document_000", "lenet", profile)
+    with tempfile.TemporaryDirectory(dir=executor.builder.store.root, prefix="mutant.part-") as folder:
         out = Path(folder) / "model"
         prefix = other.file("inference_model", "lenet")
-        lab.pool.call(
+        executor.pool.call(
             CONVERT,
-            **lab.options(lab.targets[suite.TARGET]),
+            **executor.options(executor.targets[suite.TARGET]),
             program=prefix + ".pdmodel",
             params=prefix + ".pdiparams",
             target="x86",
             out=str(out),
         )
-        kept = lab.pool.logs / "of-another-training.nb"
+        kept = executor.pool.logs / "of-another-training.nb"
         kept.write_bytes(out.with_suffix(".nb").read_bytes())
     return {**arguments, "files": {"model": str(kept)}}
 
 
-def bridged(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def bridged(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The program as legacy IR exports it."""
-    profile = "" if lab.profile == "legacy-ir" else "legacy-ir"
-    made = lab.artifact("jit", "lenet", profile)
+    profile = "" if executor.profile == "legacy-ir" else "legacy-ir"
+    made = executor.builder.artifact("jit", "lenet", profile)
     params = made.file("inference_model", "model.pdiparams")
     return {**arguments, "program": made.file(made.values["program"]), "params": params}
 
 
-def half_a_file(folder: Path, lab: Lab) -> bool:
+def half_a_file(folder: Path, executor: Executor) -> bool:
     """Every `.nb` is cut in the middle."""
     found = list(folder.rglob("*.nb"))
     for file in found:
@@ -151,7 +151,7 @@ MUTANTS = (
         (
             Arguments(
                 EXECUTE,
-                lambda a, lab: {**a, "files": {"model": a["files"]["model"].replace("x86/", "arm/")}},
+                lambda a, executor: {**a, "files": {"model": a["files"]["model"].replace("x86/", "arm/")}},
                 ON_LITE,
             ),
         ),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.checks.case import Case
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from teeth.disturbances import Call, Files, Result, argument, last_bit, put, setting
 from teeth.machinery import Mutant, Teeth
 from teeth.way import Broken
@@ -17,17 +17,17 @@ ECHO = "checks.selftest.echo"
 SENT = np.arange(6, dtype="float32")
 
 
-def toy_check(case: Case, lab: Lab, expected: int = 6) -> None:
+def toy_check(case: Case, executor: Executor, expected: int = 6) -> None:
     """Two comparisons on one call."""
-    got = lab.pool.call(ECHO, value=SENT)
+    got = executor.pool.call(ECHO, value=SENT)
     case.exact("number", len(got), expected)
     case.bitwise("values", got, SENT)
 
 
 @pytest.fixture
 def other(teeth: Teeth) -> Teeth:
-    """The same lab with a count of its own."""
-    return Teeth(teeth.lab, teeth.folder)
+    """The same executor with a count of its own."""
+    return Teeth(teeth.executor, teeth.folder)
 
 
 def of_toy(*by: Any, **more: Any) -> Mutant:
@@ -65,7 +65,7 @@ def test_survivors_fail_and_are_named(other: Teeth, mutant: Mutant) -> None:
         pytest.param(of_toy(Result(ECHO, last_bit, argument(value="no"))), "never hit", id="never the time"),
         pytest.param(of_toy(Result(ECHO, last_bit), given={"expected": 5}), "unmutated", id="fails anyway"),
         pytest.param(of_toy(Result(ECHO, put(None))), "TypeError", id="breaks the check itself"),
-        pytest.param(of_toy(Files(ECHO, lambda folder, lab: False)), "no file", id="no file to damage"),
+        pytest.param(of_toy(Files(ECHO, lambda folder, executor: False)), "no file", id="no file to damage"),
     ],
 )
 def test_what_proves_nothing_is_broken(other: Teeth, mutant: Mutant, reason: str) -> None:
@@ -76,7 +76,7 @@ def test_what_proves_nothing_is_broken(other: Teeth, mutant: Mutant, reason: str
 
 def test_nothing_is_disturbed_afterwards(other: Teeth) -> None:
     other.prove(of_toy(Result(ECHO, last_bit)))
-    assert other.lab.pool.call(ECHO, value=SENT).tobytes() == SENT.tobytes()
+    assert other.executor.pool.call(ECHO, value=SENT).tobytes() == SENT.tobytes()
 
 
 def test_the_oracle_is_left_alone(other: Teeth) -> None:
@@ -87,9 +87,11 @@ def test_the_oracle_is_left_alone(other: Teeth) -> None:
         calls.append(call)
         return True
 
-    def check(case: Case, lab: Lab) -> None:
-        case.exact("options", lab.reference("lenet", [lab.sample("lenet", 1, 77)])[0][0].shape, (1, 10))
-        lab.pool.call(ECHO, value=1)
+    def check(case: Case, executor: Executor) -> None:
+        case.exact(
+            "options", executor.reference("lenet", [executor.sample("lenet", 1, 77)])[0][0].shape, (1, 10)
+        )
+        executor.pool.call(ECHO, value=1)
 
     mutant = Mutant("toy", check, (Result("runtimes.execute", put(None), noticed),), says="options")
     with pytest.raises(Broken, match="never hit"):

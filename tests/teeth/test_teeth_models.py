@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.core.choices import Limits
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.models.catalogue import user_info
 from harness.models.first_run import FirstRuns
 from harness.models.specification import parse
@@ -24,13 +24,13 @@ OWN = {"model": "own"}
 ON_PREDICTOR = {"model": "own", "target": "predictor"}
 
 
-def with_own(lab: Lab) -> Lab:
-    """A lab with one model of the user's: the exported LeNet, deployed; it has not been run yet."""
-    path = lab.artifact("jit", "lenet").file("inference_model", "model")
+def with_own(executor: Executor) -> Executor:
+    """An executor with one model of the user's: the exported LeNet, deployed; it has not been run yet."""
+    path = executor.builder.artifact("jit", "lenet").file("inference_model", "model")
     models = parse(f"{path},name=own,spec=x:-1..1")
-    other = copy.copy(lab)
-    other.first_runs = FirstRuns(lab.pool, models, Limits())
-    other.models = {**lab.models, **{model.name: user_info(model) for model in models}}
+    other = copy.copy(executor)
+    other.first_runs = FirstRuns(executor.pool, models, Limits())
+    other.models = {**executor.models, **{model.name: user_info(model) for model in models}}
     return other
 
 
@@ -60,7 +60,7 @@ MUTANTS = (
         (Result(RUN, within(last_bit, "runs", 1, 0)),),
         OWN,
         "second run: output 0",
-        lab=with_own,
+        executor=with_own,
     ),
     Mutant(
         "a NaN",
@@ -68,16 +68,16 @@ MUTANTS = (
         (Result(RUN, within(not_a_number, "runs")),),
         OWN,
         "values that are not finite",
-        lab=with_own,
+        executor=with_own,
     ),
-    Mutant("no outputs", suite.test_usable, (Result(RUN, nothing),), OWN, "outputs", lab=with_own),
+    Mutant("no outputs", suite.test_usable, (Result(RUN, nothing),), OWN, "outputs", executor=with_own),
     Mutant(
         "another batch size is one again",
         suite.test_batches,
         (Result("checks.first_run.other_batch", put(1)),),
         OWN,
         "batch sizes that run",
-        lab=with_own,
+        executor=with_own,
     ),
     Mutant(
         "weight's exponent bit flipped in a deployed model",
@@ -85,7 +85,7 @@ MUTANTS = (
         (Files(EXECUTE, flipped("model.pdiparams"), runtime("predictor")),),
         ON_PREDICTOR,
         "run 1 ",
-        lab=with_own,
+        executor=with_own,
     ),
     Mutant(
         "one wrong element of a deployed model",
@@ -93,7 +93,7 @@ MUTANTS = (
         (outputs(one_element, runtime("predictor")),),
         ON_PREDICTOR,
         "run 4 ",
-        lab=with_own,
+        executor=with_own,
     ),
     Mutant(
         "wrong scale of a deployed model",
@@ -101,7 +101,7 @@ MUTANTS = (
         (outputs(scaled, runtime("predictor")),),
         ON_PREDICTOR,
         "run 4 ",
-        lab=with_own,
+        executor=with_own,
     ),
 )
 

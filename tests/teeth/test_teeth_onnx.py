@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_onnx as suite
 from suites.support import onnx_models
 from teeth.disturbances import (
@@ -35,10 +35,10 @@ ALL = tuple(range(7, 22))
 ONNX = runtime("onnxruntime")
 
 
-def emptied(pattern: str, share: float = 0.0) -> Callable[[Path, Lab], bool]:
+def emptied(pattern: str, share: float = 0.0) -> Callable[[Path, Executor], bool]:
     """Of the file only the first part is left."""
 
-    def damage(folder: Path, lab: Lab) -> bool:
+    def damage(folder: Path, executor: Executor) -> bool:
         files = list(folder.rglob(pattern))
         for file in files:
             content = file.read_bytes()
@@ -50,14 +50,19 @@ def emptied(pattern: str, share: float = 0.0) -> Callable[[Path, Lab], bool]:
 
 def of_model(name: str, call: str = INSPECT, argument: str = "path") -> Arguments:
     """Another model's file."""
-    return Arguments(call, lambda arguments, lab: {**arguments, argument: onnx_models.converted(lab, name)})
+    return Arguments(
+        call, lambda arguments, executor: {**arguments, argument: onnx_models.converted(executor, name)}
+    )
 
 
 def of_opset(opset: int, call: str = INSPECT, argument: str = "path") -> Arguments:
     """LeNet's file of another opset."""
     return Arguments(
         call,
-        lambda arguments, lab: {**arguments, argument: onnx_models.exported(lab, "lenet", opset, ALL)},
+        lambda arguments, executor: {
+            **arguments,
+            argument: onnx_models.exported(executor, "lenet", opset, ALL),
+        },
     )
 
 
@@ -69,23 +74,23 @@ def found(call: str, name: str, value: Any) -> Result:
 
 REFUSAL = {"raised": "ValueError: the opset must be between 7 and 21", "bytes": -1}
 REFUSED = (
-    Arguments(ATTEMPT, lambda arguments, lab: {"value": dict(REFUSAL)}, instead="checks.selftest.echo"),
+    Arguments(ATTEMPT, lambda arguments, executor: {"value": dict(REFUSAL)}, instead="checks.selftest.echo"),
 )
-QUANTIZED = {"model": "lenet", "flow": "qat-slim"}
+QUANTIZED = {"model": "lenet", "method": "qat-slim"}
 
 
-def float_program(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def float_program(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The float network's program converts."""
-    files = onnx_models.program(lab, "lenet")
+    files = onnx_models.program(executor, "lenet")
     program, params = (str(Path(files["folder"], files[name])) for name in ("program", "params"))
     return {**arguments, "program": program, "params": params}
 
 
-def converted(flow: str) -> tuple[Arguments, ...]:
+def converted(method: str) -> tuple[Arguments, ...]:
     """The quantized program itself, in place of the file that should be made of it."""
 
-    def by_the_predictor(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
-        made = lab.compressed(lab.flows[flow], "lenet")
+    def by_the_predictor(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
+        made = executor.builder.compressed(executor.builder.methods[method], "lenet")
         params = made.file("inference_model/model.pdiparams")
         files = {"model": made.file(made.values["program"]), "params": params}
         return {**arguments, "runtime": "predictor", "files": files, "options": {"onednn": False}}
@@ -94,7 +99,7 @@ def converted(flow: str) -> tuple[Arguments, ...]:
 
 
 CONVERTED = converted("qat-slim")
-AFTERWARDS = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
+AFTERWARDS = {"model": "lenet", "method": "ptq-static-hist-legacy-ir"}
 
 
 def other_classes(runs: Any) -> None:
@@ -251,7 +256,7 @@ MUTANTS = (
         suite.test_quantized_afterwards,
         given=AFTERWARDS,
         says="exit status",
-        repair=converted(AFTERWARDS["flow"]),
+        repair=converted(AFTERWARDS["method"]),
         slow=True,
     ),
     Mutant(

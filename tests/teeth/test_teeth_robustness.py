@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_robustness as suite
 from teeth.disturbances import Arguments, Files, Result, flipped, path_has, put
 from teeth.machinery import Mutant, Teeth, parameters
@@ -24,7 +24,7 @@ def truncated(loader: suite.Loader, role: str) -> dict[str, Any]:
     return {"loader": loader, "role": role, "kind": "truncated-half"}
 
 
-def undamaged(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def undamaged(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The files as they lay beside the damaged ones before."""
     files = {role: path.replace("/damaged", "/undamaged") for role, path in arguments["files"].items()}
     return {**arguments, "files": files}
@@ -42,7 +42,7 @@ def swallowed(of: str) -> tuple[Arguments, Result]:
 
 def dies(name: str, **arguments: Any) -> Arguments:
     """Where the damaged file is loaded, the process does this instead."""
-    return Arguments(LOAD, lambda _, lab: arguments, DAMAGED, instead=f"checks.selftest.{name}")
+    return Arguments(LOAD, lambda _, executor: arguments, DAMAGED, instead=f"checks.selftest.{name}")
 
 
 def not_a_state(found: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ MUTANTS = (
         (
             Arguments(
                 LOAD,
-                lambda _, lab: {"kind": "RuntimeError", "message": "no more"},
+                lambda _, executor: {"kind": "RuntimeError", "message": "no more"},
                 AFTER,
                 "checks.selftest.fail",
             ),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.artifacts.store import Manifest
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_roundtrip as suite
 from teeth.disturbances import (
     Arguments,
@@ -39,9 +39,9 @@ NESTED = {"form": "file", "protocol": 4}
 BUFFER = {"form": "buffer", "protocol": 2}
 
 
-def untrained(arguments: dict[str, Any], lab: Lab) -> str:
+def untrained(arguments: dict[str, Any], executor: Executor) -> str:
     """A checkpoint of the same names and shapes with other values: document 003's after one epoch."""
-    return lab.artifact("document_003", "lenet").file("mnist_checkpoint", "0.pdparams")
+    return executor.builder.artifact("document_003", "lenet").file("mnist_checkpoint", "0.pdparams")
 
 
 def trainable(answer: Any) -> Any:
@@ -66,7 +66,7 @@ def without_second_file(manifest: Manifest) -> Manifest:
     return msgspec.structs.replace(manifest, files={"model.pdparams": manifest.files["model.pdparams"]})
 
 
-def another_value(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def another_value(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """What is saved is not what was described: another bit in each example's first tensor."""
 
     def change(description: Any) -> Any:
@@ -153,7 +153,7 @@ NETWORK = (
     Mutant(
         "an older file",
         STATE,
-        (Arguments(RESTORED, lambda a, lab: {**a, "path": untrained(a, lab)}, number(3)),),
+        (Arguments(RESTORED, lambda a, executor: {**a, "path": untrained(a, executor)}, number(3)),),
         LENET,
         "protocol 4: set_state_dict",
     ),

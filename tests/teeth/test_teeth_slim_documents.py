@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from harness.artifacts.store import Manifest
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites import test_slim_documents as suite
 from teeth.disturbances import Arguments, Made, Result, option, outputs, put, values
 from teeth.machinery import Mutant, Teeth, full_mnist, parameters
 
 EXECUTE, INSPECT, ARRAYS = "runtimes.execute", "inspection.compressed.inspect", "checks.simulation.arrays"
 LEGACY = {"profile": "legacy-ir"}
-LINKED = {"model": "lenet", "flow": "ptq-static-hist-legacy-ir"}
-QAT = {"model": "resnet_vd_small", "flow": "qat-config"}
-PTQ = {"model": "resnet_vd_small", "flow": "ptq-config-legacy-ir"}
+LINKED = {"model": "lenet", "method": "ptq-static-hist-legacy-ir"}
+QAT = {"model": "resnet_vd_small", "method": "qat-config"}
+PTQ = {"model": "resnet_vd_small", "method": "ptq-config-legacy-ir"}
 
 
 def made(change: Callable[[dict[str, Any]], Any], recipe: str = "document_001") -> Any:
@@ -51,13 +51,13 @@ def layers(**changed: Any) -> Result:
     return Result(INSPECT, change)
 
 
-def float_program(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def float_program(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The float program's files under the int8 program's name."""
     files = {name: path.replace("int8", "float") for name, path in arguments["files"].items()}
     return {**arguments, "files": files}
 
 
-def logits_program(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def logits_program(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The program that was saved for the logits."""
     files = {n: path.replace("inference_model/", "logits/") for n, path in arguments["files"].items()}
     return {**arguments, "files": files}
@@ -153,7 +153,7 @@ MUTANTS = (
         LEGACY,
         "top-1",
         repair=(accuracy("float", 0, 0.96),),
-        lab=full_mnist,
+        executor=full_mnist,
     ),
     Mutant("none inserted", suite.test_001_insert, (made(without_quantizers),), LEGACY, "quantizers in the"),
     Mutant(

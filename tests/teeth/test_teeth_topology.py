@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.targets.target import Target
 from suites import test_topology as suite
 from teeth.disturbances import Arguments, Result, within
@@ -17,15 +17,15 @@ LENET = {"model": "lenet"}
 CONV = {"model": "conv_bn"}
 
 
-def of_another_model(arguments: dict[str, Any], lab: Lab) -> dict[str, Any]:
+def of_another_model(arguments: dict[str, Any], executor: Executor) -> dict[str, Any]:
     """The inference model of two inputs and three outputs."""
-    files = lab.files(Target("static", "static"), "two_inputs")
+    files = executor.builder.files(Target("static", "static"), "two_inputs")
     return {"folder": files["folder"], "program": files["program"], "params": files["params"]}
 
 
 def unpruned(call: str) -> Arguments:
     """The training program itself, where a cut one was asked for."""
-    return Arguments(call, lambda arguments, lab: arguments, instead="checks.topology.training_program")
+    return Arguments(call, lambda arguments, executor: arguments, instead="checks.topology.training_program")
 
 
 def with_operator(name: str, **attributes: Any) -> Result:
@@ -123,9 +123,9 @@ MUTANTS = (
         (
             Arguments(
                 "checks.topology.dygraph_parameters",
-                lambda a, lab: {
+                lambda a, executor: {
                     "model": "two_inputs",
-                    "weights": lab.artifact("checkpoint", "two_inputs").file("model.pdparams"),
+                    "weights": executor.builder.artifact("checkpoint", "two_inputs").file("model.pdparams"),
                 },
             ),
         ),

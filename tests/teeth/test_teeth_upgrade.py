@@ -24,11 +24,11 @@ from teeth.disturbances import (
 )
 from teeth.machinery import Mutant, Teeth, parameters
 
-CONTINUED = "checks.crossing.continued"
+CONTINUED = "checks.cross_version.continued"
 LENET = {"model": "lenet"}
 COMPRESSED = suite.test_compressed
-QUANTIZED = {**LENET, "flow": "ptq-static-hist-legacy-ir"}
-PRUNED = {"model": "resnet_vd_small", "flow": "prune-static-l1-legacy-ir"}
+QUANTIZED = {**LENET, "method": "ptq-static-hist-legacy-ir"}
+PRUNED = {"model": "resnet_vd_small", "method": "prune-static-l1-legacy-ir"}
 
 
 def route(name: str) -> dict[str, str]:
@@ -92,21 +92,21 @@ MUTANTS = (
     Mutant(
         "weight's exponent bit flipped in the checkpoint",
         suite.test_model_load,
-        (Files("checks.crossing.model_load", flipped("model.pdparams")),),
+        (Files("checks.cross_version.model_load", flipped("model.pdparams")),),
         LENET,
         "parameters: linear3.bias",
     ),
     Mutant(
         "nothing was loaded that was not there before",
         suite.test_model_load,
-        (Result("checks.crossing.model_load", same_before),),
+        (Result("checks.cross_version.model_load", same_before),),
         LENET,
         "parameters were others before",
     ),
     Mutant(
         "one bit of a moment is off",
         suite.test_model_load,
-        (Result("checks.crossing.model_load", within(last_bit, "optimizer", "linear_2.b_0_moment1_0")),),
+        (Result("checks.cross_version.model_load", within(last_bit, "optimizer", "linear_2.b_0_moment1_0")),),
         LENET,
         "optimizer: linear_2.b_0_moment1_0",
     ),

@@ -1,6 +1,6 @@
 """The way between a check and Paddle: every call, answer and manifest passes it, disturbed or not.
 
-Oracle, yardsticks, samples and recipes are left alone, so nothing wrong ever reaches the store or
+Oracle, tolerances, samples and recipes are left alone, so nothing wrong ever reaches the store or
 a cache.
 """
 
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.store import Artifact
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import Worker
 from harness.worker.protocol.wire import pack, unpack
 from teeth.disturbances import Arguments, Call, Disturbance, Files, Made, Printed, Result
@@ -42,8 +43,10 @@ class Broken(Exception):
 class Way:
     """The way between a check and the worker, with what disturbs it and how often that hit."""
 
-    def __init__(self, lab: Lab, disturbances: tuple[Disturbance, ...], scratch: Path, oracle: bool) -> None:
-        self.lab = lab
+    def __init__(
+        self, executor: Executor, disturbances: tuple[Disturbance, ...], scratch: Path, oracle: bool
+    ) -> None:
+        self.executor = executor
         self.disturbances = disturbances
         self.scratch = scratch
         self.oracle = oracle
@@ -63,8 +66,8 @@ class Way:
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Every call, artifact and reference of the block goes this way."""
-        call, printed, artifact, reference = Worker.call, Worker.printed, Lab.artifact, Lab.reference
-        sample = Lab._sample
+        call, printed, artifact = Worker.call, Worker.printed, ArtifactBuilder.artifact
+        reference, sample = Executor.reference, Executor._sample
 
         def through_call(worker: Worker, name: str, deadline: float, /, **arguments: Any) -> Any:
             if self._resting:
@@ -75,9 +78,11 @@ class Way:
             text = printed(worker)
             return text if self._resting else self._answer(Printed, text)
 
-        def through_artifact(lab: Lab, recipe: str, *arguments: Any, **parameters: Any) -> Artifact:
+        def through_artifact(
+            builder: ArtifactBuilder, recipe: str, *arguments: Any, **parameters: Any
+        ) -> Artifact:
             with self.at_rest():
-                found = artifact(lab, recipe, *arguments, **parameters)
+                found = artifact(builder, recipe, *arguments, **parameters)
             if self._resting:
                 return found
             for made in (d for d in self.disturbances if isinstance(d, Made) and d.recipe == recipe):
@@ -85,22 +90,22 @@ class Way:
                 found = Artifact(found.path, made.change(found.manifest))
             return found
 
-        def through_reference(lab: Lab, *arguments: Any, **options: Any) -> Any:
+        def through_reference(executor: Executor, *arguments: Any, **options: Any) -> Any:
             if self.oracle:
-                return reference(lab, *arguments, **options)
+                return reference(executor, *arguments, **options)
             with self.at_rest():
-                return reference(lab, *arguments, **options)
+                return reference(executor, *arguments, **options)
 
-        def through_sample(lab: Lab, *arguments: Any) -> Any:
+        def through_sample(executor: Executor, *arguments: Any) -> Any:
             with self.at_rest():
-                return sample(lab, *arguments)
+                return sample(executor, *arguments)
 
         with (
             mock.patch.object(Worker, "call", through_call),
             mock.patch.object(Worker, "printed", through_printed),
-            mock.patch.object(Lab, "artifact", through_artifact),
-            mock.patch.object(Lab, "reference", through_reference),
-            mock.patch.object(Lab, "_sample", through_sample),
+            mock.patch.object(ArtifactBuilder, "artifact", through_artifact),
+            mock.patch.object(Executor, "reference", through_reference),
+            mock.patch.object(Executor, "_sample", through_sample),
         ):
             yield
 
@@ -122,7 +127,7 @@ class Way:
             self.hits[disturbance] += 1
             with self.at_rest():
                 if isinstance(disturbance, Arguments):
-                    arguments = disturbance.change(dict(arguments), self.lab)
+                    arguments = disturbance.change(dict(arguments), self.executor)
                     name = disturbance.instead or name
                 elif isinstance(disturbance, Files):
                     arguments = self._led_to_copies(arguments, disturbance)
@@ -134,7 +139,7 @@ class Way:
 
     def _led_to_copies(self, arguments: dict[str, Any], files: Files) -> dict[str, Any]:
         copies: dict[Path, Path] = {}
-        store = self.lab.store.root
+        store = self.executor.builder.store.root
 
         def lead(value: Any) -> Any:
             if isinstance(value, dict):
@@ -152,7 +157,7 @@ class Way:
             return str(copies[base] / path.relative_to(base))
 
         led: dict[str, Any] = {name: item if name in KEPT else lead(item) for name, item in arguments.items()}
-        if not sum(files.damage(folder, self.lab) for folder in copies.values()):
+        if not sum(files.damage(folder, self.executor) for folder in copies.values()):
             raise Broken(f"no file to damage in {', '.join(map(str, copies))}")
         return led
 

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from harness.core.paths import ROOT
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, WorkerCrash, WorkerPool, WorkerTimeout
 from harness.targets.target import Target
 
@@ -46,11 +46,13 @@ def test_inference_library_that_is_none_or_another_build_is_a_reason(
     assert said.startswith("PADDLE_INFERENCE_DIR holds another build (commit 4b6fba1) than Paddle")
 
 
-def test_gpu_and_unknown_options(lab: Lab) -> None:
-    gpu = lab.pool.call("runtimes.available", runtime=CPP.runtime, options={"device": "gpu"})
+def test_gpu_and_unknown_options(executor: Executor) -> None:
+    gpu = executor.pool.call("runtimes.available", runtime=CPP.runtime, options={"device": "gpu"})
     assert "for the CPU" in gpu
     with pytest.raises(RemoteError, match="no option in_memory"):
-        lab.execute(Target("x", CPP.runtime, {"in_memory": True}), "lenet", [lab.sample("lenet", 1)])
+        executor.execute(
+            Target("x", CPP.runtime, {"in_memory": True}), "lenet", [executor.sample("lenet", 1)]
+        )
 
 
 def test_compiler_that_refuses_is_an_error_with_its_status(bare_pool: WorkerPool, tmp_path: Path) -> None:
@@ -83,15 +85,15 @@ def test_two_at_once_compile_once(bare_pool: WorkerPool, tmp_path: Path) -> None
     assert sorted(path.suffix for path in (tmp_path / "programs").iterdir())[-1] == ".lock"
 
 
-def opened(lab: Lab) -> tuple[int, psutil.Process]:
+def opened(executor: Executor) -> tuple[int, psutil.Process]:
     """A session, and the program's process behind it."""
-    lab.execute(CPP, "lenet", [lab.sample("lenet", 1)])  # whatever was idle is used again
-    worker = lab.pool.warm()
+    executor.execute(CPP, "lenet", [executor.sample("lenet", 1)])  # whatever was idle is used again
+    worker = executor.pool.warm()
     session = worker.call(
         "runtimes.open_session",
         60,
         runtime=CPP.runtime,
-        files=lab.files(CPP, "lenet"),
+        files=executor.builder.files(CPP, "lenet"),
         model="lenet",
         options={},
     )
@@ -99,36 +101,36 @@ def opened(lab: Lab) -> tuple[int, psutil.Process]:
     return int(session["session"]), process
 
 
-def test_program_that_dies_is_a_crash_and_the_worker_lives(lab: Lab) -> None:
-    session, process = opened(lab)
-    worker = lab.pool.warm()
+def test_program_that_dies_is_a_crash_and_the_worker_lives(executor: Executor) -> None:
+    session, process = opened(executor)
+    worker = executor.pool.warm()
     process.send_signal(signal.SIGSEGV)
     with pytest.raises(WorkerCrash, match="was killed by signal SIGSEGV") as crash:
-        worker.call("runtimes.infer", 60, session=session, feeds=[lab.sample("lenet", 1)])
+        worker.call("runtimes.infer", 60, session=session, feeds=[executor.sample("lenet", 1)])
     assert crash.value.outcome == "crash"
     assert crash.value.failure.signal == "SIGSEGV"
     assert worker.alive
     worker.call("runtimes.close_session", 60, session=session)
-    assert len(lab.execute(CPP, "lenet", [lab.sample("lenet", 1)]).outputs) == 1
+    assert len(executor.execute(CPP, "lenet", [executor.sample("lenet", 1)]).outputs) == 1
 
 
-def test_program_that_hangs_is_ended_with_its_worker(lab: Lab) -> None:
-    session, process = opened(lab)
+def test_program_that_hangs_is_ended_with_its_worker(executor: Executor) -> None:
+    session, process = opened(executor)
     process.suspend()
     with pytest.raises(WorkerTimeout):
-        lab.pool.warm().call("runtimes.infer", 0.5, session=session, feeds=[lab.sample("lenet", 1)])
+        executor.pool.warm().call("runtimes.infer", 0.5, session=session, feeds=[executor.sample("lenet", 1)])
     process.wait(timeout=10)
     assert not process.is_running()
 
 
-def test_process_is_used_again_after_a_refusal(lab: Lab, tmp_path: Path) -> None:
-    session, process = opened(lab)
-    lab.pool.call("runtimes.close_session", session=session)
+def test_process_is_used_again_after_a_refusal(executor: Executor, tmp_path: Path) -> None:
+    session, process = opened(executor)
+    executor.pool.call("runtimes.close_session", session=session)
     files = {"model": str(tmp_path / "none"), "params": str(tmp_path / "none")}
     with pytest.raises(RemoteError, match="Refused: cannot read"):
-        lab.execute(CPP, "lenet", [lab.sample("lenet", 1)], files=files)
-    again, other = opened(lab)
-    lab.pool.call("runtimes.close_session", session=again)
+        executor.execute(CPP, "lenet", [executor.sample("lenet", 1)], files=files)
+    again, other = opened(executor)
+    executor.pool.call("runtimes.close_session", session=again)
     assert other.pid == process.pid
 
 

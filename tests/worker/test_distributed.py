@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, WorkerPool, WorkerTimeout
 
 LONG_S = 60.0
@@ -38,11 +38,11 @@ def gone(mark: str) -> bool:
     return True
 
 
-def test_a_job_that_hangs_ends_by_its_deadline(lab: Lab) -> None:
+def test_a_job_that_hangs_ends_by_its_deadline(executor: Executor) -> None:
     mark = uuid.uuid4().hex
-    done = lab.pool.call(
+    done = executor.pool.call(
         "training.distributed.run",
-        digits=str(lab.digits),
+        digits=str(executor.builder.digits),
         config=HANGS,
         variables={"TEST_MARK": mark},
         limit_s=6.0,
@@ -53,13 +53,13 @@ def test_a_job_that_hangs_ends_by_its_deadline(lab: Lab) -> None:
     assert there(mark) == []
 
 
-def test_nothing_survives_the_worker_that_runs_it(bare_pool: WorkerPool, lab: Lab) -> None:
+def test_nothing_survives_the_worker_that_runs_it(bare_pool: WorkerPool, executor: Executor) -> None:
     mark = uuid.uuid4().hex
     with pytest.raises(WorkerTimeout):
         bare_pool.call(
             "training.distributed.run",
             deadline=6.0,
-            digits=str(lab.digits),
+            digits=str(executor.builder.digits),
             config=HANGS,
             variables={"TEST_MARK": mark},
             limit_s=LONG_S,
@@ -68,6 +68,8 @@ def test_nothing_survives_the_worker_that_runs_it(bare_pool: WorkerPool, lab: La
     assert gone(mark)
 
 
-def test_a_configuration_that_means_nothing_is_refused(lab: Lab) -> None:
+def test_a_configuration_that_means_nothing_is_refused(executor: Executor) -> None:
     with pytest.raises(RemoteError, match="a training knows no epoch"):
-        lab.pool.call("training.distributed.run", digits=str(lab.digits), config={"epoch": 3})
+        executor.pool.call(
+            "training.distributed.run", digits=str(executor.builder.digits), config={"epoch": 3}
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.execution.executor import Lab
+from harness.execution.executor import Executor
 from suites.support import damage, onnx_models
 
 pytestmark = pytest.mark.skipif(
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def damaged(lab: Lab, weight: str, folder: Path) -> str:
+def damaged(executor: Executor, weight: str, folder: Path) -> str:
     """LeNet's file with an exponent bit of one value of a weight flipped."""
-    path = Path(shutil.copy(onnx_models.converted(lab, "lenet"), folder))
-    state = lab.artifact("checkpoint", "lenet").file("model.pdparams")
-    payload = damage.payload_of(lab.pool.call("models.states.flat", path=state)[weight])
+    path = Path(shutil.copy(onnx_models.converted(executor, "lenet"), folder))
+    state = executor.builder.artifact("checkpoint", "lenet").file("model.pdparams")
+    payload = damage.payload_of(executor.pool.call("models.states.flat", path=state)[weight])
     path.write_bytes(damage.flip_value(path.read_bytes(), payload))
     return str(path)
 
@@ -37,17 +37,19 @@ def damaged(lab: Lab, weight: str, folder: Path) -> str:
         ("linear3.bias", "Add.8"),
     ],
 )
-def test_the_node_with_the_wrong_weight_is_named(lab: Lab, tmp_path: Path, weight: str, node: str) -> None:
-    path = damaged(lab, weight, tmp_path)
-    found = onnx_models.first_diverging(lab, "lenet", path, lab.sample("lenet", 3))
+def test_the_node_with_the_wrong_weight_is_named(
+    executor: Executor, tmp_path: Path, weight: str, node: str
+) -> None:
+    path = damaged(executor, weight, tmp_path)
+    found = onnx_models.first_diverging(executor, "lenet", path, executor.sample("lenet", 3))
     assert found["first"] == node
     assert node in found["between"]
     assert node in onnx_models.sentence(found)
 
 
-def test_a_true_file_has_none(lab: Lab) -> None:
+def test_a_true_file_has_none(executor: Executor) -> None:
     found = onnx_models.first_diverging(
-        lab, "lenet", onnx_models.converted(lab, "lenet"), lab.sample("lenet", 3)
+        executor, "lenet", onnx_models.converted(executor, "lenet"), executor.sample("lenet", 3)
     )
     assert found["first"] == ""
     assert found["compared"] >= 10

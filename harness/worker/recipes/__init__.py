@@ -38,10 +38,10 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Flow:
+class CompressionMethod:
     """One documented way to compress a model: a recipe with these parameters.
 
-    ``method`` is what is done: ``"qat"`` (quantization-aware training), ``"ptq"`` (post-training
+    ``technique`` is what is done: ``"qat"`` (quantization-aware training), ``"ptq"`` (post-training
     quantization with calibration), ``"weights"`` (weights only, no calibration) or ``"prune"``.
     ``graph`` is where: ``"static"`` or ``"dynamic"``. ``api`` names the call that does it.
     ``models`` are the reference models it is tried on, ``full`` those that the full tier adds. ``alike``:
@@ -49,7 +49,7 @@ class Flow:
     """
 
     name: str
-    method: str
+    technique: str
     graph: str
     api: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -66,24 +66,24 @@ class Recipe:
     make: Callable[[Job], Dict[str, Any]]
     graph: bool = True
     """Whether it writes a program: what does not is the same under every profile and made once."""
-    flows: Tuple[Flow, ...] = ()
+    methods: Tuple[CompressionMethod, ...] = ()
 
 
 _RECIPES: Dict[str, Recipe] = {}
 
 
 def recipe(
-    name: str, needs: Tuple[str, ...] = (), graph: bool = True, flows: Tuple[Flow, ...] = ()
+    name: str, needs: Tuple[str, ...] = (), graph: bool = True, methods: Tuple[CompressionMethod, ...] = ()
 ) -> Callable[[Callable[[Job], Any]], Callable[[Job], Any]]:
     """Register a recipe; ``needs`` names the recipes whose artifacts of the same model it reads.
 
-    ``flows``: the ways to compress a model that it stands for (``docs/compression.md`` has what such
+    ``methods``: the ways to compress a model that it stands for (``docs/compression.md`` has what such
     a recipe writes).
     """
 
     def register(function: Callable[[Job], Dict[str, Any]]) -> Callable[[Job], Dict[str, Any]]:
         summary = (function.__doc__ or "").strip().splitlines()[0]
-        _RECIPES[name] = Recipe(name, summary, needs, function, graph, flows)
+        _RECIPES[name] = Recipe(name, summary, needs, function, graph, methods)
         return function
 
     return register
@@ -104,7 +104,7 @@ def catalog() -> List[Dict[str, Any]]:
             "needs": list(recipe.needs),
             "graph": recipe.graph,
             "module": recipe.make.__module__,
-            "flows": [asdict(flow) for flow in recipe.flows],
+            "methods": [asdict(method) for method in recipe.methods],
         }
         for recipe in sorted(_all().values(), key=lambda recipe: recipe.name)
     ]

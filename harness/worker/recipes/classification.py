@@ -16,7 +16,7 @@ import paddle
 from harness.worker.classification import compress, config, engine
 from harness.worker.inspection import programs
 from harness.worker.models.digits import Digits
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 
 FULL_SIZE = (
     "Global.epochs=1",
@@ -118,8 +118,8 @@ def deploy(job: Job, program: str) -> str:
 @recipe(
     "configured_training",
     needs=("checkpoint",),
-    flows=(
-        Flow(
+    methods=(
+        CompressionMethod(
             "qat-config",
             "qat",
             "dynamic",
@@ -129,7 +129,7 @@ def deploy(job: Job, program: str) -> str:
             full=("mobilenet_v1", "resnet50_vd"),
             alike=True,
         ),
-        Flow(
+        CompressionMethod(
             "prune-config",
             "prune",
             "dynamic",
@@ -178,8 +178,8 @@ def configured_training(job: Job) -> Dict[str, Any]:
 @recipe(
     "configured_calibration",
     needs=("checkpoint",),
-    flows=(
-        Flow(
+    methods=(
+        CompressionMethod(
             "ptq-config",
             "ptq",
             "static",

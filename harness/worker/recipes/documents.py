@@ -1,4 +1,4 @@
-"""The flows of documents 000, 002 and 003, call by call, with the names and settings they use."""
+"""The methods of documents 000, 002 and 003, call by call, with the names and settings they use."""
 
 from __future__ import annotations
 

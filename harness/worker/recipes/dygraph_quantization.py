@@ -16,7 +16,7 @@ import paddle
 from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
 from harness.worker.models.digits import Digits
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.training import loops
 
 FINE_TUNING = 0.1
@@ -110,7 +110,7 @@ def prefix(job: Job) -> str:
 
 
 def exported(job: Job, layers: List[str]) -> Dict[str, Any]:
-    """What every one of these flows tells of its program; ``layers`` are the types to be quantized."""
+    """What every one of these methods tells of its program; ``layers`` are the types to be quantized."""
     return {
         "program": os.path.relpath(program_file(prefix(job)), job.out),
         "bits": 8,
@@ -129,17 +129,19 @@ def batch_norms(net: Any) -> int:
     return sum(isinstance(layer, paddle.nn.BatchNorm2D) for layer in net.sublayers())
 
 
-def _qat(name: str, models_: Models = (), full: Models = (), train_mode: bool = False, **config: Any) -> Flow:
+def _qat(
+    name: str, models_: Models = (), full: Models = (), train_mode: bool = False, **config: Any
+) -> CompressionMethod:
     parameters = {"config": config, "train_mode": train_mode}
     # Trained in dynamic graph, and written in the older IR in every profile, as the plain one shows.
     alike = name != "qat-slim"
-    return Flow(name, "qat", "dynamic", "paddleslim.QAT", parameters, models_, full, alike)
+    return CompressionMethod(name, "qat", "dynamic", "paddleslim.QAT", parameters, models_, full, alike)
 
 
 @recipe(
     "qat_slim",
     needs=("checkpoint",),
-    flows=(
+    methods=(
         _qat("qat-slim", SMALL, LARGER),
         _qat("qat-slim-fake-ops", full=SMALL, onnx_format=False),
         _qat("qat-slim-train-mode", full=SMALL, train_mode=True),
@@ -180,14 +182,18 @@ def qat_slim(job: Job) -> Dict[str, Any]:
     return {**exported(job, config.get("quantizable_layer_type", ["Conv2D", "Linear"])), **values}
 
 
-def _ptq(name: str, models_: Models = (), full: Models = (), fuse: bool = False, **config: Any) -> Flow:
-    return Flow(name, "ptq", "dynamic", "paddleslim.PTQ", {"config": config, "fuse": fuse}, models_, full)
+def _ptq(
+    name: str, models_: Models = (), full: Models = (), fuse: bool = False, **config: Any
+) -> CompressionMethod:
+    return CompressionMethod(
+        name, "ptq", "dynamic", "paddleslim.PTQ", {"config": config, "fuse": fuse}, models_, full
+    )
 
 
 @recipe(
     "ptq_slim",
     needs=("checkpoint",),
-    flows=(
+    methods=(
         # By default the activations' thresholds come from a search in pure Python: seconds a layer.
         _ptq("ptq-slim", CONV_BN, LENET + LARGER),
         _ptq("ptq-slim-hist", LENET, CONV_BN, activation_quantizer="HistQuantizer"),

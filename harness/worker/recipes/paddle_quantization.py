@@ -13,7 +13,7 @@ import numpy as np
 import paddle
 
 from harness.worker.models import networks
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.recipes.dygraph_quantization import (
     CONV_BN,
     LARGER,
@@ -53,7 +53,7 @@ def _factory(stated: Any) -> Any:
 
 
 def _config(job: Job) -> Any:
-    """The flow's `QuantConfig`: for every layer, or for the layers that have weights only."""
+    """The method's `QuantConfig`: for every layer, or for the layers that have weights only."""
     from paddle.quantization import QuantConfig
 
     activation, weight = _factory(job.parameters["activation"]), _factory(job.parameters["weight"])
@@ -65,12 +65,14 @@ def _config(job: Job) -> Any:
     return config
 
 
-def _flow(
+def _method(
     name: str, activation: Any, weight: Any, models_: Models = (), full: Models = (), **more: Any
-) -> Flow:
-    method = name.split("-")[0]
+) -> CompressionMethod:
+    technique = name.split("-")[0]
     parameters = {"activation": activation, "weight": weight, **more}
-    return Flow(name, method, "dynamic", "paddle.quantization." + method.upper(), parameters, models_, full)
+    return CompressionMethod(
+        name, technique, "dynamic", "paddle.quantization." + technique.upper(), parameters, models_, full
+    )
 
 
 def _save(job: Job, converted: Any) -> None:
@@ -80,13 +82,15 @@ def _save(job: Job, converted: Any) -> None:
 @recipe(
     "qat_paddle",
     needs=("checkpoint",),
-    flows=(
-        _flow("qat-paddle", FAKE, FAKE, LENET, CONV_BN + LARGER),
-        _flow("qat-paddle-by-type", FAKE, FAKE, full=SMALL, by_type=True),
-        _flow("qat-paddle-channel-wise", FAKE, QUANTERS + "FakeQuanterChannelWiseAbsMaxObserver", full=SMALL),
-        _flow("qat-paddle-pact", {"name": QUANTERS + "PACTQuanter", "quanter": FAKE}, FAKE, full=LENET),
-        _flow("qat-paddle-lsq", QUANTERS + "ActLSQplusQuanter", LSQ_WEIGHT, full=LENET),
-        _flow("qat-paddle-lsq-weight", FAKE, {"name": LSQ_WEIGHT, "per_channel": True}, full=LENET),
+    methods=(
+        _method("qat-paddle", FAKE, FAKE, LENET, CONV_BN + LARGER),
+        _method("qat-paddle-by-type", FAKE, FAKE, full=SMALL, by_type=True),
+        _method(
+            "qat-paddle-channel-wise", FAKE, QUANTERS + "FakeQuanterChannelWiseAbsMaxObserver", full=SMALL
+        ),
+        _method("qat-paddle-pact", {"name": QUANTERS + "PACTQuanter", "quanter": FAKE}, FAKE, full=LENET),
+        _method("qat-paddle-lsq", QUANTERS + "ActLSQplusQuanter", LSQ_WEIGHT, full=LENET),
+        _method("qat-paddle-lsq-weight", FAKE, {"name": LSQ_WEIGHT, "per_channel": True}, full=LENET),
     ),
 )
 def qat_paddle(job: Job) -> Dict[str, Any]:
@@ -111,18 +115,18 @@ def qat_paddle(job: Job) -> Dict[str, Any]:
     return {**exported(job, QUANTIZED), "losses": losses}
 
 
-def _slim(name: str, observer: str, weight: str = CHANNEL_WISE) -> Flow:
-    return _flow(name, OBSERVERS + observer, weight, full=SMALL)
+def _slim(name: str, observer: str, weight: str = CHANNEL_WISE) -> CompressionMethod:
+    return _method(name, OBSERVERS + observer, weight, full=SMALL)
 
 
 @recipe(
     "ptq_paddle",
     needs=("checkpoint",),
-    flows=(
-        _flow("ptq-paddle", ABS_MAX, ABS_MAX, LENET, CONV_BN + LARGER),
-        _flow("ptq-paddle-by-type", ABS_MAX, ABS_MAX, full=SMALL, by_type=True),
-        _flow("ptq-paddle-float-weights", ABS_MAX, ABS_MAX, full=SMALL, remain_weight=True),
-        _flow("ptq-paddle-channel-wise", OBSERVERS + "AbsmaxObserver", CHANNEL_WISE, full=SMALL),
+    methods=(
+        _method("ptq-paddle", ABS_MAX, ABS_MAX, LENET, CONV_BN + LARGER),
+        _method("ptq-paddle-by-type", ABS_MAX, ABS_MAX, full=SMALL, by_type=True),
+        _method("ptq-paddle-float-weights", ABS_MAX, ABS_MAX, full=SMALL, remain_weight=True),
+        _method("ptq-paddle-channel-wise", OBSERVERS + "AbsmaxObserver", CHANNEL_WISE, full=SMALL),
         _slim("ptq-paddle-mse", "MSEObserver"),
         _slim("ptq-paddle-emd", "EMDObserver"),
         _slim("ptq-paddle-avg", "AVGObserver"),

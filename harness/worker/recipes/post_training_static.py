@@ -10,7 +10,7 @@ import paddle
 
 from harness.worker.inspection.programs import program_file
 from harness.worker.models.digits import Digits
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.recipes.inference_formats import built_statically
 from harness.worker.recipes.static_quantization import HELD, WITH_LINEAR, numbered_from_zero
 
@@ -109,14 +109,16 @@ ALL = [*WITH_LINEAR, "conv2d_transpose", "matmul"]
 """What `quant_post_static` quantizes unless it is told otherwise."""
 
 
-def _ptq(name: str, *, models: Any = (), full: Any = ("lenet", "conv_bn"), **parameters: Any) -> Flow:
-    return Flow("ptq-static-" + name, "ptq", "static", PTQ, parameters, models, full)
+def _ptq(
+    name: str, *, models: Any = (), full: Any = ("lenet", "conv_bn"), **parameters: Any
+) -> CompressionMethod:
+    return CompressionMethod("ptq-static-" + name, "ptq", "static", PTQ, parameters, models, full)
 
 
 @recipe(
     "ptq_static",
     needs=("jit",),
-    flows=(
+    methods=(
         _ptq("hist", algo="hist", models=("lenet", "conv_bn"), full=("mobilenet_v1_x0_125", "transformer")),
         _ptq("hist-fake", algo="hist", onnx_format=False),
         # Pure Python over 1,024 thresholds of 2,048 bins for each activation: half a minute.
@@ -151,7 +153,7 @@ def ptq_static(job: Job) -> Dict[str, Any]:
     return _calibrated(job, folder, program, "model.pdiparams")
 
 
-@recipe("ptq_static_separate", needs=("separate",), flows=(_ptq("separate", algo="hist", full=("lenet",)),))
+@recipe("ptq_static_separate", needs=("separate",), methods=(_ptq("separate", algo="hist", full=("lenet",)),))
 def ptq_static_separate(job: Job) -> Dict[str, Any]:
     """`quant_post_static` of a folder with the program as `__model__` and one file per parameter."""
     return _calibrated(job, job.of("separate", "separate_persistables"), None, None)
@@ -159,14 +161,14 @@ def ptq_static_separate(job: Job) -> Dict[str, Any]:
 
 def _weights(
     name: str, api: str, models: Any = (), full: Any = ("lenet", "conv_bn"), **parameters: Any
-) -> Flow:
-    return Flow("weights-" + name, "weights", "static", api, parameters, models, full)
+) -> CompressionMethod:
+    return CompressionMethod("weights-" + name, "weights", "static", api, parameters, models, full)
 
 
 @recipe(
     "weights_static",
     needs=("jit",),
-    flows=(
+    methods=(
         _weights("dynamic", DYNAMIC, ("lenet",), ("conv_bn", "mobilenet_v1_x0_125", "transformer")),
         _weights("dynamic-16", DYNAMIC, weight_bits=16),
         _weights("per-tensor", WEIGHTS, weight_quantize_type="abs_max"),
@@ -206,7 +208,7 @@ def weights_static(job: Job) -> Dict[str, Any]:
 @recipe(
     "weights_embedding",
     needs=("checkpoint",),
-    flows=(_weights("embedding", "paddleslim.quant.quant_embedding", ("transformer",), ("two_inputs",)),),
+    methods=(_weights("embedding", "paddleslim.quant.quant_embedding", ("transformer",), ("two_inputs",)),),
 )
 def weights_embedding(job: Job) -> Dict[str, Any]:
     """`quant_embedding` of a static program: tables in int8, dequantized after the look-up."""

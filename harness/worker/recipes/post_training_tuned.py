@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator
 import paddle
 
 from harness.worker.inspection.programs import program_file
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.recipes.post_training_static import BATCH, BATCHES, hold, loader
 from harness.worker.recipes.static_quantization import WITH_LINEAR, numbered_from_zero
 
@@ -52,14 +52,14 @@ def _source(job: Job) -> Dict[str, str]:
     }
 
 
-def _recon(name: str, *, full: Any = ("lenet",), **parameters: Any) -> Flow:
-    return Flow("ptq-recon" + name, "ptq", "static", RECON, parameters, (), full)
+def _recon(name: str, *, full: Any = ("lenet",), **parameters: Any) -> CompressionMethod:
+    return CompressionMethod("ptq-recon" + name, "ptq", "static", RECON, parameters, (), full)
 
 
 @recipe(
     "ptq_recon",
     needs=("jit",),
-    flows=(
+    methods=(
         _recon("", onnx_format=True, full=("lenet", "conv_bn")),
         _recon("-fake", full=("lenet", "conv_bn")),
         _recon("-regions-fake", recon_level="region-wise"),
@@ -93,7 +93,11 @@ def ptq_recon(job: Job) -> Dict[str, Any]:
 @recipe(
     "ptq_hpo",
     needs=("jit",),
-    flows=(Flow("ptq-hpo", "ptq", "static", HPO, {"algo": ["hist", "mse"], "tries": 4}, (), ("lenet",)),),
+    methods=(
+        CompressionMethod(
+            "ptq-hpo", "ptq", "static", HPO, {"algo": ["hist", "mse"], "tries": 4}, (), ("lenet",)
+        ),
+    ),
 )
 def ptq_hpo(job: Job) -> Dict[str, Any]:
     """`quant_post_hpo`: SMAC searches the settings of `quant_post_static` whose outputs move the least."""

@@ -11,7 +11,7 @@ import paddle
 from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
 from harness.worker.models.digits import Digits
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.training import loops
 from harness.worker.training.filter_groups import deciders
 from harness.worker.training.fine_tuning import scheduled, training_of, tune
@@ -27,30 +27,30 @@ GROUPED = ("mobilenet_v1_x0_125", "resnet_vd_small")
 """Depthwise convolutions and shortcuts: layers that can only be pruned together."""
 
 
-def _flow(
+def _method(
     name: str, pruner: str, quick: Tuple[str, ...], full: Tuple[str, ...] = (), **parameters: Any
-) -> Flow:
+) -> CompressionMethod:
     parameters = {"pruner": pruner, **parameters}
-    return Flow(name, "prune", "dynamic", "paddleslim." + pruner, parameters, quick, full)
+    return CompressionMethod(name, "prune", "dynamic", "paddleslim." + pruner, parameters, quick, full)
 
 
 FILTERS = (
-    _flow("prune-l1", "L1NormFilterPruner", (LENET,), (CONV_BN, *GROUPED), ratio=0.5),
-    _flow("prune-l2", "L2NormFilterPruner", (), BOTH, ratio=0.5),
-    _flow("prune-fpgm", "FPGMFilterPruner", (LENET,), (CONV_BN, *GROUPED), ratio=0.5),
-    _flow("prune-l1-sensitive", "L1NormFilterPruner", (), BOTH, flops=0.4),
-    _flow("prune-l2-sensitive", "L2NormFilterPruner", (), BOTH, flops=0.4),
-    _flow("prune-fpgm-sensitive", "FPGMFilterPruner", (), BOTH, flops=0.4),
-    _flow("prune-l1-optimizer", "L1NormFilterPruner", (), BOTH, ratio=0.5, optimizer="trained"),
-    _flow("prune-l1-optimizer-loaded", "L1NormFilterPruner", (), (LENET,), ratio=0.5, optimizer="loaded"),
+    _method("prune-l1", "L1NormFilterPruner", (LENET,), (CONV_BN, *GROUPED), ratio=0.5),
+    _method("prune-l2", "L2NormFilterPruner", (), BOTH, ratio=0.5),
+    _method("prune-fpgm", "FPGMFilterPruner", (LENET,), (CONV_BN, *GROUPED), ratio=0.5),
+    _method("prune-l1-sensitive", "L1NormFilterPruner", (), BOTH, flops=0.4),
+    _method("prune-l2-sensitive", "L2NormFilterPruner", (), BOTH, flops=0.4),
+    _method("prune-fpgm-sensitive", "FPGMFilterPruner", (), BOTH, flops=0.4),
+    _method("prune-l1-optimizer", "L1NormFilterPruner", (), BOTH, ratio=0.5, optimizer="trained"),
+    _method("prune-l1-optimizer-loaded", "L1NormFilterPruner", (), (LENET,), ratio=0.5, optimizer="loaded"),
 )
 WEIGHTS = (
-    _flow("prune-unstructured", "UnstructuredPruner", (LENET,), (CONV_BN,), ratio=0.5),
-    _flow("prune-unstructured-in-place", "UnstructuredPruner", (), (LENET,), ratio=0.5, in_place=True),
+    _method("prune-unstructured", "UnstructuredPruner", (LENET,), (CONV_BN,), ratio=0.5),
+    _method("prune-unstructured-in-place", "UnstructuredPruner", (), (LENET,), ratio=0.5, in_place=True),
 )
 
 
-@recipe("prune_filters", needs=("checkpoint",), flows=FILTERS)
+@recipe("prune_filters", needs=("checkpoint",), methods=FILTERS)
 def prune_filters(job: Job) -> Dict[str, Any]:
     """Document 004: prune the filters of every convolution, train on, `jit.save`."""
     import paddleslim
@@ -92,7 +92,7 @@ def prune_filters(job: Job) -> Dict[str, Any]:
     }
 
 
-@recipe("prune_weights", needs=("checkpoint",), flows=WEIGHTS)
+@recipe("prune_weights", needs=("checkpoint",), methods=WEIGHTS)
 def prune_weights(job: Job) -> Dict[str, Any]:
     """Set the smallest weights to zero, keep them there while training on, `jit.save`.
 

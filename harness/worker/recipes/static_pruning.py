@@ -15,7 +15,7 @@ from harness.worker.inspection import programs
 from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
 from harness.worker.models.digits import Digits
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.recipes.pruning import ROWS, keep_pruned, sensitivity_examples
 from harness.worker.training.filter_groups import deciders
 from harness.worker.training.fine_tuning import batches, scheduled, training_of
@@ -24,17 +24,19 @@ CRITERIA = {"l1_norm": "l1", "geometry_median": "fpgm", "bn_scale": "bn_scale"}
 LENET, CONV_BN, MOBILENET, RESNET = "lenet", "conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small"
 
 
-def _flow(name: str, quick: Tuple[str, ...], full: Tuple[str, ...] = (), **parameters: Any) -> Flow:
-    return Flow(name, "prune", "static", "paddleslim.prune.Pruner", parameters, quick, full)
+def _method(
+    name: str, quick: Tuple[str, ...], full: Tuple[str, ...] = (), **parameters: Any
+) -> CompressionMethod:
+    return CompressionMethod(name, "prune", "static", "paddleslim.prune.Pruner", parameters, quick, full)
 
 
 # The two larger networks have no biases on their convolutions, and pool to one value a channel before
 # the linear layer: what this pruner can handle. The two smaller ones are as a user may write them.
 FILTERS = (
-    _flow("prune-static-l1", (LENET, RESNET), (CONV_BN, MOBILENET), criterion="l1_norm", ratio=0.5),
-    _flow("prune-static-fpgm", (), (RESNET,), criterion="geometry_median", ratio=0.5),
-    _flow("prune-static-bn-scale", (), (CONV_BN, RESNET), criterion="bn_scale", ratio=0.5),
-    _flow(
+    _method("prune-static-l1", (LENET, RESNET), (CONV_BN, MOBILENET), criterion="l1_norm", ratio=0.5),
+    _method("prune-static-fpgm", (), (RESNET,), criterion="geometry_median", ratio=0.5),
+    _method("prune-static-bn-scale", (), (CONV_BN, RESNET), criterion="bn_scale", ratio=0.5),
+    _method(
         "prune-static-bn-scale-optimal",
         (),
         (RESNET,),
@@ -42,11 +44,11 @@ FILTERS = (
         idx_selector="optimal_threshold",
         ratio=0.5,
     ),
-    _flow("prune-static-l1-sensitive", (), (LENET, RESNET), criterion="l1_norm", loss=0.05),
-    _flow("prune-static-l1-sgd", (), (RESNET,), criterion="l1_norm", ratio=0.5, optimizer="SGD"),
+    _method("prune-static-l1-sensitive", (), (LENET, RESNET), criterion="l1_norm", loss=0.05),
+    _method("prune-static-l1-sgd", (), (RESNET,), criterion="l1_norm", ratio=0.5, optimizer="SGD"),
 )
 WEIGHTS = (
-    Flow(
+    CompressionMethod(
         "prune-static-unstructured",
         "prune",
         "static",
@@ -77,7 +79,7 @@ class Programs:
     convolutions: List[str]
 
 
-@recipe("prune_static_filters", needs=("checkpoint",), flows=FILTERS)
+@recipe("prune_static_filters", needs=("checkpoint",), methods=FILTERS)
 def prune_static_filters(job: Job) -> Dict[str, Any]:
     """Prune the eval program's graph, then the train program and its values; train on."""
     from paddleslim.analysis import flops
@@ -115,7 +117,7 @@ def prune_static_filters(job: Job) -> Dict[str, Any]:
         }
 
 
-@recipe("prune_static_weights", needs=("checkpoint",), flows=WEIGHTS)
+@recipe("prune_static_weights", needs=("checkpoint",), methods=WEIGHTS)
 def prune_static_weights(job: Job) -> Dict[str, Any]:
     """Set the smallest weights of the train program to zero, and keep them there while training on."""
     from paddleslim.prune import UnstructuredPruner
@@ -165,7 +167,7 @@ def _built(job: Job) -> Iterator[Programs]:
 
 
 def _ratios(built: Programs, job: Job) -> Dict[str, float]:
-    """The share to cut of each convolution's filters: the flow's, or by its sensitivity."""
+    """The share to cut of each convolution's filters: the method's, or by its sensitivity."""
     if "ratio" in job.parameters:
         return dict.fromkeys(built.convolutions, job.parameters["ratio"])
     from paddleslim.prune import get_ratios_by_loss, sensitivity

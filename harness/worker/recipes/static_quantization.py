@@ -16,7 +16,7 @@ from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
 from harness.worker.models.digits import FILES, Digits
 from harness.worker.models.model import Training
-from harness.worker.recipes import Flow, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.training.loops import batches, make_optimizer
 
 WITH_LINEAR = ["conv2d", "depthwise_conv2d", "mul", "matmul_v2"]
@@ -87,8 +87,10 @@ def operator_counts(program: Any) -> Dict[str, int]:
     return dict(sorted(Counter(op["name"] for op in programs.operators(program)).items()))
 
 
-def _flow(name: str, *, full: Any = ("lenet", "conv_bn"), models: Any = (), **parameters: Any) -> Flow:
-    return Flow(
+def _method(
+    name: str, *, full: Any = ("lenet", "conv_bn"), models: Any = (), **parameters: Any
+) -> CompressionMethod:
+    return CompressionMethod(
         "qat-static" + name, "qat", "static", "paddleslim.quant.quant_aware", parameters, models, full
     )
 
@@ -96,31 +98,35 @@ def _flow(name: str, *, full: Any = ("lenet", "conv_bn"), models: Any = (), **pa
 @recipe(
     "qat_static",
     needs=("checkpoint",),
-    flows=(
-        _flow("", models=("lenet",), full=("conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small")),
-        _flow("-fake", config=FAKE, save_int8=True, models=("lenet",), full=("conv_bn",)),
-        _flow("-matmul", config={"quantize_op_types": WITH_LINEAR}, full=("lenet", "conv_bn", "transformer")),
-        _flow("-16", config={"weight_bits": 16}, full=("lenet",)),
-        _flow("-16-fake", config={"weight_bits": 16, **FAKE}, models=(), full=("lenet",)),
-        _flow(
+    methods=(
+        _method("", models=("lenet",), full=("conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small")),
+        _method("-fake", config=FAKE, save_int8=True, models=("lenet",), full=("conv_bn",)),
+        _method(
+            "-matmul", config={"quantize_op_types": WITH_LINEAR}, full=("lenet", "conv_bn", "transformer")
+        ),
+        _method("-16", config={"weight_bits": 16}, full=("lenet",)),
+        _method("-16-fake", config={"weight_bits": 16, **FAKE}, models=(), full=("lenet",)),
+        _method(
             "-matmul-fake",
             config={"quantize_op_types": WITH_LINEAR, **FAKE},
             save_int8=True,
             models=(),
             full=("lenet", "conv_bn", "mobilenet_v1_x0_125"),
         ),
-        _flow("-per-tensor", config=PER_TENSOR, models=(), full=("lenet", "conv_bn", "mobilenet_v1_x0_125")),
-        _flow("-per-tensor-fake", config={**PER_TENSOR, **FAKE}, save_int8=True),
-        _flow(
+        _method(
+            "-per-tensor", config=PER_TENSOR, models=(), full=("lenet", "conv_bn", "mobilenet_v1_x0_125")
+        ),
+        _method("-per-tensor-fake", config={**PER_TENSOR, **FAKE}, save_int8=True),
+        _method(
             "-range-fake",
             config={"activation_quantize_type": "range_abs_max", **FAKE},
             save_int8=True,
             models=(),
             full=("lenet", "conv_bn"),
         ),
-        _flow("-pact", pact=["train", "test"]),
-        _flow("-pact-fake", pact=["train", "test"], config=FAKE, full=("lenet",)),
-        _flow("-pact-train-only", pact=["train"], full=("lenet",)),
+        _method("-pact", pact=["train", "test"]),
+        _method("-pact-fake", pact=["train", "test"], config=FAKE, full=("lenet",)),
+        _method("-pact-train-only", pact=["train"], full=("lenet",)),
     ),
 )
 def qat_static(job: Job) -> Dict[str, Any]:

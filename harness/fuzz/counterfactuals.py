@@ -10,7 +10,7 @@ from harness.fuzz.builder import Network
 from harness.fuzz.reduce import restricted
 
 Node = dict[str, Any]
-Trigger = Callable[[Network], "Network | None"]
+Counterfactual = Callable[[Network], "Network | None"]
 """Gives the network without the trigger, None where it has none."""
 
 BEFORE = -1
@@ -168,7 +168,7 @@ def loops_on_copies(network: Network) -> Network | None:
     return rewritten(network, pieces)
 
 
-def apart(between: Callable[[str, Source], bool]) -> Trigger:
+def apart(between: Callable[[str, Source], bool]) -> Counterfactual:
     """Networks with the maximum of a value and itself before each node of which ``between`` is true.
 
     No pass fuses across it, and it reads and writes plain memory. ``between`` is given the node's operator

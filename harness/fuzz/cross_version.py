@@ -15,7 +15,7 @@ WRITTEN = ("dygraph", "export")
 """What the writer alone does."""
 
 
-class Crossing(WorkerPool):
+class CrossVersion(WorkerPool):
     """The pool of the newer release, whose networks are written, and judged, by the older one.
 
     The call that executes a network goes to both: oracle, its conditioning and the dynamic graph are the

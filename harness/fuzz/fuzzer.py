@@ -70,7 +70,7 @@ class Tally:
         return 60 * self.networks / self.searching_s if self.searching_s else 0.0
 
 
-class Hunter:
+class Fuzzer:
     """Hunts in one release.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.checks.tolerance import MOVED_MULTIPLE, MULTIPLE, Yardstick, bitwise, close
+from harness.checks.tolerance import MOVED_MULTIPLE, MULTIPLE, Tolerance, bitwise, close
 from harness.fuzz.verdict import Failure
 
 Array = NDArray[Any]
@@ -30,7 +30,7 @@ UNSTABLE_COARSE = 0.25
 """Of runs moved by roundings of bfloat16, which are 32,768 times those of float32."""
 
 
-class Truth:
+class Oracle:
     """What a network should give, and what no engine of that precision can be held to.
 
     ``why`` says that nothing can be said of the values, or ''.
@@ -64,8 +64,8 @@ class Truth:
         failures = [] if stage in ("permuted", "rows") else _again(stage, runs)
         if self.why:
             return failures, 0
-        yardsticks = self.own if stage == "dygraph" else self.wider
-        found, compared = _values(stage, runs, expected, yardsticks, self.undecided)
+        tolerances = self.own if stage == "dygraph" else self.wider
+        found, compared = _values(stage, runs, expected, tolerances, self.undecided)
         return failures + found, compared
 
 
@@ -90,7 +90,7 @@ def meaningless(oracle: Runs, moved: Sequence[Runs], unstable: float = UNSTABLE)
 
 def yardsticks_of(
     oracle: Runs, moved: Sequence[Runs], dygraph: Runs | None, storage: str = "float32"
-) -> list[Yardstick]:
+) -> list[Tolerance]:
     """One per output: what roundings move it by, pooled over feeds and draws.
 
     With ``dygraph`` also a multiple of what the dynamic graph is wrong by, as everywhere in the harness.
@@ -99,16 +99,16 @@ def yardsticks_of(
     for index in range(len(oracle[0])):
         truth = [run[index] for _ in moved for run in oracle]
         measured = [run[index] for draw in moved for run in draw]
-        yardstick = Yardstick(measured, truth, storage, MOVED_MULTIPLE)
+        allowance = Tolerance(measured, truth, storage, MOVED_MULTIPLE)
         if dygraph is not None and all(index < len(run) for run in dygraph):
             own = [run[index] for run in dygraph[1:]]
             if [a.shape for a in own] == [run[index].shape for run in oracle]:
-                other = Yardstick(own, [run[index] for run in oracle], multiple=MULTIPLE)
-                yardstick.rmse = max(yardstick.rmse, other.rmse)
-                yardstick.largest = max(yardstick.largest, other.largest)
+                other = Tolerance(own, [run[index] for run in oracle], multiple=MULTIPLE)
+                allowance.rmse = max(allowance.rmse, other.rmse)
+                allowance.largest = max(allowance.largest, other.largest)
         # A denormal may be zero.
-        yardstick.rmse, yardstick.largest = yardstick.rmse + TINY, yardstick.largest + TINY
-        found.append(yardstick)
+        allowance.rmse, allowance.largest = allowance.rmse + TINY, allowance.largest + TINY
+        found.append(allowance)
     return found
 
 
@@ -164,7 +164,7 @@ def _again(stage: str, runs: Runs) -> list[Failure]:
 
 
 def _values(
-    stage: str, runs: Runs, expected: Runs, yardsticks: Sequence[Yardstick], undecided: Sequence[bool]
+    stage: str, runs: Runs, expected: Runs, tolerances: Sequence[Tolerance], undecided: Sequence[bool]
 ) -> tuple[list[Failure], int]:
     compared = 0
     for run, outputs in enumerate(expected):
@@ -172,7 +172,7 @@ def _values(
             if undecided[index] or array.size == 0:
                 continue
             compared += int(array.size)
-            found = close(f"{stage} run {run + 1}", runs[run][index], array, yardsticks[index])
+            found = close(f"{stage} run {run + 1}", runs[run][index], array, tolerances[index])
             if not found.ok:
                 return [Failure("fail", stage, found.message, run, index, found.worst)], compared
     return [], compared

@@ -1,4 +1,4 @@
-"""What runs jobs: the interface, and which engine a command asked for."""
+"""What runs jobs: the interface, and which backend a command asked for."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Protocol
 import msgspec
 
 from harness.core.errors import UsageError
-from harness.jobs.job import Done, Job, Work
+from harness.jobs.job import Job, Task, TaskResult
 
 AT_ONCE = 2
 """Jobs at the same time on this machine: one run of the suites keeps about one core busy."""
 
 
-class Engine(Protocol):
+class Backend(Protocol):
     """Runs jobs wherever it has room for them."""
 
-    def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[Done]:
+    def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
         """Run the job as soon as there is room; what it writes is in ``folder`` when the future is done.
 
         ``artifacts``: keys of the store's entries that the jobs before it made or used, which it finds.
-        The future raises :class:`~harness.jobs.job.NoPlace` where no machine has what the job needs,
-        :class:`~harness.jobs.job.Lost` where the machine went away, else what the work raises.
+        The future raises :class:`~harness.jobs.job.Unschedulable` where no machine has what the job needs,
+        :class:`~harness.jobs.job.NodeLost` where the machine went away, else what the work raises.
         """
         ...  # pragma: no cover
 
@@ -42,7 +42,7 @@ class Engine(Protocol):
         ...  # pragma: no cover
 
 
-class EngineName(StrEnum):
+class BackendName(StrEnum):
     """What runs jobs."""
 
     local = "local"
@@ -50,9 +50,9 @@ class EngineName(StrEnum):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Which engine, and what every job needs beside what it says itself."""
+    """Which backend, and what every job needs beside what it says itself."""
 
-    engine: EngineName = EngineName.local
+    backend: BackendName = BackendName.local
     address: str = ""
     """Of the Ray cluster: ``HOST:PORT`` or ``auto``; '' starts one on this machine."""
     at_once: int = AT_ONCE
@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
     resources: dict[str, float] = {}
     labels: dict[str, str] = {}
 
-    def job(self, name: str, work: Work, folder: str, after: tuple[str, ...] = ()) -> Job:
+    def job(self, name: str, work: Task, folder: str, after: tuple[str, ...] = ()) -> Job:
         """A job that needs what every job does."""
         return Job(name, work, folder, after, self.resources, self.labels)
 
@@ -96,25 +96,25 @@ def parsed_labels(text: str) -> dict[str, str]:
     return {name: value for name, _, value in parts}
 
 
-def must_be_installed(engine: EngineName) -> None:
-    """Raises a UsageError where what the engine needs is not installed."""
-    if engine is EngineName.ray:
+def must_be_installed(backend: BackendName) -> None:
+    """Raises a UsageError where what the backend needs is not installed."""
+    if backend is BackendName.ray:
         from harness.jobs import ray
 
         ray.must_be_installed()
 
 
-def open_engine(settings: Settings, root: Path, store: Path) -> Engine:
-    """The engine that was asked for. ``store`` is this side's.
+def open_backend(settings: Settings, root: Path, store: Path) -> Backend:
+    """The backend that was asked for. ``store`` is this side's.
 
     Raises:
         UsageError: Ray is not installed.
         HarnessError: no cluster answers.
     """
-    if settings.engine is EngineName.local:
+    if settings.backend is BackendName.local:
         from harness.jobs.local import Local
 
         return Local(root, settings.at_once)
-    from harness.jobs.ray import OnRay  # imports Ray, which only this engine needs
+    from harness.jobs.ray import OnRay  # imports Ray, which only this backend needs
 
     return OnRay(root, store, settings.address)

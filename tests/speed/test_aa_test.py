@@ -15,11 +15,11 @@ from support.sides import two_sides
 from harness.core.errors import HarnessError
 from harness.core.files import append
 from harness.gate import speed as gate_speed
-from harness.speed import added, calibrate, machine
+from harness.speed import aa_test, added, machine
 from harness.speed import pairs as kept_pairs
-from harness.speed.calibrate import Share
+from harness.speed.aa_test import Share
 from harness.speed.decide import Rule
-from harness.speed.measure import Measured, Plan, Timed, Work, pair, visits
+from harness.speed.measure import Measured, Plan, Timed, Workload, pair, visits
 from harness.speed.pairs import EXTRAS
 from harness.targets.target import Target
 
@@ -62,7 +62,7 @@ def measured(
 def test_table_of_known_pairs() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(200)]}
-    rows = {row.extra: row for row in calibrate.evaluate(pool, Rule(), 300)}
+    rows = {row.extra: row for row in aa_test.evaluate(pool, Rule(), 300)}
     assert rows[0.0].told.share <= 0.005
     assert rows[0.0].told.hits <= rows[0.0].first.hits
     assert rows[0.02].told.share >= 0.9
@@ -76,14 +76,14 @@ def test_too_few_pairs_are_a_sentence() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(10)]}
     with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 44 are needed"):
-        calibrate.evaluate(pool, Rule(), 10)
+        aa_test.evaluate(pool, Rule(), 10)
 
 
 def test_sessions_make_a_pair_surer() -> None:
     """The same pairs with one session and with eight: where the spread comes from, and what is told."""
     rng = np.random.default_rng(3)
     pool = {"lenet": [measured(rng, number, 0.008, 0.1, 0.03, 8) for number in range(120)]}
-    found = calibrate.summarize("3.3.1", pool, Rule(), 100, "now", 0.0, machine.conditions())
+    found = aa_test.summarize("3.3.1", pool, Rule(), 100, "now", 0.0, machine.conditions())
     levels = found.levels["lenet"]
     assert levels.session == pytest.approx(0.03, rel=0.15)
     assert levels.pair == pytest.approx(0.008, rel=0.5)
@@ -106,7 +106,7 @@ def test_a_pair_is_the_mean_of_its_sessions() -> None:
 
 def test_sessions_of_all_works_interleave() -> None:
     target = Target("predictor", "predictor")
-    works = [Work(model, 1, (target, target)) for model in ("lenet", "lstm", "conv_bn")]
+    works = [Workload(model, 1, (target, target)) for model in ("lenet", "lstm", "conv_bn")]
     seen = list(visits(works, 4, np.random.default_rng(0)))
     assert [number for number, _ in seen] == [number for number in range(4) for _ in works]
     orders = [tuple(work.model for k, work in seen if k == number) for number in range(4)]
@@ -143,7 +143,7 @@ def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> 
     ]
     name, pool = kept_pairs.pooled(folders)
     assert (name, len(pool["lenet"])) == ("3.3.1", 58)
-    found = calibrate.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
+    found = aa_test.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
     assert found.total(0.0).told.of == 200
     assert found.total(0.05).told.share > 0.95
 
@@ -184,16 +184,16 @@ def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
 def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(60)]}
-    found = calibrate.summarize("3.3.1", pool, Rule(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
+    found = aa_test.summarize("3.3.1", pool, Rule(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
     assert gate_speed.calibrated(tmp_path) is None
     for name, one in (
         ("1", found),
         ("2", msgspec.structs.replace(found, name="3.3.0")),
         ("3", msgspec.structs.replace(found, machine="another")),
     ):
-        folder = tmp_path / "reports" / calibrate.FOLDER / name
+        folder = tmp_path / "reports" / aa_test.FOLDER / name
         folder.mkdir(parents=True)
-        calibrate.write(one, folder)
+        aa_test.write(one, folder)
     (folder.parent / "4").mkdir()
     (folder.parent / "4" / "calibration.json").write_text("{")
     told = gate_speed.calibrated(tmp_path)

@@ -1,0 +1,63 @@
+"""Names that fields of stored files had in earlier schemas, and lines read under today's names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+RECORD: Mapping[str, str] = {
+    "headroom": "budget_used",
+    "tolerance": "numeric_budget_used",
+    "known": "expected_failure",
+    "known_issue": "issue",
+    "known_instead": "workaround",
+    "surprise": "unexpected",
+    "flow": "method",
+    "place": "machine",
+    "beyond": "out_of_scope",
+}
+"""Fields of a case's line in schema 1, and their names since schema 2."""
+COMPARISON: Mapping[str, str] = {"headroom": "budget_used", "needed": "error"}
+SIDE: Mapping[str, str] = {**COMPARISON, "known": "expected_failure"}
+CHANGE: Mapping[str, str] = {"headroom": "budget_used", "instead": "workaround"}
+
+
+def line_of_schema_1(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of ``records.jsonl`` in schema 1, with the names of schema 2."""
+    if line.get("kind") == "run":
+        return {**line, "environment": renamed(line.get("environment", {}), {"places": "machines"})}
+    if line.get("kind") != "case":
+        return dict(line)
+    new: dict[str, Any] = renamed(line, RECORD)
+    new["details"] = [renamed(detail, COMPARISON) for detail in line.get("details", ())]
+    measures = new.get("measures", {})
+    if "compression" in measures:
+        new["measures"] = {
+            **measures,
+            "compression": renamed(measures["compression"], {"method": "technique"}),
+        }
+    return new
+
+
+def gate_of_schema_1(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A ``gate.json`` or ``matrix.json`` of schema 1, with the names of schema 2."""
+    changes = [
+        {
+            **renamed(change, CHANGE),
+            **{side: renamed(change[side], SIDE) for side in ("before", "after") if change.get(side)},
+        }
+        for change in result.get("changes", ())
+    ]
+    there = {
+        "changes": changes,
+        "grid": [renamed(cell, CHANGE) for cell in result.get("grid", ())],
+        "cells": [renamed(cell, CHANGE) for cell in result.get("cells", ())],
+    }
+    return {**result, **{key: value for key, value in there.items() if key in result}}
+
+
+def renamed(fields: Any, names: Mapping[str, str]) -> Any:
+    """The mapping with today's names; what is no mapping is left to whoever reads it."""
+    if not isinstance(fields, Mapping):
+        return fields
+    return {names.get(key, key): value for key, value in fields.items()}
