@@ -74,6 +74,12 @@ def test_suites_run_in_an_empty_folder(installed: Path, tmp_path: Path, python: 
     assert not (installed / "reports").exists()
 
 
+def test_version_is_that_of_the_wheel(installed: Path, tmp_path: Path) -> None:
+    (found,) = installed.glob("paddle_conformance-*.dist-info")
+    version = found.stem.partition("-")[2]
+    assert started(installed, tmp_path, "harness.cli", "--version").stdout == f"harness {version}\n"
+
+
 def test_other_sessions_see_nothing_of_it(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
     done = started(installed, tmp_path, "pytest", "-q", "test_other.py")
