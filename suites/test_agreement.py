@@ -10,6 +10,8 @@ from harness.checks.tolerance import Tolerance
 from harness.execution.executor import Executor
 from harness.targets.target import Target
 
+pytestmark = pytest.mark.area("Runtimes agree on the same parameters", judges_targets=True)
+
 SEQUENCE = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
 """(batch, seed) of each run in one session: a first run, the same again, other batch sizes with
 other values, and the first once more. A stale buffer or a shape frozen at the first run shows."""

@@ -12,6 +12,8 @@ from harness.checks.case import Case, bitwise_all
 from harness.checks.tolerance import Tolerance
 from harness.execution.executor import Executor
 
+pytestmark = pytest.mark.area("Training by several processes", runtime=True)
+
 DEVICES = {"gloo": "cpu", "nccl": "gpu"}
 RANKS = 2
 LAST = "epoch-2"

@@ -13,6 +13,8 @@ from harness.fuzz.oracle import Oracle
 from harness.fuzz.verdict import DEFAULT, sentence
 from suites.support.generated import findings, sample
 
+pytestmark = pytest.mark.area("Generated networks")
+
 SAMPLE = sample()
 FINDINGS = findings()
 

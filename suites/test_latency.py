@@ -17,6 +17,8 @@ from harness.pool.workers import RemoteError, WorkerFailure
 from harness.targets.target import Target
 from suites.test_agreement import require
 
+pytestmark = pytest.mark.area("Latency")
+
 TARGETS = (
     "dygraph",
     "jit",

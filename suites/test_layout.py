@@ -9,6 +9,8 @@ from harness.checks.case import Case, bitwise_all, close_runs
 from harness.execution.executor import Executor
 from harness.targets.target import Target
 
+pytestmark = pytest.mark.area("Parameters combined, separate and in memory")
+
 FEEDS = ((1, 0), (4, 1), (2, 2))
 
 ROUTES = {

@@ -18,6 +18,8 @@ from suites.support.logits import agreement, logits
 from suites.test_agreement import require
 from suites.test_compression import SAME_CLASS
 
+pytestmark = pytest.mark.area("Paddle Lite", runtime=True)
+
 BATCHES = (1, 3, 1)
 SUPPORTED = "Paddle-Lite supports this model!"
 SHARE = 0.8

@@ -9,13 +9,13 @@ from __future__ import annotations
 import pytest
 
 from harness.checks.case import Case, bitwise_all
-from harness.core.types import REFUSED
+from harness.core.errors import ModelRefused
 from harness.execution.executor import Executor
 
 OTHER_BATCH = 3
 """The batch size that is tried besides one."""
 
-pytestmark = pytest.mark.models(role="user")
+pytestmark = [pytest.mark.area("Models of the user"), pytest.mark.models(role="user")]
 
 
 def test_usable(case: Case, executor: Executor, model: str) -> None:
@@ -38,7 +38,7 @@ def test_batches(case: Case, executor: Executor, model: str) -> None:
     """A batch dimension that the inputs leave open takes other batch sizes than one."""
     found = executor.builder.usable(model)
     if found.refusal:
-        pytest.skip(f"{REFUSED}{executor.paddle}: {found.refusal}")
+        raise ModelRefused(executor.paddle, found.refusal)
     if not found.open_batch:
         pytest.skip("its inputs fix the batch size")
     if found.batch_failure is not None:

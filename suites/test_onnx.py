@@ -20,6 +20,8 @@ from suites.support.logits import agreement, logits, rms
 from suites.support.onnx_models import OPSET, converted, exported, require_onnx
 from suites.test_agreement import feeds_of, require
 
+pytestmark = pytest.mark.area("ONNX", runtime=True)
+
 OPSETS = tuple(range(7, 22))
 """Every opset that some paddle2onnx supports; the installed one may support fewer."""
 

@@ -11,6 +11,8 @@ from harness.checks.case import Case, bitwise_all
 from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
+pytestmark = pytest.mark.area("Resumed training")
+
 STEPS = 12
 EPOCH = 6
 INTERRUPTIONS = (1, EPOCH, STEPS - 1)

@@ -24,6 +24,8 @@ from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, Worker, WorkerCrash, WorkerFailure, WorkerTimeout
 from suites.support import damage as damages
 
+pytestmark = pytest.mark.area("Damaged files")
+
 MODEL = "lenet"
 EVERY = 16
 """One in so many of the test digits is the feed: real digits of every class, so that no unit is idle

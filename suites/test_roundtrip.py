@@ -15,6 +15,8 @@ from harness.checks.case import Case, bitwise_all
 from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
+pytestmark = pytest.mark.area("Saved and loaded bit for bit")
+
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int8", "uint8",
     "int16", "int32", "int64", "bool", "complex64", "complex128",

@@ -22,6 +22,8 @@ from harness.targets.target import Target
 from suites.support.compression import INT8, PLAIN, Subject
 from suites.support.logits import logits
 
+pytestmark = pytest.mark.area("Documents 001 and 004 as written")
+
 MOBILENET = "mobilenet_v1_x0_125"
 
 WHOLE_MNIST = 60_000

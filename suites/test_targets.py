@@ -13,6 +13,8 @@ from harness.execution.executor import Executor
 from harness.targets.target import Target
 from suites.test_agreement import require
 
+pytestmark = pytest.mark.area("Targets do what they are asked for", judges_targets=True)
+
 
 @pytest.mark.claims("002-predictor")
 @pytest.mark.targets(runtime="predictor")

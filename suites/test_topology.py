@@ -10,6 +10,8 @@ from harness.checks.case import Case
 from harness.execution.executor import Executor
 from harness.targets.target import Target
 
+pytestmark = pytest.mark.area("Inference program cut down from the training program")
+
 TRAINING_ONLY = (
     "grad", "cross_entropy", "softmax_with_cross_entropy", "adam", "sgd", "momentum", "adamw",
     "fill_constant_grad", "sum_grad", "one_hot", "label_smooth", "backward",

@@ -31,7 +31,7 @@ FEEDS = ((1, 0), (3, 1), (1, 0))
 STEPS = 6
 """Updates of a training that goes on."""
 
-pytestmark = pytest.mark.claims("card-upgrade")
+pytestmark = [pytest.mark.area("Files of other releases"), pytest.mark.claims("card-upgrade")]
 
 
 class Route(NamedTuple):

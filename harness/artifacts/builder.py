@@ -22,15 +22,9 @@ from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.targets.engines import Engines
 from harness.targets.target import Target
 
-CODE = ("checkpoint", "static", "serialized", "document_000", "document_003")
-"""Recipes that build a network: a deployed model has none."""
-
 AT_SIZE = 8
 """Deadlines that a recipe may take for a network of the full tier: training or pruning one at full size
 is a single call."""
-
-TRAININGS = {"hyperparameters": 5, "aware_and_post": 3}
-"""How many networks a recipe trains in its one call, where it trains several: a deadline for each."""
 
 
 class ArtifactBuilder:
@@ -127,11 +121,12 @@ class ArtifactBuilder:
             HarnessError: the store cannot be written.
             NotApplicable: it needs Python code, and the model is a deployed one.
         """
-        if self.models[model].form == "deployed" and recipe in ("jit", *CODE):
+        known = self.recipes[recipe]
+        if self.models[model].form == "deployed" and (recipe == "jit" or known.needs_code):
             return self._as_it_is(recipe, model)
-        if not self.recipes[recipe].graph:
+        if not known.graph:
             profile = ""
-        needs = {need: self.artifact(need, model, profile) for need in self.recipes[recipe].needs}
+        needs = {need: self.artifact(need, model, profile) for need in known.needs}
         origin = {
             "recipe": recipe,
             "model": model,
@@ -142,13 +137,13 @@ class ArtifactBuilder:
             "python": self.environment["python"],
             "numpy": self.environment["numpy"],
             "cpu": self.environment["cpu"]["model"],
-            "profile": (profile or self.profile) if self.recipes[recipe].graph else "",
+            "profile": (profile or self.profile) if known.graph else "",
             "digits": self.dataset["digest"],
             **self.engines.origin(recipe),
         }
         env = LEGACY_IR if profile == "legacy-ir" != self.profile else {}
         spec = self.pool.default.with_env(env)
-        if named := converters(self.recipes[recipe].module):
+        if named := converters(known.module):
             origin["converters"] = {name: self.environment["installed"].get(name, "") for name in named}
         key = key_of(origin)
         if key not in self._failed:
@@ -163,7 +158,7 @@ class ArtifactBuilder:
                 "recipes.produce",
                 spec=spec,
                 deadline=self.pool.deadline
-                * TRAININGS.get(recipe, 1)
+                * known.deadlines
                 * (AT_SIZE if self.models[model].tier == "full" else 1),
                 name=recipe,
                 model=model,

@@ -46,7 +46,7 @@ def compare(
     names = [run.folder.name for run in found]
     if len(set(names)) < len(names):
         raise UsageError("two of the runs have the same folder name: a column could be of either")
-    known = target.load((target.BUILT_IN, *map(Path, targets_file or ())))
+    known = target.load(map(Path, targets_file or ()))
     wanted = [name.strip() for name in only.split(",") if name.strip()]
     result = comparison.compare(found, known, wanted, reference)
     where = Path(folder) if folder else reports(root) / "comparisons" / time.strftime("%Y%m%d-%H%M%S")

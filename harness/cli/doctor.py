@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 from harness.artifacts.store import Store
 from harness.core.errors import HarnessError
 from harness.environments.probe import SLIM_NEEDS, Facts, NoAnswer, ask
+from harness.environments.runtimes import packages
 
 Status = Literal["ok", "warn", "missing"]
 
@@ -52,8 +53,7 @@ def examine(python: str, store: Path) -> list[Row]:
             _setuptools,
             _paddleslim,
             _paddle2onnx,
-            _onnxruntime,
-            _openvino,
+            _of_runtimes,
         ):
             rows.extend(look(facts))
     rows += [
@@ -201,16 +201,12 @@ def _paddle2onnx(facts: Facts) -> Iterator[Row]:
         yield Row("paddle2onnx", "ok", str(version))
 
 
-def _onnxruntime(facts: Facts) -> Iterator[Row]:
-    version = facts["packages"].get("onnxruntime")
-    do = "" if version else "install onnxruntime to run exported ONNX files"
-    yield Row("onnxruntime", "ok" if version else "missing", version or "not installed", do)
-
-
-def _openvino(facts: Facts) -> Iterator[Row]:
-    version = facts["packages"].get("openvino")
-    do = "" if version else "install openvino for a second engine beside Paddle's and onnxruntime"
-    yield Row("OpenVINO", "ok" if version else "missing", version or "not installed", do)
+def _of_runtimes(facts: Facts) -> Iterator[Row]:
+    """A row for each package that a runtime states it needs."""
+    for package in packages():
+        version = facts["packages"].get(package.name)
+        do = "" if version else f"install {package.name}{package.version} {package.purpose}"
+        yield Row(package.name, "ok" if version else "missing", version or "not installed", do)
 
 
 def _gpu(facts: Facts) -> Iterator[Row]:

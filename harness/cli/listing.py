@@ -16,10 +16,11 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from harness.checks.claims import claims as all_claims
 from harness.core.choices import LEGACY_IR, Kind
 from harness.core.errors import HarnessError
+from harness.core.extensions import added
 from harness.core.paths import ROOT, project_root
-from harness.plugin.session import claims as all_claims
 from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
 from harness.targets import target as targets_module
 from harness.targets.availability import described, unavailable
@@ -119,7 +120,7 @@ def _method(method: dict[str, Any]) -> dict[str, Any]:
 def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
     here = pool.call("protocol.environment.describe")
     rows = []
-    found = targets_module.load((targets_module.BUILT_IN, *files))
+    found = targets_module.load(files)
     for target in found.values():
         try:
             where = described(pool, target.interpreter) if target.interpreter else {}
@@ -156,14 +157,15 @@ def _claims_or_checks(kind: Kind) -> list[dict[str, Any]]:
 
 
 def _checks(root: Path) -> Iterator[dict[str, Any]]:
-    """Every test function of ``suites/``, which are the controller's modules and can simply be imported."""
+    """Every test function of the suites, which are the controller's modules and can simply be imported."""
     import pytest
 
     for path in (str(root), str(ROOT)):
         if path not in sys.path:
             sys.path.insert(0, path)
-    for file in sorted((root / "suites").rglob("test_*.py")):
-        name = ".".join(file.relative_to(root).with_suffix("").parts)
+    homes = [(root, root / "suites"), *((suites.parents[1], suites) for suites in added("suites"))]
+    for home, file in [(home, f) for home, suites in homes for f in sorted(suites.rglob("test_*.py"))]:
+        name = ".".join(file.relative_to(home).with_suffix("").parts)
         try:
             module = importlib.import_module(name)
         except (Exception, pytest.skip.Exception) as error:

@@ -12,15 +12,17 @@ from typing import Any
 from harness.checks.tolerance import Tolerance
 from harness.core.errors import HarnessError
 from harness.core.types import Record
+from harness.environments.runtimes import of_runtimes
 from harness.models.catalogue import ModelInfo
 from harness.targets.target import Target
 
 _PIECES = Path(__file__).with_name("repro")
-"""Pieces of the script, for ``str.format``: its head, its tail, and how each runtime loads and runs."""
+"""Pieces of the script, for ``str.format``: its head and its tail."""
 
 
-RUNTIMES = ("dygraph", "jit", "static", "predictor")
-"""The runtimes a script can be written for."""
+def loading() -> dict[str, str]:
+    """How each runtime that a script can be written for loads and runs, for ``str.format``."""
+    return of_runtimes("PLAIN", str)
 
 
 def _piece(name: str) -> str:
@@ -71,7 +73,7 @@ def text_of(
         values["config"] = "\n".join(_config(files, target.options))
     elif target.options:
         raise HarnessError(f"{target.name} has options: use `harness rerun` without --script")
-    return head + _piece(target.runtime).format(**values) + _piece("tail")
+    return head + loading()[target.runtime].format(**values) + _piece("tail")
 
 
 def _config(files: Mapping[str, str], options: Mapping[str, Any]) -> Iterator[str]:

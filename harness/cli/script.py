@@ -16,12 +16,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from harness.cli.plain_calls import RUNTIMES, text_of
+from harness.cli.plain_calls import loading, text_of
 from harness.core.errors import HarnessError, NotApplicable
-from harness.core.paths import ROOT
 from harness.core.types import Record
 from harness.execution.executor import Executor
 from harness.jobs.rerun import options_of
+from harness.models.catalogue import model_source
 from harness.plugin.session import RunSession
 from harness.records.files import Run
 from harness.targets.target import Target
@@ -49,7 +49,7 @@ def write_script(run: Run, record: Record, root: Path, out: Path | None = None) 
         try:
             executor = session.executor
             target = executor.targets.get(record.target)
-            if target is None or record.model not in executor.models or target.runtime not in RUNTIMES:
+            if target is None or record.model not in executor.models or target.runtime not in loading():
                 raise HarnessError(refusal)
             reason = executor.not_applicable(target)
             if reason:
@@ -87,7 +87,7 @@ def _write(executor: Executor, record: Record, target: Target, folder: Path) -> 
             for index, array in enumerate(outputs):
                 np.save(folder / f"expected-{number}-{index}.npy", array)
         if target.runtime == "dygraph":
-            (folder / "model.py").write_text(standalone_model(ROOT / "reference_models" / model.file))
+            (folder / "model.py").write_text(standalone_model(model_source(model.file)))
         script = folder / "repro.py"
         env = {"OMP_NUM_THREADS": "1", **dict(executor.spec(target).env)}
         script.write_text(text_of(record, target, model, local, env, tolerances, len(feeds), executor.paddle))
@@ -99,7 +99,7 @@ def _write(executor: Executor, record: Record, target: Target, folder: Path) -> 
 def _copy_files(files: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The artifact's files below ``folder/files``, and their paths as the script writes them."""
     paths = {name: Path(value) for name, value in files.items()}
-    source = paths.get("folder") or paths["params"].parent
+    source = paths.get("folder") or next(path.parent for path in paths.values() if path.is_absolute())
     shutil.copytree(source, folder / "files")
     # Names of files inside the folder stay; absolute paths become relative to the script.
     return {

@@ -1,5 +1,7 @@
 """The exceptions that are printed as a sentence, without a traceback."""
 
+from harness.core.types import ReasonKind
+
 
 class HarnessError(Exception):
     """Something the user can mend; the message is one sentence that says what to do.
@@ -24,3 +26,18 @@ class UsageError(HarnessError):
 
 class NotApplicable(Exception):
     """What was asked for makes no sense for this model or target: the case is not run, for this reason."""
+
+    kind: ReasonKind = ""
+
+
+class ModelRefused(NotApplicable):
+    """The model cannot be used in this environment at all, as its first run found.
+
+    Args:
+        paddle: the version that refused it.
+    """
+
+    kind: ReasonKind = "model refused"
+
+    def __init__(self, paddle: str, why: str) -> None:
+        super().__init__(f"refused by Paddle {paddle}: {why}")

@@ -13,8 +13,8 @@ Outcome = Literal["pass", "fail", "error", "crash", "timeout", "not-run"]
 OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "error", "crash", "timeout", "not-run")
 BAD_OUTCOMES: tuple[Outcome, ...] = ("fail", "error", "crash", "timeout")
 
-REFUSED = "refused by Paddle "
-"""How the reason of a case begins that is not run because its model cannot be used there at all."""
+ReasonKind = Literal["", "model refused"]
+"""What a reason is about, where something depends on it: the case's model cannot be used there at all."""
 
 SCHEMA_VERSION = 2
 """Version of the record format; raised whenever a reader of the old form would misread the new."""
@@ -85,6 +85,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     outcome: Outcome
     reason: str = ""
     """Why it was not run, or the one-sentence cause of a failure."""
+    reason_kind: ReasonKind = ""
     expected_failure: str = ""
     issue: str = ""
     workaround: str = ""
@@ -118,6 +119,18 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
         return f"{self.target} @ {self.machine}" if self.target and self.machine else self.target
 
 
+class Area(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a test module of the suites states of itself, with the mark ``area``."""
+
+    title: str
+    order: int = 0
+    """Its place on the page; areas of one order stand as the run met them."""
+    runtime: bool = False
+    """Whether it is of one way of running models, whose gaps are listed though its cases name no target."""
+    judges_targets: bool = False
+    """Whether its cases say if a target computes right, which a comparison of targets needs to know."""
+
+
 class RunHeader(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """First line of ``records.jsonl``: what was asked for, and where it ran."""
 
@@ -136,6 +149,8 @@ class RunHeader(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The controller: versions, interpreter, platform."""
     claims: dict[str, str] = {}
     """Claim id -> its sentence, for the claims in scope of this project."""
+    areas: dict[str, Area] = {}
+    """Area -> what its test module states of it."""
 
 
 class RunFooter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import HarnessError
-from harness.core.paths import TABLES
+from harness.core.extensions import places
 from harness.environments import managed, uv
 from harness.environments.managed import Say
 from harness.environments.manifest import Recipe, default_folder
@@ -17,7 +17,7 @@ from harness.environments.plan import Plan
 from harness.environments.specs import Spec
 from harness.environments.uv import NoInterpreter
 
-FILE = TABLES / "engines.toml"
+TABLE = "engines.toml"
 KIND = "engine"
 """Of the recipes of such environments."""
 
@@ -41,9 +41,9 @@ class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @functools.cache
 def engines() -> dict[str, Engine]:
-    """Every engine by its name."""
-    sections = tomllib.loads(FILE.read_text())
-    return {name: msgspec.convert({"name": name, **own}, Engine) for name, own in sections.items()}
+    """Every engine by its name, those of extensions among them."""
+    sections = [item for table in places(TABLE) for item in tomllib.loads(table.read_text()).items()]
+    return {name: msgspec.convert({"name": name, **own}, Engine) for name, own in sections}
 
 
 def named(text: str) -> list[Spec]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.core.paths import ROOT
+from harness.environments.runtimes import packages
 
 Facts = dict[str, Any]
 
@@ -20,9 +21,9 @@ PROBE_DEADLINE_S = 120.0
 
 PROBE = ROOT / "harness" / "worker" / "protocol" / "probe.py"
 NAMES = (
-    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime", "openvino",
-    "numpy", "setuptools",
+    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "numpy", "setuptools",
 )  # fmt: skip
+"""Packages that are looked for; what runtimes need is looked for too."""
 SLIM_NEEDS = ("six", "requests", "decorator")
 
 
@@ -45,7 +46,8 @@ def ask(python: str, env: Mapping[str, str] | None = None) -> Facts:
         do = "name the interpreter of the environment under test with --python"
         raise NoAnswer(f"{python} cannot be started", do)
     # Its own folder as working directory: a `paddle` folder here must not shadow the installed one.
-    arguments = [",".join(NAMES), ",".join((*SLIM_NEEDS, "pkg_resources"))]
+    names = dict.fromkeys([*NAMES, *(package.name for package in packages())])
+    arguments = [",".join(names), ",".join((*SLIM_NEEDS, "pkg_resources"))]
     with tempfile.TemporaryDirectory() as folder:
         try:
             done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The known releases and what each needs, read from ``releases.toml``."""
+"""The known releases and what each needs, read from ``releases.toml`` and from what runtimes state."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from packaging.version import Version
 
 from harness.core.paths import TABLES
+from harness.environments.runtimes import packages
 
 FILE = TABLES / "releases.toml"
 UNVERSIONED = Version("0.0.0")
@@ -41,12 +42,20 @@ def releases() -> dict[Version, Release]:
     """Every known release, oldest first."""
     content: dict[str, Any] = tomllib.loads(FILE.read_text())
     defaults = content.pop("defaults")
+    common = _joined(defaults.pop("requirements"), {each.name: each.version for each in packages()})
+    common = _joined(common, defaults.pop("undeclared"))
     found = {}
     for version, own in content.items():
-        needs = {**defaults["requirements"], **own.get("requirements", {})}
+        needs = {**common, **own.get("requirements", {})}
         section = {"version": version, **defaults, **own, "requirements": needs}
         found[Version(version)] = msgspec.convert(section, Release)
     return dict(sorted(found.items()))
+
+
+def _joined(first: dict[str, str], second: dict[str, str]) -> dict[str, str]:
+    """Both tables; where they have a package in common, both versions are asked for."""
+    both = {name: dict.fromkeys(filter(None, (first.get(name), second[name]))) for name in second}
+    return {**first, **{name: ",".join(versions) for name, versions in both.items()}}
 
 
 def known_releases() -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.checks.tolerance import bitwise
 from harness.fuzz.oracle import Oracle, Runs
-from harness.fuzz.verdict import ALIKE, COARSE, EXPORTED, STAGES, Failure, Verdict, sentence
+from harness.fuzz.verdict import ALIKE, COARSE, EXPORTED, READING, Failure, Verdict, sentence
 
 OTHER_BITS = "a network with the saved state gives other bits"
 
@@ -60,7 +60,7 @@ def _blamed(stages: Mapping[str, Any], failures: Sequence[Failure]) -> list[Fail
     wrong = [f for f in failures if f.stage in EXPORTED and f.outcome == "fail"]
     if len(reading) >= 2 and {f.stage for f in wrong} == reading:
         # A wrong answer of everything that reads the program is in the program.
-        others = [f for f in failures if f.outcome != "fail" or f.stage not in STAGES[5:]]
+        others = [f for f in failures if f.outcome != "fail" or f.stage not in READING]
         return [msgspec.structs.replace(wrong[0], stage="export"), *others]
     keys = {failure.key for failure in failures}
     return [f for f in failures if (f.outcome, ALIKE.get(f.stage, ""), f.key[2]) not in keys]

@@ -128,6 +128,8 @@ def write(pool: WorkerPool, finding: Finding) -> str:
         folded=stage == "folded",
     )  # fmt: skip
     base = "predictor" if stage.startswith(("predictor", "folded")) else stage
+    if base not in _RUN:
+        return f"raise SystemExit('no plain Paddle calls are known for the stage {stage}')\n"
     imports = set(_IMPORTS.get(base, ("sys", "tempfile"))) | ({"os"} if finding.across else set())
     head = f'"""{finding.release}, {stage}: {finding.failure.outcome}. {_one_line(finding)}"""\n\n'
     text: str = head + "\n".join(f"import {name}" for name in sorted(imports)) + "\n\n"

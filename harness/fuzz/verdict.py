@@ -3,33 +3,69 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 
 from harness.core.types import Outcome, RemoteFailure
+from harness.environments.runtimes import of_runtimes
 from harness.pool.workers import RemoteError, WorkerFailure
 
-STAGES = ("dygraph", "restored", "permuted", "rows", "export", "jit", "static", "separate", "predictor-no-ir",
-          "predictor-no-onednn", "predictor", "predictor-memory", "folded", "predictor-bf16",
-          "onnx")  # fmt: skip
-"""From the plainest to the most optimised: a network's failure is that of the first stage that fails."""
-DEAR = ("separate", "predictor-bf16", "onnx")
-"""Those that only a focus looks at."""
-DEFAULT = tuple(stage for stage in STAGES if stage not in DEAR)
-EXPORTED = STAGES[5:12]
-"""Those that read the exported program and compute in float32."""
-ALIKE = {"separate": "static", "predictor-memory": "predictor", "folded": "predictor",
-         "predictor-bf16": "predictor"}  # fmt: skip
-"""Stages that are another with one thing changed: what both do wrong alike is the other's."""
-FOCUS = {
-    "jit": ("restored", "jit", "static", "separate"),
-    "predictor": ("predictor-no-ir", "predictor-no-onednn", "predictor", "predictor-memory", "folded"),
-    "bf16": ("predictor", "predictor-bf16"),
-    "onnx": ("onnx",),
-    "gate": ("jit", "static", "predictor-no-ir", "predictor-no-onednn", "predictor"),
+
+class Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way that a network goes, as the module of the runtime states it (``STAGES``)."""
+
+    place: int
+    """Stages go from the plainest to the most optimised, by this number."""
+    options: dict[str, Any] = {}
+    """Of the runtime."""
+    like: str = ""
+    """The stage that it is with one thing changed: what both do wrong alike is the other's."""
+    focus: tuple[str, ...] = ()
+    """The focuses that look at it."""
+    dear: bool = False
+    """Whether only a focus looks at it."""
+    coarse: bool = False
+    """Whether it computes in bfloat16."""
+    converted: bool = False
+    """Whether it reads something else than the exported program, or another program."""
+
+
+OF_NO_RUNTIME = {
+    "dygraph": Stage(0),
+    "restored": Stage(10, focus=("jit",)),
+    "permuted": Stage(20),
+    "rows": Stage(30),
+    "export": Stage(40),
+    "separate": Stage(70, like="static", focus=("jit",), dear=True),
+    "folded": Stage(120, like="predictor", focus=("predictor",), converted=True),
 }
-COARSE = ("predictor-bf16",)
+"""Stages of the network itself, of its export, and of the predictor on another layout or network."""
+
+
+def _stated() -> dict[str, Stage]:
+    stated = of_runtimes("STAGES", dict[str, Stage]).values()
+    found = {**OF_NO_RUNTIME, **{name: stage for stages in stated for name, stage in stages.items()}}
+    return dict(sorted(found.items(), key=lambda item: item[1].place))
+
+
+_ALL = _stated()
+STAGES = tuple(_ALL)
+"""From the plainest to the most optimised: a network's failure is that of the first stage that fails."""
+DEFAULT = tuple(name for name, stage in _ALL.items() if not stage.dear)
+"""Those that are looked at without a focus."""
+READING = STAGES[STAGES.index("export") + 1 :]
+"""Those that come of the export."""
+COARSE = tuple(name for name, stage in _ALL.items() if stage.coarse)
 """Those that compute in bfloat16."""
+EXPORTED = tuple(n for n in READING if not _ALL[n].converted and not _ALL[n].coarse)
+"""Those that read the exported program and compute in float32."""
+ALIKE = {name: stage.like for name, stage in _ALL.items() if stage.like}
+"""Stages that are another with one thing changed."""
+FOCUS = {
+    focus: tuple(name for name, stage in _ALL.items() if focus in stage.focus)
+    for focus in dict.fromkeys(focus for stage in _ALL.values() for focus in stage.focus)
+}
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from packaging.version import Version
 
 from harness import environments
 from harness.core.errors import HarnessError, UsageError
+from harness.core.extensions import added
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.environments import Environment, Spec, known_releases, releases
 from harness.environments.specs import LEGACY, parse
@@ -169,17 +170,19 @@ def nodeid(case: str, root: Path) -> str:
         UsageError: there is no such area or check.
     """
     area, slash, rest = case.partition("/")
-    file = root / "suites" / f"test_{area}.py"
-    if not slash or not file.is_file():
-        areas = sorted(path.stem.removeprefix("test_") for path in (root / "suites").glob("test_*.py"))
+    files = [file for suites in (root / "suites", *added("suites")) for file in suites.glob("test_*.py")]
+    areas = {file.stem.removeprefix("test_"): file for file in sorted(files)}
+    if not slash or area not in areas:
         raise UsageError(
             f"{case} is no case id (area/check[parameters]), as a run's page shows them; the areas are "
             f"{', '.join(areas)}"
         )
+    file = areas[area]
+    name = file.relative_to(root) if file.is_relative_to(root) else file
     check = rest.partition("[")[0]
     if not re.search(rf"^def test_{re.escape(check)}\(", file.read_text(), re.MULTILINE):
-        raise UsageError(f"{file.relative_to(root)} has no check {check}: `harness list checks` shows them")
-    return f"{file.relative_to(root)}::test_{rest}"
+        raise UsageError(f"{name} has no check {check}: `harness list checks` shows them")
+    return f"{name}::test_{rest}"
 
 
 def producers(case: str, given: Sequence[str], folder: Path | None = None) -> list[Environment]:

@@ -6,7 +6,7 @@ what each run measured, with its interval, and nothing where the target's output
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,9 +18,6 @@ from harness.core.types import BAD_OUTCOMES, Outcome, Record
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, cause
 from harness.targets.target import Target
-
-CONFORMANCE = ("agreement", "targets")
-"""Areas that say whether a target's outputs are right and whether it is what it says."""
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -124,7 +121,8 @@ def compare(
     by_column = {column.id: _records(runs, column) for column in columns}
     base = _reference(columns, by_column, reference)
     models = list(dict.fromkeys(r.model for records in by_column.values() for r in records if r.model))
-    conformance = {model: tuple(_judged(by_column[c.id], model) for c in columns) for model in models}
+    areas = {name for run in runs for name, area in run.areas.items() if area.judges_targets}
+    conformance = {model: tuple(_judged(by_column[c.id], model, areas) for c in columns) for model in models}
     conformance = {model: cells for model, cells in conformance.items() if any(cells)}
     return Comparison(
         columns=columns,
@@ -213,9 +211,9 @@ def _reference(
     return next(timed, None)
 
 
-def _judged(records: Iterable[Record], model: str) -> Judged | None:
-    """The gravest outcome of the model's checks; what was not run says nothing where something ran."""
-    mine = [r for r in records if r.model == model and r.area in CONFORMANCE]
+def _judged(records: Iterable[Record], model: str, areas: Collection[str]) -> Judged | None:
+    """The gravest outcome of the model's checks in these areas; of those that ran, unless none did."""
+    mine = [r for r in records if r.model == model and r.area in areas]
     ran = [record for record in mine if record.outcome != "not-run"] or mine
     if not ran:
         return None

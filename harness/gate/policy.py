@@ -14,7 +14,6 @@ from packaging.version import InvalidVersion, Version
 
 from harness.checks.expected_failures import covers
 from harness.core.errors import UsageError
-from harness.core.types import REFUSED
 from harness.gate.result import Change, Direction, Verdict
 from harness.speed import decide
 
@@ -120,11 +119,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether the change blocks, and the rule that says so; '' where no rule is needed."""
         if change.verdict == "same":
             return False, ""
-        if (
-            change.verdict == "missing"
-            and change.after is not None
-            and change.after.reason.startswith(REFUSED)
-        ):
+        refused = change.after is not None and change.after.reason_kind == "model refused"
+        if change.verdict == "missing" and refused:
             return False, "follows from the model's first run, which is judged by itself"
         for rule in self.rule:
             if rule.matches(change):

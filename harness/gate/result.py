@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from harness.core.types import Outcome
+from harness.core.types import Outcome, ReasonKind
 
 GATE_SCHEMA = 2
 """Version of ``gate.json``; raised whenever a reader of the old form would misread the new."""
@@ -58,6 +58,7 @@ class Side(msgspec.Struct, frozen=True, omit_defaults=True):
     case: str = ""
     """Case id in that run: the producer is a part of it where files crossed."""
     reason: str = ""
+    reason_kind: ReasonKind = ""
     budget_used: float | None = None
     """Largest error over allowed error."""
     error: float | None = None

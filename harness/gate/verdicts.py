@@ -167,6 +167,7 @@ def side(record: Record | None, run: str) -> Side | None:
         run=run,
         case=record.case,
         reason=record.reason,
+        reason_kind=record.reason_kind,
         budget_used=record.numeric_budget_used,
         error=decisive.error if decisive is not None else None,
         allowed=decisive.allowed if decisive is not None else None,

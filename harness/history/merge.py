@@ -145,6 +145,7 @@ def _header(found: Sequence[Part], name: str, selected: int, command: str) -> Ru
         },
         harness=_common([header.harness for header in headers]),
         claims={claim: text for header in headers for claim, text in header.claims.items()},
+        areas={name: area for header in headers for name, area in header.areas.items()},
     )
 
 

@@ -68,6 +68,7 @@ def _header(runs: Sequence[Run], folder: Path, lost: int) -> RunHeader:
         environment=first.environment,
         harness=first.harness,
         claims=first.claims,
+        areas={name: area for run in runs for name, area in run.header.areas.items()},
     )
 
 

@@ -110,8 +110,8 @@ def start_pytest(
             f"the run folder {folder} cannot be made ({error.strerror}): name another with --run-folder"
         ) from error
     # -v writes a case's name before it runs, which is how the live line knows the current one.
-    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", "--color=no"]
-    command += [f"--rootdir={root}", *arguments]
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "harness.plugin", "-p", "no:cacheprovider"]
+    command += ["--color=no", f"--rootdir={root}", *arguments]
     # A session of its own: Ctrl-C then reaches this process alone, which passes it on to pytest
     # but not to its workers, so that pytest can close them and its records in order.
     with log:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import HarnessError
+from harness.core.extensions import located
 from harness.core.paths import new_folder
 from harness.core.types import Record
 from harness.plugin.options import Options
@@ -77,8 +78,11 @@ def run_alone(
         sys.executable,
         "-m",
         "pytest",
-        nodeid,
+        located(nodeid),
         "-q",
+        # No conftest.py above an extension's suites loads it.
+        "-p",
+        "harness.plugin",
         "-p",
         "no:cacheprovider",
         "--color=no",

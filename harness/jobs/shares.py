@@ -71,7 +71,7 @@ def apart(arguments: Sequence[str]) -> list[Share]:
 
 def _chosen(arguments: Sequence[str]) -> list[Target]:
     files = [Path(text) for text in _values(arguments, "--targets-file")]
-    known = targets.load((targets.BUILT_IN, *files))
+    known = targets.load(files)
     wanted = [name for text in _values(arguments, "--targets") for name in names_of(text)]
     if wanted:
         return [known[name] for name in choose("target", tuple(wanted), list(known))]

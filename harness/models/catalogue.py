@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import importlib.util
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from harness.core.extensions import name_of, places
 from harness.core.paths import ROOT
 from harness.models.files import UserModel
 
@@ -71,6 +73,10 @@ class RecipeInfo(msgspec.Struct, frozen=True):
     graph: bool
     module: str
     methods: list[MethodInfo]
+    needs_code: bool
+    """Whether it builds the network, which a deployed model has no code for."""
+    deadlines: int
+    """How many deadlines its one call may take."""
 
 
 def user_info(model: UserModel) -> ModelInfo:
@@ -101,12 +107,18 @@ def source_digest(module: str, model_file: str, users: bool = False) -> str:
     if users:
         files.update((ROOT / "harness" / "worker" / "models" / "user").glob("*.py"))
     if model_file:
-        files.add(ROOT / "reference_models" / model_file)
+        files.add(model_source(model_file))
     digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(str(file.relative_to(ROOT)).encode())
+    for name, file in sorted((name_of(file), file) for file in files):
+        digest.update(name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def model_source(name: str) -> Path:
+    """The file of a reference model, which an extension may have."""
+    found = (folder / name for folder in places("reference_models"))
+    return next(file for file in found if file.is_file())
 
 
 @functools.cache
@@ -123,8 +135,11 @@ def _imported(module: str) -> frozenset[Path]:
         if file.name == "__init__.py":
             found.update(file.parent.glob("configs/*.yaml"))
         for node in ast.walk(ast.parse(file.read_bytes())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("harness.worker"):
-                waiting += [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+            if isinstance(node, ast.ImportFrom):
+                package = name if file.name == "__init__.py" else name.rpartition(".")[0]
+                origin = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+                if origin.startswith("harness.worker"):
+                    waiting += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
             elif isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names if alias.name.startswith("harness.worker")]
     return frozenset(found)
@@ -145,5 +160,7 @@ def converters(module: str) -> tuple[str, ...]:
 
 def _file(module: str) -> Path | None:
     """The file of a module, or None where the name is of something inside one."""
-    path = ROOT.joinpath(*module.split("."))
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+    inner = module.split(".")[2:]
+    paths = [folder.joinpath(*inner) for folder in places("worker")]
+    found = (file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py"))
+    return next((file for file in found if file.is_file()), None)

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from harness.checks.case import Case, CheckFailed
+from harness.checks.claims import claims as all_claims
 from harness.core.errors import HarnessError, NotApplicable
+from harness.core.extensions import added
 from harness.core.paths import ROOT
 from harness.execution.executor import Executor
 from harness.models.first_run import total
@@ -23,7 +25,6 @@ from harness.plugin import options as harness_options
 from harness.plugin import selection, user_models
 from harness.plugin.outcomes import classify, message_of, record_of, with_known, worker_text
 from harness.plugin.session import RunSession
-from harness.plugin.session import claims as all_claims
 from harness.pool.workers import WorkerFailure
 from harness.records.files import read_run
 from harness.report import summary, write_report
@@ -35,18 +36,6 @@ PAGE = pytest.StashKey[Path]()
 
 NONE_CHOSEN = "none chosen"
 """Parameter of a check whose models or targets the options leave out; it is deselected."""
-
-MARKERS = (
-    "claims(id, ...): the claims a check decides",
-    "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
-    "runs on, and which forms of the user's own",
-    "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
-    "runs on",
-    "methods(techniques=..., graph='', names=()): which ways to compress which models a check runs on",
-    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
-    "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
-    "full: runs in the full tier only",
-)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -62,15 +51,22 @@ def _project(config: pytest.Config) -> tuple[Path, Path]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    for marker in MARKERS:
+    for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
     if not hasattr(config.option, "models"):
         # pytest has read its options before it came upon the conftest.py that loads this plugin.
         raise pytest.UsageError("the suites' options are not known yet: give `-p harness.plugin` as well")
     root, suites = _project(config)
-    named = any(path == suites or suites in path.parents for path in selection.paths(config))
+    try:
+        homes = (suites, *added("suites"))
+        asked = list(selection.paths(config))
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from error
+    named = any(home in (path, *path.parents) for path in asked for home in homes)
     if not named or config.getoption("help", False):
         return
+    if suites in asked:  # all of them: those of extensions too
+        config.args.extend(str(home) for home in homes if home not in asked)
     # What pyproject.toml says in a checkout: a collection in the middle of a run is part of its time.
     config.option.benchmark_disable_gc = True
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
@@ -97,7 +93,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def _of_suites(item: Any) -> RunSession | None:
     session: RunSession | None = item.config.stash.get(SESSION, None)
-    if session is not None and session.suites in Path(item.path).parents:
+    if session is not None and not set(session.suites).isdisjoint(Path(item.path).parents):
         return session
     return None
 
@@ -125,7 +121,7 @@ def pytest_collection(session: pytest.Session) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     session = metafunc.config.stash.get(SESSION, None)
-    if session is None or session.suites not in Path(metafunc.module.__file__ or "").parents:
+    if session is None or set(session.suites).isdisjoint(Path(metafunc.module.__file__ or "").parents):
         return
     try:
         given = {
@@ -193,6 +189,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not run.selected:
         return
     try:
+        run.areas = selection.areas_of(filter(_of_suites, session.items))
         run.begin(command=" ".join(["pytest", *session.config.invocation_params.args]))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
@@ -227,11 +224,10 @@ def case(request: pytest.FixtureRequest) -> Case:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
     try:
-        if refusal := user_models.refusal(_of_suites(pyfuncitem), pyfuncitem):
-            pytest.skip(refusal)
+        user_models.must_be_usable(_of_suites(pyfuncitem), pyfuncitem)
         result = yield
     except NotApplicable as reason:
-        pytest.skip(str(reason))
+        raise pytest.skip.Exception(str(reason)) from reason
     except Exception as error:
         # Whatever the check itself stumbles over after a comparison failed comes of the same fault:
         # that comparison is the verdict, and "fail" the outcome.

@@ -12,6 +12,7 @@ import pytest
 from harness.checks.case import Case
 from harness.checks.expected_failures import ExpectedFailure
 from harness.core.clock import now
+from harness.core.extensions import name_of
 from harness.core.types import Outcome, Record, RemoteFailure
 from harness.pool.workers import WorkerFailure
 
@@ -29,10 +30,21 @@ def classify(error: BaseException | None) -> Outcome:
     return "error"
 
 
+def area_of(item: Any) -> str:
+    """The area that a test is of: the name of its module."""
+    return Path(item.path).stem.removeprefix("test_")
+
+
 def case_id(item: Any) -> str:
     """``area/check[parameters]``: the same in every run, whatever the checkout's path."""
-    area = Path(item.path).stem.removeprefix("test_")
-    return f"{area}/{item.name.removeprefix('test_')}"
+    return f"{area_of(item)}/{item.name.removeprefix('test_')}"
+
+
+def _nodeid(item: Any) -> str:
+    """pytest's name of a test; that of an extension's begins with its package, wherever that lies."""
+    if Path(item.path).is_relative_to(item.config.rootpath):
+        return str(item.nodeid)
+    return f"{name_of(Path(item.path))}::{item.nodeid.partition('::')[2]}"
 
 
 def record_of(
@@ -52,8 +64,8 @@ def record_of(
     title = (item.function.__doc__ or "").strip().splitlines()
     return Record(
         case=case_id(item),
-        nodeid=item.nodeid,
-        area=Path(item.path).stem.removeprefix("test_"),
+        nodeid=_nodeid(item),
+        area=area_of(item),
         title=title[0] if title else "",
         claims=claims,
         model=str(parameters.get("model", "")),
@@ -63,6 +75,7 @@ def record_of(
         out_of_scope=out_of_scope,
         outcome=outcome,
         reason=_reason(error),
+        reason_kind=getattr(error.__cause__, "kind", "") if error is not None else "",
         comparisons=len(case.comparisons),
         elements=case.elements,
         budget_used=case.budget_used,

@@ -2,23 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from harness.core.errors import HarnessError
+from harness.core.extensions import extensions
 from harness.core.paths import ROOT
+from harness.core.types import Area
 from harness.plugin import user_models
 from harness.plugin.options import Options
-from harness.plugin.outcomes import case_id
+from harness.plugin.outcomes import area_of, case_id
 from harness.plugin.session import RunSession
+
+MARKERS = (
+    "area(title, order=0, runtime=False, judges_targets=False): what the page calls a module's checks, and "
+    "where; whether they are of one way of running models; whether they say if a target computes right",
+    "claims(id, ...): the claims a check decides",
+    "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
+    "runs on, and which forms of the user's own",
+    "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
+    "runs on",
+    "methods(methods=..., graph='', names=()): which ways to compress which models a check runs on",
+    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
+    "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
+    "full: runs in the full tier only",
+)
 
 
 def claims_of(item: Any) -> tuple[str, ...]:
     """The claims a test decides, each once."""
     named = (claim for marker in item.iter_markers("claims") for claim in marker.args)
     return tuple(dict.fromkeys(named))
+
+
+def areas_of(items: Iterable[Any]) -> dict[str, Area]:
+    """What the tests' modules state of their areas.
+
+    Raises:
+        HarnessError: a mark says what no area has.
+    """
+    found: dict[str, Area] = {}
+    for item in items:
+        marker = item.get_closest_marker("area")
+        if marker is None or area_of(item) in found:
+            continue
+        stated = dict(zip(Area.__struct_fields__, marker.args, strict=False)) | marker.kwargs
+        try:
+            found[area_of(item)] = msgspec.convert(stated, Area)
+        except msgspec.ValidationError as error:
+            raise HarnessError(f"{item.path}: pytest.mark.area: {error}") from error
+    return found
 
 
 def left_out(item: Any) -> bool:
@@ -89,9 +126,8 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
         or config.option.keyword
         or config.option.markexpr
     )
-    return (
-        not narrowed and list(paths(config)) == [session.suites] and not getattr(config.option, "lf", False)
-    )
+    whole = list(paths(config)) == list(session.suites)
+    return not narrowed and whole and not getattr(config.option, "lf", False)
 
 
 def paths(config: Any) -> Iterator[Path]:
@@ -100,6 +136,8 @@ def paths(config: Any) -> Iterator[Path]:
         name = argument.split("::")[0]
         path = Path(config.invocation_params.dir, name)
         if config.option.pyargs and not path.exists():
-            module = ROOT.joinpath(*name.split("."))
+            top, *inner = name.split(".")
+            home = next((e.folder for e in extensions() if e.name == top), ROOT / top)
+            module = home.joinpath(*inner)
             path = module if module.is_dir() else module.with_suffix(".py")
         yield path.resolve()

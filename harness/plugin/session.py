@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import time
-import tomllib
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import metadata
@@ -21,12 +20,14 @@ from harness.artifacts.builder import ArtifactBuilder
 from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.checks import expected_failures
+from harness.checks.claims import claims
 from harness.core.choices import LEGACY_IR, Limits
 from harness.core.clock import now
 from harness.core.errors import HarnessError
+from harness.core.extensions import added, extensions
 from harness.core.files import write_whole
-from harness.core.paths import TABLES, reports
-from harness.core.types import Record, RunFooter, RunHeader
+from harness.core.paths import reports
+from harness.core.types import Area, Record, RunFooter, RunHeader
 from harness.execution.executor import Executor, Producer
 from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
@@ -38,18 +39,11 @@ from harness.records.files import RecordWriter
 from harness.targets import target as targets
 from harness.targets.target import Target
 
-CLAIMS_FILE = TABLES / "claims.toml"
 ARTIFACTS = "artifacts.json"
 """Keys of the store's entries that a finished run made or used."""
 ONLY_OWN = "none"
 """What ``--models`` takes for: no reference model, all of the user's own."""
 NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
-
-
-@functools.cache
-def claims() -> dict[str, str]:
-    """Every claim id and its sentence."""
-    return dict(tomllib.loads(CLAIMS_FILE.read_text())["claims"])
 
 
 class RunSession:
@@ -62,12 +56,15 @@ class RunSession:
     def __init__(self, options: Options, root: Path, suites: Path) -> None:
         self.options = options
         self.root = root
-        self.suites = suites
+        self.suites = (suites, *added("suites"))
+        """The project's suites, and those of extensions."""
         self.started = time.time()
         self.problems: list[str] = []
         self.recorded: set[str] = set()
         self.memo: dict[str, Any] = {}
         """What one check computed and others of the run want too."""
+        self.areas: dict[str, Area] = {}
+        """What the collected test modules state of their areas."""
         self.selected = 0
         self.writer: RecordWriter | None = None
         choose("claim", options.claims, list(claims()))
@@ -110,7 +107,7 @@ class RunSession:
         """
         store = Store(self.options.store_folder)
         digits, dataset = locate(self.options.dataset, store)
-        files = (targets.BUILT_IN, *map(Path, self.options.targets_file))
+        files = tuple(map(Path, self.options.targets_file))
         limits = Limits(self.options.model_timeout, self.options.model_memory)
         pool = WorkerPool(self.folder / logs, python, self.options.deadline)
         if profile == "legacy-ir":
@@ -153,7 +150,9 @@ class RunSession:
     @functools.cached_property
     def known(self) -> expected_failures.ExpectedFailures:
         """The expected failures that apply to this release and profile."""
-        entries = expected_failures.load(self.suites / "known_failures.toml")
+        entries = [
+            e for suites in self.suites for e in expected_failures.load(suites / "known_failures.toml")
+        ]
         executor = self.executor
         return expected_failures.ExpectedFailures(
             entries,
@@ -246,7 +245,8 @@ class RunSession:
     ) -> list[Target]:
         """The chosen targets, of some runtimes, on a CPU or not, or by name where a check asks for that.
 
-        ``names`` narrows those of the harness: a target of the user's own is among them whatever its name.
+        ``names`` narrows those of the harness: a target of the user's own, or of an extension, is among
+        them whatever its name.
         ``models="quantized"``: those that are for quantized models only, which no other check gets.
         ``more``: beside ``names`` in the full tier, or where targets are named.
         ``absent``: also those for custom devices where Paddle reports none.
@@ -265,7 +265,7 @@ class RunSession:
 
     @functools.cached_property
     def _own_targets(self) -> set[str]:
-        return set(targets.load(tuple(map(Path, self.options.targets_file))))
+        return {*targets.of_extensions(), *targets.read(map(Path, self.options.targets_file))}
 
     def _chosen(self) -> list[Target]:
         chosen = choose("target", self.options.targets, list(self.executor.targets))
@@ -302,8 +302,10 @@ class RunSession:
                     "platform": platform.platform(),
                     "interpreter": sys.executable,
                     "packages": {name: metadata.version(name) for name in NEAR_PACKAGES},
+                    **({"extensions": [e.distribution for e in extensions()]} if extensions() else {}),
                 },
                 claims=claims(),
+                areas=self.areas,
             )
         )
         self._point_latest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.core.types import REFUSED
+from harness.core.errors import ModelRefused
 from harness.plugin.session import RunSession
 
 
@@ -33,17 +33,16 @@ def senseless(session: RunSession, item: Any) -> bool:
     return runtime == "dygraph" and session.executor.models[model].form == "deployed"
 
 
-def refusal(session: RunSession | None, item: Any) -> str:
-    """Why a test is not run: its model is refused here, or where its files come from; else ''."""
+def must_be_usable(session: RunSession | None, item: Any) -> None:
+    """Raises ModelRefused where a test's model is refused here, or where its files come from."""
     model = model_of(session, item) if session is not None else ""
     if session is None or not model or is_first_run(item):
-        return ""
+        return
     executors = [session.executor, getattr(parameters(item).get("producer"), "executor", None)]
     for executor in filter(None, executors):
         found = executor.builder.refusal(model)
         if found:
-            return f"{REFUSED}{executor.paddle}: {found}"
-    return ""
+            raise ModelRefused(executor.paddle, found)
 
 
 def parameters(item: Any) -> dict[str, Any]:

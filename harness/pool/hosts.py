@@ -17,12 +17,13 @@ import execnet
 import psutil
 
 from harness.core.errors import HarnessError
+from harness.core.extensions import extensions
 from harness.core.paths import ROOT
 
 START_DEADLINE_S = 120.0
 BOOTSTRAP = """
 import os, sys, types, importlib.util, faulthandler
-root, log, alone = channel.receive()
+root, more, log, alone = channel.receive()
 if alone:
     os.setsid()
 handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -37,15 +38,17 @@ near = types.ModuleType("harness")
 near.__path__ = []
 sys.modules["harness"] = near
 
-def package(name, folder):
+def package(name, folder, inner):
+    # Further portions of the package: those of extensions.
+    folders = [os.path.join(folder, inner), *[os.path.join(home, inner) for home in more]]
     spec = importlib.util.spec_from_file_location(
-        name, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
+        name, os.path.join(folders[0], "__init__.py"), submodule_search_locations=folders)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
 
-package("harness.worker", os.path.join(root, "harness", "worker"))
-package("reference_models", os.path.join(root, "reference_models"))
+package("harness.worker", os.path.join(root, "harness"), "worker")
+package("reference_models", root, "reference_models")
 from harness.worker.protocol.server import serve
 serve(channel)
 """
@@ -94,10 +97,18 @@ class Process(abc.ABC):
     def kill(self) -> None:
         """End it and its children at once."""
 
-    def _start(self, gateway: Any, root: str, log: str, alone: bool) -> None:
+    def _start(self, gateway: Any, root: str, more: list[str], log: str, alone: bool) -> None:
+        """Start serving there.
+
+        Args:
+            root: folder with the harness's code, as the process sees it.
+            more: folders of the extensions.
+            log: file for all that it prints.
+            alone: whether it leads a process group of its own.
+        """
         self._gateway = gateway
         self.channel = gateway.remote_exec(BOOTSTRAP)
-        self.channel.send((root, log, alone))
+        self.channel.send((root, more, log, alone))
         self.pid = self.channel.receive(START_DEADLINE_S)["pid"]
 
     def close(self) -> None:
@@ -146,7 +157,8 @@ class LocalProcess(Process):
 
     def __init__(self, python: str, variables: Mapping[str, str], log: Path) -> None:
         text = f"popen//python={python}//{WORKER}{environment(variables)}"
-        self._start(execnet.Group().makegateway(text), str(ROOT), str(log), False)
+        more = [str(extension.folder) for extension in extensions()]
+        self._start(execnet.Group().makegateway(text), str(ROOT), more, str(log), False)
 
     @property
     def alive(self) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 import execnet
 
 from harness.core.errors import HarnessError, NotApplicable
+from harness.core.extensions import CODE, extensions
 from harness.core.paths import ROOT
 from harness.pool.hosts import FAILURES, WORKER, Process, environment
 
@@ -27,6 +28,9 @@ ANSWER_S = 60.0
 
 PIECE = 4 << 20
 """Bytes of a file that travel in one message."""
+
+EXTENSIONS = "extensions"
+"""Folder there with a folder for each extension."""
 
 CARRIED = ("files", "digits")
 """Arguments of calls whose paths are carried to the other host: what an execution reads."""
@@ -187,7 +191,8 @@ class RemoteProcess(Process):
         self._ended = False
         try:
             gateway = group.makegateway(f"popen//via=host//{WORKER}{environment(variables)}")
-            self._start(gateway, root, self._log_there, True)
+            more = [f"{root}/{EXTENSIONS}/{extension.name}" for extension in extensions()]
+            self._start(gateway, root, more, self._log_there, True)
         finally:
             self.fetch_log()
         host.ask("adopt", self.pid, self._log_there)
@@ -246,11 +251,14 @@ def refusal(interpreter: str) -> str:
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
-    """The worker's files by their names below the checkout."""
-    for folder in ("harness/worker", "reference_models"):
-        for path in sorted((ROOT / folder).rglob("*")):
+    """The worker's files by their names there: those of the checkout, and those of extensions."""
+    folders = {"harness/worker": ROOT / "harness" / "worker", "reference_models": ROOT / "reference_models"}
+    for extension in extensions():
+        folders |= {f"{EXTENSIONS}/{extension.name}/{name}": extension.folder / name for name in CODE}
+    for name, folder in folders.items():
+        for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                yield str(path.relative_to(ROOT)), path
+                yield f"{name}/{path.relative_to(folder)}", path
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 
 from harness.core.errors import HarnessError
-from harness.core.types import SCHEMA_VERSION, Record, RunFooter, RunHeader
+from harness.core.types import SCHEMA_VERSION, Area, Record, RunFooter, RunHeader
 from harness.records.former import line_of_schema_1
 
 Line = RunHeader | Record | RunFooter
@@ -78,6 +78,11 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def complete(self) -> bool:
         return self.footer is not None
+
+    @property
+    def areas(self) -> dict[str, Area]:
+        """Title, place and role of each area on the page."""
+        return self.header.areas
 
 
 def read_lines(path: Path) -> Iterator[Line | None]:

@@ -20,16 +20,29 @@ RECORD: Mapping[str, str] = {
 COMPARISON: Mapping[str, str] = {"headroom": "budget_used", "needed": "error"}
 SIDE: Mapping[str, str] = {**COMPARISON, "known": "expected_failure"}
 CHANGE: Mapping[str, str] = {"headroom": "budget_used", "instead": "workaround"}
+AREAS: Mapping[str, Mapping[str, Any]] = {
+    **{name: {"title": name, "runtime": True} for name in ("cpp", "onnx", "lite", "distributed")},
+    **{name: {"title": name, "judges_targets": True} for name in ("agreement", "targets")},
+}
+"""Areas as a header states them since schema 2; in schema 1 the report had this table."""
+REFUSED = "refused by Paddle "
+"""Start of the reason in schema 1 of a case whose model was refused; schema 2 has ``reason_kind``."""
 
 
 def line_of_schema_1(line: Mapping[str, Any]) -> dict[str, Any]:
     """A line of ``records.jsonl`` in schema 1, with the names of schema 2."""
     if line.get("kind") == "run":
-        return {**line, "environment": renamed(line.get("environment", {}), {"places": "machines"})}
+        return {
+            "areas": AREAS,
+            **line,
+            "environment": renamed(line.get("environment", {}), {"places": "machines"}),
+        }
     if line.get("kind") != "case":
         return dict(line)
     new: dict[str, Any] = renamed(line, RECORD)
     new["details"] = [renamed(detail, COMPARISON) for detail in line.get("details", ())]
+    if line.get("outcome") == "not-run" and line.get("reason", "").startswith(REFUSED):
+        new.setdefault("reason_kind", "model refused")
     measures = new.get("measures", {})
     if "compression" in measures:
         new["measures"] = {

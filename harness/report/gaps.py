@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from harness.core.types import Outcome
+from harness.core.types import Area, Outcome
 from harness.report.summary import SEVERITY
 from harness.report.tables import Case
-
-ENGINES = ("cpp", "onnx", "lite", "distributed")
-"""Areas that are of one way of running each: their cases name no target."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -32,15 +29,16 @@ class Gap(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(case.record.model for case in self.cases if case.record.model))
 
 
-def gaps(found: Iterable[Case]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
-    """For every target (or area of an engine) its gaps, gravest first; targets as the run met them.
+def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
+    """For every target (or area of one runtime) its gaps, gravest first; targets as the run met them.
 
     Cases of compressing a model are left out: what a method makes of a network is told in its own table.
     """
+    runtimes = {name for name, area in areas.items() if area.runtime}
     members: dict[str, dict[tuple[str, Outcome], list[Case]]] = {}
     for case in found:
         record = case.record
-        where = record.column or (record.area if record.area in ENGINES else "")
+        where = record.column or (record.area if record.area in runtimes else "")
         if not where or record.method:
             continue
         groups = members.setdefault(where, {})

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from harness.core.types import BAD_OUTCOMES, Comparison, Outcome, Record
+from harness.core.types import BAD_OUTCOMES, Area, Comparison, Outcome, Record
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, Standing, cause, standing
 from harness.report.wording import number
@@ -68,10 +68,11 @@ class KnownFinding(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(c.record.target for c in self.cases if c.record.target))
 
 
-class Area(msgspec.Struct, frozen=True):
-    """All cases of one area, findings first."""
+class CasesOfArea(msgspec.Struct, frozen=True):
+    """All cases of one area, findings first; ``title`` is as its test module states it, or its name."""
 
     name: str
+    title: str
     cases: tuple[Case, ...]
 
     @property
@@ -161,12 +162,16 @@ def not_run(found: Iterable[Case]) -> tuple[tuple[str, tuple[Case, ...]], ...]:
     return tuple((k, tuple(v)) for k, v in sorted(groups.items(), key=lambda item: -len(item[1])))
 
 
-def areas(found: Iterable[Case]) -> tuple[Area, ...]:
+def areas(found: Iterable[Case], stated: Mapping[str, Area]) -> tuple[CasesOfArea, ...]:
+    """The areas by the order that their test modules state, then as the run met them."""
     groups: dict[str, list[Case]] = {}
     for case in found:
         groups.setdefault(case.record.area or "(no area)", []).append(case)
+    unstated = {name: Area(name) for name in groups}
+    known = {**unstated, **{name: area for name, area in stated.items() if name in groups}}
     return tuple(
-        Area(name, tuple(sorted(group, key=lambda c: not c.is_finding))) for name, group in groups.items()
+        CasesOfArea(name, known[name].title, tuple(sorted(groups[name], key=lambda c: not c.is_finding)))
+        for name in sorted(groups, key=lambda name: known[name].order)
     )
 
 

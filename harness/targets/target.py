@@ -11,10 +11,10 @@ import msgspec
 
 from harness.core.choices import LEGACY_IR
 from harness.core.errors import HarnessError
-from harness.core.paths import TABLES
+from harness.core.extensions import added, places
 from harness.pool.remote import refusal
 
-BUILT_IN = TABLES / "targets.toml"
+TABLE = "targets.toml"
 ANY_CUSTOM = "custom"
 """The device of a target that stands for every type of custom device."""
 
@@ -62,7 +62,28 @@ def repeats(target: Target, targets: Iterable[Target]) -> bool:
     )
 
 
-def load(files: tuple[Path, ...] = (BUILT_IN,)) -> dict[str, Target]:
+def load(files: Iterable[Path] = ()) -> dict[str, Target]:
+    """The harness's targets and those of extensions, with the user's ``files``, which override them.
+
+    Raises:
+        HarnessError: as :func:`read`; or two tables have a target of one name.
+    """
+    found: dict[str, Target] = {}
+    for table in places(TABLE):
+        own = read([table])
+        twice = ", ".join(sorted(found.keys() & own.keys()))
+        if twice:
+            raise HarnessError(f"{table} has targets of another table ({twice}): name them otherwise")
+        found |= own
+    return {**found, **read(files)}
+
+
+def of_extensions() -> dict[str, Target]:
+    """The targets that extensions add; raises as :func:`read`."""
+    return read(added(TABLE))
+
+
+def read(files: Iterable[Path]) -> dict[str, Target]:
     """Targets of all files by name, later files overriding earlier ones.
 
     Raises:

@@ -39,8 +39,7 @@ LOOKS = (
     "_setuptools",
     "_paddleslim",
     "_paddle2onnx",
-    "_onnxruntime",
-    "_openvino",
+    "_of_runtimes",
 )
 
 
@@ -111,7 +110,7 @@ def test_good_environment_has_nothing_to_do() -> None:
         ({}, {"paddle": "2.6.2"}, "paddle2onnx", "warn", "paddle2onnx==1.3.1", True),
         ({"paddle2onnx": "1.3.1"}, {"paddle": "2.6.2"}, "paddle2onnx", "ok", "", True),
         ({"onnxruntime": None}, {}, "onnxruntime", "missing", "install onnxruntime", True),
-        ({"openvino": None}, {}, "OpenVINO", "missing", "install openvino", True),
+        ({"openvino": None}, {}, "openvino", "missing", "install openvino", True),
         ({}, {"paddle": "develop"}, "Paddle", "ok", "", True),
     ],
 )

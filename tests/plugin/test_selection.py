@@ -27,7 +27,7 @@ def asked(
         option=SimpleNamespace(keyword=keyword, markexpr="", lf=False, pyargs=where != SUITES.parent),
         invocation_params=SimpleNamespace(dir=where),
     )
-    session: Any = SimpleNamespace(suites=SUITES, options=msgspec.structs.replace(Options(), **options))
+    session: Any = SimpleNamespace(suites=(SUITES,), options=msgspec.structs.replace(Options(), **options))
     return is_whole(config, session)
 
 

@@ -50,7 +50,8 @@ RECORDS = [
 
 
 def test_rows_by_target_gravest_first(tmp_path: Path) -> None:
-    found = dict(gaps.gaps(tables.cases(write_run(tmp_path / "run", RECORDS))))
+    run = write_run(tmp_path / "run", RECORDS)
+    found = dict(gaps.gaps(tables.cases(run), run.areas))
     assert list(found) == ["bf16", "gpu", "lite"]
     crash, error = found["bf16"]
     assert (crash.text, crash.models) == ("control flow dies", ("lstm",))
@@ -59,13 +60,8 @@ def test_rows_by_target_gravest_first(tmp_path: Path) -> None:
 
 
 def test_a_gap_nobody_expected_is_not_shown_as_known(tmp_path: Path) -> None:
-    (one,) = dict(
-        gaps.gaps(
-            tables.cases(
-                write_run(tmp_path / "run", [record("agreement/a[jit]", "fail", target="jit", reason="off")])
-            )
-        )
-    )["jit"]
+    run = write_run(tmp_path / "run", [record("agreement/a[jit]", "fail", target="jit", reason="off")])
+    (one,) = dict(gaps.gaps(tables.cases(run), {}))["jit"]
     assert not one.known
 
 

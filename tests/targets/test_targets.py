@@ -9,7 +9,7 @@ import pytest
 from harness.core.errors import HarnessError
 from harness.core.paths import ROOT
 from harness.execution.executor import Executor
-from harness.targets.target import BUILT_IN, expanded, load, repeats
+from harness.targets.target import expanded, load, repeats
 
 
 def test_built_in_targets_name_runtimes_that_exist() -> None:
@@ -30,7 +30,7 @@ def test_built_in_targets_name_runtimes_that_exist() -> None:
 def test_later_file_adds_and_overrides(tmp_path: Path) -> None:
     more = tmp_path / "more.toml"
     more.write_text('[mine]\nruntime = "predictor"\noptions = { threads = 4 }\n[jit]\nruntime = "static"\n')
-    found = load((BUILT_IN, more))
+    found = load([more])
     assert found["mine"].options == {"threads": 4}
     assert found["jit"].runtime == "static"
     assert found["dygraph"].runtime == "dygraph"
@@ -51,7 +51,7 @@ def test_broken_file_is_refused_with_its_name(tmp_path: Path, text: str, words: 
     file = tmp_path / "more.toml"
     file.write_text(text)
     with pytest.raises(HarnessError, match=words) as refusal:
-        load((BUILT_IN, file))
+        load([file])
     assert str(file) in str(refusal.value)
 
 
@@ -70,7 +70,7 @@ def test_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_each_custom_device_has_targets_of_its_own(tmp_path: Path) -> None:
     more = tmp_path / "more.toml"
     more.write_text('[far-custom]\nruntime = "jit"\noptions = { device = "custom" }\ninterpreter = "popen"\n')
-    found = load((BUILT_IN, more))
+    found = load([more])
     assert expanded(found, []) == found
     made = expanded(found, ["npu", "gcu"])
     assert set(made) - set(found) == {"predictor-npu", "predictor-gcu"}

@@ -9,7 +9,7 @@ import pytest
 
 from harness.execution.executor import Executor
 from suites import test_agreement as suite
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     Arguments,
     Files,
     Result,
@@ -22,7 +22,7 @@ from teeth.disturbances import (
     setting,
     within,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE = "runtimes.execute"
 LENET = {"model": "lenet", "target": "predictor"}

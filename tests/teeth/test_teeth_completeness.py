@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from suites.support.mutants.machinery import Mutant, Teeth
 from teeth.inventory import assertions, checks
-from teeth.machinery import Mutant, Teeth
 
 
 def mutants() -> list[Mutant]:

@@ -18,8 +18,7 @@ from harness.core.choices import LEGACY_IR
 from harness.core.errors import NotApplicable
 from harness.execution.executor import Executor
 from suites import test_compression as suite
-from suites.support.pruning import kept
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     CONVOLUTIONS,
     Arguments,
     Files,
@@ -34,7 +33,8 @@ from teeth.disturbances import (
     values,
     within,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
+from suites.support.pruning import kept
 
 EXECUTE, INSPECT, STEPS = "runtimes.execute", "inspection.compressed.inspect", "checks.simulation.step_errors"
 ARRAYS, NARROWED = "checks.simulation.arrays", "training.pruning_control.logits"

@@ -11,7 +11,7 @@ import pytest
 
 from harness.execution.executor import Executor
 from suites import test_cpp as suite
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     Arguments,
     Call,
     Files,
@@ -26,7 +26,7 @@ from teeth.disturbances import (
     setting,
     within,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE, OPEN, RUN = "runtimes.execute", "runtimes.open_session", "cpp.program.run"
 CPP, PYTHON = runtime("predictor_cpp"), runtime("predictor")

@@ -9,8 +9,18 @@ import pytest
 
 from harness.execution.executor import Executor
 from suites import test_distributed as suite
-from teeth.disturbances import Arguments, Call, Result, last_bit, put, setting, values, within, without
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import (
+    Arguments,
+    Call,
+    Result,
+    last_bit,
+    put,
+    setting,
+    values,
+    within,
+    without,
+)
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 READ, RUN, ALONE = (
     "training.data_parallel.training.read",

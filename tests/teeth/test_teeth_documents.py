@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from suites import test_documents as suite
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     Files,
     Result,
     argument,
@@ -23,7 +23,7 @@ from teeth.disturbances import (
     within,
     without,
 )
-from teeth.machinery import Mutant, Teeth, full_mnist, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, full_mnist, parameters
 
 EXECUTE = "runtimes.execute"
 HIGH = "checks.high_level.three_systems"

@@ -8,8 +8,8 @@ import pytest
 
 from harness.fuzz.examine import CALL
 from suites import test_generated as suite
-from teeth.disturbances import Arguments, Result, put, setting, within, without
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import Arguments, Result, put, setting, within, without
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 NETWORK = {"network": "network-01"}
 FINDING = {"finding": "jit-load-exchanges-outputs"}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from suites import test_latency as suite
-from teeth.disturbances import Files, Result, flipped, option, put, runtime, setting, within
-from teeth.machinery import Benchmark, Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import Files, Result, flipped, option, put, runtime, setting, within
+from suites.support.mutants.machinery import Benchmark, Mutant, Teeth, parameters
 
 OPEN, BLOCK = "runtimes.open_session", "checks.timing.block"
 MACHINE = "machine.limits.measure"

@@ -7,8 +7,17 @@ import pytest
 
 from harness.artifacts.store import Manifest
 from suites import test_layout as suite
-from teeth.disturbances import Files, Made, flipped, last_bit, number, outputs, setting, values
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import (
+    Files,
+    Made,
+    flipped,
+    last_bit,
+    number,
+    outputs,
+    setting,
+    values,
+)
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE = "runtimes.execute"
 SEPARATE = {"model": "lenet", "route": "static-separate"}

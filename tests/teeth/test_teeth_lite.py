@@ -12,7 +12,7 @@ import pytest
 
 from harness.execution.executor import Executor
 from suites import test_lite as suite
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     Arguments,
     Files,
     Result,
@@ -24,7 +24,7 @@ from teeth.disturbances import (
     values,
     within,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE, CONVERT, OPT = "runtimes.execute", "lite.opt.convert", "lite.opt.opt"
 mutant = functools.partial(Mutant, needs="CPython 3.7, which Paddle Lite is made for")

@@ -9,9 +9,9 @@ import pytest
 
 from harness.checks.case import Case
 from harness.execution.executor import Executor
-from teeth.disturbances import Call, Files, Result, argument, last_bit, put, setting
-from teeth.machinery import Mutant, Teeth
-from teeth.way import Broken
+from suites.support.mutants.disturbances import Call, Files, Result, argument, last_bit, put, setting
+from suites.support.mutants.machinery import Mutant, Teeth
+from suites.support.mutants.way import Broken
 
 ECHO = "checks.selftest.echo"
 SENT = np.arange(6, dtype="float32")

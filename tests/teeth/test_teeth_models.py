@@ -15,8 +15,17 @@ from harness.models.first_run import FirstRuns
 from harness.models.specification import parse
 from suites import test_agreement as agreement
 from suites import test_models as suite
-from teeth.disturbances import Files, Result, flipped, last_bit, outputs, put, runtime, within
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import (
+    Files,
+    Result,
+    flipped,
+    last_bit,
+    outputs,
+    put,
+    runtime,
+    within,
+)
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE = "runtimes.execute"
 RUN = "checks.first_run.run"

@@ -12,7 +12,7 @@ import pytest
 from harness.execution.executor import Executor
 from suites import test_onnx as suite
 from suites.support import onnx_models
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     Arguments,
     Files,
     Result,
@@ -25,7 +25,7 @@ from teeth.disturbances import (
     values,
     within,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE, INSPECT = "runtimes.execute", "inspection.onnx_files.inspect"
 CONVERT, ATTEMPT = "recipes.onnx_export.convert", "recipes.onnx_export.attempt"

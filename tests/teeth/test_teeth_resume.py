@@ -5,8 +5,18 @@ from __future__ import annotations
 import pytest
 
 from suites import test_resume as suite
-from teeth.disturbances import Arguments, Files, Result, config, flipped, last_bit, put, setting, within
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import (
+    Arguments,
+    Files,
+    Result,
+    config,
+    flipped,
+    last_bit,
+    put,
+    setting,
+    within,
+)
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 RESUMED = "checks.resume.resumed"
 WHOLE = "checks.resume.uninterrupted"

@@ -8,8 +8,8 @@ import pytest
 
 from harness.execution.executor import Executor
 from suites import test_robustness as suite
-from teeth.disturbances import Arguments, Files, Result, flipped, path_has, put
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import Arguments, Files, Result, flipped, path_has, put
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 LOAD = "checks.loaders.load"
 LOADERS = {(loader.name, loader.layout): loader for loader in suite.LOADERS}

@@ -11,7 +11,7 @@ import pytest
 from harness.artifacts.store import Manifest
 from harness.execution.executor import Executor
 from suites import test_roundtrip as suite
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     Arguments,
     Files,
     Made,
@@ -26,7 +26,7 @@ from teeth.disturbances import (
     within,
     without,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 LOADED, RESTORED = "checks.roundtrip.state_of", "checks.roundtrip.set_and_read"
 OBJECTS = "checks.roundtrip.save_load_objects"

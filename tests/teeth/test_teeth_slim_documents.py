@@ -12,8 +12,8 @@ import pytest
 from harness.artifacts.store import Manifest
 from harness.execution.executor import Executor
 from suites import test_slim_documents as suite
-from teeth.disturbances import Arguments, Made, Result, option, outputs, put, values
-from teeth.machinery import Mutant, Teeth, full_mnist, parameters
+from suites.support.mutants.disturbances import Arguments, Made, Result, option, outputs, put, values
+from suites.support.mutants.machinery import Mutant, Teeth, full_mnist, parameters
 
 EXECUTE, INSPECT, ARRAYS = "runtimes.execute", "inspection.compressed.inspect", "checks.simulation.arrays"
 LEGACY = {"profile": "legacy-ir"}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from suites import test_targets as suite
-from teeth.disturbances import Printed, Result, option, outputs, put, within
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import Printed, Result, option, outputs, put, within
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 EXECUTE = "runtimes.execute"
 READ_BACK = suite.test_configuration_read_back

@@ -9,8 +9,8 @@ import pytest
 from harness.execution.executor import Executor
 from harness.targets.target import Target
 from suites import test_topology as suite
-from teeth.disturbances import Arguments, Result, within
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.disturbances import Arguments, Result, within
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 INSPECT = "checks.topology.inspect"
 LENET = {"model": "lenet"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from suites import test_upgrade as suite
-from teeth.disturbances import (
+from suites.support.mutants.disturbances import (
     CONVOLUTIONS,
     Files,
     Result,
@@ -22,7 +22,7 @@ from teeth.disturbances import (
     within,
     without,
 )
-from teeth.machinery import Mutant, Teeth, parameters
+from suites.support.mutants.machinery import Mutant, Teeth, parameters
 
 CONTINUED = "checks.cross_version.continued"
 LENET = {"model": "lenet"}

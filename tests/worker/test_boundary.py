@@ -24,7 +24,16 @@ NEAR_FILES = sorted(
         ROOT / "conftest.py",
     ]
 )
-FAR_FILES = sorted([*FAR.rglob("*.py"), *(ROOT / "reference_models").rglob("*.py")])
+FAR_FILES = sorted(
+    [
+        *FAR.rglob("*.py"),
+        *(ROOT / "reference_models").rglob("*.py"),
+        *(ROOT / "examples").glob("*/*/worker/**/*.py"),
+        *(ROOT / "examples").glob("*/*/reference_models/*.py"),
+    ]
+)
+SHARED = ("harness.worker.protocol.wire", "harness.worker.protocol.stated")
+"""The modules that both sides import; they import neither side."""
 PADDLES = {"paddle", "paddleslim", "paddle2onnx"}
 
 
@@ -46,9 +55,8 @@ def imports(file: Path, **options: tuple[int, int]) -> Iterator[str]:
 @pytest.mark.parametrize("file", NEAR_FILES, ids=name_of)
 def test_controller_names_no_paddle(file: Path) -> None:
     assert not {name for name in imports(file) if name.split(".")[0] in PADDLES}
-    # The wire is the one module both sides share: it imports neither.
     far = {name for name in imports(file) if name.startswith("harness.worker.")}
-    assert {name for name in far if not name.startswith("harness.worker.protocol.wire")} == set()
+    assert {name for name in far if not name.startswith(SHARED)} == set()
 
 
 CALL = re.compile(

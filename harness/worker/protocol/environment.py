@@ -11,10 +11,14 @@ import zlib  # noqa: F401
 from importlib import metadata
 from typing import Any, Dict
 
+import harness.worker as worker
+from harness.worker.protocol.stated import stated
+
 PACKAGES = (
-    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "onnxruntime",
-    "openvino", "paddlelite", "numpy", "protobuf", "opencv-python", "setuptools",
+    "paddlepaddle", "paddlepaddle-gpu", "paddleslim", "paddle2onnx", "onnx", "paddlelite", "numpy",
+    "protobuf", "opencv-python", "setuptools",
 )  # fmt: skip
+"""What recipes need and Paddle is fitted to; what runtimes need they state themselves."""
 
 
 def import_paddle() -> str:
@@ -71,9 +75,11 @@ def _has_pir(paddle: Any) -> bool:
 
 
 def packages() -> Dict[str, str]:
-    """Installed versions of the packages that matter to the documents' flows."""
+    """Installed versions of the packages that matter to recipes and runtimes."""
+    folders = [os.path.join(folder, "runtimes") for folder in worker.__path__]
+    needed = [name for stated_by in stated(folders, "PACKAGES").values() for name in stated_by]
     found = {}
-    for name in PACKAGES:
+    for name in dict.fromkeys([*PACKAGES, *needed]):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -15,6 +15,9 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 from harness.worker.models import networks
 from harness.worker.models.model import ReferenceModel
 
+# Modules of extensions lie in folders of their own, and are found here all the same.
+__path__ = pkgutil.extend_path(__path__, __name__)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -67,23 +70,43 @@ class Recipe:
     graph: bool = True
     """Whether it writes a program: what does not is the same under every profile and made once."""
     methods: Tuple[CompressionMethod, ...] = ()
+    needs_code: bool = False
+    """Whether it builds the network, so that a deployed model, which has no code, has no such artifact."""
+    deadlines: int = 1
+    """How many deadlines its one call may take: one for each network that it trains."""
 
 
 _RECIPES: Dict[str, Recipe] = {}
 
 
 def recipe(
-    name: str, needs: Tuple[str, ...] = (), graph: bool = True, methods: Tuple[CompressionMethod, ...] = ()
+    name: str,
+    needs: Tuple[str, ...] = (),
+    graph: bool = True,
+    methods: Tuple[CompressionMethod, ...] = (),
+    needs_code: bool = False,
+    deadlines: int = 1,
 ) -> Callable[[Callable[[Job], Any]], Callable[[Job], Any]]:
-    """Register a recipe; ``needs`` names the recipes whose artifacts of the same model it reads.
+    """Register a recipe.
 
-    ``methods``: the ways to compress a model that it stands for (``docs/compression.md`` has what such
-    a recipe writes).
+    Args:
+        needs: the recipes whose artifacts of the same model it reads.
+        graph: whether it writes a program.
+        methods: the ways to compress a model that it stands for (``docs/compression.md`` has what such a
+            recipe writes).
+        needs_code: whether it builds the network, which a deployed model has no code for.
+        deadlines: how many networks it trains in its one call, where that is more than one.
+
+    Raises:
+        ValueError: another module has a recipe of this name.
     """
 
     def register(function: Callable[[Job], Dict[str, Any]]) -> Callable[[Job], Dict[str, Any]]:
         summary = (function.__doc__ or "").strip().splitlines()[0]
-        _RECIPES[name] = Recipe(name, summary, needs, function, graph, methods)
+        known = _RECIPES.get(name)
+        if known is not None and known.make.__module__ != function.__module__:
+            raise ValueError(f"{known.make.__module__} and {function.__module__} have a recipe named {name}")
+        _RECIPES[name] = Recipe(name, summary, needs, function, graph, methods, needs_code, deadlines)
         return function
 
     return register
@@ -103,6 +126,8 @@ def catalog() -> List[Dict[str, Any]]:
             "summary": recipe.summary,
             "needs": list(recipe.needs),
             "graph": recipe.graph,
+            "needs_code": recipe.needs_code,
+            "deadlines": recipe.deadlines,
             "module": recipe.make.__module__,
             "methods": [asdict(method) for method in recipe.methods],
         }

@@ -15,7 +15,7 @@ from harness.worker.recipes import Job, recipe
 from harness.worker.recipes.classification import examples, load, quiet, settings
 
 
-@recipe("aware_and_post")
+@recipe("aware_and_post", deadlines=3)
 def aware_and_post(job: Job) -> Dict[str, Any]:
     """One usual training; from it quantization-aware training as advised, and offline quantization.
 

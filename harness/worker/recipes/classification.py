@@ -226,7 +226,7 @@ ARMS = {
 usual hyper-parameters; and fine-tuning as advised, without quantization."""
 
 
-@recipe("hyperparameters", graph=False)
+@recipe("hyperparameters", graph=False, deadlines=5)
 def hyperparameters(job: Job) -> Dict[str, Any]:
     """Document 004 §5 as an experiment: one usual training, then each of `ARMS`; ``seed`` is a parameter.
 

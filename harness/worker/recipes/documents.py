@@ -18,7 +18,7 @@ from harness.worker.models.digits import Digits
 from harness.worker.recipes import Job, recipe
 
 
-@recipe("document_000")
+@recipe("document_000", needs_code=True)
 def document_000(job: Job) -> Dict[str, Any]:
     """Document 000: two epochs of Adam over the digits, `paddle.save`, load, `to_static`, `jit.save`."""
     data = Digits(job.digits)
@@ -85,7 +85,7 @@ def high_level(job_model: Any) -> Tuple[Any, Any]:
     return model, paddle.optimizer.Adam(learning_rate=0.001, parameters=model.parameters())
 
 
-@recipe("document_003")
+@recipe("document_003", needs_code=True)
 def document_003(job: Job) -> Dict[str, Any]:
     """Document 003: `Model.prepare`, `fit` with `save_dir`, `evaluate`, `predict`, `save` both ways."""
     data = Digits(job.digits)

@@ -53,7 +53,7 @@ def built_statically(job: Job) -> Iterator[Tuple[Any, List[Any], List[Any], Any]
         yield main, inputs, outputs, executor
 
 
-@recipe("static", needs=("checkpoint",))
+@recipe("static", needs=("checkpoint",), needs_code=True)
 def static(job: Job) -> Dict[str, Any]:
     """Build the network as a static program and `save_inference_model` it."""
     prefix = job.path("inference_model", "model")
@@ -62,7 +62,7 @@ def static(job: Job) -> Dict[str, Any]:
     return {"program": os.path.relpath(program_file(prefix), job.out)}
 
 
-@recipe("serialized", needs=("checkpoint",))
+@recipe("serialized", needs=("checkpoint",), needs_code=True)
 def serialized(job: Job) -> Dict[str, Any]:
     """Program and persistables serialized to bytes and saved piece by piece (both normalize first)."""
     with built_statically(job) as (main, inputs, outputs, executor):

@@ -11,7 +11,7 @@ from harness.worker.recipes import Job, recipe
 from harness.worker.training import loops
 
 
-@recipe("checkpoint", graph=False)
+@recipe("checkpoint", graph=False, needs_code=True)
 def checkpoint(job: Job) -> Dict[str, Any]:
     """Train, then `paddle.save` the state of network and optimizer; untrained models keep their seed."""
     if job.model.training is None:

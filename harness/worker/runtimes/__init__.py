@@ -6,7 +6,14 @@ A runtime module defines ``available(options) -> reason | None`` and a class ``S
 it reads, if that is not a Paddle export: its ``values["files"]`` are the files by the names that the
 session knows them by, relative to the artifact. ``PROFILE`` names the profile whose export that recipe
 needs, and ``ENGINE`` an environment of ``harness/engines.toml``: its interpreter is the option
-``python`` of the runtime and the parameter ``engine_python`` of the recipe. A module imports its engine
+``python`` of the runtime and the parameter ``engine_python`` of the recipe. ``PACKAGES`` (name: version)
+are what it needs beside Paddle in the environment under test: managed environments have them, `harness
+doctor` looks for them and says their ``PURPOSE``. ``PLAIN`` is how a script of plain Paddle opens the files
+and defines ``infer(feed)``, for ``str.format`` with the files by their names and ``model``, the model's name.
+``STAGES`` are the ways that generated networks go on it, by name
+(:class:`harness.fuzz.verdict.Stage` has the fields); ``of_export(files)`` gives the session's files of a
+`jit.save` export (``prefix``, ``folder``, ``program``, ``model``, ``params``), where they are others. The
+first four are literals, since they are read without importing the module. A module imports its engine
 where it is used, so that one that is missing is a reason and not an error.
 """
 
@@ -21,6 +28,9 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 
 from harness.worker.models import networks
+
+# Modules of extensions lie in folders of their own, and are found here all the same.
+__path__ = pkgutil.extend_path(__path__, __name__)
 
 
 def _module(runtime: str) -> Any:
@@ -52,6 +62,23 @@ def engines() -> List[Dict[str, str]]:
         for info in pkgutil.iter_modules(__path__)
     ]
     return [item for item in found if item["engine"]]
+
+
+def stages() -> Dict[str, Dict[str, Any]]:
+    """What runtimes state of stages, the plainest stage first; ``runtime`` and ``options`` are in each."""
+    found = [
+        (stage["place"], name, {"options": {}, **stage, "runtime": info.name})
+        for info in pkgutil.iter_modules(__path__)
+        for name, stage in getattr(_module(info.name), "STAGES", {}).items()
+    ]
+    return {name: stage for _, name, stage in sorted(found, key=lambda item: item[:2])}
+
+
+def session_of_export(runtime: str, files: Mapping[str, str], model: Any, options: Mapping[str, Any]) -> Any:
+    """A session of the runtime on the files of a `jit.save` export."""
+    module = _module(runtime)
+    own = module.of_export(files) if hasattr(module, "of_export") else files
+    return module.Session(own, model, options)
 
 
 def available(runtime: str, options: Mapping[str, Any]) -> Optional[str]:

@@ -17,6 +17,27 @@ from harness.worker.machine import devices
 from harness.worker.models import networks, perturbation
 from harness.worker.models.model import ReferenceModel
 
+PLAIN = """
+import model
+
+(chosen,) = [m for m in (getattr(model, "MODELS", None) or [model.MODEL]) if m.name == {model!r}]
+network = chosen.build(**chosen.arguments)
+missing, unexpected = network.set_state_dict(paddle.load({params!r}))
+assert not missing and not unexpected, (missing, unexpected)
+network.eval()
+
+
+def flat(result):
+    if isinstance(result, (list, tuple)):
+        return [array for item in result for array in flat(item)]
+    return [result.numpy()]
+
+
+def infer(feed):
+    with paddle.no_grad():
+        return flat(network(*map(paddle.to_tensor, feed)))
+"""
+
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
     """It is Paddle itself, so wherever the device is there."""

@@ -15,6 +15,23 @@ from harness.worker.machine import devices
 from harness.worker.models import networks
 from harness.worker.models.model import ReferenceModel
 
+STAGES = {"jit": {"place": 50, "focus": ["jit", "gate"]}}
+PLAIN = """
+layer = paddle.jit.load({prefix!r})
+layer.eval()
+
+
+def flat(result):
+    if isinstance(result, (list, tuple)):
+        return [array for item in result for array in flat(item)]
+    return [result.numpy()]
+
+
+def infer(feed):
+    with paddle.no_grad():
+        return flat(layer(*map(paddle.to_tensor, feed)))
+"""
+
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
     """It is Paddle itself, so wherever the device is there."""

@@ -13,6 +13,11 @@ from harness.worker.machine import engines
 from harness.worker.models.model import ReferenceModel
 
 RECIPE = "onnx"
+# One version throughout, since every Paddle's latency is shown against it: the newest with wheels for all
+# interpreters of releases.toml.
+PACKAGES = {"onnxruntime": "==1.19.2"}
+PURPOSE = "to run exported ONNX files"
+STAGES = {"onnx": {"place": 140, "focus": ["onnx"], "dear": True, "converted": True}}
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:

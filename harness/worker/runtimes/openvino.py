@@ -14,6 +14,8 @@ from harness.worker.machine import engines
 from harness.worker.models.model import ReferenceModel
 
 RECIPE = "onnx"
+PACKAGES = {"openvino": "==2025.3.0"}  # one version throughout, like that of onnxruntime
+PURPOSE = "for a second engine beside Paddle's and onnxruntime"
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:

@@ -18,6 +18,44 @@ from paddle.inference import Config, PrecisionType, create_predictor
 from harness.worker.machine import devices
 from harness.worker.models.model import ReferenceModel
 
+STAGES = {
+    "predictor-no-ir": {
+        "place": 80,
+        "options": {"ir_optim": False, "onednn": False},
+        "focus": ["predictor", "gate"],
+    },
+    "predictor-no-onednn": {"place": 90, "options": {"onednn": False}, "focus": ["predictor", "gate"]},
+    "predictor": {"place": 100, "focus": ["predictor", "bf16", "gate"]},
+    "predictor-memory": {
+        "place": 110,
+        "options": {"memory_optim": True},
+        "like": "predictor",
+        "focus": ["predictor"],
+    },
+    "predictor-bf16": {
+        "place": 130,
+        "options": {"onednn": True, "bfloat16": True},
+        "like": "predictor",
+        "focus": ["bf16"],
+        "dear": True,
+        "coarse": True,
+    },
+}
+PLAIN = """
+from paddle.inference import Config, create_predictor
+
+{config}
+predictor = create_predictor(config)
+
+
+def infer(feed):
+    for name, array in zip(INPUTS, feed):
+        handle = predictor.get_input_handle(name)
+        handle.reshape(list(array.shape))
+        handle.copy_from_cpu(np.ascontiguousarray(array))
+    predictor.run()
+    return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+"""
 PRECISIONS = {"fp32": PrecisionType.Float32, "fp16": PrecisionType.Half, "int8": PrecisionType.Int8}
 
 

@@ -8,6 +8,7 @@ bytes of program and parameters over instead; ``load_vars`` reads separate files
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -18,10 +19,28 @@ from harness.worker.inspection import programs
 from harness.worker.models import perturbation
 from harness.worker.models.model import ReferenceModel
 
+STAGES = {"static": {"place": 60, "focus": ["jit", "gate"]}}
+PLAIN = """
+paddle.enable_static()
+executor = paddle.static.Executor(paddle.CPUPlace())
+program, feed_names, fetches = paddle.static.load_inference_model(
+    {folder!r}, executor, model_filename={program!r}, params_filename={params!r}
+)
+
+
+def infer(feed):
+    return executor.run(program, feed=dict(zip(feed_names, feed)), fetch_list=fetches)
+"""
+
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
     """Always: it is Paddle itself."""
     return None
+
+
+def of_export(files: Mapping[str, str]) -> Dict[str, str]:
+    """The session's files, of an exported program's."""
+    return {**files, "params": os.path.basename(files["params"])}
 
 
 class Session:

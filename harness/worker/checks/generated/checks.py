@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 import numpy as np
 import paddle
 
+from harness.worker import runtimes
 from harness.worker.checks.generated import forms, source
 from harness.worker.checks.generated.oracle import COARSE, build, feeds, infer, oracle, stored_in_bfloat16
 
@@ -49,7 +50,7 @@ def run(
     _mark("oracle")
     truth = oracle(network, batches, draws, additive)
     found: Dict[str, Any] = {"oracle": truth["outputs"], "moved": truth["moved"]}
-    if "predictor-bf16" in stages:
+    if any(stage.get("coarse") for name, stage in runtimes.stages().items() if name in stages):
         found["coarse"] = [
             stored_in_bfloat16(network, batches),
             *oracle(network, batches, draws, additive, COARSE)["moved"],

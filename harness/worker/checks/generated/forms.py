@@ -12,18 +12,11 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import paddle
 
+from harness.worker import runtimes
 from harness.worker.inspection import programs
 from harness.worker.recipes.onnx_export import NO_INSTALLING, OPSET, ending
-from harness.worker.runtimes import jit, onnxruntime, predictor, static
+from harness.worker.runtimes import onnxruntime, predictor
 
-PREDICTORS: Dict[str, Dict[str, Any]] = {
-    "predictor-no-ir": {"ir_optim": False, "onednn": False},
-    "predictor-no-onednn": {"onednn": False},
-    "predictor": {},
-    "predictor-memory": {"memory_optim": True},
-    "predictor-bf16": {"onednn": True, "bfloat16": True},
-}
-"""From the plainest to the most optimised, in which order they run: a process dies of the first."""
 CONVERSION_S = 60
 REFUSAL = ("not supported", "unsupported", "doesn't support", "does not support", "cannot be converted")
 """What paddle2onnx says of a program that it does not claim to convert."""
@@ -35,12 +28,10 @@ class Refused(Exception):
 
 def missing(stages: Sequence[str]) -> Optional[str]:
     """Why one of the stages cannot run here, or None."""
-    for stage in stages:
-        engine: Any = onnxruntime if stage == "onnx" else predictor
-        reason: Optional[str] = engine.available(PREDICTORS.get(stage, {}))
-        if reason:
-            return reason
-    return None
+    stated = runtimes.stages()
+    known = [stated[stage] for stage in stages if stage in stated]
+    reasons = (runtimes.available(stage["runtime"], stage["options"]) for stage in known)
+    return next(filter(None, reasons), None)
 
 
 def export(network: Mapping[str, Any], net: Any, folder: str) -> Dict[str, str]:
@@ -72,24 +63,26 @@ def sessions(
 ) -> Dict[str, Callable[[], Any]]:
     """How each stage that reads the exported program opens its session; predictors with ``more`` options.
 
+    From the plainest to the most optimised, in which order they run: a process dies of the first.
     The separate layout and memory optimisation are of `.pdmodel` programs only: given a `.json` one, every
     predictor dies of the former and refuses the latter, which the suites know.
     """
     model: Any = types.SimpleNamespace(
         inputs=[types.SimpleNamespace(name=f"x{index}") for index in range(len(network["inputs"]))]
     )
-    found: Dict[str, Callable[[], Any]] = {
-        "jit": lambda: jit.Session(files, model, {}),
-        "static": lambda: static.Session({**files, "params": "model.pdiparams"}, model, {}),
-        "onnx": lambda: onnxruntime.Session({"model": to_onnx(files)}, model, {}),
-    }
+    found: Dict[str, Callable[[], Any]] = {}
     of_old = files["program"].endswith(".pdmodel")
     if of_old and any(node.get("params") for node in network["nodes"]):
         found["separate"] = lambda: predictor.Session({"folder": separate(files)}, model, {"onednn": False})
-    for name, options in PREDICTORS.items():
+    for name, stage in runtimes.stages().items():
+        options = stage["options"]
         if options.get("memory_optim") and not of_old:
             continue
-        found[name] = functools.partial(predictor.Session, files, model, {**options, **more})
+        if stage["runtime"] == "predictor":
+            options = {**options, **more}
+        found[name] = functools.partial(runtimes.session_of_export, stage["runtime"], files, model, options)
+    # Its conversion is a recipe's, which no runtime calls.
+    found["onnx"] = lambda: onnxruntime.Session({"model": to_onnx(files)}, model, {})
     return found
 
 

@@ -20,7 +20,7 @@ from harness.artifacts.store import Artifact
 from harness.execution.executor import Executor
 from harness.pool.workers import Worker
 from harness.worker.protocol.wire import pack, unpack
-from teeth.disturbances import Arguments, Call, Disturbance, Files, Made, Printed, Result
+from suites.support.mutants.disturbances import Arguments, Call, Disturbance, Files, Made, Printed, Result
 
 REMEMBERED = (
     "checks.high_level.resume",

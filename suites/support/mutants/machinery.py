@@ -18,14 +18,13 @@ from typing import Any, Literal
 import pytest
 
 from harness.checks.case import Case
+from harness.core.extensions import places
 from harness.core.types import Comparison
 from harness.execution.executor import Executor, Producer
 from harness.plugin.options import Options
 from harness.pool.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
-from suites.test_robustness import Bench
-from teeth.disturbances import Disturbance
-from teeth.inventory import SUITES
-from teeth.way import Broken, Way
+from suites.support.mutants.disturbances import Disturbance
+from suites.support.mutants.way import Broken, Way
 
 # Running a check
 
@@ -95,7 +94,7 @@ class WatchedCase(Case):
 
 def _of_suites(file: str) -> bool:
     path = Path(file)
-    return path.parent == SUITES and path.name.startswith("test_")
+    return path.parent in places("suites") and path.name.startswith("test_")
 
 
 @dataclass(frozen=True)
@@ -290,6 +289,8 @@ class Teeth:
                 fixtures[name] = self.folder()
                 stack.callback(shutil.rmtree, fixtures[name], ignore_errors=True)
             elif name == "bench":
+                from suites.test_robustness import Bench  # most checks do without
+
                 fixtures[name] = Bench(executor)
                 stack.callback(fixtures[name].close)
             else:

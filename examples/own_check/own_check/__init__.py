@@ -1,0 +1,1 @@
+"""Exported models in zip archives: an example of an extension of the harness."""
