@@ -3,4 +3,4 @@
 import sys
 
 if "harness.plugin.hooks" not in sys.modules:
-    pytest_plugins = ["harness.plugin"]
+    pytest_plugins = ["harness.plugin.hooks"]

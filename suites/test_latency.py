@@ -34,7 +34,7 @@ SWEPT = tuple(name for name in (*TARGETS, *MORE) if name not in ("dygraph", "jit
 SWEEP = (2, 4, 16, 32, 64)
 """Batches beside 1 and 8."""
 
-BUDGET_S = {"quick": 0.25, "full": 2.0}
+BUDGET_S = {"gate": 0.05, "quick": 0.25, "full": 2.0}
 """Seconds of timed runs a case."""
 
 YARDSTICK = "onnxruntime"

@@ -1,4 +1,4 @@
-"""The user's own models (`--model`): whether they can be used here at all, before anything is compared.
+"""The user's own models (`--add-model`): whether they can be used here at all, before anything is compared.
 
 What a model's first run found is decided once (:mod:`harness.models.first_run`); a model refused here is not
 run by any other check, with this reason.

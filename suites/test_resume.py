@@ -51,7 +51,7 @@ def check(
 
     The full tier takes a fresh process for each interruption; the quick tier one for all, where
     only the first is the process's first work. Where that is not ``new`` either, it is the process
-    that resumed the case before: another one than trained, without the seconds of a start. A brief run
+    that resumed the case before: another one than trained, without the seconds of a start. The gate's tier
     takes that one throughout.
     """
     arguments = {"model": model, "config": config, "digits": str(executor.builder.digits), "steps": STEPS}
@@ -60,7 +60,7 @@ def check(
     )
     case.at_least("loss steps", float(len(whole["losses"])), float(STEPS))
     full = run.options.tier == "full"
-    new = new and not run.options.brief
+    new = new and run.options.tier != "gate"
     groups = [(step,) for step in after] if full else [after]
     for group in groups:
         with executor.pool.elsewhere(new or full, executor.spec()) as worker:

@@ -1,6 +1,6 @@
 """What one Paddle release saved, another one loads, with the same outputs.
 
-Files are those of the environments named with ``--from``; they are loaded by the environment under
+Files are those of the environments named with ``--producer``; they are loaded by the environment under
 test and held against what their producer computed: its float64 oracle, within what its own
 dynamic graph is wrong by.
 """

@@ -84,7 +84,7 @@ def test_other_sessions_see_nothing_of_it(installed: Path, tmp_path: Path) -> No
     (tmp_path / "test_other.py").write_text("def test_other():\n    pass\n")
     done = started(installed, tmp_path, "pytest", "-q", "test_other.py")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "--deadline" not in started(installed, tmp_path, "pytest", "--help").stdout
+    assert "--call-timeout" not in started(installed, tmp_path, "pytest", "--help").stdout
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".py") == ["test_other.py"]
 
 

@@ -34,7 +34,7 @@ OF_CODE = (
 )
 """Exceptions that say something of the code, and nothing of the machine."""
 
-NOT_TRIED = "(not tried now: it ended like this twice before; --again tries it anew)"
+NOT_TRIED = "(not tried now: it ended like this twice before; --retry-failed tries it anew)"
 
 
 class _Entry(msgspec.Struct, frozen=True):

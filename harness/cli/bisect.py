@@ -16,10 +16,11 @@ from rich.markup import escape
 from rich.table import Table
 
 import harness
-from harness.core.choices import Tier
+from harness.cli.options import Extra, completed, takes_options
 from harness.core.clock import now
 from harness.core.errors import UsageError
 from harness.core.files import write_whole
+from harness.core.options import Options
 from harness.core.paths import new_folder, project_root
 from harness.core.types import Comparison, Record
 from harness.environments.specs import parse
@@ -27,7 +28,6 @@ from harness.fuzz import releases
 from harness.fuzz.findings import FINDINGS, Notebook
 from harness.gate import bisect as bisecting
 from harness.gate.bisect import Bisection, Result, Step
-from harness.models import specification
 
 MOST_COMPARISONS = 3
 FILE = "bisect.json"
@@ -36,6 +36,7 @@ ASSUMES = "A binary search assumes one change: good up to it, bad from it on."
 out = Console(highlight=False, soft_wrap=True)
 
 
+@takes_options
 def bisect(
     case: Annotated[
         str,
@@ -45,9 +46,7 @@ def bisect(
             "every release.",
         ),
     ],
-    extra: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- PYTEST ARGUMENTS]", show_default=False)
-    ] = None,
+    extra: Extra = None,
     good: Annotated[
         str,
         typer.Option(metavar="SPEC", help="An environment where it passes (default: the oldest release)."),
@@ -61,38 +60,29 @@ def bisect(
     given: Annotated[
         list[str] | None,
         typer.Option(
-            "--from",
+            "--producer",
             metavar="SPEC",
             help="The environment whose files the case loads; where its id names a release, that one. "
             "With from-self in the id, each release loads its own files.",
         ),
     ] = None,
-    tier: Annotated[Tier, typer.Option(help="full finds cases of the full tier.")] = Tier.quick,
-    models: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these models.")] = "",
-    model: Annotated[
-        list[str] | None,
-        typer.Option("--model", metavar="SPEC", help="A model of your own (may be given again)."),
-    ] = None,
-    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
-    store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
+    options: Options = Options(),
 ) -> None:
     """Find the first release in which a case is bad. Status: 0 found, 2 usage, 3 inconclusive."""
     if case.endswith(".py"):
         raise typer.Exit(_script(Path(case), between))
     root = project_root()
-    where = Path(folder).absolute() if folder else new_folder(root, "bisect")
+    where = Path(options.folder or new_folder(root, "bisect"))
     if (where / FILE).exists():
         raise UsageError(f"{where} already holds a bisection: name another folder with --folder")
     specs = bisecting.candidates(good, bad, between)
     bisecting.nodeid(case, root)
-    options = {"tier": tier.value, "models": models, "store": str(Path(store).absolute()) if store else ""}
-    arguments = [f"--{name}={value}" for name, value in options.items() if value]
-    arguments += [f"--model={specification.absolute(text)}" for text in model or ()]
+    options, rest = completed(options, extra)
     started, clock = now(), time.monotonic()
     producers = bisecting.producers(case, given or ())
     names = [spec.asked for spec in specs]
     out.print(escape(f"{case} in {names[0]} … {names[-1]}: {len(names)} releases"))
-    search = Bisection(case, specs, [*arguments, *(extra or ())], producers, root, where, _say)
+    search = Bisection(case, specs, options, rest, producers, root, where, _say)
     status, sentence, found = search.run()
     tried = {step.release for step in search.steps}
     result = Result(

@@ -13,8 +13,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from harness.cli.options import takes_options
 from harness.core.errors import HarnessError, UsageError
 from harness.core.files import write_whole
+from harness.core.options import Options
 from harness.core.paths import project_root, reports
 from harness.gate import comparison
 from harness.gate import comparison_page as page
@@ -25,6 +27,7 @@ from harness.targets import target
 out = Console(highlight=False, soft_wrap=True)
 
 
+@takes_options
 def compare(
     runs: Annotated[
         list[str],
@@ -34,11 +37,7 @@ def compare(
         str,
         typer.Option(metavar="[RUN:]TARGET", help="What ratios are to (default: the first that was timed)."),
     ] = "",
-    only: Annotated[str, typer.Option("--targets", metavar="NAME[,…]", help="Only these targets.")] = "",
-    targets_file: Annotated[
-        list[str] | None, typer.Option(metavar="TOML", help="Targets of your own (may be given again).")
-    ] = None,
-    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
+    options: Options = Options(),
 ) -> None:
     """Several runs, targets or machines side by side: right or wrong first, then how fast."""
     root = project_root()
@@ -46,10 +45,9 @@ def compare(
     names = [run.folder.name for run in found]
     if len(set(names)) < len(names):
         raise UsageError("two of the runs have the same folder name: a column could be of either")
-    known = target.load(map(Path, targets_file or ()))
-    wanted = [name.strip() for name in only.split(",") if name.strip()]
-    result = comparison.compare(found, known, wanted, reference)
-    where = Path(folder) if folder else reports(root) / "comparisons" / time.strftime("%Y%m%d-%H%M%S")
+    known = target.load(map(Path, options.targets_file))
+    result = comparison.compare(found, known, options.targets, reference)
+    where = Path(options.folder or reports(root) / "comparisons" / time.strftime("%Y%m%d-%H%M%S"))
     try:
         where.mkdir(parents=True, exist_ok=True)
     except OSError as error:

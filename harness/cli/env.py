@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import environments
+from harness.cli.options import AsJson
 from harness.core.errors import HarnessError, UsageError
 from harness.environments import engines, inventory, managed
 from harness.environments.manifest import entries
@@ -39,9 +40,7 @@ def _folder(given: str) -> Path:
 
 
 @app.command("list")
-def list_(
-    folder: Folder = "", as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
-) -> None:
+def list_(folder: Folder = "", as_json: AsJson = False) -> None:
     """The known releases and what is made of them, and other environments that were made."""
     root = _folder(folder)
     rows = inventory.rows(root)

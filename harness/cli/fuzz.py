@@ -1,4 +1,4 @@
-"""`harness hunt`: its options, its live line, and what it leaves behind."""
+"""`harness fuzz`: its options, its live line, and what it leaves behind."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
+from harness.cli.options import settings_of, takes_options
 from harness.core.choices import LEGACY_IR, default_store
 from harness.core.errors import HarnessError, UsageError
+from harness.core.options import JobOptions
 from harness.core.paths import project_root
 from harness.environments import Environment, resolve_one
 from harness.fuzz import script, shards
@@ -29,7 +31,6 @@ from harness.fuzz.fuzzer import Fuzzer
 from harness.fuzz.verdict import FOCUS
 from harness.jobs.backend import Settings
 from harness.jobs.named import named
-from harness.jobs.options import Address, Labels, MaybeBackend, Resources, settings_of
 from harness.jobs.progress import signals_interrupt
 from harness.pool.hosts import START_DEADLINE_S
 from harness.pool.workers import WorkerFailure, WorkerPool
@@ -54,7 +55,8 @@ class Focus(StrEnum):
     gate = "gate"
 
 
-def hunt(
+@takes_options
+def fuzz(
     minutes: Annotated[float, typer.Option(help="How long to search; shrinking counts.")] = 5.0,
     paddle: Annotated[
         list[str] | None,
@@ -66,7 +68,7 @@ def hunt(
     ] = Focus.all,
     seed: Annotated[int, typer.Option(help="Where to begin (default: behind all seeds used so far).")] = 0,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Processes (with --engine: jobs at a time) for each release.")
+        int, typer.Option(min=1, help="Processes (with --backend: jobs at a time) for each release.")
     ] = 1,
     twice: Annotated[
         bool, typer.Option("--twice", help="Judge every network again in another process, and compare.")
@@ -74,18 +76,15 @@ def hunt(
     folder: Annotated[
         str, typer.Option(metavar="PATH", help="Where seeds and findings are kept (default: user's cache).")
     ] = "",
-    backend: MaybeBackend = None,
-    address: Address = "",
-    resources: Resources = "",
-    labels: Labels = "",
+    as_jobs: JobOptions = JobOptions(),
 ) -> None:
     """Search for networks that Paddle gets wrong. Status: 0 nothing new, 1 new findings, 130 interrupted."""
     if minutes <= 0:
         raise UsageError("--minutes must be more than 0")
     root = Path(folder) if folder else default_folder()
-    settings = settings_of(backend, address, resources, labels)
-    if backend is not None:
-        found = named(paddle or ["3.3.1"], backend)
+    settings = settings_of(as_jobs)
+    if as_jobs.backend is not None:
+        found = named(paddle or ["3.3.1"], settings.backend)
         request = shards.Request(_sides(found, focus), minutes, jobs, _text(focus), seed, twice)
         _on_engine(request, settings, root.absolute())
     environments = [resolve_one(text) for text in paddle or ["3.3.1"]]

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.cli.options import Html
 from harness.core.errors import UsageError
 from harness.core.paths import project_root, reports
 from harness.history.data import History, Narrowed, count, open_history
@@ -129,9 +130,7 @@ def history(
     case: Annotated[
         str, typer.Option(metavar="TEXT", help="Only cases with this in their id; * is any.")
     ] = "",
-    html: Annotated[
-        str, typer.Option(metavar="FILE", help="The page (default: history.html in the folder).")
-    ] = "",
+    html: Html = "",
 ) -> None:
     """What all runs say together: what moved, what is flaky, where latency changed; and a page of it."""
     narrowed = Narrowed(_names(model), _names(target), _names(release), case)
@@ -152,7 +151,7 @@ def merge(
             metavar="[NAME=]RUN…", help="Runs by folder or name, with what their machine is called."
         ),
     ],
-    folder: Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="Where the one run goes.")],
+    folder: Annotated[str, typer.Option("--folder", metavar="PATH", help="Where the one run goes.")],
     duplicates: Annotated[
         Duplicates, typer.Option(help="What becomes of a case that one machine ran twice.")
     ] = Duplicates.refuse,

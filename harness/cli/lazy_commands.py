@@ -1,13 +1,20 @@
-"""Commands that are imported when they are called, since some need what takes a second to import."""
+"""Commands that are imported when they are called, since some need what takes a second to import.
+
+Former names of commands and of their options are replaced here, with a line on standard error for each.
+"""
 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
+
+from harness.core.option_parsing import current, notice
+from harness.core.options import FORMER_COMMANDS
 
 
 class LazyGroup(TyperGroup):
@@ -20,6 +27,13 @@ class LazyGroup(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *self.lazy]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = FORMER_COMMANDS.get(args[0], args[0])
+        given, said = current(name, args[1:])
+        for line in ([notice(args[0], name)] if name != args[0] else []) + said:
+            print(line, file=sys.stderr)
+        return super().resolve_command(ctx, [name, *given])
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in self.lazy:

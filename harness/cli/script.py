@@ -44,7 +44,7 @@ def write_script(run: Run, record: Record, root: Path, out: Path | None = None) 
         raise HarnessError(refusal)
     with tempfile.TemporaryDirectory() as scratch:
         session = RunSession(
-            msgspec.structs.replace(options_of(run), run_folder=scratch, claims=()), root, root / "suites"
+            msgspec.structs.replace(options_of(run), folder=scratch, claims=()), root, root / "suites"
         )
         try:
             executor = session.executor

@@ -1,4 +1,4 @@
-"""`harness calibrate`: its options, and what it prints."""
+"""`harness aa-test`: its options, and what it prints."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.core.choices import default_store
+from harness.cli.options import settings_of, takes_options
 from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
+from harness.core.options import JobOptions, Options
 from harness.core.paths import project_root
 from harness.environments import resolve_one
 from harness.jobs.backend import Settings
 from harness.jobs.journal import new_folder
-from harness.jobs.options import Address, Labels, MaybeBackend, Resources, settings_of
-from harness.plugin.options import Options, choose
+from harness.plugin.options import choose
 from harness.plugin.session import RunSession
-from harness.speed import aa_test, added, jobs, machine, pairs
+from harness.speed import aa_test as trial
+from harness.speed import added, jobs, machine, pairs
 from harness.speed.aa_test import Calibration, Sessions, Share
 from harness.speed.added import Added
 from harness.speed.decide import Rule
@@ -67,7 +68,8 @@ def works_of(text: str, session: RunSession, target: str, against: str = "") -> 
     return found
 
 
-def calibrate(
+@takes_options
+def aa_test(
     environments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -93,28 +95,24 @@ def calibrate(
     comparisons: Annotated[
         int, typer.Option(min=1, help="Comparisons drawn from the measured pairs.")
     ] = 1000,
-    folder: Annotated[str, typer.Option(metavar="PATH", help="Where to write (default: in reports/).")] = "",
-    store: Annotated[str, typer.Option(metavar="PATH", help="Where artifacts are kept.")] = "",
+    options: Options = Options(),
     earlier: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
+        typer.Option("--add", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
     ] = None,
-    backend: MaybeBackend = None,
-    address: Address = "",
-    resources: Resources = "",
-    labels: Labels = "",
+    as_jobs: JobOptions = JobOptions(),
 ) -> None:
     """How often the rule for speed is wrong on this machine: a release against itself, and slowed down."""
     root = project_root(Path.cwd())
     started, clock, before = now(), time.monotonic(), machine.conditions()
     if earlier:
         name, pool = pairs.pooled(earlier)
-        found = aa_test.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
-        _finish(found, new_folder(folder, root, aa_test.FOLDER, ""))
+        found = trial.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
+        _finish(found, new_folder(options.folder, root, trial.FOLDER, ""))
         return
     named = environments or [sys.executable]
-    settings = settings_of(backend, address, resources, labels)
-    if backend is not None or len(named) > 1:
+    settings = settings_of(as_jobs)
+    if as_jobs.backend is not None or len(named) > 1:
         given = {
             "minutes": f"{minutes:g}",
             "works": works,
@@ -122,17 +120,23 @@ def calibrate(
             "against": against,
             "comparisons": str(comparisons),
             "sessions": str(sessions),
-            "store": str(Path(store).absolute()) if store else "",
+            "store": options.store,
         }
         same = [f"--{name}={value}" for name, value in given.items() if value]
-        _as_jobs(named, same, settings, new_folder(folder, root, aa_test.FOLDER, ""), store)
+        _as_jobs(
+            named,
+            same,
+            settings,
+            new_folder(options.folder, root, trial.FOLDER, ""),
+            options.store_folder,
+        )
         return
     made = resolve_one(named[0])
-    options = Options(
+    options = msgspec.structs.replace(
+        options,
         python=made.python,
-        profile=made.profile,
-        run_folder=str(new_folder(folder, root, aa_test.FOLDER, "")),
-        store=store or default_store(),
+        paddle_profile=made.profile,
+        folder=str(new_folder(options.folder, root, trial.FOLDER, "")),
     )
     session = RunSession(options, root, root / "suites")
     executors = [session.executor, session.open_executor(made.python, made.profile, "logs/candidate")]
@@ -165,7 +169,7 @@ def calibrate(
             show_added(more, out)
             out.print(f"written: {path}")
             return
-        found = aa_test.summarize(
+        found = trial.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
         )
     finally:
@@ -174,10 +178,9 @@ def calibrate(
     _finish(found, session.folder)
 
 
-def _as_jobs(named: list[str], options: list[str], settings: Settings, folder: Path, store: str) -> None:
+def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path, store: Path) -> None:
     """Each environment a job. Raises a HarnessError, at the end, if one came to nothing."""
-    kept = Path(store or default_store())
-    ends = jobs.calibrated(named, options, settings, project_root(Path.cwd()), folder, kept, live)
+    ends = jobs.calibrated(named, same, settings, project_root(Path.cwd()), folder, store, live)
     for where in (where for end, where in ends if end.status == "done"):
         if (file := where / CALIBRATION).exists():
             show(msgspec.json.decode(file.read_bytes(), type=Calibration), out)
@@ -189,7 +192,7 @@ def _as_jobs(named: list[str], options: list[str], settings: Settings, folder: P
 
 
 def _finish(found: Calibration, folder: Path) -> None:
-    path = aa_test.write(found, folder)
+    path = trial.write(found, folder)
     show(found, out)
     out.print(f"written: {path}")
 

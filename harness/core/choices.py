@@ -12,16 +12,15 @@ import platformdirs
 import psutil
 
 GIB = 2**30
+Tier = Literal["gate", "quick", "full"]
+"""How much to run: a gate leaves out what only widens what is shown, as most latencies."""
 Profile = Literal["default", "legacy-ir"]
+Backend = Literal["local", "ray"]
+"""Where jobs run: on this machine, or on a Ray cluster."""
+AT_ONCE = 2
+"""Jobs at the same time on this machine: one run of the suites keeps about one core busy."""
 LEGACY_IR = {"FLAGS_enable_pir_api": "0"}
 """Environment variables of a worker that starts Paddle 3.x without its new intermediate representation."""
-
-
-class Tier(StrEnum):
-    """How much to run."""
-
-    quick = "quick"
-    full = "full"
 
 
 class Kind(StrEnum):

@@ -105,7 +105,7 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise HarnessError(
-            f"another hunt with --engine is at work in {folder}: name another with --folder"
+            f"another hunt with --backend is at work in {folder}: name another with --folder"
         ) from error
 
 
@@ -138,7 +138,7 @@ def shards_of(
     options += ["--twice"] if request.twice else []
     jobs = []
     for seed in range(begin, begin + APART * request.lanes, APART):
-        work = Command(("hunt", *options, f"--seed={seed}"), files)
+        work = Command(("fuzz", *options, f"--seed={seed}"), files)
         jobs.append(settings.job(f"{release} from seed {seed}", work, slug(f"{release}-{seed}")))
     return jobs
 

@@ -19,10 +19,12 @@ from packaging.version import Version
 from harness import environments
 from harness.core.errors import HarnessError, UsageError
 from harness.core.extensions import added
+from harness.core.options import Options
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.environments import Environment, Spec, known_releases, releases
 from harness.environments.specs import LEGACY, parse
 from harness.jobs.rerun import run_alone
+from harness.jobs.suites import producer_of
 
 BISECT_SCHEMA = 1
 """Version of ``bisect.json``; raised whenever a reader of the old form would misread the new."""
@@ -197,14 +199,8 @@ def producers(case: str, given: Sequence[str], folder: Path | None = None) -> li
         names = [version + suffix for version in known_releases() for suffix in (LEGACY, "")]
         texts = [name for name in names if re.search(rf"\bfrom-{re.escape(name)}(?=[-\]])", case)][:1]
         if not texts and re.search(r"\bfrom-\S", case):
-            raise UsageError(f"{case} loads another environment's files: name it with --from")
+            raise UsageError(f"{case} loads another environment's files: name it with --producer")
     return [environments.resolve_one(text, folder) for text in texts]
-
-
-def option_from(environment: Environment) -> str:
-    """The pytest option that names an environment as one whose files are loaded."""
-    suffix = LEGACY if environment.profile == "legacy-ir" else ""
-    return f"--from={environment.name}={environment.python}{suffix}"
 
 
 # Running
@@ -216,7 +212,8 @@ class Bisection:
     Args:
         case: its id; ``from-self`` in it stands for the files of the release that is tried.
         specs: from :func:`candidates`.
-        options: pytest arguments for every run.
+        options: of every run.
+        more: pytest's other arguments.
         folder: where the runs are written, each below its release's name.
         say: told a line about each release tried.
     """
@@ -225,7 +222,8 @@ class Bisection:
         self,
         case: str,
         specs: Sequence[Spec],
-        options: Sequence[str],
+        options: Options,
+        more: Sequence[str],
         given: Sequence[Environment],
         root: Path,
         folder: Path,
@@ -233,7 +231,8 @@ class Bisection:
     ) -> None:
         self.case = case
         self.specs = specs
-        self.options = list(options)
+        self.options = options
+        self.more = more
         self.given = given
         self.root = root
         self.folder = folder
@@ -279,11 +278,14 @@ class Bisection:
             case, node = (text.replace(SELF, f"from-{environment.name}") for text in (self.case, self.nodeid))
             folder = self.folder / environment.name
             producers = [*self.given, *([environment] if SELF in self.case else [])]
-            arguments = [
-                *self.options, *map(option_from, producers), f"--run-folder={folder}",
-                f"--python={environment.python}", f"--profile={environment.profile}",
-            ]  # fmt: skip
-            record = run_alone(node, case, arguments, folder, self.root)[1]
+            options = msgspec.structs.replace(
+                self.options,
+                folder=str(folder),
+                python=environment.python,
+                paddle_profile=environment.profile,
+                producers=tuple(map(producer_of, producers)),
+            )
+            record = run_alone(node, case, options, self.root, self.more)[1]
         except HarnessError as error:
             return Step(spec.asked, "skipped", reason=str(error), seconds=time.monotonic() - started)
         outcome = record.outcome if record is not None else ""

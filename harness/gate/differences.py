@@ -34,11 +34,11 @@ _FACTS: tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...] = (
 _CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tier", ("missing", "new")),
     ("models", ("missing", "new")),
-    ("model", ("missing", "new")),
+    ("add_model", ("missing", "new")),
     ("targets", ("missing", "new")),
     ("claims", ("missing", "new")),
     ("targets_file", ("missing", "new")),
-    ("deadline", ("broken", "fixed")),
+    ("call_timeout", ("broken", "fixed")),
 )
 PADDLES = ("paddlepaddle", "paddlepaddle-gpu")
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 import harness
 from harness.core.clock import now
+from harness.core.options import Options
 from harness.core.paths import slug
 from harness.gate import outputs
 from harness.gate.judge import grid
@@ -34,15 +35,13 @@ PARTS = "parts"
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What was asked for; ``arguments`` go to every run's pytest."""
+    """What was asked for; ``arguments`` go to every run's pytest, beside the options."""
 
     releases: tuple[str, ...]
+    options: Options = Options()
+    """Where models are named, each release has jobs of its own for each of them."""
     arguments: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    """Only these: each release has jobs of its own for each of them."""
     jobs: Settings = Settings()
-    store: Path = Path()
-    folder: str = ""
     command: str = ""
 
 
@@ -55,9 +54,9 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
     """
     started, clock = now(), time.monotonic()
     environments = named(request.releases, request.jobs.backend)
-    folder = new_folder(request.folder, root, "matrices", "")
+    folder = new_folder(request.options.folder, root, "matrices", "")
     jobs = jobs_of(environments, request)
-    with Runner(request.jobs, root, folder, request.store, console) as runner:
+    with Runner(request.jobs, root, folder, request.options.store_folder, console) as runner:
         ends = runner.run([job for parts in jobs.values() for job in parts])
         runs = [
             merged([(ends[job.name], folder / job.folder, job.name) for job in parts], folder / slug(name))
@@ -73,19 +72,21 @@ def jobs_of(environments: Sequence[Named], request: Request) -> dict[str, list[J
     that load what crosses come after. Where models are named, each has jobs of its own.
     """
     found: dict[str, list[Job]] = {one.name: [] for one in environments}
-    for model in request.models or ("",):
+    arguments = (f"suites/{SUITE}", *request.arguments)
+    for model in dict.fromkeys(request.options.models or ("",)):
         label = f" {model}" if model else ""
-        narrowed = (f"--models={model}",) if model else ()
-        arguments = (f"suites/{SUITE}", *request.arguments, *narrowed)
+        options = msgspec.structs.replace(request.options, models=(model,) if model else (), folder="")
         own = [f"{one.name}{label}, own files" for one in environments]
         for one, name in zip(environments, own, strict=True):
             folder = f"{PARTS}/{slug(one.name + label)}-own"
-            found[one.name].append(request.jobs.job(name, Suite(one.text, arguments, (one.text,)), folder))
+            found[one.name].append(
+                request.jobs.job(name, Suite(one.text, options, arguments, (one.text,)), folder)
+            )
         for one in environments:
             others = tuple(other.text for other in environments if other is not one)
             folder = f"{PARTS}/{slug(one.name + label)}"
             if others:
-                work = Suite(one.text, arguments, others)
+                work = Suite(one.text, options, arguments, others)
                 found[one.name].append(request.jobs.job(f"{one.name}{label}", work, folder, tuple(own)))
     return found
 

@@ -224,7 +224,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Calibrated(msgspec.Struct, frozen=True):
-    """The newest `harness calibrate` of this machine: how far a verdict on speed can be believed."""
+    """The newest `harness aa-test` of this machine: how far a verdict on speed can be believed."""
 
     started: str
     name: str

@@ -19,6 +19,7 @@ import msgspec
 
 from harness.core.errors import HarnessError
 from harness.core.hashing import key_of
+from harness.core.options import Options
 from harness.environments import Environment
 from harness.environments.manifest import MANIFEST
 from harness.records import sources
@@ -32,14 +33,17 @@ class _Entry(msgspec.Struct):
     folder: str
 
 
-def key(environments: Sequence[Environment], arguments: Sequence[str], root: Path) -> str:
+def key(environments: Sequence[Environment], options: Options, arguments: Sequence[str], root: Path) -> str:
     """Hash of what decides a baseline's run; '' where that cannot be known.
 
     It cannot for an interpreter that the harness did not make, whose packages may change in place,
-    nor for models of the user's own and other files that the arguments name.
+    nor for models of the user's own and other files that the options name.
     """
-    named = [argument for argument in arguments if argument.startswith(("--model=", "--targets-file="))]
-    if named or not all(environment.managed for environment in environments):
+    if (
+        options.add_model
+        or options.targets_file
+        or not all(environment.managed for environment in environments)
+    ):
         return ""
     manifests = [Path(environment.python).parent.parent / MANIFEST for environment in environments]
     try:
@@ -54,6 +58,7 @@ def key(environments: Sequence[Environment], arguments: Sequence[str], root: Pat
             "sources": sources.digest(root),
             "environments": made,
             "profiles": [environment.profile for environment in environments],
+            "options": msgspec.to_builtins(options),
             "arguments": list(arguments),
             "machine": [platform.platform(), os.cpu_count(), machine[:1]],
             "digits": sorted(str(p.name) for p in (Path.home() / ".cache/paddle/dataset/mnist").glob("*.gz")),

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
+from harness.core.options import Options
 from harness.core.paths import slug
 from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
@@ -19,13 +20,13 @@ from harness.gate.page import write_gate
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
 from harness.gate.runs import run_of
-from harness.gate.sides import Subject, arguments_of, job_of, jobs_of, options_of, subject_of
+from harness.gate.sides import Subject, job_of, jobs_of, subject_of
 from harness.gate.timing import Timing, outcome_in
 from harness.jobs.backend import BackendName, Settings
 from harness.jobs.drive import set_aside
 from harness.jobs.journal import new_folder
 from harness.jobs.runner import Runner
-from harness.jobs.suites import text_of
+from harness.jobs.suites import producer_of, text_of
 from harness.records.files import Run
 from harness.speed.session import Outcome
 
@@ -38,17 +39,13 @@ class Request(msgspec.Struct, frozen=True):
 
     baseline: str
     candidate: str
+    options: Options = Options()
     arguments: tuple[str, ...] = ()
     narrowed: bool = False
-    folder: str = ""
     command: str = ""
     confirm: bool = True
     fresh: bool = False
     """Whether the baseline runs although an earlier gate ran the same."""
-    store: Path = Path()
-    """Where earlier baselines are remembered."""
-    named_store: str = ""
-    """The store, if it was named."""
     jobs: Settings = Settings()
     """What runs the sides."""
     speed_minutes: float = 0.0
@@ -70,8 +67,8 @@ def gate(request: Request, policy: Policy, root: Path, console: Console) -> tupl
     if request.speed_minutes and any(side.environment is None for side in sides):
         raise UsageError("--speed times two environments in turns: name releases, not an earlier run")
     names = "-to-".join(slug(side.name) for side in sides)
-    folder = new_folder(request.folder, root, "gates", names)
-    with Runner(request.jobs, root, folder, request.store, console) as runner:
+    folder = new_folder(request.options.folder, root, "gates", names)
+    with Runner(request.jobs, root, folder, request.options.store_folder, console) as runner:
         return _gate(request, policy, sides, runner, started, clock), folder
 
 
@@ -91,7 +88,7 @@ def _gate(
     known = _key(sides, request, root)
     if not request.fresh and f"baseline {sides[0].name}" not in runner.journal.ends:
         set_aside(folder / "baseline", folder)  # of the same command, killed
-        earlier = reuse.find(request.store, known, folder / "baseline")
+        earlier = reuse.find(request.options.store_folder, known, folder / "baseline")
         if earlier is not None:
             console.print(
                 f"{sides[0].name}: the records of {earlier.header.started} are used again: nothing that "
@@ -100,7 +97,7 @@ def _gate(
             )
             sides = (msgspec.structs.replace(sides[0], run=earlier), sides[1])
     baseline, candidate = _runs(sides, request, runner)
-    reuse.remember(request.store, known, baseline)
+    reuse.remember(request.options.store_folder, known, baseline)
     asked = Asked(
         baseline=sides[0].name,
         candidate=sides[1].name,
@@ -129,7 +126,7 @@ def _gate(
 
 def _timed(sides: Sequence[Subject], policy: Policy, request: Request, runner: Runner) -> Outcome:
     first, second = (text_of(side.environment) for side in sides if side.environment is not None)
-    work = Timing((first, second), policy.speed.rule, request.speed_minutes, request.named_store)
+    work = Timing((first, second), policy.speed.rule, request.speed_minutes, request.options.store)
     job = msgspec.structs.replace(request.jobs.job("speed", work, "speed"), timing=True)
     end = runner.run([job])[job.name]
     if end.status != "done":
@@ -153,14 +150,21 @@ def _key(sides: Sequence[Subject], request: Request, root: Path) -> str:
     environments = [side.environment for side in sides if side.environment is not None]
     if len(environments) < len(sides) or request.jobs.backend is not BackendName.local:
         return ""  # another machine might do otherwise
-    return reuse.key(environments, arguments_of(request.arguments, sides), root)
+    producers = tuple(map(producer_of, environments))
+    options = msgspec.structs.replace(request.options, folder="", producers=producers)
+    return reuse.key(environments, options, _arguments(request), root)
+
+
+def _arguments(request: Request) -> tuple[str, ...]:
+    """pytest's arguments beside the options: all suites, unless some are named."""
+    named = any(not argument.startswith("-") for argument in request.arguments)
+    return request.arguments if named else ("suites", *request.arguments)
 
 
 def _runs(sides: Sequence[Subject], request: Request, runner: Runner) -> tuple[Run, Run]:
     """Both runs: those that exist already as they are, the others made now, together."""
-    arguments = options_of(request.arguments)
     jobs = {
-        label: jobs_of(label, side, arguments, sides, request.jobs)
+        label: jobs_of(label, side, request.options, _arguments(request), sides, request.jobs)
         for label, side in zip(("baseline", "candidate"), sides, strict=True)
         if side.run is None
     }
@@ -188,8 +192,9 @@ def _run_again(nodes: list[str], sides: Sequence[Subject], request: Request, run
     """Run the cases once more in the candidate; those that pass now."""
     environment = sides[1].environment
     assert environment is not None
-    options = [argument for argument in options_of(request.arguments) if argument.startswith("-")]
-    arguments = (*nodes, *options, "--again")
-    job = job_of(f"once more in {sides[1].name}", "confirm", environment, arguments, sides, request.jobs)
+    arguments = (*nodes, *(argument for argument in request.arguments if argument.startswith("-")))
+    options = msgspec.structs.replace(request.options, retry_failed=True)
+    name = f"once more in {sides[1].name}"
+    job = job_of(name, "confirm", environment, options, arguments, sides, request.jobs)
     run = run_of("confirm", [("", job)], runner.run([job]), runner.folder)
     return [record.case for record in run.records if record.outcome == "pass"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from harness.core.options import Options
 from harness.environments import Environment
 from harness.gate.result import Calibrated, Change, PairedSpeed, Told
-from harness.plugin.options import Options
 from harness.plugin.session import RunSession
 from harness.speed import aa_test, session
 from harness.speed.decide import Rule
@@ -35,7 +35,7 @@ def timed(
         HarnessError: no Paddle in one of the environments, or the store cannot be written.
     """
     first, second = environments
-    options = Options(python=first.python, profile=first.profile, run_folder=str(folder), store=store)
+    options = Options(python=first.python, paddle_profile=first.profile, folder=str(folder), store=store)
     run = RunSession(options, root, root / "suites")
     executors = [run.executor, run.open_executor(second.python, second.profile, "logs/candidate")]
     try:

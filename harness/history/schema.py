@@ -27,9 +27,10 @@ LINE: Mapping[str, Any] = {
     "exit_status": "INTEGER",
     "problems": [TEXT],
     "options": {
-        "profile": TEXT,
-        **dict.fromkeys(("model", "targets_file", "producers", "deadline", "accuracy_bound"), "JSON"),
-        **dict.fromkeys(("images", "brief", "latency_budget"), "JSON"),
+        **dict.fromkeys(("paddle_profile", "profile"), TEXT),
+        **dict.fromkeys(("targets_file", "producers", "accuracy_bound", "latency_budget"), "JSON"),
+        **dict.fromkeys(("add_model", "call_timeout", "accuracy_samples"), "JSON"),
+        **dict.fromkeys(("model", "deadline", "images", "brief"), "JSON"),  # as earlier runs have them
     },
     "environment": {
         "paddle": {**dict.fromkeys(("version", "commit", "pir", "cuda"), TEXT)},
@@ -84,21 +85,23 @@ WITH headers AS (
     max(rowid) FILTER (kind = 'end') AS footer, count(*) FILTER (kind = 'case') AS cases
   FROM _lines WHERE kind IS NOT NULL GROUP BY ALL HAVING header IS NOT NULL
 ), whole AS (
-  SELECT f.run, f.folder, x.file, x.cases, h.tier, h.command, h.selected, h.claims,
+  SELECT f.run, f.folder, x.file, x.cases, h.command, h.selected, h.claims,
+    if(h.tier = 'quick' AND h.options.brief = 'true', 'gate', h.tier) AS tier,
     try_cast(h.started AS TIMESTAMP) AS started, try_cast(e.finished AS TIMESTAMP) AS finished,
     e.rowid IS NOT NULL AS complete, e.duration_s, e.exit_status, coalesce(e.problems, []) AS problems,
     h.environment.paddle."version" AS release, h.environment.paddle.commit AS commit,
-    coalesce(h.options.profile, 'default') AS profile, h.environment.host AS host,
+    coalesce(h.options.paddle_profile, h.options.profile, 'default') AS profile, h.environment.host AS host,
     h.environment.cpu.model AS cpu, h.environment.python AS python,
     h.harness."version" AS harness, h.harness.source AS source,
     md5(concat_ws('|', h.environment.installed, h.environment.packages)) AS packages,
     -- What decides an outcome. Files of the user's own may change in machine: then it cannot be known.
-    CASE WHEN source IS NOT NULL AND coalesce(h.options.model, '[]') = '[]'
+    CASE WHEN source IS NOT NULL AND coalesce(h.options.add_model, h.options.model, '[]') = '[]'
         AND coalesce(h.options.targets_file, '[]') = '[]'
       THEN md5(concat_ws('|', h.environment.paddle::VARCHAR, profile, python, packages, source, host, cpu,
         h.environment.cpu.flags, h.environment.threads, h.environment.dataset, h.options.producers,
-        h.options.deadline, h.options.accuracy_bound, h.options.images, h.options.brief,
-        h.options.latency_budget))
+        coalesce(h.options.call_timeout, h.options.deadline), h.options.accuracy_bound,
+        coalesce(h.options.accuracy_samples, h.options.images),
+        coalesce(h.options.brief::VARCHAR, (h.tier = 'gate')::VARCHAR), h.options.latency_budget))
     END AS setting,
     coalesce(h.environment.machines, h.environment.places) AS machines, machines IS NOT NULL AS merged,
     concat_ws('|', h.run, h.started, h.command, host) AS same

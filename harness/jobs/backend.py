@@ -10,11 +10,9 @@ from typing import Protocol
 
 import msgspec
 
+from harness.core.choices import AT_ONCE
 from harness.core.errors import UsageError
 from harness.jobs.job import Job, Task, TaskResult
-
-AT_ONCE = 2
-"""Jobs at the same time on this machine: one run of the suites keeps about one core busy."""
 
 
 class Backend(Protocol):

@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 
 from harness.core.errors import UsageError
+from harness.core.options import Options
 from harness.core.paths import slug
 from harness.jobs.backend import Settings
 from harness.jobs.job import Job, JobResult
@@ -37,13 +38,13 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def run(
-    text: str, arguments: Sequence[str], settings: Settings, root: Path, folder: str, store: Path
+    text: str, options: Options, arguments: Sequence[str], settings: Settings, root: Path
 ) -> tuple[list[Measured], Path]:
-    """The cases that the pytest arguments choose, each target in ``<folder>/<target>/``; and the folder.
+    """The cases that options and arguments choose, each target in ``<folder>/<target>/``; and the folder.
 
     Args:
         text: names the environment.
-        folder: where to write; '' for a new one in ``reports/``.
+        arguments: pytest's others: paths, and what is not this harness's.
 
     Raises:
         UsageError: it names none, or an argument means something on this machine only.
@@ -53,9 +54,9 @@ def run(
     if any(argument.startswith("--benchmark-json") for argument in arguments):
         raise UsageError("--benchmark-json is of one run: leave it out, or --backend")
     (environment,) = named([text], settings.backend)
-    jobs = jobs_of(environment, arguments, settings, root)
-    where = new_folder(folder, root, "", "by-target")
-    with Runner(settings, root, where, store, Console(highlight=False)) as runner:
+    jobs = jobs_of(environment, options, arguments, settings, root)
+    where = new_folder(options.folder, root, "", "by-target")
+    with Runner(settings, root, where, options.store_folder, Console(highlight=False)) as runner:
         ends = runner.run(list(jobs.values()))
     return [Measured(name, ends[job.name], _run_in(where / job.folder)) for name, job in jobs.items()], where
 
@@ -80,14 +81,17 @@ def status(found: Sequence[Measured]) -> Literal["pass", "fail", "incomplete"]:
     return "incomplete" if failed or not verdicts or "incomplete" in verdicts else "pass"
 
 
-def jobs_of(environment: Named, arguments: Sequence[str], settings: Settings, root: Path) -> dict[str, Job]:
+def jobs_of(
+    environment: Named, options: Options, arguments: Sequence[str], settings: Settings, root: Path
+) -> dict[str, Job]:
     """By target. Those with cases that are timed are timing jobs."""
-    kept, files = sent(arguments)
-    kept = tuple(_portable(kept, root))
+    everywhere, files = sent(options)
+    kept = tuple(_portable(arguments, root))
     timing = any(not argument.startswith("-") and _is_timed(argument) for argument in kept)
     jobs = {}
-    for share in apart(arguments):
-        work = Suite(environment.text, (*kept, *share.arguments), files=files)
+    for share in apart(options):
+        own = msgspec.structs.replace(everywhere, **share.narrowing)
+        work = Suite(environment.text, own, kept, files=files)
         name = f"{environment.name}, {share.name}"
         jobs[share.name] = msgspec.structs.replace(
             settings.job(name, work, slug(share.name)),

@@ -55,7 +55,7 @@ def _header(runs: Sequence[Run], folder: Path, lost: int) -> RunHeader:
     if not runs:
         return RunHeader(run=folder.name, started=now(), tier="", command="", selected=lost)
     first = runs[0].header
-    options: dict[str, Any] = {**first.options, "run_folder": str(folder)}
+    options: dict[str, Any] = {**first.options, "folder": str(folder)}
     for name in UNITED:
         options[name] = _united(run.header.options.get(name) or () for run in runs)
     return RunHeader(

@@ -107,7 +107,7 @@ def start_pytest(
         log = (folder / "pytest.log").open("wb")
     except OSError as error:
         raise HarnessError(
-            f"the run folder {folder} cannot be made ({error.strerror}): name another with --run-folder"
+            f"the run folder {folder} cannot be made ({error.strerror}): name another with --folder"
         ) from error
     # -v writes a case's name before it runs, which is how the live line knows the current one.
     command = [sys.executable, "-m", "pytest", "-v", "-p", "harness.plugin", "-p", "no:cacheprovider"]

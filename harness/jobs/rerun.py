@@ -5,21 +5,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from harness.core.errors import HarnessError
 from harness.core.extensions import located
+from harness.core.option_parsing import arguments
+from harness.core.options import Options
 from harness.core.paths import new_folder
 from harness.core.types import Record
-from harness.plugin.options import Options
 from harness.records.files import Run, read_run
-
-FLAGS = {"producers": "--from"}
-"""Options whose flag is not their field's name."""
-REPEATED = ("targets_file", "producers", "model")
-"""Options given once for each value."""
 
 
 def options_of(run: Run) -> Options:
@@ -29,27 +26,9 @@ def options_of(run: Run) -> Options:
         HarnessError: they are not of this harness's kind.
     """
     try:
-        return msgspec.convert({**run.header.options, "run_folder": ""}, Options)
+        return msgspec.convert({**run.header.options, "folder": ""}, Options)
     except msgspec.ValidationError as error:
         raise HarnessError(f"the options of {run.header.run} cannot be used again: {error}") from error
-
-
-def arguments(options: Options) -> list[str]:
-    """pytest arguments that give these options."""
-    default = type(options)()
-    found = []
-    for name in default.__struct_fields__:
-        value = getattr(options, name)
-        if value == getattr(default, name):
-            continue
-        flag = FLAGS.get(name) or "--" + name.replace("_", "-")
-        if name in REPEATED:
-            found += [f"{flag}={file}" for file in value]
-        elif isinstance(value, bool):
-            found.append(flag)
-        else:
-            found.append(f"{flag}={','.join(value) if isinstance(value, tuple) else value}")
-    return found
 
 
 def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]:
@@ -59,39 +38,29 @@ def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]
         HarnessError: pytest left no records; its own words.
     """
     folder = new_folder(root, "reruns")
-    options = msgspec.structs.replace(options_of(run), run_folder=str(folder), again=True)
-    return run_alone(record.nodeid, record.own_case, arguments(options), folder, root)
+    options = msgspec.structs.replace(options_of(run), folder=str(folder), retry_failed=True)
+    return run_alone(record.nodeid, record.own_case, options, root)
 
 
 def run_alone(
-    nodeid: str, case: str, options: list[str], folder: Path, root: Path
+    nodeid: str, case: str, options: Options, root: Path, more: Sequence[str] = ()
 ) -> tuple[int, Record | None]:
-    """Run one check in a pytest of its own: its exit status, and the record of ``case``.
+    """Run one check in a pytest of its own, in the options' folder: its exit status, and the case's record.
 
     Args:
-        options: pytest arguments; ``--run-folder=folder`` is one of them.
+        more: pytest's other arguments.
 
     Raises:
         HarnessError: pytest left no records; its own words.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        located(nodeid),
-        "-q",
-        # No conftest.py above an extension's suites loads it.
-        "-p",
-        "harness.plugin",
-        "-p",
-        "no:cacheprovider",
-        "--color=no",
-        f"--rootdir={root}",
-    ]
+    folder = Path(options.folder)
+    # No conftest.py above an extension's suites loads the plugin.
+    command = [sys.executable, "-m", "pytest", located(nodeid), "-q", "-p", "harness.plugin"]
+    command += ["-p", "no:cacheprovider", "--color=no", f"--rootdir={root}"]
+    command += [*more, *arguments(options)]
     done = subprocess.run(
-        [*command, *options], cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        check=False,
-    )  # fmt: skip
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if not (folder / "records.jsonl").exists():
         shutil.rmtree(folder, ignore_errors=True)
         raise HarnessError(f"{case} could not be run: {last_error(done.stdout)}")

@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness.core.choices import default_store
+from harness.core.option_parsing import arguments
+from harness.core.options import Options
 from harness.environments import Environment, resolve_one
 from harness.environments.specs import LEGACY
 from harness.jobs import child, lifeline
@@ -32,8 +33,10 @@ class Suite(msgspec.Struct, frozen=True):
     """
 
     environment: str
-    arguments: tuple[str, ...]
-    """pytest's: paths relative to the checkout, which cases, which targets."""
+    options: Options = Options()
+    """Which cases, which targets; not what depends on where it runs."""
+    arguments: tuple[str, ...] = ("suites",)
+    """pytest's others: paths relative to the checkout, and what is not this harness's."""
     producers: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     """Targets files, each by name and text: they are written where the job runs."""
@@ -41,8 +44,7 @@ class Suite(msgspec.Struct, frozen=True):
     @property
     def store(self) -> Path:
         """Where the run keeps its artifacts."""
-        named = [a.partition("=")[2] for a in self.arguments if a.startswith("--store=")]
-        return Path(named[-1] if named else default_store())
+        return self.options.store_folder
 
     def perform(self, workspace: Workspace) -> TaskResult:
         """Run pytest to its end. Cases that fail are findings, and the job is done all the same.
@@ -57,17 +59,19 @@ class Suite(msgspec.Struct, frozen=True):
         workspace.folder.mkdir(parents=True, exist_ok=True)
         for name, text in self.files:
             (workspace.folder / name).write_text(text)
-        named = [
-            *(f"--targets-file={workspace.folder / name}" for name, _ in self.files),
-            *("-p", lifeline.__name__),
-            f"--run-folder={workspace.folder}",
-            f"--python={here.python}",
-            f"--profile={here.profile}",
-            *map(producer, map(environment, self.producers)),
-        ]
-        process, _ = start_pytest(
-            workspace.root, workspace.folder, [*self.arguments, *named], child.variables()
+        options = msgspec.structs.replace(
+            self.options,
+            folder=str(workspace.folder),
+            python=here.python,
+            paddle_profile=here.profile,
+            producers=(*self.options.producers, *map(producer_of, map(environment, self.producers))),
+            targets_file=(
+                *(str(workspace.folder / name) for name, _ in self.files),
+                *self.options.targets_file,
+            ),
         )
+        named = [*self.arguments, *arguments(options), "-p", lifeline.__name__]
+        process, _ = start_pytest(workspace.root, workspace.folder, named, child.variables())
         status = child.followed(process, workspace)
         return msgspec.structs.replace(_done(workspace.folder, status), seconds=time.monotonic() - clock)
 
@@ -113,7 +117,11 @@ def text_of(known: Environment) -> str:
     return text
 
 
-def producer(known: Environment) -> str:
-    """The pytest option that names an environment whose files are loaded."""
-    profile = "" if known.profile == "default" else f"@{known.profile}"
-    return f"--from={known.name}={known.python}{profile}"
+def producer_of(known: Environment) -> str:
+    """The value of ``--producer`` for an environment whose files are loaded."""
+    return producer_text(known.name, known.python, known.profile)
+
+
+def producer_text(name: str, python: str, profile: str) -> str:
+    """``NAME=PYTHON``, with the profile behind it where that is not the default."""
+    return f"{name}={python}" + ("" if profile == "default" else f"@{profile}")

@@ -44,7 +44,7 @@ class UserModel(msgspec.Struct, frozen=True):
     spec: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The model as ``--model`` takes it, on its own."""
+        """The model as ``--add-model`` takes it, on its own."""
         options = [("name", self.name), ("params", self.params), ("inputs", self.inputs)]
         options += [("spec", text) for text in self.spec]
         head = f"{self.path}:{self.factory}" if self.factory else self.path

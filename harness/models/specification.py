@@ -1,4 +1,4 @@
-"""The user's own models: what ``--model`` and ``[[model]]`` say of them.
+"""The user's own models: what ``--add-model`` and ``[[model]]`` say of them.
 
 A model is a Python file with a factory (form ``layer``), a deployed program with its parameters as
 they are (``deployed``), or a captured graph as PaddlePaddle's GraphNet publishes them (``graph``).
@@ -97,21 +97,21 @@ def parse(text: str) -> list[UserModel]:
     for item in rest:
         key, _, value = item.partition("=")
         if key not in KEYS:
-            raise HarnessError(f"--model {text!r}: unknown key {key}, choose from {', '.join(KEYS)}")
+            raise HarnessError(f"--add-model {text!r}: unknown key {key}, choose from {', '.join(KEYS)}")
         if key == "spec":
             options["spec"].append(value)
         elif key in options:
-            raise HarnessError(f"--model {text!r} gives {key} twice")
+            raise HarnessError(f"--add-model {text!r} gives {key} twice")
         else:
             options[key] = value
     return _models(head, options)
 
 
 def from_table(table: Mapping[str, Any]) -> UserModel:
-    """The model of a ``[[model]]`` table: ``path``, and the keys of ``--model``, ``spec`` as a list.
+    """The model of a ``[[model]]`` table: ``path``, and the keys of ``--add-model``, ``spec`` as a list.
 
     Raises:
-        HarnessError: as :func:`parse`, or the path holds several models, which have a ``--model`` each.
+        HarnessError: as :func:`parse`, or the path holds several models, which have a ``--add-model`` each.
     """
     found = all_from_table(table)
     if len(found) > 1:
@@ -139,7 +139,7 @@ def all_from_table(table: Mapping[str, Any]) -> list[UserModel]:
 
 
 def table_text(table: Mapping[str, Any]) -> str:
-    """A ``[[model]]`` table as ``--model`` takes it, paths absolute: one text for a folder of many, too.
+    """A ``[[model]]`` table as ``--add-model`` takes it, paths absolute: one text for a folder of many, too.
 
     Raises:
         HarnessError: as :func:`parse`.

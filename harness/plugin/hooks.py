@@ -38,8 +38,11 @@ NONE_CHOSEN = "none chosen"
 """Parameter of a check whose models or targets the options leave out; it is deselected."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    harness_options.add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    group = parser.getgroup("harness", harness_options.GROUP)
+    harness_options.add_options(group.addoption)
+    if not pluginmanager.hasplugin("harness.plugin"):  # a conftest.py's: all other plugins are there
+        harness_options.add_former(group.addoption, harness_options.names_in(parser))
 
 
 def _project(config: pytest.Config) -> tuple[Path, Path]:
@@ -56,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config.option, "models"):
         # pytest has read its options before it came upon the conftest.py that loads this plugin.
         raise pytest.UsageError("the suites' options are not known yet: give `-p harness.plugin` as well")
+    for line in getattr(config.option, harness_options.USED, ()):
+        print(line, file=sys.stderr)
     root, suites = _project(config)
     try:
         homes = (suites, *added("suites"))
@@ -86,7 +91,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(SESSION, None)
     if session is not None:
         session.close()
-        if session.writer is None and not session.options.run_folder:
+        if session.writer is None and not session.options.folder:
             # Nothing ran (--collect-only, or a usage error): leave no empty run behind.
             shutil.rmtree(session.folder, ignore_errors=True)
 
@@ -164,11 +169,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unknown:
             raise pytest.UsageError(f"{item.nodeid} names unknown claims {', '.join(unknown)}")
         full = item.get_closest_marker("full") is not None and session.options.tier != "full"
-        full = (
-            full
-            or (session.options.brief and selection.left_out(item))
-            or selection.skipped_in_quick(session, item)
-        )
+        full = full or selection.left_out(session, item) or selection.skipped_in_quick(session, item)
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in user_models.parameters(item).values())
         elsewhere = selection.of_another_share(session.options, item)

@@ -11,10 +11,10 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.core.extensions import extensions
+from harness.core.options import Options
 from harness.core.paths import ROOT
 from harness.core.types import Area
 from harness.plugin import user_models
-from harness.plugin.options import Options
 from harness.plugin.outcomes import area_of, case_id
 from harness.plugin.session import RunSession
 
@@ -26,8 +26,9 @@ MARKERS = (
     "runs on, and which forms of the user's own",
     "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
     "runs on",
-    "methods(methods=..., graph='', names=()): which ways to compress which models a check runs on",
-    "brief(parameter=(value, ...), ...): the cases that --brief keeps of a check, by their parameters; none",
+    "methods(techniques=..., graph='', names=()): which ways to compress which models a check runs on",
+    "brief(parameter=(value, ...), ...): the cases of a check that --tier gate keeps, by their parameters; "
+    "without any, it keeps none",
     "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
     "full: runs in the full tier only",
 )
@@ -58,10 +59,10 @@ def areas_of(items: Iterable[Any]) -> dict[str, Area]:
     return found
 
 
-def left_out(item: Any) -> bool:
-    """Whether a brief run does without the case."""
+def left_out(session: RunSession, item: Any) -> bool:
+    """Whether the gate's tier does without the case."""
     marker = item.get_closest_marker("brief")
-    if marker is None:
+    if session.options.tier != "gate" or marker is None:
         return False
     if not marker.kwargs:
         return True
@@ -84,11 +85,11 @@ def of_another_share(options: Options, item: Any) -> bool:
 def skipped_in_quick(session: RunSession, item: Any) -> bool:
     """Whether the quick tier does without the case, as a known failure says of it.
 
-    What is asked for by name runs. A brief run has a choice of its own, which a gate compares with that
+    What is asked for by name runs. The gate's tier has a choice of its own, which is compared with that
     of another release.
     """
     opts = session.options
-    if opts.tier == "full" or opts.brief or opts.methods or opts.models:
+    if opts.tier != "quick" or opts.methods or opts.models:
         return False
     return session.known.spares(case_id(item))
 
@@ -119,7 +120,7 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
         opts.models
         or opts.targets
         or opts.methods
-        or opts.brief
+        or opts.tier == "gate"
         or opts.only_on
         or opts.not_on
         or opts.claims

@@ -26,13 +26,14 @@ from harness.core.clock import now
 from harness.core.errors import HarnessError
 from harness.core.extensions import added, extensions
 from harness.core.files import write_whole
+from harness.core.options import Options
 from harness.core.paths import reports
 from harness.core.types import Area, Record, RunFooter, RunHeader
 from harness.execution.executor import Executor, Producer
 from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
 from harness.models.specification import FORMS, UserModel, parse, unique
-from harness.plugin.options import Options, choose
+from harness.plugin.options import choose
 from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
 from harness.records import sources
 from harness.records.files import RecordWriter
@@ -75,10 +76,10 @@ class RunSession:
         return self.folder.name
 
     def _make_folder(self) -> Path:
-        if self.options.run_folder:
-            folder = Path(self.options.run_folder).resolve()
+        if self.options.folder:
+            folder = Path(self.options.folder).resolve()
             if (folder / "records.jsonl").exists():
-                raise HarnessError(f"{folder} already holds a run: name another folder with --run-folder")
+                raise HarnessError(f"{folder} already holds a run: name another folder with --folder")
         else:
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
             folder = reports(self.root) / f"{stamp}-{os.getpid()}"
@@ -86,7 +87,7 @@ class RunSession:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HarnessError(
-                f"the run folder {folder} cannot be made ({error.strerror}): name another with --run-folder"
+                f"the run folder {folder} cannot be made ({error.strerror}): name another with --folder"
             ) from error
         return folder
 
@@ -97,7 +98,7 @@ class RunSession:
         Raises:
             HarnessError: no Paddle in the chosen interpreter, an unwritable store, a missing dataset.
         """
-        return self.open_executor(self.options.python, self.options.profile, "logs")
+        return self.open_executor(self.options.python, self.options.paddle_profile, "logs")
 
     def open_executor(self, python: str, profile: str, logs: str) -> Executor:
         """An executor of that interpreter and profile, whose workers log into this folder of the run.
@@ -109,12 +110,12 @@ class RunSession:
         digits, dataset = locate(self.options.dataset, store)
         files = tuple(map(Path, self.options.targets_file))
         limits = Limits(self.options.model_timeout, self.options.model_memory)
-        pool = WorkerPool(self.folder / logs, python, self.options.deadline)
+        pool = WorkerPool(self.folder / logs, python, self.options.call_timeout)
         if profile == "legacy-ir":
             pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
         try:
             builder = ArtifactBuilder(
-                pool, store, digits, dataset, self.user_models, limits, self.options.again
+                pool, store, digits, dataset, self.user_models, limits, self.options.retry_failed
             )
             return Executor(builder, targets.load(files))
         except HarnessError:
@@ -141,8 +142,8 @@ class RunSession:
         for text in self.options.producers:
             name, python, profile = _producer(text)
             if name in found:
-                raise HarnessError(f"--from names {name} twice: give each environment a name of its own")
-            own = (python, profile) == (self.options.python, self.options.profile)
+                raise HarnessError(f"--producer names {name} twice: give each environment a name of its own")
+            own = (python, profile) == (self.options.python, self.options.paddle_profile)
             executor = self.executor if own else self.open_executor(python, profile, f"logs/from-{name}")
             found[name] = Producer(name, executor)
         return tuple(found.values())
@@ -164,12 +165,12 @@ class RunSession:
 
     @functools.cached_property
     def user_models(self) -> tuple[UserModel, ...]:
-        """The models that ``--model`` names.
+        """The models that ``--add-model`` names.
 
         Raises:
             HarnessError: a file is missing, or two models have one name.
         """
-        found = [model for text in self.options.model for model in parse(text)]
+        found = [model for text in self.options.add_model for model in parse(text)]
         return tuple(unique(found))
 
     @property
@@ -189,7 +190,7 @@ class RunSession:
         wanted = self.options.models
         if ONLY_OWN in wanted:
             if not self.user_models:
-                raise HarnessError(f"--models {ONLY_OWN} leaves no model: name your own with --model")
+                raise HarnessError(f"--models {ONLY_OWN} leaves no model: name your own with --add-model")
             wanted = (*(n for n in wanted if n != ONLY_OWN), *(model.name for model in self.user_models))
         chosen = choose("model", wanted, list(self.executor.models))
         tiers = ("quick", "full") if self.options.tier == "full" or self.options.models else ("quick",)
@@ -285,10 +286,7 @@ class RunSession:
                 tier=self.options.tier,
                 command=command,
                 selected=self.selected,
-                options={
-                    name: list(value) if isinstance(value, tuple) else value
-                    for name, value in ((n, getattr(self.options, n)) for n in Options.__struct_fields__)
-                },
+                options=msgspec.to_builtins(self.options),
                 environment={
                     **executor.environment,
                     "dataset": executor.builder.dataset,
@@ -392,5 +390,5 @@ def _producer(text: str) -> tuple[str, str, str]:
         return environment.name, environment.python, environment.profile
     python, _, profile = rest.partition("@")
     if not name or not python or profile not in ("", "default", "legacy-ir"):
-        raise HarnessError(f"--from {text} is not NAME=PYTHON, NAME=PYTHON@legacy-ir, or a release")
+        raise HarnessError(f"--producer {text} is not NAME=PYTHON, NAME=PYTHON@legacy-ir, or a release")
     return name, python, profile or "default"

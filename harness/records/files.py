@@ -11,6 +11,7 @@ from typing import IO
 import msgspec
 
 from harness.core.errors import HarnessError
+from harness.core.option_parsing import current_fields
 from harness.core.types import SCHEMA_VERSION, Area, Record, RunFooter, RunHeader
 from harness.records.former import line_of_schema_1
 
@@ -40,7 +41,7 @@ class RecordWriter:
             self._file: IO[bytes] = path.open("ab")
         except OSError as error:
             raise HarnessError(
-                f"cannot write {path}: {error.strerror}; name another folder with --run-folder"
+                f"cannot write {path}: {error.strerror}; name another folder with --folder"
             ) from error
 
     def write(self, line: Line) -> None:
@@ -56,7 +57,7 @@ class RecordWriter:
         except OSError as error:
             raise HarnessError(
                 f"cannot write {self.path}: {error.strerror}; free some space or name another "
-                "folder with --run-folder (what was recorded before is kept)"
+                "folder with --folder (what was recorded before is kept)"
             ) from error
 
     def close(self) -> None:
@@ -113,6 +114,13 @@ def read_lines(path: Path) -> Iterator[Line | None]:
             yield None
 
 
+def _current(header: RunHeader) -> RunHeader:
+    """The header with the options' names of now."""
+    brief = header.options.get("brief") and header.tier == "quick"
+    options = current_fields(header.options)
+    return msgspec.structs.replace(header, options=options, tier="gate" if brief else header.tier)
+
+
 def read_run(folder: Path) -> Run:
     """The run in ``folder`` (a run folder, or its ``records.jsonl``), finished or not.
 
@@ -126,7 +134,7 @@ def read_run(folder: Path) -> Run:
     damaged = 0
     for line in read_lines(path):
         if isinstance(line, RunHeader):
-            header = line
+            header = _current(line)
         elif isinstance(line, Record):
             records.append(line)
         elif isinstance(line, RunFooter):

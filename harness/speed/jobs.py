@@ -19,7 +19,7 @@ from harness.jobs.runner import Runner
 def jobs_of(found: Sequence[Named], options: Sequence[str], settings: Settings) -> list[Job]:
     """A timing job for each environment, in a folder that is called like it."""
     jobs = [
-        settings.job(f"calibrate {one.name}", Command(("calibrate", one.text, *options)), slug(one.name))
+        settings.job(f"aa-test {one.name}", Command(("aa-test", one.text, *options)), slug(one.name))
         for one in found
     ]
     return [msgspec.structs.replace(job, timing=True) for job in jobs]

@@ -50,7 +50,7 @@ def unavailable(
     reason = pool.call("runtimes.available", spec=spec, runtime=target.runtime, options=target.options)
     if reason is None and target.options.get("tensorrt") and target.models == "any" and pir:
         reason = (
-            "the predictor gives TensorRT programs of legacy IR only: run with --profile legacy-ir, or in "
-            "Paddle 2"
+            "the predictor gives TensorRT programs of legacy IR only: run with --paddle-profile legacy-ir, "
+            "or in Paddle 2"
         )
     return None if reason is None else str(reason)

@@ -83,7 +83,7 @@ class Subject:
         # Before anything is made: a row of the page's table says what failed to be.
         case.measures["compression"] = self.facts
         self.memo = run.memo
-        self.images = run.options.images
+        self.images = run.options.accuracy_samples
         self.bound = run.options.accuracy_bound
         self.artifact: Artifact = executor.builder.compressed(method, model)
         self.values = self.artifact.values

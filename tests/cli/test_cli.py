@@ -82,7 +82,7 @@ def test_run_tells_verdict_and_page_and_ends_as_pytest_did(
 
 
 def test_report_renders_again(folder: Path, done: subprocess.CompletedProcess[str], command: Command) -> None:
-    again = command(folder, "harness.cli", "report", "latest", "--output", "copy.html")
+    again = command(folder, "harness.cli", "report", "latest", "--html", "copy.html")
     assert again.returncode == 1
     assert again.stdout.splitlines()[0] == done.stdout.splitlines()[-2]
     assert "area/mended" in (folder / "copy.html").read_text()
@@ -116,7 +116,7 @@ def test_script_needs_no_harness_and_finds_a_wrong_weight(
         "latest",
         f"agrees[lenet-{target}]",
         "--script",
-        "--output",
+        "--folder",
         str(out),
     )
     assert made.returncode == 0, made.stderr
@@ -167,7 +167,7 @@ def test_interrupted_run_ends_its_pytest_and_keeps_its_records(
 ) -> None:
     target = folder / f"interrupted-{number.name}"
     child = subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", "run", "--tier=full", *NARROW, f"--run-folder={target}",
+        [sys.executable, "-m", "harness.cli", "run", "--tier=full", *NARROW, f"--folder={target}",
          "--", "-k", "mended or slow or after"],
         cwd=folder, env=child_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -207,7 +207,7 @@ def here(folder: Path, in_process: InProcess) -> Here:
             ("run", "--python=/no/such"), 4, "/no/such is not an interpreter", marks=pytest.mark.slow
         ),
         (("run", "--tier=endless"), 2, "endless"),
-        (("run", "--run-folder=/proc/x"), 1, "the run folder /proc/x cannot be made"),
+        (("run", "--folder=/proc/x"), 1, "the run folder /proc/x cannot be made"),
         (("report", "nosuch"), 1, "no run nosuch: "),
         (("report", "conftest.py"), 1, "conftest.py"),
         (("rerun", "nosuch", "a"), 1, "no run nosuch: "),

@@ -77,7 +77,7 @@ def test_what_several_found_is_folded_as_within_one_hunt(tmp_path: Path) -> None
 def test_two_hunts_do_not_share_a_folder(tmp_path: Path) -> None:
     with (
         FileLock(tmp_path / ".shards.lock"),
-        pytest.raises(HarnessError, match="another hunt with --engine is at work"),
+        pytest.raises(HarnessError, match="another hunt with --backend is at work"),
     ):
         hunt(Request((SIDE,), 1), Settings(), ROOT, tmp_path, tmp_path / "store", Console(file=io.StringIO()))
 
@@ -87,8 +87,8 @@ def test_a_hunt_as_jobs(python: str, tmp_path: Path) -> None:
     """Two processes of a few seconds; what a killed hunt left beside them is kept."""
     left = shard(tmp_path, "left", 3, finding("tanh"))
     arguments = [
-        "hunt",
-        "--engine=local",
+        "fuzz",
+        "--backend=local",
         f"--paddle={python}",
         "--minutes=0.1",
         "--jobs=2",

@@ -17,11 +17,13 @@ from conftest import Command, child_environment
 from harness.cli import bisect as bisect_cli
 from harness.core.choices import default_store
 from harness.core.errors import UsageError
+from harness.core.options import Options
 from harness.core.types import Comparison, Record, RemoteFailure
 from harness.environments import uv
 from harness.environments.specs import parse
 from harness.gate import bisect
 from harness.gate.bisect import Bisection, Result, Step, Verdict, candidates, search
+from harness.jobs.suites import producer_of
 
 Project = Callable[[dict[str, str]], Path]
 
@@ -110,11 +112,11 @@ def test_ends_that_cannot_be_meant(arguments: tuple[str, ...], part: str) -> Non
 def test_whose_files_a_case_loads(tmp_path: Path) -> None:
     assert bisect.producers("upgrade/outputs[lenet-from-self-jit]", ()) == []
     assert bisect.producers("agreement/first[lenet]", ()) == []
-    with pytest.raises(UsageError, match="name it with --from"):
+    with pytest.raises(UsageError, match="name it with --producer"):
         bisect.producers("upgrade/outputs[lenet-from-mine-jit]", ())
     (mine,) = bisect.producers("upgrade/outputs[lenet-from-mine-jit]", [f"{sys.executable}@legacy-ir"])
     assert (mine.python, mine.profile) == (sys.executable, "legacy-ir")
-    assert bisect.option_from(mine) == f"--from={mine.name}={sys.executable}@legacy-ir"
+    assert producer_of(mine) == f"{mine.name}={sys.executable}@legacy-ir"
 
 
 # Runs
@@ -175,9 +177,9 @@ def bisection(
 ) -> Bisection:
     for name, value in child_environment().items():
         monkeypatch.setenv(name, value)
-    options = [f"--store={default_store()}", "--models=lenet"]
+    options = Options(store=default_store(), models=("lenet",))
     told: list[str] = []
-    return Bisection(case, [parse(text)[0] for text in specs], options, (), folder, runs, told.append)
+    return Bisection(case, [parse(text)[0] for text in specs], options, (), (), folder, runs, told.append)
 
 
 @pytest.mark.slow

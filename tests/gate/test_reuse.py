@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from report.builders import record, write_run
 
+from harness.core.options import Options
 from harness.environments import Environment
 from harness.environments.manifest import MANIFEST
 from harness.gate import reuse
@@ -28,26 +29,26 @@ def project(folder: Path, text: str = "x = 1") -> Path:
 def test_the_key_changes_with_everything_that_decides(tmp_path: Path) -> None:
     old, new = environment(tmp_path, "2.6.2"), environment(tmp_path, "3.3.1")
     root = project(tmp_path / "project")
-    arguments = ("suites", "--tier=quick")
+    arguments, options = ("suites",), Options()
     keys = [
-        reuse.key((old, new), arguments, root),
-        reuse.key((new, old), (*arguments, "x"), root),
-        reuse.key((old, new), (*arguments, "--models=lenet"), root),
-        reuse.key((old, new), arguments, project(tmp_path / "other", "x = 2")),
-        reuse.key((old, environment(tmp_path, "3.3.1", '{"made": "again"}')), arguments, root),
+        reuse.key((old, new), options, arguments, root),
+        reuse.key((new, old), options, (*arguments, "x"), root),
+        reuse.key((old, new), Options(models=("lenet",)), arguments, root),
+        reuse.key((old, new), options, arguments, project(tmp_path / "other", "x = 2")),
+        reuse.key((old, environment(tmp_path, "3.3.1", '{"made": "again"}')), options, arguments, root),
     ]
     assert all(keys)
     assert len(set(keys)) == len(keys)
-    assert reuse.key((old, environment(tmp_path, "3.3.1")), arguments, root) == keys[0]
+    assert reuse.key((old, environment(tmp_path, "3.3.1")), options, arguments, root) == keys[0]
 
 
 def test_what_may_change_in_place_has_no_key(tmp_path: Path) -> None:
     old, new = environment(tmp_path, "2.6.2"), environment(tmp_path, "venv", managed=False)
     root = project(tmp_path / "project")
-    assert reuse.key((old, new), (), root) == ""
-    assert reuse.key((old, old), ("--model=net.py:build",), root) == ""
+    assert reuse.key((old, new), Options(), (), root) == ""
+    assert reuse.key((old, old), Options(add_model=("net.py:build",)), (), root) == ""
     gone = Environment("gone", "gone", str(tmp_path / "gone" / "bin" / "python"), "default", True)
-    assert reuse.key((old, gone), (), root) == ""
+    assert reuse.key((old, gone), Options(), (), root) == ""
 
 
 def test_a_whole_run_is_copied(tmp_path: Path) -> None:

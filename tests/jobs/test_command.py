@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.core.errors import UsageError
+from harness.core.options import Options
 from harness.core.paths import ROOT
 from harness.jobs.backend import Settings
 from harness.jobs.by_target import jobs_of
@@ -31,10 +32,10 @@ def test_a_command_is_done_whatever_it_found(tmp_path: Path) -> None:
 def test_a_command_that_cannot_go_on_says_why(tmp_path: Path) -> None:
     """One sentence: of what cannot be meant at once, of anything else as how the job ended."""
     with pytest.raises(NotStarted, match="nosuch names no environment"):
-        Command(("calibrate", "nosuch")).perform(Workspace(ROOT, tmp_path / "unmeant"))
+        Command(("aa-test", "nosuch")).perform(Workspace(ROOT, tmp_path / "unmeant"))
     (tmp_path / "held/a").mkdir(parents=True)
     (tmp_path / "held/a/records.jsonl").touch()
-    done = Command(("calibrate", "--from=/nosuch")).perform(Workspace(ROOT, tmp_path / "unread"))
+    done = Command(("aa-test", "--add=/nosuch")).perform(Workspace(ROOT, tmp_path / "unread"))
     assert done == TaskResult(
         False, "cannot read /nosuch/pairs.jsonl: No such file or directory; name a calibration's folder"
     )
@@ -52,7 +53,7 @@ def test_a_command_ends_when_it_is_told_to(python: str, tmp_path: Path) -> None:
         stop.set()
 
     threading.Thread(target=watch).start()
-    work = Command(("hunt", f"--paddle={python}", "--minutes=5", "--seed=7"))
+    work = Command(("fuzz", f"--paddle={python}", "--minutes=5", "--seed=7"))
     with pytest.raises(Stopped):
         work.perform(Workspace(ROOT, tmp_path / "job", stop.is_set))
     (seeds,) = (tmp_path / "job").glob("*/seeds.json")
@@ -68,7 +69,7 @@ def test_a_command_ends_when_it_is_told_to(python: str, tmp_path: Path) -> None:
         (("--backend", "local", "--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
     ],
 )
-@pytest.mark.parametrize("command", ["hunt", "calibrate", "run"])
+@pytest.mark.parametrize("command", ["fuzz", "aa-test", "run"])
 def test_mistakes_are_usage(command: str, arguments: tuple[str, ...], words: str) -> None:
     done = CliRunner().invoke(app, [command, *arguments])
     assert isinstance(done.exception, UsageError), done.output
@@ -81,18 +82,17 @@ def test_a_calibration_has_its_machine_for_itself() -> None:
     jobs = calibrations.jobs_of(found, ["--minutes=1"], settings)
     assert [job.folder for job in jobs] == ["3.3.1", "3.3.1@legacy-ir"]
     assert all(job.timing and job.resources == {"x86": 1.0} for job in jobs)
-    assert jobs[0].work.arguments == ("calibrate", "3.3.1", "--minutes=1")
+    assert jobs[0].work.arguments == ("aa-test", "3.3.1", "--minutes=1")
 
 
 def test_targets_are_jobs_that_mean_the_same_everywhere(tmp_path: Path) -> None:
     named = Named("3.3.1", "3.3.1")
-    timed = jobs_of(named, [f"{ROOT}/suites", "--targets=jit,static"], Settings(), ROOT)
+    timed = jobs_of(named, Options(targets=("jit", "static")), [f"{ROOT}/suites"], Settings(), ROOT)
     assert list(timed) == ["jit", "static", "no target"]
-    assert timed["jit"].work.arguments == (
-        "suites", "--targets=jit,static", "--targets=jit", "--only-on=jit,machine"
-    )  # fmt: skip
+    assert timed["jit"].work.arguments == ("suites",)
+    assert timed["jit"].work.options == Options(targets=("jit",), only_on=("jit", "machine"))
     assert all(job.timing for job in timed.values())
-    untimed = jobs_of(named, ["suites/test_agreement.py", "--targets=jit"], Settings(), ROOT)
+    untimed = jobs_of(named, Options(targets=("jit",)), ["suites/test_agreement.py"], Settings(), ROOT)
     assert not any(job.timing for job in untimed.values())
     with pytest.raises(UsageError, match="not in the checkout"):
-        jobs_of(named, [f"{tmp_path}/test_mine.py"], Settings(), ROOT)
+        jobs_of(named, Options(), [f"{tmp_path}/test_mine.py"], Settings(), ROOT)

@@ -18,7 +18,7 @@ WITHOUT_RAY = importlib.util.find_spec("ray") is None
     ("arguments", "words"),
     [
         (("--address", "localhost:6379"), "give --backend ray with it"),
-        (("--backend", "ray", "--model", "net.py:build"), "models of your own stay on this machine"),
+        (("--backend", "ray", "--add-model", "net.py:build"), "models of your own stay on this machine"),
         (("--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
         (("--labels", "quiet"), "write it as in machine=quiet"),
         pytest.param(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.core.errors import UsageError
+from harness.core.options import Options
 from harness.core.types import Record, RunFooter, RunHeader
 from harness.gate.matrix import Request, jobs_of
 from harness.jobs.backend import Settings, parsed_labels, parsed_resources
@@ -94,7 +95,7 @@ def test_a_job_without_a_machine_is_not_run(tmp_path: Path) -> None:
 
 def test_a_matrix_is_own_files_first_then_what_crosses() -> None:
     settings = Settings(resources={"kunlun": 1.0})
-    request = Request(("2.6.2", "3.3.1"), ("--store=/store",), models=("lenet", "lstm"), jobs=settings)
+    request = Request(("2.6.2", "3.3.1"), Options(store="/store", models=("lenet", "lstm")), jobs=settings)
     environments = [Named("2.6.2", "2.6.2"), Named("my-venv", "/my/venv/bin/python")]
     jobs = {job.name: job for parts in jobs_of(environments, request).values() for job in parts}
     assert len(jobs) == 8
@@ -102,7 +103,8 @@ def test_a_matrix_is_own_files_first_then_what_crosses() -> None:
     assert crossing.after == ("2.6.2 lstm, own files", "my-venv lstm, own files")
     assert crossing.work.producers == ("2.6.2",)
     assert crossing.work.environment == "/my/venv/bin/python"
-    assert crossing.work.arguments[-2:] == ("--store=/store", "--models=lstm")
+    assert crossing.work.arguments == ("suites/test_upgrade.py",)
+    assert crossing.work.options == Options(store="/store", models=("lstm",))
     assert all(job.resources == {"kunlun": 1.0} for job in jobs.values())
     assert len({job.folder for job in jobs.values()}) == len({job.digest for job in jobs.values()}) == 8
 

@@ -302,7 +302,7 @@ def test_both_engines_leave_the_same_records(python: str, command: Command, tmp_
 def test_a_hunt_on_a_cluster_comes_back(python: str, command: Command, tmp_path: Path) -> None:
     """Notebooks of both jobs are one: their seeds, and the examples that Hypothesis kept."""
     options = (f"--paddle={python}", "--minutes=0.1", "--jobs=2", "--backend=ray", f"--folder={tmp_path}")
-    done = command(ROOT, "harness.cli", "hunt", *options)
+    done = command(ROOT, "harness.cli", "fuzz", *options)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     (seeds,) = tmp_path.glob("*/seeds.json")
     first, second = min(Notebook(seeds.parent).seeds), max(Notebook(seeds.parent).seeds)
@@ -318,7 +318,7 @@ def test_targets_are_measured_on_a_cluster_and_compared(
     """Each target's run comes back, and all of them are one comparison."""
     paths = ("--", "suites/test_agreement.py", "-k=test_first_and_later_runs")
     options = ("--targets=jit,static", "--models=lenet", "--backend=ray", f"--python={python}")
-    done = command(ROOT, "harness.cli", "run", *options, f"--run-folder={tmp_path / 'run'}", *paths)
+    done = command(ROOT, "harness.cli", "run", *options, f"--folder={tmp_path / 'run'}", *paths)
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("jit", "static"):
         assert {record.target for record in read_run(tmp_path / "run" / name).records} == {name}

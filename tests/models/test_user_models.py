@@ -14,11 +14,12 @@ from support.example_models import WORDS, specifications, write_graphs, write_la
 from conftest import Command
 from harness.cli.script import write_script
 from harness.core.errors import HarnessError
+from harness.core.option_parsing import arguments
+from harness.core.options import Options
 from harness.core.paths import ROOT
 from harness.jobs import rerun
 from harness.models import specification
 from harness.models.specification import InputSpec, UserModel, from_table, input_spec, parse, unique
-from harness.plugin.options import Options
 from harness.records.files import Run, read_run
 
 # What is said of them
@@ -161,8 +162,8 @@ def test_paths_that_become_one_name_are_told_apart(tmp_path: Path) -> None:
 
 
 def test_options_repeat_every_model() -> None:
-    options = Options(model=("/a.py:build,name=a", "/b"), models=("none",))
-    assert rerun.arguments(options) == ["--models=none", "--model=/a.py:build,name=a", "--model=/b"]
+    options = Options(add_model=("/a.py:build,name=a", "/b"), models=("none",))
+    assert arguments(options) == ["--models=none", "--add-model=/a.py:build,name=a", "--add-model=/b"]
 
 
 # In a whole run
@@ -209,9 +210,9 @@ def done(
         }
     )
     specs = specifications(folder / "layers")
-    models = [f"--model={specs[name]}" for name in ("regression", "syntax", "one_row")]
-    models += [f"--model={folder / 'graphs' / 'trouble' / 'not_a_number'}"]
-    return place, command(place, "pytest", "suites", "-q", "--run-folder=run", "--models=none", *models)
+    models = [f"--add-model={specs[name]}" for name in ("regression", "syntax", "one_row")]
+    models += [f"--add-model={folder / 'graphs' / 'trouble' / 'not_a_number'}"]
+    return place, command(place, "pytest", "suites", "-q", "--folder=run", "--models=none", *models)
 
 
 @pytest.fixture(scope="module")
@@ -253,8 +254,8 @@ def test_summary_and_exit_status_of_a_run(done: tuple[Path, subprocess.Completed
 def test_run_can_be_repeated(run: Run) -> None:
     options = rerun.options_of(run)
     assert options.models == ("none",)
-    assert all(Path(text.partition(":")[0].partition(",")[0]).is_absolute() for text in options.model)
-    assert sum(argument.startswith("--model=") for argument in rerun.arguments(options)) == 4
+    assert all(Path(text.partition(":")[0].partition(",")[0]).is_absolute() for text in options.add_model)
+    assert sum(argument.startswith("--add-model=") for argument in arguments(options)) == 4
 
 
 @pytest.mark.slow
@@ -264,8 +265,8 @@ def test_command_line_runs_them_from_any_folder(
     place = done[0]
     (place / "near.py").write_text((folder / "layers" / "regression.py").read_text())
     ran = command(
-        place / "suites", "harness.cli", "run", "--model", "../near.py:build,name=mine", "--models", "none",
-        "--run-folder", str(place / "cli"),
+        place / "suites", "harness.cli", "run",
+        "--add-model", "../near.py:build,name=mine", "--models", "none", "--folder", str(place / "cli"),
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "1 of 1 models of your own are usable here\n" in ran.stdout
@@ -284,9 +285,9 @@ def test_script_of_a_refused_model_is_one_sentence(run: Run, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--model=/no/such.py:build"], "the model file /no/such.py does not exist"),
-        (["--models=none"], "--models none leaves no model: name your own with --model"),
-        (["--model-memory=0"], "--model-memory takes a number above 0"),
+        (["--add-model=/no/such.py:build"], "the model file /no/such.py does not exist"),
+        (["--models=none"], "--models none leaves no model: name your own with --add-model"),
+        (["--model-memory=0"], "--model-memory 0: give a number above 0"),
     ],
 )
 def test_what_a_run_cannot_do_is_one_sentence(
@@ -302,6 +303,6 @@ def test_model_named_as_a_reference_model(
     done: tuple[Path, subprocess.CompletedProcess[str]], command: Command, folder: Path
 ) -> None:
     file = folder / "layers" / "cnn.py"
-    refused = command(done[0], "pytest", "suites", f"--model={file}:build,name=lenet")
+    refused = command(done[0], "pytest", "suites", f"--add-model={file}:build,name=lenet")
     assert refused.returncode == 4
     assert "has the name of the reference model lenet" in refused.stdout + refused.stderr

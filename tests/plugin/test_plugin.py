@@ -17,8 +17,8 @@ import pytest
 from conftest import Command, child_environment
 from harness.core.choices import default_store
 from harness.core.errors import HarnessError
+from harness.core.options import Options
 from harness.core.types import Record
-from harness.plugin.options import Options
 from harness.plugin.session import RunSession
 from harness.records.files import Run, read_run
 from harness.report import summary
@@ -335,7 +335,7 @@ def _open_files(process: psutil.Process) -> list[str]:
 
 
 def test_tests_outside_the_suites_are_left_alone(folder: Path, command: Command) -> None:
-    done = command(folder, "pytest", "suites", "tests", "-k", "outside or numbers", "--run-folder=both", "-v")
+    done = command(folder, "pytest", "suites", "tests", "-k", "outside or numbers", "--folder=both", "-v")
     found = read_run(folder / "both")
     assert "test_outside PASSED" in done.stdout
     assert [record.case for record in found.records] == ["area/numbers[1]", "area/numbers[2]"]
@@ -358,12 +358,12 @@ def test_without_suites_the_plugin_does_nothing(folder: Path, command: Command) 
         ("--claims=no-such", "no claim named no-such: choose from 000-train"),
         ("--models=lenett", "no model named lenett: choose from "),
         pytest.param("--targets=jit,jot", "no target named jot: choose from dygraph", marks=pytest.mark.slow),
-        ("--deadline=0", "--deadline takes a number of seconds above 0"),
-        ("--run-folder=both", "already holds a run: name another folder"),
+        ("--call-timeout=0", "--call-timeout 0: give a number above 0"),
+        ("--folder=both", "already holds a run: name another folder"),
     ],
 )
 def test_wrong_options_are_one_sentence(folder: Path, command: Command, option: str, words: str) -> None:
-    if option.startswith("--run-folder"):
+    if option.startswith("--folder"):
         (folder / "both").mkdir(exist_ok=True)
         (folder / "both" / "records.jsonl").touch()
     before = sorted((folder / "reports").glob("*"))
@@ -390,7 +390,7 @@ def test_what_a_lab_cannot_be_made_of_is_one_sentence(
     tmp_path: Path, options: dict[str, Any], words: str
 ) -> None:
     """The plugin prints these as it prints the ones above."""
-    choice = Options(**{"store": default_store(), "run_folder": str(tmp_path / "run"), **options})
+    choice = Options(**{"store": default_store(), "folder": str(tmp_path / "run"), **options})
     session = RunSession(choice, tmp_path, tmp_path / "suites")
     with pytest.raises(HarnessError) as refusal:
         session.executor  # noqa: B018
@@ -425,7 +425,7 @@ def test_on_trained_models(case, model):
 def test_checks_without_a_chosen_model_or_target_are_deselected(project: Project, command: Command) -> None:
     """A check for predictors has nothing to do when only `jit` is asked for; it is not run, and no error."""
     folder = project({"suites/test_narrow.py": NARROW})
-    done = command(folder, "pytest", "suites", "-q", "--targets=jit", "--models=lenet", "--run-folder=run")
+    done = command(folder, "pytest", "suites", "-q", "--targets=jit", "--models=lenet", "--folder=run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [record.case for record in read_run(folder / "run").records] == ["narrow/on_trained_models[lenet]"]
 
@@ -457,7 +457,7 @@ def test_fourth(case):
 def test_killed_run_keeps_its_records_and_its_workers_end(project: Project, command: Command) -> None:
     folder = project({"suites/test_slow.py": SLOW})
     child = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "suites", "-q", "--run-folder=run"],
+        [sys.executable, "-m", "pytest", "suites", "-q", "--folder=run"],
         cwd=folder,
         env=child_environment(),
         stdout=subprocess.DEVNULL,

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from harness.checks.expected_failures import ExpectedFailure, ExpectedFailures
+from harness.core.options import Options
 from harness.models.catalogue import MethodInfo
-from harness.plugin.options import Options
 from harness.plugin.selection import is_whole, left_out, paths, skipped_in_quick
 from harness.plugin.session import RunSession
 
@@ -51,9 +51,9 @@ def test_packaged_suites_are_named_as_python_does(tmp_path: Path) -> None:
     [
         {"models": ("lenet",)},
         {"targets": ("jit",)},
-        {"methods": ("qat-slim",)},
+        {"techniques": ("qat-slim",)},
         {"claims": ("001-build",)},
-        {"brief": True},
+        {"tier": "gate"},
         {"keyword": "accuracy"},
         {"args": ("suites/test_resume.py",)},
     ],
@@ -73,17 +73,19 @@ def test_a_narrowed_run_is_not(narrowing: dict[str, Any]) -> None:
         ({"model": ("lenet",), "batch": (1,)}, {"model": "lenet", "batch": 8}, True),
     ],
 )
-def test_what_a_brief_run_leaves_out(
+def test_what_the_gates_tier_leaves_out(
     kept: dict[str, Any] | None, parameters: dict[str, Any], out: bool
 ) -> None:
     mark = pytest.mark.brief(**kept).mark if kept is not None else None
     item = SimpleNamespace(get_closest_marker=lambda name: mark, callspec=SimpleNamespace(params=parameters))
-    assert left_out(item) is out
+    gate, quick = (SimpleNamespace(options=Options(tier=tier)) for tier in ("gate", "quick"))
+    assert left_out(gate, item) is out
+    assert left_out(quick, item) is False
 
 
 @pytest.mark.parametrize(
     ("options", "out"),
-    [({}, True), ({"tier": "full"}, False), ({"brief": True}, False), ({"methods": ("a",)}, False)],
+    [({}, True), ({"tier": "full"}, False), ({"tier": "gate"}, False), ({"techniques": ("a",)}, False)],
 )
 def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: bool) -> None:
     entry = ExpectedFailure("area/check[*]", ">=3.0", "error", "m", "r", skipped_in_quick="area/check[{b,c}]")
@@ -100,7 +102,7 @@ def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: 
     [
         ({}, ["a", "b", "b-legacy-ir"]),
         ({"tier": "full"}, ["a", "a-legacy-ir", "b", "b-legacy-ir"]),
-        ({"methods": ("a-legacy-ir",)}, ["a-legacy-ir"]),
+        ({"techniques": ("a-legacy-ir",)}, ["a-legacy-ir"]),
     ],
 )
 def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: list[str]) -> None:

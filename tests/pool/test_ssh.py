@@ -75,7 +75,7 @@ def test_run_over_ssh(command: Command, python: str, ssh: Path, tmp_path: Path) 
     select = ["--models=lenet", "--targets=far", f"--targets-file={tmp_path / 'targets.toml'}"]
     done = command(
         ROOT, "pytest", "suites/test_agreement.py", "suites/test_targets.py", "-q", "-p", "no:cacheprovider",
-        "-k", "first_and_later or device_and", *select, f"--run-folder={tmp_path / 'run'}",
+        "-k", "first_and_later or device_and", *select, f"--folder={tmp_path / 'run'}",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     run = read_run(tmp_path / "run")
@@ -98,7 +98,7 @@ def test_unreachable_target_of_a_run_is_an_error_of_usage(
     (tmp_path / "targets.toml").write_text(TARGETS.format(interpreter(ssh, tmp_path, "nobody")))
     done = command(
         ROOT, "pytest", "suites/test_agreement.py", "-q", "-p", "no:cacheprovider", "--models=lenet",
-        f"--targets-file={tmp_path / 'targets.toml'}", f"--run-folder={tmp_path / 'run'}",
+        f"--targets-file={tmp_path / 'targets.toml'}", f"--folder={tmp_path / 'run'}",
     )  # fmt: skip
     assert done.returncode == 4
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]

@@ -12,22 +12,24 @@ from harness.cli import plain_calls
 from harness.cli.script import standalone_model
 from harness.core import paths
 from harness.core.errors import HarnessError
+from harness.core.option_parsing import arguments
+from harness.core.options import Options
 from harness.core.paths import ROOT
 from harness.core.types import Record, RunHeader
+from harness.gate.sides import earlier, subject_of
 from harness.jobs import rerun
-from harness.plugin.options import Options
 from harness.records import finding
 from harness.records.files import RecordWriter, Run, read_run
 
 
-def run_of(folder: Path, *cases: str, **options: object) -> Run:
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = RecordWriter(folder / "records.jsonl")
-    writer.write(RunHeader(run=folder.name, started="", tier="quick", command="", options=options))
+def run_of(where: Path, *cases: str, **options: object) -> Run:
+    where.mkdir(parents=True, exist_ok=True)
+    writer = RecordWriter(where / "records.jsonl")
+    writer.write(RunHeader(run=where.name, started="", tier="quick", command="", options=options))
     for case in cases:
         writer.write(Record(case=case, nodeid="n", area="a", outcome="fail"))
     writer.close()
-    return read_run(folder)
+    return read_run(where)
 
 
 @pytest.mark.parametrize(
@@ -67,28 +69,67 @@ def test_options_become_the_arguments_that_give_them() -> None:
     options = Options(
         tier="full",
         models=("a", "b"),
-        profile="legacy-ir",
+        paddle_profile="legacy-ir",
         targets_file=("x.toml", "y.toml"),
-        deadline=2.5,
-        again=True,
+        call_timeout=2.5,
+        retry_failed=True,
     )
-    assert rerun.arguments(options) == [
+    assert arguments(options) == [
         "--tier=full",
         "--models=a,b",
-        "--profile=legacy-ir",
+        "--paddle-profile=legacy-ir",
         "--targets-file=x.toml",
         "--targets-file=y.toml",
-        "--deadline=2.5",
-        "--again",
+        "--call-timeout=2.5",
+        "--retry-failed",
     ]
-    assert rerun.arguments(Options()) == []
+    assert arguments(Options()) == []
 
 
 def test_options_of_a_record_file(tmp_path: Path) -> None:
-    run = run_of(tmp_path / "r", tier="full", models=["a"], run_folder="elsewhere", deadline=5)
-    assert rerun.options_of(run) == Options(tier="full", models=("a",), deadline=5.0)
+    run = run_of(tmp_path / "r", tier="full", models=["a"], folder="elsewhere", call_timeout=5)
+    assert rerun.options_of(run) == Options(tier="full", models=("a",), call_timeout=5.0)
     with pytest.raises(HarnessError, match="cannot be used again"):
         rerun.options_of(run_of(tmp_path / "s", tier="endless"))
+
+
+EARLIER = {
+    "tier": "quick", "models": ["a"], "targets": [], "methods": ["qat-slim"], "claims": [], "dataset": "auto",
+    "python": "python", "profile": "legacy-ir", "run_folder": "reports/real", "store": "", "targets_file": [],
+    "producers": ["old=/old/python@legacy-ir"], "model": ["/net.py:build"], "model_timeout": 60.0,
+    "model_memory": 14.1, "accuracy_bound": 1.0, "images": 100, "deadline": 5.0, "brief": True, "again": True,
+    "only_on": [], "not_on": [], "latency_budget": 0.05,
+}  # fmt: skip
+"""The options in the header of a run that was made when they had other names."""
+
+
+def test_options_of_an_earlier_run_are_read_by_their_names_of_now(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "r", **EARLIER)
+    assert run.header.tier == "gate"
+    assert rerun.options_of(run) == Options(
+        tier="gate",
+        models=("a",),
+        methods=("qat-slim",),
+        python="python",
+        paddle_profile="legacy-ir",
+        producers=("old=/old/python@legacy-ir",),
+        add_model=("/net.py:build",),
+        model_timeout=60.0,
+        model_memory=14.1,
+        accuracy_samples=100,
+        call_timeout=5.0,
+        retry_failed=True,
+        latency_budget=0.05,
+    )
+    whole = run_of(tmp_path / "whole", **{**EARLIER, "brief": False})
+    assert (whole.header.tier, rerun.options_of(whole).tier) == ("quick", "quick")
+
+
+def test_an_earlier_run_stands_for_a_side_of_a_gate(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "r", **{**EARLIER, "python": sys.executable})
+    subject = subject_of(str(run.folder), tmp_path)
+    assert subject.name == f"{run.folder.name}@legacy-ir"
+    assert earlier([subject]) == (f"{subject.name}={sys.executable}@legacy-ir",)
 
 
 def test_project_root_is_here_or_above(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def write_run(
             run=folder.name,
             started="2025-11-22T05:40:12+00:00",
             tier="default",
-            command="pytest suites/ --paddle=3.3.1 --run-folder reports/" + folder.name,
+            command="pytest suites/ --paddle=3.3.1 --folder reports/" + folder.name,
             options={"tier": "default", "targets": list(TARGETS)},
             environment=ENVIRONMENT if environment is None else environment,
             harness={"version": "0.1.0", "python": "3.11.7", "platform": "Linux x86_64"},

@@ -231,7 +231,7 @@ def test_wrong_works_are_a_sentence(works: str, says: str, python: str, tmp_path
         sys.executable,
         "-m",
         "harness.cli",
-        "calibrate",
+        "aa-test",
         python,
         "--works",
         works,

@@ -17,7 +17,7 @@ from harness.speed.decide import Rule, Sample
 from harness.speed.session import FALSE_DISCOVERIES
 
 SPREAD = 0.012
-"""What a pair of pinned processes scatters by on a shared machine (shown by ``harness calibrate``)."""
+"""What a pair of pinned processes scatters by on a shared machine (shown by ``harness aa-test``)."""
 TRIES = 1000
 
 

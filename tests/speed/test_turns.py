@@ -126,7 +126,7 @@ def test_a_program_in_another_process_takes_turns_too(python: str, tmp_path: Pat
 def test_a_hang_is_told_as_a_hang(python: str, tmp_path: Path) -> None:
     """Both processes are ended then, and that they were is not what is told."""
     with (
-        two_sides(python, tmp_path, deadline=20.0) as (work, sides),
+        two_sides(python, tmp_path, call_timeout=20.0) as (work, sides),
         pair(sides, work.targets, False, machine.placement()) as processes,
         pytest.raises(WorkerTimeout, match="no answer in 20 s"),
     ):

@@ -94,7 +94,7 @@ def write_layers(folder: Path, sections: Iterable[str] = ("good", "trouble")) ->
 
 
 def specifications(folder: Path) -> dict[str, str]:
-    """``--model`` texts for the Python files of :func:`write_layers`, by name."""
+    """``--add-model`` texts for the Python files of :func:`write_layers`, by name."""
     found = {}
     for file in sorted(folder.glob("*.py")):
         if file.stem != "parts":
@@ -118,7 +118,7 @@ def write_deployed(folder: Path, layers: Path, python: str) -> list[Path]:
     """Four deployed models of that Paddle's making: by `jit.save`, and in the older layouts where it can.
 
     Returns:
-        what ``--model`` takes for each: program, prefix or folder.
+        what ``--add-model`` takes for each: program, prefix or folder.
     """
     specs = specifications(layers)
     with tempfile.TemporaryDirectory() as scratch:
@@ -159,7 +159,7 @@ def _deployed(folder: Path, executor: Executor) -> Iterable[Path]:
 
 
 def write_all(folder: Path, pythons: Iterable[str]) -> list[str]:
-    """Every example model; the texts that ``--model`` takes for them."""
+    """Every example model; the texts that ``--add-model`` takes for them."""
     graphs, layers = folder / "graphs", write_layers(folder / "layers")
     write_graphs(graphs)
     found = [str(graphs)]
@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--python", action="append", default=[], help="whose Paddle exports deployed models")
     given = parser.parse_args()
     for text in write_all(given.folder.absolute(), given.python or [sys.executable]):
-        print(f"--model={text}")
+        print(f"--add-model={text}")
 
 
 if __name__ == "__main__":

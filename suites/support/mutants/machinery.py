@@ -19,9 +19,9 @@ import pytest
 
 from harness.checks.case import Case
 from harness.core.extensions import places
+from harness.core.options import Options
 from harness.core.types import Comparison
 from harness.execution.executor import Executor, Producer
-from harness.plugin.options import Options
 from harness.pool.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
 from suites.support.mutants.disturbances import Disturbance
 from suites.support.mutants.way import Broken, Way
