@@ -7,10 +7,11 @@ every file's sha256 is checked on each use, and an entry that does not match is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 from filelock import FileLock
 
 from harness.core.errors import HarnessError
-from harness.core.hashing import key_of, sha256
+from harness.core.hashing import Digests, key_of, sha256
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -63,7 +64,7 @@ class Store:
         self.made = 0
         self.reused = 0
         self.used: set[str] = set()
-        self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
+        self._digests = Digests()
         try:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
@@ -84,7 +85,7 @@ class Store:
         key = key_of(origin)
         self.used.add(key)
         entry = self.root / key
-        with self._guard(entry), FileLock(str(self.root / f"{key}.lock")):
+        with _disk_errors(entry), FileLock(str(self.root / f"{key}.lock")):
             found = self._load(entry)
             if found is not None:
                 self.reused += 1
@@ -108,20 +109,14 @@ class Store:
             self.made += 1
             return Artifact(entry, manifest)
 
-    def _sha256(self, path: Path) -> str:
-        """A file's digest, read again only if the file was touched since this run read it last."""
-        stat = path.stat()
-        seen = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-        if self._digests.get(path, (None, ""))[0] != seen:
-            self._digests[path] = (seen, sha256(path))
-        return self._digests[path][1]
-
     def _load(self, entry: Path) -> Artifact | None:
         if not entry.exists():
             return None
         try:
             manifest = msgspec.json.decode((entry / "manifest.json").read_bytes(), type=Manifest)
-            wrong = [name for name, digest in manifest.files.items() if self._sha256(entry / name) != digest]
+            wrong = [
+                name for name, digest in manifest.files.items() if self._digests.of(entry / name) != digest
+            ]
         except (OSError, msgspec.MsgspecError) as error:
             wrong, manifest = [str(error)], None
         if manifest is not None and not wrong:
@@ -130,22 +125,14 @@ class Store:
         shutil.rmtree(entry)
         return None
 
-    def _guard(self, entry: Path) -> _DiskErrors:
-        return _DiskErrors(entry)
 
-
-class _DiskErrors:
-    """Turns an operating system's refusal into a sentence that says what to do."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            raise HarnessError(
-                f"the store cannot write {self.path} ({error.strerror}): free some space, or name "
-                "another folder with --store"
-            ) from error
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn an operating system's refusal into a sentence that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise HarnessError(
+            f"the store cannot write {path} ({error.strerror}): free some space, or name another folder with "
+            "--store"
+        ) from error

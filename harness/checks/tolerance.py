@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,15 +55,19 @@ def _mismatch(got: Array | None, expected: Array) -> str:
 
 
 def _refuse(what: str, rule: str, message: str, got: Array | None, expected: Array) -> Comparison:
+    text = "nothing" if got is None else describe(got)
+    elements = 0 if got is None else int(got.size)
+    return Comparison(what, rule, False, elements, text, describe(expected), message=message)
+
+
+def _judged(
+    what: str, rule: str, got: Array, expected: Array, message: str, worst: str, **numbers: float
+) -> Comparison:
+    """A comparison of two arrays of one shape, which failed if there is a message."""
     return Comparison(
-        what=what,
-        rule=rule,
-        ok=False,
-        elements=0 if got is None else int(got.size),
-        got="nothing" if got is None else describe(got),
-        expected=describe(expected),
-        message=message,
-    )
+        what, rule, not message, int(got.size), describe(got), describe(expected), worst=worst,
+        message=message, **numbers,
+    )  # fmt: skip
 
 
 def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = False) -> Comparison:
@@ -83,19 +88,9 @@ def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = Fals
     a = np.ascontiguousarray(got).reshape(-1).view("uint8").reshape(got.size, width)
     b = np.ascontiguousarray(expected).reshape(-1).view("uint8").reshape(expected.size, width)
     different = np.flatnonzero((a != b).any(axis=1))
-    worst = ""
-    if different.size:
-        worst = _at(got, expected, int(different[0]))
-    return Comparison(
-        what=what,
-        rule="bitwise",
-        ok=different.size == 0,
-        elements=int(got.size),
-        got=describe(got),
-        expected=describe(expected),
-        worst=worst,
-        message=f"{different.size} of {got.size} elements differ" if different.size else "",
-    )
+    worst = _at(got, expected, int(different[0])) if different.size else ""
+    message = f"{different.size} of {got.size} elements differ" if different.size else ""
+    return _judged(what, "bitwise", got, expected, message, worst)
 
 
 def exact(what: str, got: Any, expected: Any) -> Comparison:
@@ -103,15 +98,7 @@ def exact(what: str, got: Any, expected: Any) -> Comparison:
     message = "" if got == expected else "the values differ"
     if type(got) is not type(expected):
         message = f"{type(got).__name__} where {type(expected).__name__} was expected"
-    return Comparison(
-        what=what,
-        rule="exact",
-        ok=not message,
-        elements=1,
-        got=_short(got),
-        expected=_short(expected),
-        message=message,
-    )
+    return Comparison(what, "exact", not message, 1, _short(got), _short(expected), message=message)
 
 
 def rmse(a: Array, b: Array) -> float:
@@ -185,11 +172,8 @@ def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> 
             return _refuse(what, "exact", f"dtype {got.dtype} where {oracle.dtype} was expected", got, oracle)
         wrong = np.flatnonzero(got.reshape(-1) != oracle.reshape(-1))
         same = wrong.size <= allowance.changed * got.size
-        return Comparison(
-            what=what, rule="exact", ok=bool(same), elements=int(got.size), got=describe(got),
-            expected=describe(oracle), worst="" if same else _at(got, oracle, int(wrong[0])),
-            message="" if same else f"{wrong.size} of {got.size} elements differ",
-        )  # fmt: skip
+        message = "" if same else f"{wrong.size} of {got.size} elements differ"
+        return _judged(what, "exact", got, oracle, message, "" if same else _at(got, oracle, int(wrong[0])))
     if not np.issubdtype(got.dtype, np.floating):
         return _refuse(
             what, "tolerance", f"dtype {got.dtype} where a floating type was expected", got, oracle
@@ -197,12 +181,11 @@ def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> 
     stray = ~((np.isfinite(got) & np.isfinite(oracle)) | (np.isnan(got) & np.isnan(oracle)) | (got == oracle))
     if stray.any():
         place = int(np.flatnonzero(stray.reshape(-1))[0])
-        return Comparison(
-            what=what, rule="tolerance", ok=False, elements=int(got.size), got=describe(got),
-            expected=describe(oracle), worst=_at(got, oracle, place),
-            message=f"{int(stray.sum())} non-finite values where the oracle differs "
-            f"({int((~np.isfinite(got)).sum())} here, {int((~np.isfinite(oracle)).sum())} in the oracle)",
-        )  # fmt: skip
+        message = (
+            f"{int(stray.sum())} non-finite values where the oracle differs "
+            f"({int((~np.isfinite(got)).sum())} here, {int((~np.isfinite(oracle)).sum())} in the oracle)"
+        )
+        return _judged(what, "tolerance", got, oracle, message, _at(got, oracle, place))
     mean, worst = rmse(got, oracle), largest(got, oracle)
     ratios = (_ratio(mean, allowance.rmse), _ratio(worst, allowance.largest))
     by_mean = ratios[0] >= ratios[1]
@@ -210,21 +193,14 @@ def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> 
     with np.errstate(invalid="ignore"):
         difference = np.abs(got.astype("float64") - oracle.astype("float64"))
     place = int(np.argmax(np.where(np.isfinite(difference), difference, -1.0)))
-    return Comparison(
-        what=what,
-        rule="tolerance",
-        ok=budget_used <= 1.0,
-        elements=int(got.size),
-        got=describe(got),
-        expected=describe(oracle),
-        budget_used=budget_used,
-        error=mean if by_mean else worst,
-        allowed=allowance.rmse if by_mean else allowance.largest,
-        worst=_at(got, oracle, place),
-        message=""
-        if budget_used <= 1.0
-        else f"{'rms' if by_mean else 'largest'} error is {budget_used:.3g} times the allowed one",
+    kind, needed, allowed = (
+        ("rms", mean, allowance.rmse) if by_mean else ("largest", worst, allowance.largest)
     )
+    message = "" if budget_used <= 1.0 else f"{kind} error is {budget_used:.3g} times the allowed one"
+    return _judged(
+        what, "tolerance", got, oracle, message, _at(got, oracle, place),
+        budget_used=budget_used, needed=needed, allowed=allowed,
+    )  # fmt: skip
 
 
 CLEAR = 10.0
@@ -283,21 +259,14 @@ def middle(what: str, got: Array | None, expected: Array, rows: Rows) -> Compari
     clear = sorted(np.flatnonzero(rows.clear), key=lambda row: ratios[row])
     row = int(clear[len(clear) // 2])
     budget_used = float(ratios[row])
-    return Comparison(
-        what=what,
-        rule="tolerance",
-        ok=budget_used <= 1.0,
-        elements=int(got[rows.clear].size),
-        got=describe(got),
-        expected=describe(expected),
-        budget_used=budget_used,
-        error=float(error[row]),
-        allowed=float(rows.allowed[row]),
-        worst=f"row {row}",
-        message=""
-        if budget_used <= 1.0
-        else f"the middle row is off by {budget_used:.3g} times what is allowed",
+    message = (
+        "" if budget_used <= 1.0 else f"the middle row is off by {budget_used:.3g} times what is allowed"
     )
+    found = _judged(
+        what, "tolerance", got, expected, message, f"row {row}",
+        budget_used=budget_used, error=float(error[row]), allowed=float(rows.allowed[row]),
+    )  # fmt: skip
+    return msgspec.structs.replace(found, elements=int(got[rows.clear].size))
 
 
 def _by_row(a: Array, b: Array) -> Array:

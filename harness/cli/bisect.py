@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +18,7 @@ import harness
 from harness.cli.options import Extra, completed, takes_options
 from harness.core.clock import now
 from harness.core.errors import UsageError
-from harness.core.files import write_whole
+from harness.core.files import made_folder, write_json
 from harness.core.options import Options
 from harness.core.paths import new_folder, project_root
 from harness.core.types import Comparison, Record
@@ -100,8 +99,7 @@ def bisect(
         command=shlex.join(["harness", *sys.argv[1:]]),
         harness=harness.__version__,
     )
-    where.mkdir(parents=True, exist_ok=True)
-    write_whole(where / FILE, msgspec.json.format(msgspec.json.encode(result)), "the bisection")
+    write_json(made_folder(where, "the folder") / FILE, result, "the bisection")
     for line in told(result):
         if isinstance(line, Table):
             # A table needs the console's width, and a file has none to keep to.

@@ -8,20 +8,20 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 from harness.cli.options import takes_options
-from harness.core.errors import HarnessError, UsageError
-from harness.core.files import write_whole
+from harness.core.errors import UsageError
+from harness.core.files import made_folder, write_json
 from harness.core.options import Options
 from harness.core.paths import project_root, reports
 from harness.gate import comparison
 from harness.gate import comparison_page as page
 from harness.records.files import Run
 from harness.records.finding import open_run
+from harness.report.layout import write_page
 from harness.targets import target
 
 out = Console(highlight=False, soft_wrap=True)
@@ -48,15 +48,9 @@ def compare(
     known = target.load(map(Path, options.targets_file))
     result = comparison.compare(found, known, options.targets, reference)
     where = Path(options.folder or reports(root) / "comparisons" / time.strftime("%Y%m%d-%H%M%S"))
-    try:
-        where.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(
-            f"{where} cannot be made ({error.strerror}): name another folder with --folder"
-        ) from error
-    data = msgspec.json.format(msgspec.json.encode(result), indent=2) + b"\n"
-    write_whole(where / "comparison.json", data, "the comparison")
-    path = page.write(result, shlex.join(["harness", *sys.argv[1:]]), where / "comparison.html")
+    write_json(made_folder(where, "the folder") / "comparison.json", result, "the comparison")
+    text = page.render(result, shlex.join(["harness", *sys.argv[1:]]))
+    path = write_page(text, where / "comparison.html")
     timed = sum(cell is not None for row in result.rows for cell in row.cells)
     counts = f"{len(result.columns)} targets, {len(result.conformance)} models, {timed} latencies"
     out.print(escape(f"{counts}; page: {path}"))

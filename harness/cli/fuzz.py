@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.options import settings_of, takes_options
-from harness.core.choices import LEGACY_IR, default_store
+from harness.core.choices import default_store
 from harness.core.errors import HarnessError, UsageError
 from harness.core.options import JobOptions
 from harness.core.paths import project_root
@@ -213,12 +213,7 @@ def _told(finding: Finding, name: str, place: Path) -> str:
 
 
 def _pool(side: Sequence[Environment], logs: Path) -> WorkerPool:
-    pools = []
-    for environment in side:
-        pool = WorkerPool(logs / environment.name, environment.python, DEADLINE_S)
-        if environment.profile == "legacy-ir":
-            pool.default = pool.default.with_env(LEGACY_IR)
-        pools.append(pool)
+    pools = [WorkerPool(logs / one.name, one.python, DEADLINE_S, one.profile) for one in side]
     return CrossVersion(logs, *pools) if len(pools) == 2 else pools[0]
 
 

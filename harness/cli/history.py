@@ -203,6 +203,7 @@ def _overview(found: History, path: Path, quiet: bool) -> None:
     # Matplotlib takes half a second to import: a view on its own does without.
     from harness.history import page
     from harness.history.fleet import look
+    from harness.report.layout import write_page
 
     _add_changes(found)
     fleet = look(found)
@@ -217,7 +218,7 @@ def _overview(found: History, path: Path, quiet: bool) -> None:
                 _print(names, rows[:MOST_PRINTED])
             if len(rows) > MOST_PRINTED:
                 out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown.value}")
-    out.print(escape(f"page: {page.write(fleet, _command(), path)}"))
+    out.print(escape(f"page: {write_page(page.render(fleet, _command(), path), path)}"))
 
 
 def _command() -> str:

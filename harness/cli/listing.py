@@ -17,11 +17,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.checks.claims import claims as all_claims
-from harness.core.choices import LEGACY_IR, Kind
+from harness.core.choices import Kind
 from harness.core.errors import HarnessError
 from harness.core.extensions import added
 from harness.core.paths import ROOT, project_root
-from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
+from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.targets import target as targets_module
 from harness.targets.availability import described, unavailable
 
@@ -65,9 +65,7 @@ def _cell(value: Any) -> str:
 
 def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as logs:
-        pool = WorkerPool(Path(logs), python, 120.0)
-        if profile == "legacy-ir":
-            pool.default = WorkerSpec(python).with_env(LEGACY_IR)
+        pool = WorkerPool(Path(logs), python, 120.0, profile)
         try:
             if kind is Kind.targets:
                 return _targets(pool, files)

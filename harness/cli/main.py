@@ -219,10 +219,11 @@ def report(
     html: Html = "",
 ) -> None:
     """Write the page again, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
+    from harness.core.paths import project_root
     from harness.records.finding import open_run
     from harness.report import summary, write_report
 
-    found = open_run(run, _root_or_here())
+    found = open_run(run, project_root())
     page = write_report(found, Path(html) if html else found.folder / "index.html")
     verdict = summary.verdict(found)
     out.print(escape(verdict.sentence))
@@ -264,16 +265,6 @@ def rerun(
 
 def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
-
-
-def _root_or_here() -> Path:
-    """Reports can be read anywhere; only their short names need a project."""
-    from harness.core.paths import project_root
-
-    try:
-        return project_root()
-    except HarnessError:
-        return Path.cwd()
 
 
 @app.command()

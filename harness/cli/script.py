@@ -1,7 +1,7 @@
 """A recorded case as a script: a folder that needs Paddle and nothing of this project.
 
-It holds ``repro.py``, whose text is :mod:`harness.cli.plain_calls`, the artifact, the feeds, what the
-oracle expects and, for dynamic graph, the model's file.
+It holds ``repro.py``, whose text is of :mod:`harness.execution.plain_paddle`, the artifact, the feeds, what
+the oracle expects and, for dynamic graph, the model's file.
 """
 
 from __future__ import annotations
@@ -10,18 +10,19 @@ import ast
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from harness.cli.plain_calls import loading, text_of
+from harness.checks.tolerance import Tolerance
 from harness.core.errors import HarnessError, NotApplicable
 from harness.core.types import Record
+from harness.execution import plain_paddle
 from harness.execution.executor import Executor
 from harness.jobs.rerun import options_of
-from harness.models.catalogue import model_source
+from harness.models.catalogue import ModelInfo, model_source
 from harness.plugin.session import RunSession
 from harness.records.files import Run
 from harness.targets.target import Target
@@ -49,14 +50,17 @@ def write_script(run: Run, record: Record, root: Path, out: Path | None = None) 
         try:
             executor = session.executor
             target = executor.targets.get(record.target)
-            if target is None or record.model not in executor.models or target.runtime not in loading():
+            if (
+                target is None
+                or record.model not in executor.models
+                or target.runtime not in plain_paddle.runtimes()
+            ):
                 raise HarnessError(refusal)
             reason = executor.not_applicable(target)
             if reason:
                 raise HarnessError(f"{record.target} cannot run here: {reason}")
-            slug = re.sub(r"[^\w.-]+", "-", record.case).strip("-")
-            folder = out or run.folder / "scripts" / slug
-            return _write(executor, record, target, folder)
+            name = re.sub(r"[^\w.-]+", "-", record.case).strip("-")
+            return _write(executor, record, target, out or run.folder / "scripts" / name)
         finally:
             session.close()
 
@@ -94,6 +98,48 @@ def _write(executor: Executor, record: Record, target: Target, folder: Path) -> 
     except OSError as error:
         raise HarnessError(f"cannot write {folder} ({error.strerror}): free some space") from error
     return script
+
+
+def text_of(
+    record: Record,
+    target: Target,
+    model: ModelInfo,
+    files: Mapping[str, str],
+    env: Mapping[str, str],
+    tolerances: Sequence[Tolerance],
+    runs: int,
+    paddle: str,
+) -> str:
+    """The whole of ``repro.py`` for a case of this target and model.
+
+    Args:
+        files: the artifact's files, as seen from the script's folder.
+        env: environment variables to set before Paddle is imported.
+        tolerances: how far each output may be from the oracle.
+        runs: how many feeds lie beside the script.
+        paddle: the version to name.
+
+    Raises:
+        HarnessError: the target has an option that no plain call is known for.
+    """
+    if target.runtime != "predictor" and target.options:
+        raise HarnessError(f"{target.name} has options: use `harness rerun` without --script")
+    return plain_paddle.render(
+        "case",
+        title=(record.title or record.case).replace("\\", "").replace('"', "'"),
+        case=record.case,
+        paddle=paddle,
+        env=dict(env),
+        inputs=[spec[0] for spec in model.inputs],
+        runs=runs,
+        allowed=[(allowance.rmse, allowance.largest) for allowance in tolerances],
+        plain=plain_paddle.of_runtime(
+            target.runtime,
+            model=model.name,
+            files={"params": None, **files},
+            config=[*plain_paddle.config_calls(target.options)] if target.runtime == "predictor" else [],
+        ),
+    )
 
 
 def _copy_files(files: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -1,10 +1,14 @@
-"""Files that a reader finds whole or not at all."""
+"""Files that a reader finds whole or not at all, and the folders that they go into."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import IO, Any, Literal
+
+import msgspec
 
 from harness.core.errors import HarnessError
 
@@ -38,20 +42,70 @@ def write_whole(path: Path, data: bytes, what: str) -> Path:
     return path
 
 
-def append(path: Path, line: bytes, what: str) -> None:
-    """Add one line to ``path`` and hand it to the operating system at once.
+def write_json(path: Path, value: Any, what: str, order: Literal["deterministic"] | None = None) -> Path:
+    """Write ``value`` to ``path`` as indented JSON, as :func:`write_whole` does.
+
+    ``order``: ``"deterministic"`` sorts mappings, so that equal values give equal bytes.
+    """
+    data = msgspec.json.format(msgspec.json.encode(value, order=order), indent=2)
+    return write_whole(path, data + b"\n", what)
+
+
+def made_folder(path: Path, what: str, option: str = "--folder") -> Path:
+    """Make a folder, and those above it, unless it is there; ``path``.
+
+    ``what`` names it in the error's sentence, ``option`` is what names another one.
 
     Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full; earlier lines are as they
-            were.
+        HarnessError: it cannot be made.
     """
     try:
-        with path.open("ab") as file:
-            file.write(line + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(
-            f"cannot write {what} to {path}: {error.strerror}; free some space or name another folder "
-            "(what was written before is kept)"
+            f"{what} {path} cannot be made ({error.strerror}): name another with {option}"
         ) from error
+    return path
+
+
+class Lines:
+    """A file that grows by whole lines, each handed to the operating system at once: a kill loses none.
+
+    Args:
+        option: what names another folder, for the errors' sentences.
+
+    Raises:
+        HarnessError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, option: str = "--folder") -> None:
+        self.path, self.option = path, option
+        try:
+            self._file: IO[bytes] = path.open("ab")
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {path}: {error.strerror}; name another folder with {option}"
+            ) from error
+
+    def add(self, line: bytes, sync: bool = True) -> None:
+        """Append one line; ``sync``: it is on disk when this returns.
+
+        Raises:
+            HarnessError: the disk is full or the folder has become unwritable; earlier lines are as they
+                were.
+        """
+        try:
+            self._file.write(line + b"\n")
+            self._file.flush()
+            if sync:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write {self.path}: {error.strerror}; free some space or name another folder with "
+                f"{self.option} (what was written before is kept)"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file. What could not be written is tried once more; :meth:`add` has said so already."""
+        with contextlib.suppress(OSError):
+            self._file.close()

@@ -16,6 +16,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+class Digests:
+    """Digests of files, each read again only if the file was touched since it was read last."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[tuple[int, ...], str]] = {}
+
+    def of(self, path: Path) -> str:
+        """Hex digest of a file, as :func:`sha256`."""
+        stat = path.stat()
+        touched = (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+        if self._seen.get(path, (None, ""))[0] != touched:
+            self._seen[path] = (touched, sha256(path))
+        return self._seen[path][1]
+
+
 def key_of(origin: Mapping[str, Any]) -> str:
     """The key of what has this origin: the same origin gives the same key on any machine."""
     text = msgspec.json.encode(origin, order="deterministic")

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
 Outcome = Literal["pass", "fail", "error", "crash", "timeout", "not-run"]
-OUTCOMES: tuple[Outcome, ...] = ("pass", "fail", "error", "crash", "timeout", "not-run")
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 BAD_OUTCOMES: tuple[Outcome, ...] = ("fail", "error", "crash", "timeout")
 
 ReasonKind = Literal["", "model refused"]

@@ -1,1 +1,1 @@
-"""An artifact executed on a target: outputs, oracle, latency, and what an engine's log shows."""
+"""An artifact executed on a target: outputs, oracle, latency, an engine's log, scripts of plain Paddle."""

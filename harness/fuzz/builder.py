@@ -152,23 +152,36 @@ class Builder:
 
     def close(self, outputs: Sequence[Value]) -> Network:
         """The network with only what its outputs need, numbered as it crosses to a worker."""
-        needed: set[int] = set()
-        waiting = [value.index for value in outputs]
-        while waiting:
-            index = waiting.pop()
-            if index not in needed:
-                needed.add(index)
-                waiting += self.nodes[index]["inputs"] if index >= 0 else ()
-        inputs = sorted((index for index in needed if index < 0), reverse=True)
-        nodes = sorted(index for index in needed if index >= 0)
-        number = {index: place for place, index in enumerate([*inputs, *nodes])}
-        return {
+
+        def place(index: int) -> int:
+            """The number in the network of a value that is numbered as in here, inputs from -1 downwards."""
+            return len(self.inputs) + index if index >= 0 else -index - 1
+
+        whole = {
             "dynamic": self.dynamic,
             "equivariant": self.equivariant,
-            "inputs": [self.inputs[-index - 1] for index in inputs],
-            "nodes": [
-                {**self.nodes[index], "inputs": [number[i] for i in self.nodes[index]["inputs"]]}
-                for index in nodes
-            ],
-            "outputs": [number[value.index] for value in outputs],
+            "inputs": self.inputs,
+            "nodes": [{**node, "inputs": [place(i) for i in node["inputs"]]} for node in self.nodes],
         }
+        return restricted(whole, [place(value.index) for value in outputs])
+
+
+def restricted(network: Network, outputs: list[int]) -> Network:
+    """The part of the network that these values need, with them as its outputs."""
+    first = len(network["inputs"])
+    needed: set[int] = set()
+    waiting = list(outputs)
+    while waiting:
+        index = waiting.pop()
+        if index not in needed:
+            needed.add(index)
+            waiting += network["nodes"][index - first]["inputs"] if index >= first else []
+    order = sorted(needed)
+    number = {index: place for place, index in enumerate(order)}
+    nodes = (network["nodes"][index - first] for index in order if index >= first)
+    return {
+        **network,
+        "inputs": [network["inputs"][index] for index in order if index < first],
+        "nodes": [{**node, "inputs": [number[i] for i in node["inputs"]]} for node in nodes],
+        "outputs": [number[index] for index in outputs],
+    }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.fuzz.builder import Network
-from harness.fuzz.reduce import restricted
+from harness.fuzz.builder import Network, restricted
 
 Node = dict[str, Any]
 Counterfactual = Callable[[Network], "Network | None"]
@@ -57,6 +57,11 @@ def rewritten(network: Network, pieces: Pieces) -> Network | None:
     return {**network, "nodes": nodes, "outputs": outputs} if changed else None
 
 
+def rewriting(pieces: Pieces) -> Counterfactual:
+    """The trigger that :func:`rewritten` makes of these pieces."""
+    return functools.wraps(pieces)(lambda network: rewritten(network, pieces))
+
+
 def _source(network: Network, index: int) -> Source:
     first = len(network["inputs"])
     if index < first:
@@ -79,73 +84,63 @@ def _whole(node: Node, sources: list[Source]) -> Node:
 TWICE = _piece("maximum", [BEFORE, BEFORE])
 
 
-def channels_first(network: Network) -> Network | None:
+@rewriting
+def channels_first(node: Node, sources: list[Source]) -> list[Node] | None:
     """Convolutions over NHWC as ones over NCHW between two transpositions."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if node.get("attrs", {}).get("layout") != "NHWC":
-            return None
-        convolution = {**node, "inputs": [BEFORE], "attrs": {**node["attrs"], "layout": "NCHW"}}
-        return [
-            _piece("transpose", [0], perm=[0, 3, 1, 2]),
-            convolution,
-            _piece("transpose", [BEFORE], perm=[0, 2, 3, 1]),
-        ]
-
-    return rewritten(network, pieces)
-
-
-def exclusive(network: Network) -> Network | None:
-    """Average pooling over partial windows that divides by what lies inside."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if not (node["op"] == "avg_pool2d" and node["attrs"]["ceil"] and not node["attrs"]["exclusive"]):
-            return None
-        return [{**node, "inputs": [0], "attrs": {**node["attrs"], "exclusive": True}}]
-
-    return rewritten(network, pieces)
-
-
-def unclipped(network: Network) -> Network | None:
-    """``log_softmax`` as its definition."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if node["op"] != "log_softmax":
-            return None
-        axis = node["attrs"]["axis"]
-        return [_piece("logsumexp", [0], axis=axis, keepdim=True), _piece("subtract", [0, BEFORE])]
-
-    return rewritten(network, pieces)
-
-
-def outer_products(network: Network) -> Network | None:
-    """Products whose inner dimension is 1, by multiplying what is broadcast."""
-
-    def by_parameter(node: Node, shape: list[int]) -> list[Node]:
-        params = node["params"]
-        product = {
-            **_piece("multiply_parameter", [0]),
-            "params": {"weight": {**params["weight"], "shape": shape}},
-        }
-        if "bias" not in params:
-            return [product]
-        return [product, {**_piece("add_parameter", [BEFORE]), "params": {"weight": params["bias"]}}]
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        attrs, tail = node.get("attrs", {}), sources[0].tail if sources else []
-        columns, rows = tail[-1:] == [1], tail[-2:-1] == [1]
-        if node["op"] in ("linear", "linear_no_bias", "matmul_parameter") and columns:
-            return by_parameter(node, [max(node["params"]["weight"]["shape"])])
-        if node["op"] == "matmul_left" and rows:
-            return by_parameter(node, node["params"]["weight"]["shape"])
-        turned = [*range(len(tail) - 1), len(tail), len(tail) - 1]
-        if (attrs.get("ty") or attrs.get("equation") == "bij,bkj->bik") and columns:
-            return [_piece("transpose", [1], perm=turned), _piece("multiply", [0, BEFORE])]
-        if attrs.get("tx") and rows:
-            return [_piece("transpose", [0], perm=turned), _piece("multiply", [BEFORE, 1])]
+    if node.get("attrs", {}).get("layout") != "NHWC":
         return None
+    convolution = {**node, "inputs": [BEFORE], "attrs": {**node["attrs"], "layout": "NCHW"}}
+    return [
+        _piece("transpose", [0], perm=[0, 3, 1, 2]),
+        convolution,
+        _piece("transpose", [BEFORE], perm=[0, 2, 3, 1]),
+    ]
 
-    return rewritten(network, pieces)
+
+@rewriting
+def exclusive(node: Node, sources: list[Source]) -> list[Node] | None:
+    """Average pooling over partial windows that divides by what lies inside."""
+    if not (node["op"] == "avg_pool2d" and node["attrs"]["ceil"] and not node["attrs"]["exclusive"]):
+        return None
+    return [{**node, "inputs": [0], "attrs": {**node["attrs"], "exclusive": True}}]
+
+
+@rewriting
+def unclipped(node: Node, sources: list[Source]) -> list[Node] | None:
+    """``log_softmax`` as its definition."""
+    if node["op"] != "log_softmax":
+        return None
+    axis = node["attrs"]["axis"]
+    return [_piece("logsumexp", [0], axis=axis, keepdim=True), _piece("subtract", [0, BEFORE])]
+
+
+def _by_parameter(node: Node, shape: list[int]) -> list[Node]:
+    """The product with a weight of that shape as one that is broadcast, and the bias behind it."""
+    params = node["params"]
+    product = {
+        **_piece("multiply_parameter", [0]),
+        "params": {"weight": {**params["weight"], "shape": shape}},
+    }
+    if "bias" not in params:
+        return [product]
+    return [product, {**_piece("add_parameter", [BEFORE]), "params": {"weight": params["bias"]}}]
+
+
+@rewriting
+def outer_products(node: Node, sources: list[Source]) -> list[Node] | None:
+    """Products whose inner dimension is 1, by multiplying what is broadcast."""
+    attrs, tail = node.get("attrs", {}), sources[0].tail if sources else []
+    columns, rows = tail[-1:] == [1], tail[-2:-1] == [1]
+    if node["op"] in ("linear", "linear_no_bias", "matmul_parameter") and columns:
+        return _by_parameter(node, [max(node["params"]["weight"]["shape"])])
+    if node["op"] == "matmul_left" and rows:
+        return _by_parameter(node, node["params"]["weight"]["shape"])
+    turned = [*range(len(tail) - 1), len(tail), len(tail) - 1]
+    if (attrs.get("ty") or attrs.get("equation") == "bij,bkj->bik") and columns:
+        return [_piece("transpose", [1], perm=turned), _piece("multiply", [0, BEFORE])]
+    if attrs.get("tx") and rows:
+        return [_piece("transpose", [0], perm=turned), _piece("multiply", [BEFORE, 1])]
+    return None
 
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "silu", "relu6", "hardswish", "hardsigmoid", "mish", "swish", "abs",
@@ -157,15 +152,12 @@ PRODUCTS = ("linear", "linear_no_bias", "matmul_parameter", "matmul_left", "matm
             "attention")  # fmt: skip
 
 
-def loops_on_copies(network: Network) -> Network | None:
+@rewriting
+def loops_on_copies(node: Node, sources: list[Source]) -> list[Node] | None:
     """Loops that start from a value of their own."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if node["op"] != "while":
-            return None
-        return [_piece("maximum", [0, 0]), {**node, "inputs": [BEFORE]}]
-
-    return rewritten(network, pieces)
+    if node["op"] != "while":
+        return None
+    return [_piece("maximum", [0, 0]), {**node, "inputs": [BEFORE]}]
 
 
 def apart(between: Callable[[str, Source], bool]) -> Counterfactual:
@@ -180,7 +172,7 @@ def apart(between: Callable[[str, Source], bool]) -> Counterfactual:
             return None
         return [_piece("maximum", [0, 0]), {**node, "inputs": [BEFORE, *range(1, len(sources))]}]
 
-    return lambda network: rewritten(network, pieces)
+    return rewriting(pieces)
 
 
 activations_apart = apart(lambda op, source: op in ACTIVATIONS and source.op in ACTIVATIONS)
@@ -192,13 +184,10 @@ unsqueeze_apart = apart(lambda op, source: op == "unsqueeze" and bool(source.op)
 prelu_apart = apart(lambda op, source: op == "prelu" and source.op in ("reshape", "flatten", "squeeze"))
 
 
-def norms_apart(network: Network) -> Network | None:
+@rewriting
+def norms_apart(node: Node, sources: list[Source]) -> list[Node] | None:
     """The maximum of a value and itself behind each batch norm."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        return [_whole(node, sources), TWICE] if node["op"] == "batch_norm" else None
-
-    return rewritten(network, pieces)
+    return [_whole(node, sources), TWICE] if node["op"] == "batch_norm" else None
 
 
 def convolutions_apart(network: Network) -> Network | None:
@@ -215,39 +204,33 @@ def convolutions_apart(network: Network) -> Network | None:
     return rewritten(network, pieces) if behind else None
 
 
-def nearest_by_index(network: Network) -> Network | None:
+@rewriting
+def nearest_by_index(node: Node, sources: list[Source]) -> list[Node] | None:
     """Interpolation to the nearest as the selection of rows and columns that it is."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if not node["op"].startswith("interpolate") or node["attrs"]["mode"] != "nearest":
-            return None
-        sizes = sources[0].tail[1:]
-        made = node["attrs"].get("size") or [node["attrs"]["factor"] * size for size in sizes]
-        return [
-            _piece(
-                "index_select", [0] if axis == 2 else [BEFORE],
-                index=[place * size // count for place in range(count)], axis=axis,
-            )
-            for axis, (size, count) in enumerate(zip(sizes, made, strict=True), 2)
-        ]  # fmt: skip
-
-    return rewritten(network, pieces)
+    if not node["op"].startswith("interpolate") or node["attrs"]["mode"] != "nearest":
+        return None
+    sizes = sources[0].tail[1:]
+    made = node["attrs"].get("size") or [node["attrs"]["factor"] * size for size in sizes]
+    return [
+        _piece(
+            "index_select", [0] if axis == 2 else [BEFORE],
+            index=[place * size // count for place in range(count)], axis=axis,
+        )
+        for axis, (size, count) in enumerate(zip(sizes, made, strict=True), 2)
+    ]  # fmt: skip
 
 
-def control_flow_unrolled(network: Network) -> Network | None:
+@rewriting
+def control_flow_unrolled(node: Node, sources: list[Source]) -> list[Node] | None:
     """Loops as what their passes compute one after the other, branches as the first of the two."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if node["op"] == "cond":
-            return [_piece("relu", [0])]
-        if node["op"] != "while":
-            return None
-        made = [_piece("tanh", [0]), _piece("add", [BEFORE, 0])]
-        for _ in range(1, node["attrs"]["times"]):
-            made += [_piece("tanh", [BEFORE]), _piece("add", [BEFORE, BEFORE - 1])]
-        return made
-
-    return rewritten(network, pieces)
+    if node["op"] == "cond":
+        return [_piece("relu", [0])]
+    if node["op"] != "while":
+        return None
+    made = [_piece("tanh", [0]), _piece("add", [BEFORE, 0])]
+    for _ in range(1, node["attrs"]["times"]):
+        made += [_piece("tanh", [BEFORE]), _piece("add", [BEFORE, BEFORE - 1])]
+    return made
 
 
 def numbers_only(network: Network) -> Network | None:
@@ -262,24 +245,18 @@ def numbers_only(network: Network) -> Network | None:
     return {**network, "nodes": nodes, "outputs": outputs} if len(nodes) > len(network["nodes"]) else None
 
 
-def unlimited(network: Network) -> Network | None:
+@rewriting
+def unlimited(node: Node, sources: list[Source]) -> list[Node] | None:
     """Softplus with the threshold that nothing reaches."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        if node["op"] != "softplus" or node["attrs"]["threshold"] == 20:
-            return None
-        return [{**_whole(node, sources), "attrs": {**node["attrs"], "threshold": 20}}]
-
-    return rewritten(network, pieces)
+    if node["op"] != "softplus" or node["attrs"]["threshold"] == 20:
+        return None
+    return [{**_whole(node, sources), "attrs": {**node["attrs"], "threshold": 20}}]
 
 
-def elements_by_sum(network: Network) -> Network | None:
+@rewriting
+def elements_by_sum(node: Node, sources: list[Source]) -> list[Node] | None:
     """The sum of a vector in place of one of its elements: it has no axis either."""
-
-    def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
-        gives = node.get("gives", {})
-        if node["op"] != "getitem" or gives.get("tail") or gives.get("batched"):
-            return None
-        return [_piece("sum", [0], axis=None, keepdim=False)]
-
-    return rewritten(network, pieces)
+    gives = node.get("gives", {})
+    if node["op"] != "getitem" or gives.get("tail") or gives.get("batched"):
+        return None
+    return [_piece("sum", [0], axis=None, keepdim=False)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import msgspec
 import platformdirs
 
 from harness.core.errors import HarnessError
-from harness.core.files import write_whole
+from harness.core.files import made_folder, write_json
 from harness.fuzz.builder import Network
 from harness.fuzz.verdict import Failure
 
-NEIGHBOURS = 3
-"""How far upstream of the first diverging operator a finding's operators may lie."""
 FINDINGS = "findings.json"
 ACROSS = " to "
 """Between the names of the release that writes and the one that reads."""
@@ -80,13 +77,7 @@ class Notebook:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        try:
-            (folder / "examples").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HarnessError(
-                f"{folder} cannot be made ({error.strerror}): name another with --folder"
-            ) from error
+        self.folder = made_folder(folder / "examples", "the folder").parent
         self.findings = self._read(FINDINGS, list[Finding])
         self.seeds = self._read("seeds.json", list[int])
 
@@ -136,5 +127,4 @@ class Notebook:
         self._write(FINDINGS, self.findings)
 
     def _write(self, name: str, value: object) -> None:
-        text = json.dumps(msgspec.to_builtins(value), indent=1)
-        write_whole(self.folder / name, text.encode(), "the notebook")
+        write_json(self.folder / name, value, "the notebook")

@@ -6,9 +6,8 @@ import time
 from collections.abc import Iterator
 
 from harness.execution.engine_log import read
-from harness.fuzz.builder import Network
+from harness.fuzz.builder import Network, restricted
 from harness.fuzz.examine import CALL, examine, stages_for
-from harness.fuzz.reduce import restricted
 from harness.fuzz.verdict import Failure
 from harness.pool.workers import WorkerFailure, WorkerPool
 

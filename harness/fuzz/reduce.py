@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from harness.fuzz.builder import Network
+from harness.fuzz.builder import Network, restricted
 
 
 def smaller(network: Network) -> Iterator[Network]:
@@ -47,27 +47,6 @@ def reduce(network: Network, fails: Callable[[Network], bool]) -> Network:
                 network, again = candidate, True
                 break
     return network
-
-
-def restricted(network: Network, outputs: list[int]) -> Network:
-    """The part of the network that these values need, with them as its outputs."""
-    first = len(network["inputs"])
-    needed: set[int] = set()
-    waiting = list(outputs)
-    while waiting:
-        index = waiting.pop()
-        if index not in needed:
-            needed.add(index)
-            waiting += network["nodes"][index - first]["inputs"] if index >= first else []
-    order = sorted(needed)
-    number = {index: place for place, index in enumerate(order)}
-    nodes = (network["nodes"][index - first] for index in order if index >= first)
-    return {
-        **network,
-        "inputs": [network["inputs"][index] for index in order if index < first],
-        "nodes": [{**node, "inputs": [number[i] for i in node["inputs"]]} for node in nodes],
-        "outputs": [number[index] for index in outputs],
-    }
 
 
 def _plain(node: dict[str, Any]) -> dict[str, Any]:

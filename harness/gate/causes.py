@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.gate.result import VERDICTS, Change, Direction, Verdict
 
 _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?")
@@ -48,19 +49,13 @@ def happened(change: Change) -> str:
 
 def causes(changes: Iterable[Change]) -> tuple[Cause, ...]:
     """Grouped, the gravest verdict first, and the cause with most cases first within a verdict."""
-    groups: dict[tuple[object, ...], list[Change]] = {}
-    for change in changes:
-        key = (
-            change.verdict,
-            change.direction,
-            alike(happened(change)),
-            change.blocks,
-            change.rule,
-            change.workaround,
-            change.acknowledged,
-            change.explained_by,
-        )
-        groups.setdefault(key, []).append(change)
+    groups = grouped(
+        changes,
+        lambda c: (
+            c.verdict, c.direction, alike(happened(c)), c.blocks, c.rule, c.workaround, c.acknowledged,
+            c.explained_by,
+        ),
+    )  # fmt: skip
     found = [Cause(tuple(sorted(group, key=_size, reverse=True))) for group in groups.values()]
     found.sort(key=lambda cause: (VERDICTS.index(cause.verdict), -len(cause.changes)))
     return tuple(found)

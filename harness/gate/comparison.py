@@ -13,6 +13,7 @@ import msgspec
 
 from harness.checks import roofline
 from harness.checks.roofline import Cost, Least, Peak
+from harness.core.containers import at
 from harness.core.errors import UsageError
 from harness.core.types import BAD_OUTCOMES, Outcome, Record
 from harness.records.files import Run
@@ -143,13 +144,13 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
             target = targets.get(name)
             mine = (r.measures for r in run.records if (r.target, r.machine) == (name, place))
             where: Any = next((measures["where"] for measures in mine if "where" in measures), None)
-            there = where if isinstance(where, dict) else _in(environment, "machines", place) or environment
+            there = where if isinstance(where, dict) else at(environment, ("machines", place)) or environment
             found.append(
                 Column(
                     run=run.folder.name,
                     target=name,
-                    paddle=str(_in(there, "paddle", "version")),
-                    cpu=str(_in(there, "cpu", "model") or _in(there, "cpu")),
+                    paddle=str(at(there, ("paddle", "version")) or ""),
+                    cpu=str(at(there, ("cpu", "model")) or there.get("cpu", "")),
                     host=str(there.get("host", "")),
                     device=str(target.options.get("device", "cpu")) if target else "",
                     precision=target.storage if target else "",
@@ -181,13 +182,6 @@ def _peak(run: Run, target: Target | None) -> Peak | None:
         return None
     measured = [peak for record in run.records for peak in record.measures.get("limits", ())]
     return roofline.peaks(measured).get((target.interpreter, int(target.options.get("threads", 1))))
-
-
-def _in(values: Mapping[str, Any], *path: str) -> Any:
-    here: Any = values
-    for name in path:
-        here = here.get(name, "") if isinstance(here, Mapping) else ""
-    return here
 
 
 def _records(runs: Sequence[Run], column: Column) -> list[Record]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
-from pathlib import Path
 
 from markupsafe import Markup
 
 import harness
+from harness.core.containers import grouped
 from harness.gate import comparison_figures as figures
 from harness.gate.comparison import Column, Comparison, Row
-from harness.report.layout import templates, write_page
+from harness.report.layout import templates
 
 FACTS = ("paddle", "cpu", "host", "device", "precision", "threads")
 """What is said of a column where columns differ in it."""
@@ -72,17 +72,6 @@ def _figures(
 
 def _peaks(found: Comparison, label: Callable[[Column], str]) -> list[tuple[str, Column]]:
     """Each limit once, with the columns that it is the limit of."""
-    alike: dict[object, list[Column]] = {}
-    for column in found.columns:
-        if column.peak is not None:
-            alike.setdefault((column.run, column.peak), []).append(column)
+    measured = (column for column in found.columns if column.peak is not None)
+    alike = grouped(measured, lambda column: (column.run, column.peak))
     return [(", ".join(map(label, columns)), columns[0]) for columns in alike.values()]
-
-
-def write(found: Comparison, command: str, path: Path) -> Path:
-    """Write the page to ``path`` in one step; ``path``.
-
-    Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full.
-    """
-    return write_page(render(found, command), path)

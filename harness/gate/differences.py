@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.core.containers import at
 from harness.core.types import RunHeader
 from harness.gate.result import Change, Difference
-from harness.report.environment import at
 
 NUMERIC = ("numerically worse", "numerically better")
 SPEED = ("slower", "faster")

@@ -16,7 +16,7 @@ from harness.core.options import Options
 from harness.core.paths import slug
 from harness.gate import outputs
 from harness.gate.judge import grid
-from harness.gate.matrix_page import write_matrix
+from harness.gate.matrix_page import render_matrix
 from harness.gate.result import MatrixResult
 from harness.gate.runs import faults
 from harness.jobs.backend import Settings
@@ -27,6 +27,7 @@ from harness.jobs.named import Named, named
 from harness.jobs.runner import Runner
 from harness.jobs.suites import Suite
 from harness.records.files import Run
+from harness.report.layout import write_page
 from harness.report.summary import standing
 
 SUITE = "test_upgrade.py"
@@ -111,8 +112,8 @@ def _concluded(
         problems=tuple(_problems(runs, names)),
         notes=(*_notes(runs, environments), *_places(ends)),
     )
-    outputs.write_matrix_json(result, folder / "matrix.json")
-    return result, write_matrix(result, folder / "matrix.html")
+    outputs.write_json(result, folder / "matrix.json")
+    return result, write_page(render_matrix(result), folder / "matrix.html")
 
 
 def _problems(runs: list[Run], names: tuple[str, ...]) -> Iterator[str]:

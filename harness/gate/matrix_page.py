@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from harness.gate import matrix_views, routes
 from harness.gate.result import MatrixResult
-from harness.report.layout import templates, write_page
+from harness.report.layout import templates
 
 
 def render_matrix(result: MatrixResult) -> str:
@@ -29,12 +27,3 @@ def render_matrix(result: MatrixResult) -> str:
             routes=routes.routes(result.cells),
         )
     )
-
-
-def write_matrix(result: MatrixResult, path: Path) -> Path:
-    """Write the page to ``path`` in one step; ``path``.
-
-    Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full.
-    """
-    return write_page(render_matrix(result), path)

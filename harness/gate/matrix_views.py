@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES, Outcome
 from harness.gate.causes import alike
 from harness.gate.result import GridCell, MatrixResult
@@ -73,9 +74,7 @@ class Advice(msgspec.Struct, frozen=True):
 
 
 def pair_totals(cells: Iterable[GridCell]) -> dict[Pair, PairTotal]:
-    groups: dict[Pair, list[GridCell]] = {}
-    for cell in cells:
-        groups.setdefault((cell.producer, cell.consumer), []).append(cell)
+    groups = grouped(cells, lambda cell: (cell.producer, cell.consumer))
     return {pair: _pair_total(group) for pair, group in groups.items()}
 
 
@@ -105,9 +104,7 @@ def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Gr
 def route_totals(result: MatrixResult) -> tuple[RouteTotal, ...]:
     """Each route with the boundaries it does not cross, the route that stops most often first."""
     order = releases(result.cells, result.releases)
-    groups: dict[str, list[GridCell]] = {}
-    for cell in result.cells:
-        groups.setdefault(cell.route, []).append(cell)
+    groups = grouped(result.cells, lambda cell: cell.route)
     rows = [
         RouteTotal(name, sum(map(_passes, cells)), len(cells), tuple(_crossings(cells, order)))
         for name, cells in groups.items()
@@ -117,10 +114,7 @@ def route_totals(result: MatrixResult) -> tuple[RouteTotal, ...]:
 
 def advice(cells: Iterable[GridCell]) -> tuple[Advice, ...]:
     """What to do instead, the most often needed first."""
-    groups: dict[str, list[GridCell]] = {}
-    for cell in cells:
-        if cell.workaround:
-            groups.setdefault(cell.workaround, []).append(cell)
+    groups = grouped((cell for cell in cells if cell.workaround), lambda cell: cell.workaround)
     rows = [
         Advice(text, tuple(dict.fromkeys(cell.route for cell in group)), len(group))
         for text, group in groups.items()
@@ -149,9 +143,7 @@ def _passes(cell: GridCell) -> bool:
 
 def _pair_total(group: list[GridCell]) -> PairTotal:
     worst = min((cell.outcome for cell in group), key=SEVERITY.index)
-    by_route: dict[str, list[GridCell]] = {}
-    for cell in group:
-        by_route.setdefault(cell.route, []).append(cell)
+    by_route = grouped(group, lambda cell: cell.route)
     works = {route: all(map(_passes, cells)) for route, cells in by_route.items()}
     formats: dict[str, bool] = {}
     for route, good in works.items():
@@ -165,18 +157,14 @@ def _pair_total(group: list[GridCell]) -> PairTotal:
 
 def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[CrossVersion]:
     """Failing cells of one cause, as rectangles of producers by consumers."""
-    causes: dict[tuple[Outcome, str, str], list[GridCell]] = {}
-    for cell in cells:
-        if cell.outcome in BAD_OUTCOMES:
-            causes.setdefault((cell.outcome, alike(cell.reason), cell.workaround), []).append(cell)
+    bad = (cell for cell in cells if cell.outcome in BAD_OUTCOMES)
+    causes = grouped(bad, lambda cell: (cell.outcome, alike(cell.reason), cell.workaround))
     for (outcome, _, instead), group in causes.items():
         consumers: dict[str, set[str]] = {}
         for cell in group:
             consumers.setdefault(cell.producer, set()).add(cell.consumer)
-        rectangles: dict[frozenset[str], list[str]] = {}
-        for producer, loaded in consumers.items():
-            rectangles.setdefault(frozenset(loaded), []).append(producer)
-        for loaders, producers in rectangles.items():
+        for loaders, members in grouped(consumers.items(), lambda item: frozenset(item[1])).items():
+            producers = [producer for producer, _ in members]
             own = all(producer in loaders for producer in producers)
             yield CrossVersion(
                 spans(producers, order), spans(loaders, order), own, outcome, group[0].reason, instead

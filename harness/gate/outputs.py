@@ -9,13 +9,12 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 from xml.etree import ElementTree
 
 import msgspec
 
+from harness.core import files
 from harness.core.errors import HarnessError
-from harness.core.files import write_whole
 from harness.gate.causes import Cause, causes, happened
 from harness.gate.result import GATE_SCHEMA, VERDICTS, Change, GateResult, MatrixResult, Side
 from harness.records.former import gate_of_schema_1
@@ -30,8 +29,6 @@ _MOST_MESSAGE = 4000
 _SAYS = {"pass": "PASS", "blocked": "BLOCKED", "inconclusive": "INCONCLUSIVE"}
 _MARKS = {"pass": "✅", "blocked": "❌", "inconclusive": "⚠️"}
 
-Result = TypeVar("Result", GateResult, MatrixResult)
-
 
 class _Head(msgspec.Struct):
     kind: str = ""
@@ -41,13 +38,13 @@ class _Head(msgspec.Struct):
 # gate.json, matrix.json
 
 
-def write_gate_json(result: GateResult, path: Path) -> Path:
-    """Write ``gate.json``; the same result gives the same bytes.
+def write_json(result: GateResult | MatrixResult, path: Path) -> Path:
+    """Write ``gate.json`` or ``matrix.json``; the same result gives the same bytes.
 
     Raises:
         HarnessError: the folder is missing or unwritable, or the disk is full.
     """
-    return write_whole(path, _json(result), "the verdict")
+    return files.write_json(path, result, f"the {result.kind}'s result", order="deterministic")
 
 
 def read_gate_json(path: Path) -> GateResult:
@@ -56,56 +53,30 @@ def read_gate_json(path: Path) -> GateResult:
     Raises:
         HarnessError: there is none, it is not a gate's, or a newer harness wrote it.
     """
-    return _read(path / "gate.json" if path.is_dir() else path, GateResult, "gate")
-
-
-def write_matrix_json(result: MatrixResult, path: Path) -> Path:
-    """Write ``matrix.json``; as :func:`write_gate_json`."""
-    return write_whole(path, _json(result), "the matrix")
-
-
-def read_matrix_json(path: Path) -> MatrixResult:
-    """As :func:`read_gate_json`, of a matrix."""
-    return _read(path / "matrix.json" if path.is_dir() else path, MatrixResult, "matrix")
-
-
-def _json(result: GateResult | MatrixResult) -> bytes:
-    data = msgspec.json.encode(result, order="deterministic")
-    return msgspec.json.format(data, indent=2) + b"\n"
-
-
-def _read(path: Path, type_: type[Result], kind: str) -> Result:
+    if path.is_dir():
+        path /= "gate.json"
     try:
         data = path.read_bytes()
     except OSError as error:
         raise HarnessError(
-            f"cannot read {path}: {error.strerror}; give a file that harness {kind} wrote"
+            f"cannot read {path}: {error.strerror}; give a file that harness gate wrote"
         ) from error
     try:
         head = msgspec.json.decode(data, type=_Head)
-        if head.kind == kind and head.schema > GATE_SCHEMA:
+        if head.kind != "gate":
+            raise HarnessError(f"{path} is not the result of a gate: give a file that harness gate wrote")
+        if head.schema > GATE_SCHEMA:
             raise HarnessError(
                 f"{path} has schema {head.schema}, this harness reads up to {GATE_SCHEMA}: update the harness"
             )
-        if head.kind != kind:
-            raise HarnessError(f"{path} is not the result of a {kind}: give a file that harness {kind} wrote")
         if head.schema == 1:
-            return msgspec.convert(gate_of_schema_1(msgspec.json.decode(data)), type_)
-        return msgspec.json.decode(data, type=type_)
+            return msgspec.convert(gate_of_schema_1(msgspec.json.decode(data)), GateResult)
+        return msgspec.json.decode(data, type=GateResult)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise HarnessError(f"{path} cannot be read ({error}): run harness {kind} again") from error
+        raise HarnessError(f"{path} cannot be read ({error}): run harness gate again") from error
 
 
 # junit.xml
-
-
-def write_junit(result: GateResult, path: Path) -> Path:
-    """Write :func:`junit_xml` to ``path``.
-
-    Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full.
-    """
-    return write_whole(path, junit_xml(result), "the JUnit file")
 
 
 def junit_xml(result: GateResult) -> bytes:
@@ -197,15 +168,6 @@ def _text(text: str) -> str:
 
 
 # Markdown
-
-
-def write_summary(result: GateResult, path: Path) -> Path:
-    """Write :func:`summary_markdown` to ``path``.
-
-    Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full.
-    """
-    return write_whole(path, summary_markdown(result).encode("utf-8", errors="replace"), "the summary")
 
 
 def summary_markdown(result: GateResult) -> str:

@@ -9,7 +9,7 @@ from harness.gate.causes import causes
 from harness.gate.result import VERDICTS, GateResult, Verdict
 from harness.report import environment
 from harness.report.compression_views import LOOK
-from harness.report.layout import templates, write_page
+from harness.report.layout import templates
 from harness.speed.decide import Rule
 
 MOST_DRAWN_CURVES = 9
@@ -102,14 +102,3 @@ def render(result: GateResult, folder: Path | None = None) -> str:
             policy=environment.walk(result.policy),
         )
     )
-
-
-def write_gate(result: GateResult, path: Path) -> Path:
-    """Write the page to ``path`` in one step; ``path``.
-
-    Pages of the two runs are linked where the runs lie in the same folder.
-
-    Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full.
-    """
-    return write_page(render(result, path.parent), path)

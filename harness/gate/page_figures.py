@@ -103,11 +103,7 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
             colour = svg.SECOND if row.answer in ("slower", "faster") else svg.FIRST
             svg.interval(axes, y, low, change, high, colour)
         axes.axvline(0, color=svg.FIRST, linewidth=0.8)
-        axes.set_yticks(range(len(labels)), labels)
-        axes.set_ylim(len(labels) - 0.4, -0.6)
-        axes.set_xlabel("time of a run, candidate against baseline, per cent")
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
+        svg.label_rows(axes, labels, "time of a run, candidate against baseline, per cent", log=False)
         spoken = "; ".join(f"{row.model} on {row.target}: {row.answer}" for row in drawn[:8])
         return svg.markup(figure, name, f"Changes of speed with their intervals. {spoken}.")
 
@@ -123,13 +119,7 @@ def speed(group: SpeedGroup, name: str) -> Markup:
             after = (row.after_low_us, row.after_us, row.after_high_us)
             svg.interval(axes, y - 0.16, *before, svg.FIRST)
             svg.interval(axes, y + 0.16, *after, svg.SECOND)
-        axes.set_yticks(range(len(labels)), labels)
-        axes.set_ylim(len(labels) - 0.4, -0.6)
-        axes.set_xscale("log")
-        axes.set_xlabel("latency of one call, log scale")
-        svg.time_axis(axes)
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
+        svg.label_rows(axes, labels, "latency of one call, log scale")
         spoken = "; ".join(
             f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after"
             for row in group.rows

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES
 from harness.gate.causes import Cause, causes
 from harness.gate.result import (
@@ -133,10 +134,8 @@ def drifts(changes: Iterable[Change]) -> dict[DriftKind, tuple[DriftRow, ...]]:
 
 
 def acknowledged(changes: Iterable[Change]) -> tuple[Acknowledged, ...]:
-    groups: dict[tuple[str, str, str], list[Change]] = {}
-    for change in changes:
-        if change.acknowledged:
-            groups.setdefault((change.acknowledged, change.until, change.issue), []).append(change)
+    accepted = (change for change in changes if change.acknowledged)
+    groups = grouped(accepted, lambda change: (change.acknowledged, change.until, change.issue))
     return tuple(Acknowledged(*key, tuple(group)) for key, group in groups.items())
 
 
@@ -161,9 +160,7 @@ def curves(rows: Iterable[CurvePair]) -> tuple[CurvePair, ...]:
 
 
 def speeds(rows: Iterable[Speed]) -> tuple[SpeedGroup, ...]:
-    groups: dict[tuple[str, int], list[Speed]] = {}
-    for row in rows:
-        groups.setdefault((row.model, row.batch), []).append(row)
+    groups = grouped(rows, lambda row: (row.model, row.batch))
     return tuple(
         SpeedGroup(f"{model or 'model not named'}, batch {batch}", tuple(group))
         for (model, batch), group in sorted(groups.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -24,10 +24,7 @@ Verdict = Literal[
     "faster",
     "same",
 ]
-VERDICTS: tuple[Verdict, ...] = (
-    "broken", "missing", "numerically worse", "slower", "not comparable", "inconclusive", "new", "fixed",
-    "numerically better", "faster", "same",
-)  # fmt: skip
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 Direction = Literal["", "old files", "new files", "rollback"]
 """Which way an artifact crossed: the baseline's files in the candidate (``old files``), the

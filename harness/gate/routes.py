@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.gate.causes import alike
 from harness.gate.result import GridCell
 from harness.report.summary import SEVERITY
@@ -36,10 +37,7 @@ class Route(msgspec.Struct, frozen=True):
 
 def routes(cells: Iterable[GridCell]) -> tuple[Route, ...]:
     """The cells by route, in the order in which routes first appear."""
-    by_route: dict[str, list[GridCell]] = {}
-    for cell in cells:
-        by_route.setdefault(cell.route, []).append(cell)
-    return tuple(_route(name, group) for name, group in by_route.items())
+    return tuple(_route(*item) for item in grouped(cells, lambda cell: cell.route).items())
 
 
 def pairs(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[Pair, ...]:
@@ -59,12 +57,9 @@ def releases(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[str, ...]
 
 
 def _route(name: str, group: list[GridCell]) -> Route:
-    cells: dict[Pair, list[GridCell]] = {}
-    told: dict[tuple[str, str], list[GridCell]] = {}
-    for cell in group:
-        cells.setdefault((cell.producer, cell.consumer), []).append(cell)
-        if cell.reason or cell.workaround:
-            told.setdefault((alike(cell.reason), cell.workaround), []).append(cell)
+    cells = grouped(group, lambda cell: (cell.producer, cell.consumer))
+    explained = (cell for cell in group if cell.reason or cell.workaround)
+    told = grouped(explained, lambda cell: (alike(cell.reason), cell.workaround))
     notes = tuple(
         Note(
             number,

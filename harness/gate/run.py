@@ -12,11 +12,12 @@ from rich.console import Console
 
 from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
+from harness.core.files import write_whole
 from harness.core.options import Options
 from harness.core.paths import slug
 from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
-from harness.gate.page import write_gate
+from harness.gate.page import render
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
 from harness.gate.runs import run_of
@@ -28,6 +29,7 @@ from harness.jobs.journal import new_folder
 from harness.jobs.runner import Runner
 from harness.jobs.suites import producer_of, text_of
 from harness.records.files import Run
+from harness.report.layout import write_page
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40
@@ -140,10 +142,11 @@ def write(result: GateResult, folder: Path) -> None:
     Raises:
         HarnessError: the folder is unwritable, or the disk is full.
     """
-    outputs.write_gate_json(result, folder / "gate.json")
-    outputs.write_junit(result, folder / "junit.xml")
-    outputs.write_summary(result, folder / "summary.md")
-    write_gate(result, folder / "gate.html")
+    outputs.write_json(result, folder / "gate.json")
+    write_whole(folder / "junit.xml", outputs.junit_xml(result), "the JUnit file")
+    summary = outputs.summary_markdown(result).encode("utf-8", errors="replace")
+    write_whole(folder / "summary.md", summary, "the summary")
+    write_page(render(result, folder), folder / "gate.html")
 
 
 def _key(sides: Sequence[Subject], request: Request, root: Path) -> str:

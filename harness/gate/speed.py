@@ -16,6 +16,8 @@ from harness.speed.session import Outcome, Result, Tell
 
 AREA = "speed"
 TARGETS = ("dygraph", "predictor", "predictor-no-onednn")
+ESTIMATED = ("change", "low", "high", "detectable", "pairs")
+"""What is kept of an estimate; of that of the time to load the first three."""
 BATCHES = (1, 64)
 """Batch sizes, the larger one for the predictor only: what a service feels, and what a batch job does."""
 
@@ -64,20 +66,14 @@ def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
             answer=result.answer,
             before_us=result.medians_us[0],
             after_us=result.medians_us[1],
-            change=found.change if found else None,
-            low=found.low if found else None,
-            high=found.high if found else None,
-            detectable=found.detectable if found else None,
-            pairs=found.pairs if found else 0,
             sessions=outcome.plan.sessions,
             again=result.again.change if result.again else None,
             again_pairs=result.again.pairs if result.again else 0,
-            load_change=load.change if load else None,
-            load_low=load.low if load else None,
-            load_high=load.high if load else None,
             disturbed=result.disturbed,
             confirmed=result.confirmed,
             why=result.why,
+            **({name: getattr(found, name) for name in ESTIMATED} if found else {}),
+            **({f"load_{name}": getattr(load, name) for name in ESTIMATED[:3]} if load else {}),
         )
 
 

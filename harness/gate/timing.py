@@ -5,8 +5,6 @@ As a module (``python -m harness.gate.timing FOLDER``) it is that process.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,19 +48,9 @@ class Timing(msgspec.Struct, frozen=True):
         clock = time.monotonic()
         workspace.folder.mkdir(parents=True)
         write_whole(workspace.folder / WORK, msgspec.json.encode(self), "the timing job")
-        log = workspace.folder / "timing.log"
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", __name__, str(workspace.folder)],
-                cwd=workspace.root,
-                env={**os.environ, **child.variables()},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        status = child.followed(process, workspace)
+        arguments = ["-m", __name__, str(workspace.folder)]
+        status, last = child.run(arguments, workspace.folder / "timing.log", workspace)
         if status:
-            last = (log.read_text(errors="replace").strip().splitlines() or [child.ended_how(status)])[-1]
             return TaskResult(False, last)
         return TaskResult(seconds=time.monotonic() - clock)
 

@@ -22,7 +22,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
+from scipy import stats
 
+from harness.core.containers import grouped
 from harness.core.errors import HarnessError
 from harness.history.data import History
 
@@ -63,8 +65,8 @@ largest (SSE with no change point - SSE with k) / k, k up to 3, by dynamic progr
 Values = NDArray[np.float64]
 
 
-class Point(msgspec.Struct, frozen=True):
-    """One run's median, and what else could explain that it differs from its neighbour's."""
+class _Measured(msgspec.Struct, frozen=True):
+    """Which case, where, and in which run."""
 
     case_id: str
     model: str
@@ -73,6 +75,11 @@ class Point(msgspec.Struct, frozen=True):
     profile: str
     host: str
     run: str
+
+
+class Point(_Measured, frozen=True):
+    """One run's median, and what else could explain that it differs from its neighbour's."""
+
     number: int
     started: datetime | None
     median_us: float
@@ -84,17 +91,12 @@ class Point(msgspec.Struct, frozen=True):
     packages: str | None = None
 
 
-class Change(msgspec.Struct, frozen=True):
-    """A change point: medians of the segments before and after, and what else changed there."""
+class Change(_Measured, frozen=True):
+    """A change point: medians of the segments before and after, and what else changed there.
 
-    case_id: str
-    model: str
-    target: str
-    batch: int | None
-    profile: str
-    host: str
-    run: str
-    """The first run of the new segment."""
+    ``run``: the first one of the new segment.
+    """
+
     started: datetime | None
     release: str | None
     change: float
@@ -164,9 +166,7 @@ def series(history: History) -> list[Series]:
 
 def _in_turns(points: list[Point]) -> list[list[Point]]:
     """One series, or one for each release where they were run in turns."""
-    by_release: dict[str | None, list[Point]] = {}
-    for point in points:
-        by_release.setdefault(point.release, []).append(point)
+    by_release = grouped(points, lambda point: point.release)
     switches = sum(one.release != other.release for one, other in pairwise(points))
     return [points] if switches < len(by_release) else list(by_release.values())
 
@@ -191,7 +191,7 @@ def _split(values: Values, alpha: float) -> list[int]:
     Beside a large change a small one moves the ranks of the whole too little.
     """
     limit = penalty(len(values), alpha)
-    ranks = ranked(values)
+    ranks = stats.rankdata(values)
     variance = float(np.var(ranks, ddof=1)) if len(values) > 1 else 0.0
     if not math.isfinite(limit) or not variance:
         return []
@@ -222,13 +222,6 @@ def penalty(runs: int, alpha: float) -> float:
         else:
             at_level.append(float(np.interp(place, levels, values)))
     return float(np.interp(math.log(runs), np.log(lengths), at_level))
-
-
-def ranked(values: Sequence[float] | Values) -> Values:
-    """Ranks from 1; equal values share their mean rank."""
-    _, place, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[place], dtype=float)
 
 
 def differs(last: Point, new: Point) -> str:

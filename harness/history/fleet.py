@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.history.changes import Series, release_order, series
 from harness.history.data import History, Row
 
@@ -40,18 +41,23 @@ class RunRow(msgspec.Struct, frozen=True):
         return label(self.release, self.profile)
 
 
-class Moved(msgspec.Struct, frozen=True):
-    """A case whose newest outcome is not that of the run before."""
+class _Case(msgspec.Struct, frozen=True, kw_only=True):
+    """Which case, and where."""
 
     case_id: str
     release: str | None
     profile: str
     host: str
+
+
+class Moved(_Case, frozen=True, kw_only=True):
+    """A case whose newest outcome is not that of the run before."""
+
     before: str
     outcome: str
     standing: str
     cause: str
-    known: str
+    expected_failure: str
     run: str
     run_before: str
     number: int
@@ -91,16 +97,12 @@ class ClaimRow(msgspec.Struct, frozen=True):
         return any(cell.before not in (None, cell.verdict) for cell in self.cells.values())
 
 
-class Flaky(msgspec.Struct, frozen=True):
+class Flaky(_Case, frozen=True, kw_only=True):
     """A case whose outcome changed ``flips`` times with nothing else changed.
 
     One flip may be a change of something that is not recorded; more are flaky.
     """
 
-    case_id: str
-    release: str | None
-    profile: str
-    host: str
     flips: int
     failed: int
     runs: int
@@ -110,13 +112,9 @@ class Flaky(msgspec.Struct, frozen=True):
     cause: str
 
 
-class FirstFailure(msgspec.Struct, frozen=True):
+class FirstFailure(_Case, frozen=True, kw_only=True):
     """The first run in which a case failed, and the run before it in which it had passed."""
 
-    case_id: str
-    release: str | None
-    profile: str
-    host: str
     first_started: datetime | None
     first_run: str
     passed_before: str | None
@@ -127,13 +125,9 @@ class FirstFailure(msgspec.Struct, frozen=True):
     cause: str
 
 
-class Slow(msgspec.Struct, frozen=True):
+class Slow(_Case, frozen=True, kw_only=True):
     """How long the check of a case takes."""
 
-    case_id: str
-    release: str | None
-    profile: str
-    host: str
     runs: int
     median_s: float
     longest_s: float
@@ -198,10 +192,7 @@ def newest(runs: Iterable[RunRow]) -> Iterator[RunRow]:
 
     A few cases that were run again are no newer run: a tenth of what the largest of them ran is needed.
     """
-    groups: dict[tuple[str | None, ...], list[RunRow]] = {}
-    for run in runs:
-        groups.setdefault((run.release, run.profile, run.host), []).append(run)
-    for group in groups.values():
+    for group in grouped(runs, lambda run: (run.release, run.profile, run.host)).values():
         most = max(run.cases for run in group)
         yield next(run for run in group if 10 * run.cases >= most)
 

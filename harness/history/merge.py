@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
+from harness.core.containers import at
 from harness.core.errors import HarnessError, UsageError
-from harness.core.files import write_whole
+from harness.core.files import made_folder, write_whole
 from harness.core.types import Record, RunFooter, RunHeader
 from harness.records.files import Line, Run, encode, read_run
 
@@ -66,29 +67,19 @@ def merge(found: Sequence[Part], folder: Path, rule: Duplicates, command: str) -
         *records,
         *_footer(found, len(records)),
     ]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(f"{folder} cannot be made ({error.strerror}): name another with -o") from error
-    write_whole(folder / RECORDS, b"".join(map(encode, lines)), "the merged run")
+    made_folder(folder, "the folder", "-o")
+    write_whole(folder / RECORDS, b"".join(encode(line) + b"\n" for line in lines), "the merged run")
     return read_run(folder)
 
 
 def _same_paddle(found: Sequence[Part]) -> None:
     for path in ALIKE:
-        told = {part.run.folder.name: _fact(part.run, path) for part in found}
+        told = {part.run.folder.name: at(part.run.header.environment, path) for part in found}
         if len(set(told.values())) > 1:
             listed = ", ".join(f"{name} has {value or 'none'}" for name, value in told.items())
             raise UsageError(
                 f"the runs differ in {' '.join(path)} ({listed}): `harness compare` shows them side by side"
             )
-
-
-def _fact(run: Run, path: Sequence[str]) -> str:
-    here: Any = run.header.environment
-    for name in path:
-        here = here.get(name) if isinstance(here, dict) else None
-    return str(here or "")
 
 
 def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:

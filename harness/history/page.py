@@ -8,7 +8,7 @@ from urllib.parse import quote
 import harness
 from harness.history import page_figures
 from harness.history.fleet import Fleet, RunRow, page_of
-from harness.report.layout import templates, write_page
+from harness.report.layout import templates
 
 MOST_DRAWN = 24
 """Trends drawn, those with a change point first; the table has every change."""
@@ -44,12 +44,3 @@ def standing(newest: tuple[RunRow, ...]) -> str:
     if any(run.unexpected for run in newest):
         return "fail"
     return "incomplete" if not all(run.complete for run in newest) else "pass"
-
-
-def write(fleet: Fleet, command: str, path: Path) -> Path:
-    """Write the page to ``path`` in one step; ``path``.
-
-    Raises:
-        HarnessError: the folder is missing or unwritable, or the disk is full.
-    """
-    return write_page(render(fleet, command, path), path)

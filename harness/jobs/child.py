@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from harness.jobs.job import Stopped, Workspace
 from harness.jobs.lifeline import PARENT
@@ -14,6 +17,28 @@ from harness.jobs.progress import POLL_S, end_pytest
 def variables() -> dict[str, str]:
     """What the process is to have in its environment, for its lifeline."""
     return {PARENT: str(os.getpid())}
+
+
+def run(arguments: Sequence[str], log: Path, workspace: Workspace) -> tuple[int, str]:
+    """Run a Python process of a work in the checkout to its end; its exit status, and its last line.
+
+    What it prints goes into ``log``; where it prints nothing, the line says how it ended.
+
+    Raises:
+        Stopped: the job was told to end.
+    """
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=workspace.root,
+            env={**os.environ, **variables()},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    status = followed(process, workspace)
+    said = log.read_text(errors="replace").strip().splitlines() or [ended_how(status)]
+    return status, said[-1]
 
 
 def followed(child: subprocess.Popen[bytes], workspace: Workspace) -> int:

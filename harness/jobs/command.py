@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 
 import msgspec
@@ -40,20 +37,10 @@ class Command(msgspec.Struct, frozen=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         workspace.folder.mkdir(parents=True, exist_ok=True)
-        log = workspace.folder / SAYS
-        with log.open("wb") as file:
-            process = subprocess.Popen(
-                [sys.executable, "-m", PROCESS, *self.arguments, f"--folder={workspace.folder}"],
-                cwd=workspace.root,
-                env={**os.environ, **child.variables()},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        status = child.followed(process, workspace)
-        said = log.read_text(errors="replace").strip().splitlines() or [child.ended_how(status)]
+        arguments = ["-m", PROCESS, *self.arguments, f"--folder={workspace.folder}"]
+        status, last = child.run(arguments, workspace.folder / SAYS, workspace)
         if status == UsageError.exit_status:
-            raise NotStarted(said[-1])
+            raise NotStarted(last)
         if status:
-            return TaskResult(False, said[-1] if status > 0 else child.ended_how(status))
+            return TaskResult(False, last if status > 0 else child.ended_how(status))
         return TaskResult(seconds=time.monotonic() - clock)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from harness.core.errors import HarnessError, UsageError
+from harness.core.errors import UsageError
+from harness.core.files import Lines, made_folder
 from harness.core.paths import reports
 from harness.jobs.job import Job, JobResult
 
@@ -43,14 +43,9 @@ class Journal:
             if line is not None and line.end is not None:
                 self.ends[line.end.job] = line.end
             self.closed = line is not None and line.kind == "closed"
-        try:
-            self._file = self.path.open("ab")
-            if cut:
-                self._file.write(b"\n")
-        except OSError as error:
-            raise HarnessError(
-                f"cannot write {self.path}: {error.strerror}; name another folder with --folder"
-            ) from error
+        self._lines = Lines(self.path)
+        if cut:
+            self._lines.add(b"")
         self._encode = msgspec.json.Encoder().encode
 
     def finished(self, job: Job, folder: Path) -> JobResult | None:
@@ -73,19 +68,10 @@ class Journal:
         """``whole``: nothing is left to do, so that the folder is not gone on with."""
         if whole:
             self._write(_Line("closed"), sync=True)
-        self._file.close()
+        self._lines.close()
 
     def _write(self, line: _Line, sync: bool = False) -> None:
-        try:
-            self._file.write(self._encode(line) + b"\n")
-            self._file.flush()
-            if sync:
-                os.fsync(self._file.fileno())
-        except OSError as error:
-            raise HarnessError(
-                f"cannot write {self.path}: {error.strerror}; free some space and give the same command "
-                "again: what has ended is not run twice"
-            ) from error
+        self._lines.add(self._encode(line), sync)
 
 
 def _lines(path: Path) -> Iterator[_Line | None]:
@@ -126,16 +112,9 @@ def new_folder(given: str, root: Path, kind: str, label: str) -> Path:
         HarnessError: it cannot be made.
     """
     stamp = f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
-    folder = (
-        Path(given).absolute() if given else reports(root) / kind / "-".join(filter(None, [stamp, label]))
-    )
+    made = reports(root) / kind / "-".join(filter(None, [stamp, label]))
+    folder = Path(given).absolute() if given else made
     held = (folder / JOURNAL).exists() or (folder.is_dir() and any(folder.glob("*/records.jsonl")))
     if held and not is_open(folder):
         raise UsageError(f"{folder} already holds runs: name another folder with --folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarnessError(
-            f"the folder {folder} cannot be made ({error.strerror}): name another with --folder"
-        ) from error
-    return folder
+    return made_folder(folder, "the folder")

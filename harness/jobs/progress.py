@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from harness.core.errors import HarnessError
+from harness.core.files import made_folder
 from harness.core.types import BAD_OUTCOMES, OUTCOMES
 from harness.jobs.rerun import last_error
 from harness.models.first_run import OWN_TOTAL
@@ -102,24 +102,18 @@ def start_pytest(
     Raises:
         HarnessError: the folder cannot be made.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        log = (folder / "pytest.log").open("wb")
-    except OSError as error:
-        raise HarnessError(
-            f"the run folder {folder} cannot be made ({error.strerror}): name another with --folder"
-        ) from error
+    log = made_folder(folder, "the run folder") / "pytest.log"
     # -v writes a case's name before it runs, which is how the live line knows the current one.
     command = [sys.executable, "-m", "pytest", "-v", "-p", "harness.plugin", "-p", "no:cacheprovider"]
     command += ["--color=no", f"--rootdir={root}", *arguments]
     # A session of its own: Ctrl-C then reaches this process alone, which passes it on to pytest
     # but not to its workers, so that pytest can close them and its records in order.
-    with log:
+    with log.open("wb") as printed:
         child = subprocess.Popen(
             command,
             cwd=root,
             env={**os.environ, **(variables or {})},
-            stdout=log,
+            stdout=printed,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.core.errors import UsageError
 from harness.core.options import Options
 from harness.plugin.options import choose
@@ -34,10 +35,8 @@ def shares(options: Options) -> list[Share]:
     Raises:
         HarnessError: a targets file cannot be read.
     """
-    groups: dict[str, list[Target]] = {}
-    for target in _chosen(options):
-        if target.resources or target.labels:
-            groups.setdefault(repr((target.resources, target.labels)), []).append(target)
+    special = (target for target in _chosen(options) if target.resources or target.labels)
+    groups = grouped(special, lambda target: repr((target.resources, target.labels)))
     if not groups:
         return [Share()]
     found = [Share(narrowing={"not_on": tuple(target.name for group in groups.values() for target in group)})]

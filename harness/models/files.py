@@ -12,7 +12,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -20,7 +20,7 @@ from harness.core.errors import HarnessError
 from harness.core.hashing import sha256
 
 Form = Literal["layer", "deployed", "graph"]
-FORMS: tuple[Form, ...] = ("layer", "deployed", "graph")
+FORMS: tuple[Form, ...] = get_args(Form)
 
 OLDER_PROGRAM = "__model__"
 OLDER_PARAMS = ("__params__", "params", "__variables__")

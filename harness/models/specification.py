@@ -18,7 +18,7 @@ from harness.core.errors import HarnessError
 from harness.models.files import FORMS, UserModel, found_at, safe
 
 __all__ = [
-    "FORMS", "InputSpec", "UserModel", "absolute", "all_from_table", "declaration", "from_table",
+    "FORMS", "InputSpec", "UserModel", "absolute", "all_from_table", "declaration",
     "input_spec", "parse", "table_text", "unique",
 ]  # fmt: skip
 
@@ -105,18 +105,6 @@ def parse(text: str) -> list[UserModel]:
         else:
             options[key] = value
     return _models(head, options)
-
-
-def from_table(table: Mapping[str, Any]) -> UserModel:
-    """The model of a ``[[model]]`` table: ``path``, and the keys of ``--add-model``, ``spec`` as a list.
-
-    Raises:
-        HarnessError: as :func:`parse`, or the path holds several models, which have a ``--add-model`` each.
-    """
-    found = all_from_table(table)
-    if len(found) > 1:
-        raise HarnessError(f"the folder {table['path']} holds {len(found)} models: name one of them")
-    return found[0]
 
 
 def all_from_table(table: Mapping[str, Any]) -> list[UserModel]:

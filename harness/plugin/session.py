@@ -21,11 +21,11 @@ from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.checks import expected_failures
 from harness.checks.claims import claims
-from harness.core.choices import LEGACY_IR, Limits
+from harness.core.choices import Limits
 from harness.core.clock import now
 from harness.core.errors import HarnessError
 from harness.core.extensions import added, extensions
-from harness.core.files import write_whole
+from harness.core.files import made_folder, write_whole
 from harness.core.options import Options
 from harness.core.paths import reports
 from harness.core.types import Area, Record, RunFooter, RunHeader
@@ -34,7 +34,7 @@ from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
 from harness.models.specification import FORMS, UserModel, parse, unique
 from harness.plugin.options import choose
-from harness.pool.workers import WorkerFailure, WorkerPool, WorkerSpec
+from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.records import sources
 from harness.records.files import RecordWriter
 from harness.targets import target as targets
@@ -83,13 +83,7 @@ class RunSession:
         else:
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
             folder = reports(self.root) / f"{stamp}-{os.getpid()}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HarnessError(
-                f"the run folder {folder} cannot be made ({error.strerror}): name another with --folder"
-            ) from error
-        return folder
+        return made_folder(folder, "the run folder")
 
     @functools.cached_property
     def executor(self) -> Executor:
@@ -110,9 +104,7 @@ class RunSession:
         digits, dataset = locate(self.options.dataset, store)
         files = tuple(map(Path, self.options.targets_file))
         limits = Limits(self.options.model_timeout, self.options.model_memory)
-        pool = WorkerPool(self.folder / logs, python, self.options.call_timeout)
-        if profile == "legacy-ir":
-            pool.default = WorkerSpec(pool.default.python).with_env(LEGACY_IR)
+        pool = WorkerPool(self.folder / logs, python, self.options.call_timeout, profile)
         try:
             builder = ArtifactBuilder(
                 pool, store, digits, dataset, self.user_models, limits, self.options.retry_failed

@@ -8,7 +8,6 @@ is sent.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import tempfile
 import threading
@@ -20,6 +19,7 @@ import execnet
 
 from harness.core.errors import HarnessError, NotApplicable
 from harness.core.extensions import CODE, extensions
+from harness.core.hashing import Digests
 from harness.core.paths import ROOT
 from harness.pool.hosts import FAILURES, WORKER, Process, environment
 
@@ -57,7 +57,7 @@ class RemoteHost:
         self.sent = 0
         """Bytes of files that were sent."""
         self._lock = threading.Lock()
-        self._digests: dict[Path, tuple[tuple[int, ...], str]] = {}
+        self._digests = Digests()
         self._group = execnet.Group()
         spec = execnet.XSpec(interpreter)
         spec.id, spec.execmodel, spec.python = "host", "thread", spec.python or "python3"
@@ -114,7 +114,7 @@ class RemoteHost:
 
         Sent is what the host lacks; it verifies what arrives, and what it kept from earlier runs.
         """
-        digests = {relative: self._digest(path) for relative, path in sorted(files.items())}
+        digests = {relative: self._digests.of(path) for relative, path in sorted(files.items())}
         sources = {digests[relative]: path for relative, path in files.items()}
         for digest in self.ask("lacking", sorted(sources)):
             self._send(digest, sources[digest])
@@ -132,13 +132,6 @@ class RemoteHost:
                 first = False
                 if not piece:
                     break
-
-    def _digest(self, path: Path) -> str:
-        stat = path.stat()
-        touched = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        if self._digests.get(path, ((), ""))[0] != touched:
-            self._digests[path] = (touched, hashlib.sha256(path.read_bytes()).hexdigest())
-        return self._digests[path][1]
 
     def carried(self, paths: Mapping[str, str]) -> dict[str, str]:
         """Paths of this machine as they are there, once their files are.

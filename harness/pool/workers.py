@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from harness.core.choices import LEGACY_IR
 from harness.core.errors import HarnessError
 from harness.core.paths import ROOT as ROOT
 from harness.core.types import Outcome, RemoteFailure
@@ -221,9 +222,9 @@ class WorkerPool:
     importing Paddle takes seconds on an otherwise idle core.
     """
 
-    def __init__(self, logs: Path, python: str, deadline: float) -> None:
+    def __init__(self, logs: Path, python: str, deadline: float, profile: str = "default") -> None:
         self.logs = logs
-        self.default = WorkerSpec(python)
+        self.default = WorkerSpec(python).with_env(LEGACY_IR if profile == "legacy-ir" else {})
         self.deadline = deadline
         self.replaced = 0
         self.heard: set[str] = set()

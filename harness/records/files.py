@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from harness.core.errors import HarnessError
+from harness.core.files import Lines
 from harness.core.option_parsing import current_fields
 from harness.core.types import SCHEMA_VERSION, Area, Record, RunFooter, RunHeader
 from harness.records.former import line_of_schema_1
@@ -26,23 +24,17 @@ class _Kind(msgspec.Struct):
 
 
 def encode(line: Line) -> bytes:
-    """One line of ``records.jsonl``, its end included."""
+    """One line of ``records.jsonl``, without its end."""
     # omit_defaults would leave out the two fields a reader needs first.
     data = {"kind": line.kind, "schema": line.schema, **msgspec.to_builtins(line)}
-    return msgspec.json.encode(data) + b"\n"
+    return msgspec.json.encode(data)
 
 
 class RecordWriter:
     """Appends lines to ``records.jsonl`` so that a killed run leaves every finished case readable."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._file: IO[bytes] = path.open("ab")
-        except OSError as error:
-            raise HarnessError(
-                f"cannot write {path}: {error.strerror}; name another folder with --folder"
-            ) from error
+        self._lines = Lines(path)
 
     def write(self, line: Line) -> None:
         """Append one line and hand it to the operating system at once.
@@ -50,20 +42,10 @@ class RecordWriter:
         Raises:
             HarnessError: the disk is full or the folder has become unwritable.
         """
-        try:
-            self._file.write(encode(line))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise HarnessError(
-                f"cannot write {self.path}: {error.strerror}; free some space or name another "
-                "folder with --folder (what was recorded before is kept)"
-            ) from error
+        self._lines.add(encode(line))
 
     def close(self) -> None:
-        # What could not be written is tried once more here; write() has told of it already.
-        with contextlib.suppress(OSError):
-            self._file.close()
+        self._lines.close()
 
 
 class Run(msgspec.Struct, frozen=True):

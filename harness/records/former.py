@@ -53,7 +53,7 @@ def line_of_schema_1(line: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def gate_of_schema_1(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A ``gate.json`` or ``matrix.json`` of schema 1, with the names of schema 2."""
+    """A ``gate.json`` of schema 1, with the names of schema 2."""
     changes = [
         {
             **renamed(change, CHANGE),
@@ -64,7 +64,6 @@ def gate_of_schema_1(result: Mapping[str, Any]) -> dict[str, Any]:
     there = {
         "changes": changes,
         "grid": [renamed(cell, CHANGE) for cell in result.get("grid", ())],
-        "cells": [renamed(cell, CHANGE) for cell in result.get("cells", ())],
     }
     return {**result, **{key: value for key, value in there.items() if key in result}}
 

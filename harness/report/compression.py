@@ -6,10 +6,11 @@ A row is one model that one method compressed, seen by all checks of the area to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.records.files import Run
 from harness.report import tables
@@ -33,9 +34,7 @@ AREA = "compression"
 LEGACY = "legacy-ir"
 
 Verdict = Literal["trust", "not enough data", "caution", "do not use", "does not work", "not run"]
-VERDICTS: tuple[Verdict, ...] = (
-    "trust", "not enough data", "caution", "do not use", "does not work", "not run",
-)  # fmt: skip
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """In the order in which one would rather take them."""
 
 ACCURACY = ("accuracy", "pruned_accuracy")
@@ -99,10 +98,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def rows(run: Run, found: Iterable[Case]) -> tuple[Row, ...]:
     """A row for every model and method, in the order in which the run met them."""
-    groups: dict[tuple[str, str], list[Case]] = {}
-    for case in found:
-        if case.record.area == AREA and case.record.method:
-            groups.setdefault((case.record.model, case.record.method), []).append(case)
+    mine = (case for case in found if case.record.area == AREA and case.record.method)
+    groups = grouped(mine, lambda case: (case.record.model, case.record.method))
     own = own_profile(run, groups)
     every = [_row(model, method, group, own) for (model, method), group in groups.items()]
     ran = {(row.model, row.name, row.profile) for row in every if row.verdict != "not run"}

@@ -78,8 +78,6 @@ class Quantized(msgspec.Struct, frozen=True):
     layers: int
     weights: int
     inputs: int = 0
-    by_design: int = msgspec.field(default=0, name="float")
-    """Layers that were left float because nobody asked for them."""
     stored: list[str] = []
 
     @property

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from harness.core.containers import at, grouped
 from harness.core.types import RunHeader
 from harness.report.compression import LEGACY, VERDICTS, Row, Verdict
-from harness.report.environment import at
 
 TITLES = {
     "qat": "Quantization-aware training",
@@ -163,10 +163,7 @@ def advice(methods: Sequence[Method], own: str) -> str:
 
 
 def _technique(name: str, rows: Sequence[Row], own: str) -> Technique:
-    by_method: dict[str, list[Row]] = {}
-    for row in rows:
-        by_method.setdefault(row.name, []).append(row)
-    methods = [_method(method, group, own) for method, group in by_method.items()]
+    methods = [_method(method, group, own) for method, group in grouped(rows, lambda row: row.name).items()]
     methods.sort(key=lambda method: (*_rank(method.best, own), method.name))
     told = Counter((row.error, row.workaround) for row in rows if row.error)
     shared = {key: number for number, key in enumerate((k for k in told if told[k] > 1), start=1)}

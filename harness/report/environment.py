@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from harness.core.containers import at
 from harness.records.files import Run
 from harness.report.wording import number
 
@@ -24,9 +25,6 @@ _EXPECTED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Packages", ("packages",)),
     ("Load at start", ("cpu", "load1")),
 )
-
-MOST_OPEN_ITEMS = 12
-"""A list or table longer than this starts folded."""
 
 
 class Fact(msgspec.Struct, frozen=True):
@@ -86,13 +84,6 @@ def _fact(label: str, value: Any) -> Fact:
     if isinstance(value, list | tuple):
         return Fact(label, items=tuple(number(item) for item in value))
     return Fact(label, number(value))
-
-
-def at(value: Any, keys: tuple[str, ...]) -> Any:
-    """What these keys lead to in nested dictionaries; None where one of them is missing."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
 
 
 def _without(value: dict[str, Any], taken: list[tuple[str, ...]]) -> dict[str, Any]:

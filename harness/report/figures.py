@@ -75,13 +75,7 @@ def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
                 if tail is not None:
                     axes.plot([median, tail], [y, y], color=svg.SOFT, lw=0.7)
                     axes.plot([tail], [y], marker, color=svg.INK, ms=5, mew=1.0)
-        axes.set_yticks(range(len(rows)), labels)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.set_xscale("log")
-        axes.set_xlabel("latency of one call, log scale")
-        svg.time_axis(axes)
-        axes.grid(axis="x")
-        axes.tick_params(axis="y", length=0)
+        svg.label_rows(axes, labels, "latency of one call, log scale")
         spoken = "; ".join(f"{row.target} {svg.time(row.values['median_us'])}" for row in rows)
         return svg.markup(figure, name, f"Median latency for {group}: {spoken}.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.core.containers import grouped
 from harness.records.files import Run
 from harness.report import compression, compression_views, environment, gaps, summary, tables, yardstick
 from harness.report.layout import templates, write_page
@@ -28,9 +29,7 @@ def render(run: Run) -> str:
     bad = bad[: MOST_DRAWN_CURVES - min(len(good), MOST_DRAWN_CURVES // 3)]
     drawn = [*bad, *good[: MOST_DRAWN_CURVES - len(bad)]]
     latencies = tables.latencies(found)
-    groups: dict[str, list[tables.Latency]] = {}
-    for row in latencies:
-        groups.setdefault(row.group, []).append(row)
+    groups = grouped(latencies, lambda row: row.group)
     return (
         templates(whole="records.jsonl")
         .get_template("report.html.j2")

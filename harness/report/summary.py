@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -112,9 +112,8 @@ def outcome_counts(run: Run) -> dict[Outcome, int]:
 
 def standing_counts(run: Run) -> dict[Standing, int]:
     """Number of cases for each standing, zeros included."""
-    order: tuple[Standing, ...] = ("unexpected", "departed", "empty", "known", "not-run", "pass")
     counted = Counter(standing(record) for record in run.records)
-    return {key: counted[key] for key in order}
+    return {key: counted[key] for key in get_args(Standing)}
 
 
 def cause(record: Record) -> str:

@@ -89,6 +89,19 @@ def interval(axes: Axes, y: float, low: float, median: float, high: float, colou
     axes.plot([median], [y], "o", color=colour, ms=4.5)
 
 
+def label_rows(axes: Axes, labels: Sequence[str], what: str, log: bool = True) -> None:
+    """A label for each row, the first on top, and what the axis below has: microseconds where ``log``."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    if log:
+        axes.set_xscale("log")
+    axes.set_xlabel(what)
+    if log:
+        time_axis(axes)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+
+
 def time_axis(axes: Axes) -> None:
     """A logarithmic axis of microseconds with two to four labelled ticks at round times."""
     low, high = axes.get_xlim()

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES, Area, Comparison, Outcome, Record
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, Standing, cause, standing
@@ -145,28 +146,22 @@ def unfolded(findings: Iterable[Case], most: int) -> frozenset[int]:
 
 def known_findings(found: Iterable[Case]) -> tuple[KnownFinding, ...]:
     """Known failures grouped by their entry, the one with most cases first."""
-    groups: dict[tuple[str, str], list[Case]] = {}
-    for case in found:
-        if case.standing == "known":
-            groups.setdefault((case.record.expected_failure, case.record.issue), []).append(case)
+    known = (case for case in found if case.standing == "known")
+    groups = grouped(known, lambda case: (case.record.expected_failure, case.record.issue))
     rows = [KnownFinding(reason, issue, tuple(group)) for (reason, issue), group in groups.items()]
     return tuple(sorted(rows, key=lambda row: -len(row.cases)))
 
 
 def not_run(found: Iterable[Case]) -> tuple[tuple[str, tuple[Case, ...]], ...]:
     """Reason -> its cases, the reason with most cases first."""
-    groups: dict[str, list[Case]] = {}
-    for case in found:
-        if case.standing == "not-run":
-            groups.setdefault(case.record.reason or "no reason recorded", []).append(case)
+    left = (case for case in found if case.standing == "not-run")
+    groups = grouped(left, lambda case: case.record.reason or "no reason recorded")
     return tuple((k, tuple(v)) for k, v in sorted(groups.items(), key=lambda item: -len(item[1])))
 
 
 def areas(found: Iterable[Case], stated: Mapping[str, Area]) -> tuple[CasesOfArea, ...]:
     """The areas by the order that their test modules state, then as the run met them."""
-    groups: dict[str, list[Case]] = {}
-    for case in found:
-        groups.setdefault(case.record.area or "(no area)", []).append(case)
+    groups = grouped(found, lambda case: case.record.area or "(no area)")
     unstated = {name: Area(name) for name in groups}
     known = {**unstated, **{name: area for name, area in stated.items() if name in groups}}
     return tuple(

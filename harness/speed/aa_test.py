@@ -11,9 +11,9 @@ import numpy as np
 from scipy import stats
 
 from harness.core.errors import HarnessError
-from harness.core.files import write_whole
+from harness.core.files import write_json
 from harness.speed import decide, machine
-from harness.speed.decide import Rule, Sample
+from harness.speed.decide import Rule
 from harness.speed.measure import Measured, Plan
 from harness.speed.pairs import Pool
 from harness.speed.session import FALSE_DISCOVERIES
@@ -39,10 +39,10 @@ class Share(msgspec.Struct, frozen=True):
 
     @property
     def interval(self) -> tuple[float, float]:
-        low = float(stats.beta.ppf(0.025, self.hits, self.of - self.hits + 1)) if self.hits else 0.0
-        rest = self.of - self.hits
-        high = float(stats.beta.ppf(0.975, self.hits + 1, rest)) if rest else 1.0
-        return low, high
+        if not self.of:
+            return 0.0, 1.0
+        found = stats.binomtest(self.hits, self.of).proportion_ci(0.95, method="exact")
+        return float(found.low), float(found.high)
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -150,7 +150,7 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
         ]
         for index, extra in enumerate(measured[0].extras):
             # A pair is drawn many times: its mean over the sessions is taken once.
-            samples = {id(one): Sample(one.ratios[index], one.swapped) for one in measured}
+            samples = {id(one): one.sample(index) for one in measured}
             told = first = stored = 0
             for drawn in draws:
                 mixed = [samples[id(one)] for one in drawn]
@@ -171,10 +171,6 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 )
             )
     return tuple(rows)
-
-
-def _samples(measured: Sequence[Measured], index: int) -> list[Sample]:
-    return [Sample(one.ratios[index], one.swapped) for one in measured]
 
 
 def _stored(one: Measured, other: Measured, index: int) -> bool:
@@ -240,7 +236,7 @@ def with_sessions(pool: Pool, sessions: int) -> Pool:
 def spreads(pool: Pool, rule: Rule) -> dict[str, decide.Estimate]:
     """What all pairs of each work say together, of no slowdown."""
     return {
-        work: decide.estimate(_samples(measured, 0), rule.once(len(measured), rule.alpha))
+        work: decide.estimate([one.sample() for one in measured], rule.once(len(measured), rule.alpha))
         for work, measured in pool.items()
     }
 
@@ -253,7 +249,7 @@ def levels(measured: Sequence[Measured]) -> Levels:
     """
     ratios = [[session.ratios[0] for session in one.sessions] for one in measured]
     within = float(np.mean([np.var(one, ddof=1) for one in ratios])) if len(ratios[0]) > 1 else 0.0
-    means = decide.estimate(_samples(measured, 0), Rule()).spread ** 2
+    means = decide.estimate([one.sample() for one in measured], Rule()).spread ** 2
     return Levels(math.sqrt(within), math.sqrt(max(0.0, means - within / len(ratios[0]))))
 
 
@@ -284,5 +280,4 @@ def write(found: Calibration, folder: Path) -> Path:
     Raises:
         HarnessError: it cannot be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
-    return write_whole(folder / "calibration.json", data, "the calibration")
+    return write_json(folder / "calibration.json", found, "the calibration")

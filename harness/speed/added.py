@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 
 from harness.core.errors import HarnessError
-from harness.core.files import write_whole
+from harness.core.files import write_json
 from harness.speed import decide, machine
-from harness.speed.decide import Rule, Sample
+from harness.speed.decide import Rule
 from harness.speed.pairs import Pool
 
 LEAST_PAIRS = 4
@@ -65,7 +65,7 @@ def rows(pool: Pool, alpha: float = 0.01) -> tuple[Row, ...]:
                 f"{len(measured)} pairs of {work} were measured, and {LEAST_PAIRS} are needed: give more "
                 "--minutes or fewer --works"
             )
-        samples = [Sample(one.ratios[0], one.swapped) for one in measured]
+        samples = [one.sample() for one in measured]
         estimate = decide.estimate(samples, Rule().once(len(samples), alpha))
         plain, own = np.median([one.medians for one in measured], axis=0) * 1e6
         disturbed = float(np.mean([one.disturbed for one in measured]))
@@ -91,5 +91,4 @@ def write(found: Added, folder: Path) -> Path:
     Raises:
         HarnessError: it cannot be written.
     """
-    data = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
-    return write_whole(folder / "added.json", data, "what the harness adds")
+    return write_json(folder / "added.json", found, "what the harness adds")

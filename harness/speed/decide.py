@@ -18,7 +18,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
 Answer = Literal["same", "slower", "faster", "not enough data"]
 
@@ -209,11 +209,4 @@ def discoveries(values: Sequence[float], rate: float) -> list[bool]:
 
     Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995).
     """
-    order = np.argsort(values, kind="stable")
-    ranked = np.asarray(values, dtype=float)[order]
-    allowed = rate * np.arange(1, len(ranked) + 1) / max(1, len(ranked))
-    passing = np.flatnonzero(ranked <= allowed)
-    most = int(passing[-1]) + 1 if len(passing) else 0
-    found = np.zeros(len(ranked), dtype=bool)
-    found[order[:most]] = True
-    return [bool(value) for value in found]
+    return [bool(adjusted <= rate) for adjusted in stats.false_discovery_control(values)] if values else []

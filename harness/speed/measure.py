@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, Worker
+from harness.speed.decide import Sample
 from harness.speed.machine import Placement
 from harness.targets.target import Target
 
@@ -105,6 +106,10 @@ class Measured(msgspec.Struct, frozen=True):
     @property
     def unsteady(self) -> bool:
         return any(one.unsteady for one in self.sessions)
+
+    def sample(self, index: int = 0) -> Sample:
+        """The pair as a sample of its comparison, at the extra of that index."""
+        return Sample(self.ratios[index], self.swapped)
 
     def first(self, sessions: int) -> Measured:
         """The same pair, had it measured so many sessions only."""

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from harness.core.errors import HarnessError
-from harness.core.files import append
+from harness.core.files import Lines
 from harness.speed import machine
 from harness.speed.measure import Measured, Plan, Side, Timed, Workload, pair, visits
 from harness.speed.session import Tell
@@ -69,7 +69,8 @@ def collect(
     rng = np.random.default_rng(seed)
     place = machine.placement()
     found: Pool = {work.id: [] for work in works}
-    append(file, msgspec.json.encode(Subject(sides[0].name, machine.identity(), plan, FORM)), "the pairs")
+    kept = Lines(file)
+    kept.add(msgspec.json.encode(Subject(sides[0].name, machine.identity(), plan, FORM)))
     for work in works:
         for side, target in zip(sides, work.targets, strict=True):
             side.executor.builder.files(target, work.model)
@@ -85,9 +86,10 @@ def collect(
             now = {name: Measured(swapped, tuple(extras), tuple(ones)) for name, ones in sessions.items()}
             for name, one in now.items():
                 found[name].append(one)
-            append(file, msgspec.json.encode(now), "the pairs")
+            kept.add(msgspec.json.encode(now))
             number += 1
             tell(f"{number} pairs, {max(0, until - time.monotonic()):.0f} s left")
+    kept.close()
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
+from harness.core.containers import grouped
 from harness.pool.workers import WorkerFailure
 from harness.speed import decide, machine
 from harness.speed.decide import Answer, Estimate, Rule, Sample
@@ -75,14 +76,14 @@ class _Course:
     def add(self, one: Measured) -> None:
         if self.seen is None:
             self.first.append(one)
-            looked = decide.look(_samples(self.first), self.rule)
+            looked = decide.look([one.sample() for one in self.first], self.rule)
             if looked is not None and looked[1] in ("slower", "faster"):
                 self.seen = looked[0]
             elif looked is not None:
                 self.ended = looked[1] == "same" or len(self.first) >= self.rule.looks[-1]
         else:
             self.second.append(one)
-            found = decide.again(self.seen, _samples(self.second), self.rule, self.most)
+            found = decide.again(self.seen, [one.sample() for one in self.second], self.rule, self.most)
             self.ended = found is not None and found.ends
 
     def failed(self, why: str) -> None:
@@ -149,19 +150,15 @@ def _measure(
                 break
             again = sum(course.seen is not None for course in going)
             tell(f"pair {number + 1}: {len(going)} of {len(courses)} works, {again} of them once more")
-            for group in _groups(going):
+            for group in grouped(going, _alike).values():
                 # A work's pairs start after an even number of others, and alternate as these do.
                 _one_pair(sides, group, plan, bool(number % 2), place, rng)
             number += 1
 
 
-def _groups(courses: Sequence[_Course]) -> list[list[_Course]]:
-    """Works whose processes start alike."""
-    groups: dict[str, list[_Course]] = {}
-    for course in courses:
-        env = [sorted(target.env.items()) for target in course.work.targets]
-        groups.setdefault(repr(env), []).append(course)
-    return list(groups.values())
+def _alike(course: _Course) -> str:
+    """Equal for works whose processes start alike."""
+    return repr([sorted(target.env.items()) for target in course.work.targets])
 
 
 def _one_pair(
@@ -190,24 +187,21 @@ def _one_pair(
                     waiting.pop(name).add(Measured(swapped, (0.0,), tuple(found)))
 
 
-def _samples(measured: Sequence[Measured], load: bool = False) -> list[Sample]:
-    return [Sample(one.load if load else one.ratios[0], one.swapped) for one in measured]
-
-
 def _result(work: Workload, measured: Sequence[Measured], why: str, rule: Rule) -> Result:
     names = (work.targets[0].name, work.targets[1].name)
     plain = Result(work.id, work.model, work.batch, names, "not enough data", why=why)
     if why or len(measured) < rule.looks[0]:
         return plain if why else msgspec.structs.replace(plain, why="too few pairs in the time given")
-    estimate, answer = decide.sequential(_samples(measured), rule)
+    estimate, answer = decide.sequential([one.sample() for one in measured], rule)
     medians = np.median([one.medians for one in measured], axis=0) * 1e6
+    loads = [Sample(one.load, one.swapped) for one in measured]
     mib = np.median([one.load_mib for one in measured], axis=0)
     return msgspec.structs.replace(
         plain,
         answer=answer,
         estimate=estimate,
         medians_us=(float(medians[0]), float(medians[1])),
-        load=decide.estimate(_samples(measured, load=True), rule.once(len(measured), rule.alpha)),
+        load=decide.estimate(loads, rule.once(len(measured), rule.alpha)),
         load_mib=(float(mib[0]), float(mib[1])),
         disturbed=float(np.mean([one.disturbed for one in measured])),
         unsteady=sum(one.unsteady for one in measured),
@@ -219,7 +213,7 @@ def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float)
     """Slower or faster only if a second measurement, which chose nothing, says so by itself."""
     if result.answer not in ("slower", "faster") or result.estimate is None:
         return result
-    second = decide.again(result.estimate, _samples(again), rule, most)
+    second = decide.again(result.estimate, [one.sample() for one in again], rule, most)
     if second is None:
         return msgspec.structs.replace(
             result,

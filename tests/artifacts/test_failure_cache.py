@@ -92,7 +92,7 @@ def test_a_lab_tries_a_failing_recipe_twice_and_then_recalls_it(python: str, tmp
         finally:
             pool.close()
         ends.append((caught.value.failure.type, caught.value.failure.message))
-        tried.append(executor.remembered.recalled == 0)
+        tried.append(executor.builder.failures.recalled == 0)
     assert ends == [ends[0]] * 4
     assert "no_such_option" in ends[0][1]
     assert tried == [True, True, False, True]

@@ -18,8 +18,9 @@ from pages import HOSTILE
 from gate.builders import broken, change, gate, matrix, sample
 from harness.core.errors import HarnessError
 from harness.gate import outputs, result
-from harness.gate.page import write_gate
-from harness.gate.result import Change, GateResult, ModelTotal, Numerics, Side
+from harness.gate.page import render
+from harness.gate.result import Change, GateResult, MatrixResult, ModelTotal, Numerics, Side
+from harness.gate.run import write
 
 DOCS = Path(__file__).parents[2] / "docs"
 HOSTILE_CHANGE = change(
@@ -36,17 +37,17 @@ HOSTILE_CHANGE = change(
 
 
 def test_result_comes_back_as_it_was(tmp_path: Path) -> None:
-    path = outputs.write_gate_json(sample(), tmp_path / "gate.json")
+    path = outputs.write_json(sample(), tmp_path / "gate.json")
     assert outputs.read_gate_json(path) == outputs.read_gate_json(tmp_path) == sample()
-    crossed = outputs.write_matrix_json(matrix(), tmp_path / "matrix.json")
-    assert outputs.read_matrix_json(crossed) == outputs.read_matrix_json(tmp_path) == matrix()
+    crossed = outputs.write_json(matrix(), tmp_path / "matrix.json")
+    assert msgspec.json.decode(crossed.read_bytes(), type=MatrixResult) == matrix()
 
 
 def test_same_result_gives_the_same_bytes_however_it_was_made(tmp_path: Path) -> None:
     forwards = gate(policy={"a": 1, "b": {"c": 2, "d": 3}})
     backwards = gate(policy={"b": {"d": 3, "c": 2}, "a": 1})
-    first = outputs.write_gate_json(forwards, tmp_path / "1").read_bytes()
-    second = outputs.write_gate_json(backwards, tmp_path / "2").read_bytes()
+    first = outputs.write_json(forwards, tmp_path / "1").read_bytes()
+    second = outputs.write_json(backwards, tmp_path / "2").read_bytes()
     assert first == second
     assert first.startswith(b'{\n  "schema": 2,\n  "kind": "gate",\n  "status": "pass",')
 
@@ -55,10 +56,10 @@ def test_what_json_cannot_hold_does_not_make_the_file_unreadable(tmp_path: Path)
     rows = (Numerics("a/b", "", "m", "t", float("nan"), float("inf")),)
     sides: dict[str, Any] = {"after": Side("fail", "candidate", budget_used=float("inf"))}
     written = gate((change(**sides),), numerics=rows)
-    back = outputs.read_gate_json(outputs.write_gate_json(written, tmp_path / "gate.json"))
+    back = outputs.read_gate_json(outputs.write_json(written, tmp_path / "gate.json"))
     assert (back.numerics[0].before, back.numerics[0].after) == (None, None)
     assert back.changes[0].after == Side("fail", "candidate")
-    write_gate(back, tmp_path / "gate.html")
+    assert render(back)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +87,11 @@ def test_missing_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(HarnessError, match=r"cannot read .*give a file that harness gate wrote"):
         outputs.read_gate_json(tmp_path / "nothing.json")
     with pytest.raises(HarnessError, match="cannot read"):
-        outputs.read_matrix_json(tmp_path)
+        outputs.read_gate_json(tmp_path)
 
 
 def test_unknown_fields_are_ignored(tmp_path: Path) -> None:
-    path = outputs.write_gate_json(sample(), tmp_path / "gate.json")
+    path = outputs.write_json(sample(), tmp_path / "gate.json")
     data = json.loads(path.read_text(encoding="utf-8"))
     data["later"] = 1
     data["changes"][0]["later"] = {"a": 1}
@@ -204,7 +205,7 @@ def test_junit_holds_any_text(tmp_path: Path) -> None:
     long = gate((broken("a/b", "x" * 100_000),), "blocked")
     assert len(outputs.junit_xml(long)) < 10_000
     assert b"the whole is in gate.json" in outputs.junit_xml(long)
-    ElementTree.parse(outputs.write_junit(found, tmp_path / "junit.xml"))
+    ElementTree.fromstring(outputs.junit_xml(found))
 
 
 # Markdown
@@ -295,16 +296,15 @@ def small_files() -> Iterator[None]:
 
 
 def test_full_disk_is_one_sentence_and_leaves_the_old_file(tmp_path: Path) -> None:
-    for write in (outputs.write_gate_json, outputs.write_junit, write_gate):
-        path = tmp_path / write.__name__
-        path.write_text("old")
-        with small_files(), pytest.raises(HarnessError, match=r"^cannot write the .*free some space") as told:
-            write(sample(), path)
-        assert "\n" not in str(told.value)
-        assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 3
+    write(gate(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with small_files(), pytest.raises(HarnessError, match=r"^cannot write the .*free some space") as told:
+        write(sample(), tmp_path)
+    assert "\n" not in str(told.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert sorted(before) == ["gate.html", "gate.json", "junit.xml", "summary.md"]
 
 
 def test_missing_folder_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HarnessError, match="cannot write the summary"):
-        outputs.write_summary(gate(), tmp_path / "missing" / "summary.md")
+    with pytest.raises(HarnessError, match="cannot write the gate"):
+        write(gate(), tmp_path / "missing")

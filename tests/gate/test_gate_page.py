@@ -17,7 +17,7 @@ from gate.builders import broken, change, gate, matrix, sample
 from harness.gate import page_views
 from harness.gate.causes import causes
 from harness.gate.matrix_page import render_matrix
-from harness.gate.page import MOST_FIRST_CAUSES, render, write_gate
+from harness.gate.page import MOST_FIRST_CAUSES, render
 from harness.gate.result import (
     VERDICTS,
     Change,
@@ -32,6 +32,7 @@ from harness.gate.result import (
     Side,
     Subject,
 )
+from harness.report.layout import write_page
 
 SECTIONS = (
     *("blocking", "changes", "grid", "numerics", "curves", "speed", "drift", "models"),
@@ -382,7 +383,7 @@ def test_no_page_overflows(result: GateResult, high: int, tmp_path: Path) -> Non
 
 @needs_chromium
 def test_written_page_opens_dark(tmp_path: Path) -> None:
-    page = write_gate(sample(), tmp_path / "gate.html")
+    page = write_page(render(sample(), tmp_path), tmp_path / "gate.html")
     shot = tmp_path / "shot.png"
     chromium(
         tmp_path / "profile",

@@ -9,9 +9,10 @@ from browser import needs_chromium, sizes
 from pages import Page, section
 
 from gate.builders import matrix
-from harness.gate.matrix_page import render_matrix, write_matrix
+from harness.gate.matrix_page import render_matrix
 from harness.gate.matrix_views import pair_groups, pair_totals, route_totals, spans
 from harness.gate.result import GridCell, MatrixResult
+from harness.report.layout import write_page
 
 
 def test_matrix_says_which_pairs_work_and_what_stops_where() -> None:
@@ -77,7 +78,7 @@ def test_spans(names: str, text: str) -> None:
 
 @needs_chromium
 def test_matrix_does_not_overflow(tmp_path: Path) -> None:
-    page = write_matrix(matrix(), tmp_path / "matrix.html")
+    page = write_page(render_matrix(matrix()), tmp_path / "matrix.html")
     assert page.stat().st_size < 400_000
     found = sizes(tmp_path, page.read_text(encoding="utf-8"), 360, 1280)
     for width, (scroll, client, height) in zip((360, 1280), found, strict=True):

@@ -45,7 +45,9 @@ def replay(folder: Path, day: float = 0.0, edit: Edit = lambda record: record, *
         run.footer, finished=iso(moment + timedelta(minutes=5)), collected=len(records)
     )
     folder.mkdir(parents=True)
-    (folder / "records.jsonl").write_bytes(b"".join(map(encode, [header, *records, footer])))
+    (folder / "records.jsonl").write_bytes(
+        b"".join(encode(line) + b"\n" for line in [header, *records, footer])
+    )
     return read_run(folder)
 
 

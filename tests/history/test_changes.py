@@ -10,7 +10,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.history import changes
-from harness.history.changes import PENALTIES, SHORTEST, change_points, penalty, ranked
+from harness.history.changes import PENALTIES, SHORTEST, change_points, penalty
 
 pytest.importorskip("ruptures", reason="the history extra is not installed")
 
@@ -95,10 +95,6 @@ def test_the_table_is_what_permutations_say(runs: int) -> None:
             order = draw.permutation(runs) + 1.0
             alarms += bool(changes._segment(order, limit * float(np.var(order, ddof=1))))
         assert alarms / draws == pytest.approx(level, abs=4 * (level / draws) ** 0.5)
-
-
-def test_ranks_of_equal_values_are_shared() -> None:
-    assert ranked([5.0, 1.0, 5.0, 9.0]).tolist() == [2.5, 1.0, 2.5, 4.0]
 
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_packaged_suites_are_named_as_python_does(tmp_path: Path) -> None:
     [
         {"models": ("lenet",)},
         {"targets": ("jit",)},
-        {"techniques": ("qat-slim",)},
+        {"methods": ("qat-slim",)},
         {"claims": ("001-build",)},
         {"tier": "gate"},
         {"keyword": "accuracy"},
@@ -85,7 +85,7 @@ def test_what_the_gates_tier_leaves_out(
 
 @pytest.mark.parametrize(
     ("options", "out"),
-    [({}, True), ({"tier": "full"}, False), ({"tier": "gate"}, False), ({"techniques": ("a",)}, False)],
+    [({}, True), ({"tier": "full"}, False), ({"tier": "gate"}, False), ({"methods": ("a",)}, False)],
 )
 def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: bool) -> None:
     entry = ExpectedFailure("area/check[*]", ">=3.0", "error", "m", "r", skipped_in_quick="area/check[{b,c}]")
@@ -102,7 +102,7 @@ def test_what_a_quick_run_leaves_to_the_full_tier(options: dict[str, Any], out: 
     [
         ({}, ["a", "b", "b-legacy-ir"]),
         ({"tier": "full"}, ["a", "a-legacy-ir", "b", "b-legacy-ir"]),
-        ({"techniques": ("a-legacy-ir",)}, ["a-legacy-ir"]),
+        ({"methods": ("a-legacy-ir",)}, ["a-legacy-ir"]),
     ],
 )
 def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: list[str]) -> None:
@@ -114,6 +114,6 @@ def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: li
     session: Any = SimpleNamespace(
         models=lambda role: ["lenet"],
         options=msgspec.structs.replace(Options(), **options),
-        executor=SimpleNamespace(methods={method.id: method for method in methods}),
+        executor=SimpleNamespace(builder=SimpleNamespace(methods={one.id: one for one in methods})),
     )
     assert [method.id for _, method in RunSession.methods(session)] == found

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from gate.builders import matrix, sample
+from gate.builders import sample
 
 from harness.core.types import Record, RunHeader
 from harness.gate import outputs
@@ -73,25 +73,21 @@ def test_a_field_written_today_is_not_renamed() -> None:
     assert former.line_of_schema_1({"kind": "end", "known": 1}) == {"kind": "end", "known": 1}
 
 
-def test_gates_and_matrices_of_the_first_schema_are_read(tmp_path: Path) -> None:
+def test_a_gate_of_the_first_schema_is_read(tmp_path: Path) -> None:
     gate = json.loads(outputs.write_gate_json(sample(), tmp_path / "gate.json").read_bytes())
-    grid = json.loads(outputs.write_matrix_json(matrix(), tmp_path / "matrix.json").read_bytes())
     for change in gate["changes"]:
         for side in ("before", "after"):
             _rename(change.get(side) or {}, former.SIDE)
         _rename(change, former.CHANGE)
-    for cell in [*gate.get("grid", ()), *grid["cells"]]:
+    for cell in gate.get("grid", ()):
         _rename(cell, former.CHANGE)
-    for name, data in (("gate.json", gate), ("matrix.json", grid)):
-        data["schema"] = 1
-        (tmp_path / name).write_text(json.dumps(data))
-    text = (tmp_path / "gate.json").read_text()
+    gate["schema"] = 1
+    text = json.dumps(gate)
+    (tmp_path / "gate.json").write_text(text)
     assert '"headroom"' in text
     assert '"needed"' in text
     read = outputs.read_gate_json(tmp_path)
     assert msgspec.structs.replace(read, schema=sample().schema) == sample()
-    crossed = outputs.read_matrix_json(tmp_path)
-    assert msgspec.structs.replace(crossed, schema=matrix().schema) == matrix()
 
 
 def _rename(fields: dict[str, Any], names: Mapping[str, str]) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import plain_calls
 from harness.cli.script import standalone_model
 from harness.core import paths
 from harness.core.errors import HarnessError
@@ -16,6 +15,7 @@ from harness.core.option_parsing import arguments
 from harness.core.options import Options
 from harness.core.paths import ROOT
 from harness.core.types import Record, RunHeader
+from harness.execution.plain_paddle import config_calls
 from harness.gate.sides import earlier, subject_of
 from harness.jobs import rerun
 from harness.records import finding
@@ -181,22 +181,20 @@ def test_config_calls_cover_every_option_the_worker_knows() -> None:
     known = {"device", "onednn", "bfloat16", "ir_optim", "memory_optim", "threads"}
     assert all(f'"{name}"' in source for name in known)
     calls = list(
-        plain_calls._config(
-            {"model": "m", "params": "p"},
+        config_calls(
             {"onednn": False, "ir_optim": False, "memory_optim": True, "threads": 3, "bfloat16": True},
         )
     )
     assert calls == [
-        "config = Config('m', 'p')",
-        "config.disable_gpu()",
-        "config.disable_mkldnn()",
-        "config.enable_mkldnn_bfloat16()",
-        "config.switch_ir_optim(False)",
-        "config.enable_memory_optim()",
-        "config.set_cpu_math_library_num_threads(3)",
+        "disable_gpu()",
+        "disable_mkldnn()",
+        "enable_mkldnn_bfloat16()",
+        "switch_ir_optim(False)",
+        "enable_memory_optim()",
+        "set_cpu_math_library_num_threads(3)",
     ]
     with pytest.raises(HarnessError, match="the option in_memory has no plain call"):
-        list(plain_calls._config({"folder": "f"}, {"in_memory": True}))
+        list(config_calls({"in_memory": True}))
 
 
 def test_nothing_of_paddle_is_imported_here() -> None:

@@ -13,7 +13,7 @@ import pytest
 from support.sides import two_sides
 
 from harness.core.errors import HarnessError
-from harness.core.files import append
+from harness.core.files import Lines
 from harness.gate import speed as gate_speed
 from harness.speed import aa_test, added, machine
 from harness.speed import pairs as kept_pairs
@@ -119,17 +119,11 @@ def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "", session
     rng = np.random.default_rng(len(str(folder)))
     folder.mkdir()
     file = folder / kept_pairs.PAIRS
-    append(
-        file,
-        msgspec.json.encode(kept_pairs.Subject(name, place, Plan(sessions), kept_pairs.FORM)),
-        "the pairs",
-    )
+    lines = Lines(file)
+    lines.add(msgspec.json.encode(kept_pairs.Subject(name, place, Plan(sessions), kept_pairs.FORM)))
     for number in range(pairs):
-        append(
-            file,
-            msgspec.json.encode({"lenet": measured(rng, number, 0.012, 0.1, sessions=sessions)}),
-            "the pairs",
-        )
+        one = measured(rng, number, 0.012, 0.1, sessions=sessions)
+        lines.add(msgspec.json.encode({"lenet": one}))
     with file.open("a") as open_file:
         open_file.write(cut)
     return folder
@@ -175,8 +169,9 @@ def test_pairs_that_do_not_belong_together_are_a_sentence(
 def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
     subject = {"name": "3.3.1", "machine": machine.identity()}
     pairs = {"lenet": {"swapped": False, "extras": [0.0], "ratios": [0.0], "medians": [1e-4, 1e-4]}}
+    lines = Lines(tmp_path / kept_pairs.PAIRS)
     for line in (subject, pairs):
-        append(tmp_path / kept_pairs.PAIRS, msgspec.json.encode(line), "the pairs")
+        lines.add(msgspec.json.encode(line))
     with pytest.raises(HarnessError, match="in an earlier way: calibrate anew"):
         kept_pairs.pooled([tmp_path])
 

@@ -25,10 +25,7 @@ def needs(name: str) -> int:
     if given["form"] == "deployed" and not given["params"]:
         folder = os.path.dirname(given["path"])
         held += sum(item.stat().st_size for item in os.scandir(folder) if item.is_file())
-    return held + sum(
-        int(np.prod(spec.size(1), dtype="int64")) * np.dtype(spec.dtype).itemsize
-        for spec in networks.get(name).inputs
-    )
+    return held + sum(spec.nbytes for spec in networks.get(name).inputs)
 
 
 def feeds(name: str) -> List[Any]:

@@ -116,7 +116,7 @@ def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray])
     with programs.static_mode():
         main, startup = paddle.static.Program(), paddle.static.Program()
         with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
-            inputs = [paddle.static.data(s.name, list(s.shape), s.dtype) for s in reference.inputs]
+            inputs = networks.static_inputs(reference)
             layer = reference.build(**reference.arguments)
             layer.eval()
             fetches = networks.outputs_of(layer(*inputs))
@@ -136,9 +136,8 @@ def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray])
         ]
     with programs.static_mode():
         executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, names, targets = paddle.static.load_inference_model(
-            os.path.join(folder, "inference"), executor
-        )
+        prefix = os.path.join(folder, "inference")
+        loaded, names, targets = paddle.static.load_inference_model(prefix, executor)
         found["static.save_inference_model"] = [
             np.asarray(o) for o in executor.run(loaded, feed=dict(zip(names, feed)), fetch_list=targets)
         ]

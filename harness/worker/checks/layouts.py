@@ -14,10 +14,7 @@ from harness.worker.inspection import programs
 def combined_parameters(folder: str, program: str) -> Dict[str, np.ndarray]:
     """Floating values by generated name, as `load_inference_model` put them into the scope."""
     with programs.static_mode():
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, _, _ = paddle.static.load_inference_model(
-            folder, executor, model_filename=program, params_filename="model.pdiparams"
-        )
+        _, loaded, _, _ = programs.load(folder, program)
         scope = paddle.static.global_scope()
         found = {
             item["name"]: np.array(scope.find_var(item["name"]).get_tensor())

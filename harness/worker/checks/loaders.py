@@ -76,7 +76,7 @@ def _built(model: ReferenceModel) -> Tuple[Any, List[Any], Any]:
     """The network as a static program, initialised: program, outputs, executor. In static mode."""
     main, startup = paddle.static.Program(), paddle.static.Program()
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
-        inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in model.inputs]
+        inputs = networks.static_inputs(model)
         net = model.build(**model.arguments)
         net.eval()
         outputs = networks.outputs_of(net(*inputs))

@@ -12,7 +12,6 @@ from collections import Counter
 from typing import Any, Dict, List, Mapping
 
 import numpy as np
-import paddle
 
 from harness.worker.inspection import programs
 
@@ -114,10 +113,7 @@ def counterparts(
     ``outputs`` are the file's: what the program fetches, whatever paddle2onnx calls it.
     """
     with programs.static_mode():
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, _, fetches = paddle.static.load_inference_model(
-            folder, executor, model_filename=program, params_filename=params
-        )
+        executor, loaded, _, fetches = programs.load(folder, program, params)
         fetches = programs.taken_fetches(loaded, fetches)
         asked = _values(loaded) if programs.is_pir(loaded) else _variables(loaded)
         asked.update(zip(outputs, fetches))

@@ -144,13 +144,18 @@ def uninterrupted(
     Returns the float32 losses ``[steps]``, the learning rate of each step, and the final state.
     """
     loop = Loop(model, config, digits)
+    return _go_on(loop, steps, save_after, folder)
+
+
+def _go_on(loop: Loop, steps: int, save_after: Sequence[int] = (), folder: str = "") -> Dict[str, Any]:
+    """Train up to step ``steps``: losses and learning rates of the steps, and the final state."""
     losses: List[float] = []
     rates: List[float] = []
-    for done in range(1, steps + 1):
+    while loop.done < steps:
         rates.append(float(loop.optimizer.get_lr()))
         losses.append(loop.step())
-        if done in save_after:
-            loop.save(os.path.join(folder, str(done)))
+        if loop.done in save_after:
+            loop.save(os.path.join(folder, str(loop.done)))
     return {"losses": np.asarray(losses, "float32"), "rates": rates, "state": loop.state()}
 
 
@@ -165,9 +170,4 @@ def resumed(
     """Load the checkpoint in ``folder`` and train up to step ``steps``; as :func:`uninterrupted` returns."""
     loop = Loop(model, config, digits)
     loop.load(folder, without or ())
-    losses: List[float] = []
-    rates: List[float] = []
-    while loop.done < steps:
-        rates.append(float(loop.optimizer.get_lr()))
-        losses.append(loop.step())
-    return {"losses": np.asarray(losses, "float32"), "rates": rates, "state": loop.state()}
+    return _go_on(loop, steps)

@@ -20,7 +20,10 @@ def load_arrays(path: str) -> Dict[str, np.ndarray]:
 
 def state_of(path: str) -> Dict[str, Any]:
     """A saved state dict as tensors: arrays, and per entry its dtype, ``stop_gradient`` and name."""
-    state = paddle.load(path)
+    return _shown(paddle.load(path))
+
+
+def _shown(state: Mapping[str, Any]) -> Dict[str, Any]:
     return {"arrays": {name: bits(value) for name, value in state.items()}, "facts": facts(state)}
 
 
@@ -42,20 +45,14 @@ def save_network(model: str, weights: str, out: str, protocol: int = 4) -> Dict[
     net = networks.network(networks.get(model), weights)
     state = net.state_dict()
     paddle.save(state, out, protocol=protocol)
-    return {"arrays": {name: bits(value) for name, value in state.items()}, "facts": facts(state)}
+    return _shown(state)
 
 
 def set_and_read(model: str, path: str) -> Dict[str, Any]:
     """A new network given the saved state: its own state afterwards, and the names not matched."""
     net = networks.get(model).build(**networks.get(model).arguments)
     missing, unexpected = net.set_state_dict(paddle.load(path))
-    state = net.state_dict()
-    return {
-        "arrays": {name: bits(value) for name, value in state.items()},
-        "facts": facts(state),
-        "missing": list(missing),
-        "unexpected": list(unexpected),
-    }
+    return {**_shown(net.state_dict()), "missing": list(missing), "unexpected": list(unexpected)}
 
 
 def save_dtype(dtype: str, out: str) -> Dict[str, Any]:
@@ -76,16 +73,12 @@ def save_dtype(dtype: str, out: str) -> Dict[str, Any]:
         special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, 65504.0], "float32")
         state["special"] = paddle.to_tensor(special).astype(dtype)
     paddle.save(state, out)
-    return {"arrays": {name: bits(value) for name, value in state.items()}, "facts": facts(state)}
+    return _shown(state)
 
 
 def load_dtype(path: str, return_numpy: bool = False) -> Dict[str, Any]:
     """The saved dict again, as tensors or as arrays."""
-    state = paddle.load(path, return_numpy=return_numpy)
-    return {
-        "arrays": {name: bits(value) for name, value in state.items()},
-        "facts": {} if return_numpy else facts(state),
-    }
+    return _shown(paddle.load(path, return_numpy=return_numpy))
 
 
 # Nested objects: described by plain values, so that both sides can build and compare them.

@@ -33,16 +33,13 @@ def step_errors(
     read = Program(folder, program, params)
     found = []
     for layer in inspect(folder, program, params, bits)["layers"]:
-        weight, scales = read.stored[layer["weight"]], layer["scales"]
+        weight = read.stored[layer["weight"]]
         original = before.get(layer["weight"])
-        if original is None or original.shape != weight.shape or scales is None:
+        if original is None or original.shape != weight.shape or layer["scales"] is None:
             continue
         if layer["stored"] not in ("int8", "integers"):
             continue
-        shape = [1] * weight.ndim
-        if len(scales) > 1:
-            shape[layer["axis"]] = len(scales)
-        step = np.asarray(scales).reshape(shape) / layer["levels"]
+        step = _scales(layer, weight.ndim) / layer["levels"]
         off = np.abs(weight.astype("float64") * step - original) / step
         found.append(
             {
@@ -130,7 +127,12 @@ def dequantized(array: np.ndarray, layer: Optional[Dict[str, Any]]) -> np.ndarra
         return array
     if layer["stored"] not in ("int8", "integers") and layer["quantizer"]:
         return array
-    shape = [1] * array.ndim
+    return array.astype("float64") * _scales(layer, array.ndim) / layer["levels"]
+
+
+def _scales(layer: Dict[str, Any], ndim: int) -> np.ndarray:
+    """A weight's scales, one or one for each channel, to be broadcast with the weight."""
+    shape = [1] * ndim
     if len(layer["scales"]) > 1:
         shape[layer["axis"]] = len(layer["scales"])
-    return array.astype("float64") * np.asarray(layer["scales"]).reshape(shape) / layer["levels"]
+    return np.asarray(layer["scales"]).reshape(shape)

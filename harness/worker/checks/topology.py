@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List, Tuple
 
 import paddle
 import paddle.nn.functional as F
@@ -15,10 +15,7 @@ from harness.worker.models import networks
 def inspect(folder: str, program: str, params: str) -> Dict[str, Any]:
     """Operators and parameters of an inference model, and the sizes of its files in bytes."""
     with programs.static_mode():
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, feeds, fetches = paddle.static.load_inference_model(
-            folder, executor, model_filename=program, params_filename=params
-        )
+        _, loaded, feeds, fetches = programs.load(folder, program, params)
         return {
             "operators": programs.operators(loaded),
             "parameters": programs.parameters(loaded),
@@ -28,19 +25,25 @@ def inspect(folder: str, program: str, params: str) -> Dict[str, Any]:
         }
 
 
-def training_program(model: str) -> Dict[str, Any]:
-    """Operators of the network's training program: forward in train mode, loss, backward, optimizer."""
+def _trained(model: str) -> Tuple[Any, List[Any], List[Any]]:
+    """The network's training program (forward, loss, backward, optimizer), its inputs and its outputs.
+
+    A network is in train mode when it is built.
+    """
     reference = networks.get(model)
+    main = paddle.static.Program()
+    with paddle.static.program_guard(main, paddle.static.Program()):
+        inputs = networks.static_inputs(reference)
+        labels = paddle.static.data("labels", [None, 1], "int64")
+        outputs = networks.outputs_of(reference.build(**reference.arguments)(*inputs))
+        paddle.optimizer.Adam(0.001).minimize(F.cross_entropy(outputs[0], labels))
+    return main, inputs, outputs
+
+
+def training_program(model: str) -> Dict[str, Any]:
+    """Operators of the network's training program, in train mode."""
     with programs.static_mode():
-        main, startup = paddle.static.Program(), paddle.static.Program()
-        with paddle.static.program_guard(main, startup):
-            inputs = [paddle.static.data(s.name, list(s.shape), s.dtype) for s in reference.inputs]
-            labels = paddle.static.data("labels", [None, 1], "int64")
-            net = reference.build(**reference.arguments)
-            net.train()
-            loss = F.cross_entropy(networks.outputs_of(net(*inputs))[0], labels)
-            paddle.optimizer.Adam(0.001).minimize(loss)
-        return {"operators": programs.operators(main)}
+        return {"operators": programs.operators(_trained(model)[0])}
 
 
 def dygraph_parameters(model: str, weights: str) -> Dict[str, Any]:
@@ -56,13 +59,6 @@ def dygraph_parameters(model: str, weights: str) -> Dict[str, Any]:
 
 def normalized(model: str) -> Dict[str, Any]:
     """`normalize_program` of a training program, cut to inputs and prediction."""
-    reference = networks.get(model)
     with programs.static_mode():
-        main, startup = paddle.static.Program(), paddle.static.Program()
-        with paddle.static.program_guard(main, startup):
-            inputs = [paddle.static.data(s.name, list(s.shape), s.dtype) for s in reference.inputs]
-            labels = paddle.static.data("labels", [None, 1], "int64")
-            outputs = networks.outputs_of(reference.build(**reference.arguments)(*inputs))
-            loss = F.cross_entropy(outputs[0], labels)
-            paddle.optimizer.Adam(0.001).minimize(loss)
+        main, inputs, outputs = _trained(model)
         return {"operators": programs.operators(paddle.static.normalize_program(main, inputs, outputs))}

@@ -62,10 +62,7 @@ class Program:
         seen: Sequence[str] = (),
     ) -> None:
         with programs.static_mode():
-            executor = paddle.static.Executor(paddle.CPUPlace())
-            loaded, feeds, fetches = paddle.static.load_inference_model(
-                folder, executor, model_filename=program, params_filename=params
-            )
+            executor, loaded, feeds, fetches = programs.load(folder, program, params)
             scope = paddle.static.global_scope()
             self.operators: List[Operator] = []
             self.shapes: Dict[str, List[int]] = {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Dict, Iterator, List
+import shutil
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 import numpy as np
 import paddle
@@ -20,6 +21,39 @@ def program_file(prefix: str) -> str:
         if os.path.exists(prefix + ending):
             return prefix + ending
     raise FileNotFoundError(f"neither {prefix}.json nor {prefix}.pdmodel exists")
+
+
+def load(folder: str, program: str, params: Optional[str] = "model.pdiparams") -> Tuple[Any, ...]:
+    """`load_inference_model` in static mode: executor, program, names of the feeds, fetch targets.
+
+    ``params``: the file of the combined parameters, None for one file a parameter.
+
+    Raises:
+        Whatever Paddle raises for files of another kind or release.
+    """
+    executor = paddle.static.Executor(paddle.CPUPlace())
+    return (
+        executor,
+        *paddle.static.load_inference_model(folder, executor, model_filename=program, params_filename=params),
+    )
+
+
+def logits(folder: str, program: str, feed: List[np.ndarray]) -> np.ndarray:
+    """The first output of a saved program, for the arrays of its inputs in their order."""
+    with static_mode():
+        executor, loaded, names, fetches = load(folder, program)
+        found: np.ndarray = executor.run(loaded, feed=dict(zip(names, feed)), fetch_list=fetches)[0]
+    return found
+
+
+def save_separately(folder: str, program: str, out: str) -> None:
+    """Document 002's older layout of combined files: `save_vars` of each persistable, and ``__model__``."""
+    with static_mode():
+        executor, loaded, _, _ = load(folder, program)
+        paddle.static.save_vars(
+            executor, dirname=out, main_program=loaded, predicate=paddle.static.io.is_persistable
+        )
+    shutil.copy(os.path.join(folder, program), os.path.join(out, "__model__"))
 
 
 @contextlib.contextmanager

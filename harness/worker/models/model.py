@@ -34,6 +34,11 @@ class Input:
             for axis, size in enumerate(self.shape)
         )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one row."""
+        return int(np.prod(self.size(1), dtype="int64")) * np.dtype(self.dtype).itemsize
+
     def sample(self, batch: int, rng: np.random.Generator) -> np.ndarray:
         """Random values of ``batch`` rows."""
         shape = self.size(batch)

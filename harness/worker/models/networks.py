@@ -120,6 +120,11 @@ def input_specs(model: ReferenceModel) -> List[Any]:
     ]
 
 
+def static_inputs(model: ReferenceModel) -> List[Any]:
+    """`paddle.static.data` for each input, in the program that is being built."""
+    return [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in model.inputs]
+
+
 def tensors(feed: Sequence[np.ndarray], dtype: str = "float32") -> List[Any]:
     """A feed as tensors: as it is, or its floating inputs in another ``dtype`` than float32."""
     wider = dtype != "float32"

@@ -38,12 +38,6 @@ def aware_and_post(job: Job) -> Dict[str, Any]:
         engine.export(configured, quiet)
         written = engine.quantize(configured, quiet)
         program = os.path.basename(compress.program_of(written, "model"))
-        with programs.static_mode():
-            executor = paddle.static.Executor(paddle.CPUPlace())
-            saved, names, outputs = paddle.static.load_inference_model(
-                written, executor, model_filename=program, params_filename="model.pdiparams"
-            )
-            logits = executor.run(saved, feed={names[0]: arrays}, fetch_list=outputs)[0]
-        classes["post"] = logits.argmax(axis=1)
+        classes["post"] = programs.logits(written, program, [arrays]).argmax(axis=1)
     np.savez(job.path("predictions.npz"), labels=labels, **classes)
     return {name: float((found == labels).mean()) for name, found in classes.items()}

@@ -198,12 +198,7 @@ def configured_calibration(job: Job) -> Dict[str, Any]:
     program = compress.program_of(folder, "model")
     images = feed(job, configured)
     # The tool keeps no program in memory: what it saved is all that can be run.
-    with programs.static_mode():
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        saved, names, outputs = paddle.static.load_inference_model(
-            folder, executor, model_filename=os.path.basename(program), params_filename="model.pdiparams"
-        )
-        logits = executor.run(saved, feed={names[0]: images}, fetch_list=outputs)[0]
+    logits = programs.logits(folder, os.path.basename(program), [images])
     np.savez(job.path("compressed.npz"), logits=logits, feed=images)
     return {
         "program": deploy(job, program),

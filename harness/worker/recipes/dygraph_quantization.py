@@ -18,6 +18,7 @@ from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.training import loops
+from harness.worker.training.fine_tuning import training_of
 
 FINE_TUNING = 0.1
 """Learning rate of the fine-tuning, as a share of the training's: document 004 §5 says 1/20 to 1/10."""
@@ -53,8 +54,7 @@ def trained(job: Job) -> Any:
 
 def fine_tune(job: Job, net: Any) -> List[float]:
     """One epoch of the training examples at a smaller learning rate; the loss before every step."""
-    stated = job.model.training
-    assert stated is not None, job.model.name
+    stated = training_of(job.model)
     smaller = dataclasses.replace(stated, learning_rate=stated.learning_rate * FINE_TUNING)
     # Made after the quantization, as PaddleSlim's demo does: PACT and LSQ add parameters of their own.
     optimizer = loops.make_optimizer(smaller, net.parameters())
@@ -70,9 +70,7 @@ def fine_tune(job: Job, net: Any) -> List[float]:
 
 def calibrate(job: Job, net: Any) -> None:
     """Forward passes over the first training examples."""
-    stated = job.model.training
-    assert stated is not None, job.model.name
-    arrays, _ = stated.examples(Digits(job.digits), "train")
+    arrays, _ = training_of(job.model).examples(Digits(job.digits), "train")
     batches, size = CALIBRATION
     with paddle.no_grad():
         for start in range(0, batches * size, size):
@@ -81,9 +79,7 @@ def calibrate(job: Job, net: Any) -> None:
 
 def logits_of(job: Job, net: Any) -> np.ndarray:
     """What the network gives in eval mode for the first test examples, float32 ``[64, classes]``."""
-    stated = job.model.training
-    assert stated is not None, job.model.name
-    arrays, _ = stated.examples(Digits(job.digits), "test")
+    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     net.eval()
     with paddle.no_grad():
         outputs = net(*networks.tensors([array[:COMPARED] for array in arrays]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import shutil
 from typing import Any, Dict, Iterator, List, Tuple
 
 import paddle
@@ -27,10 +26,15 @@ def jit(job: Job) -> Dict[str, Any]:
     # own code may do other things in train mode, and is exported as it is deployed.
     own = user.declared(job.model.name)
     (net.eval if own else net.train)()
+    return {"program": saved(job, net), "was_training": not own}
+
+
+def saved(job: Job, net: Any) -> str:
+    """`to_static` and `jit.save` of the network as it is; the program's path in the artifact."""
     static = paddle.jit.to_static(net, input_spec=networks.input_specs(job.model))
     prefix = job.path("inference_model", "model")
     paddle.jit.save(static, prefix)
-    return {"program": os.path.relpath(program_file(prefix), job.out), "was_training": not own}
+    return os.path.relpath(program_file(prefix), job.out)
 
 
 @contextlib.contextmanager
@@ -39,9 +43,7 @@ def built_statically(job: Job) -> Iterator[Tuple[Any, List[Any], List[Any], Any]
     with programs.static_mode():
         main, startup = paddle.static.Program(), paddle.static.Program()
         with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
-            inputs = [
-                paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs
-            ]
+            inputs = networks.static_inputs(job.model)
             net = job.model.build(**job.model.arguments)
             net.eval()
             forward = convert_call(net.forward) if job.model.converted else net
@@ -78,25 +80,10 @@ def separate(job: Job) -> Dict[str, Any]:
     """Document 002: `load_inference_model` of the combined files, then `save_vars` of the persistables."""
     folder = job.of("jit", "inference_model")
     program = os.path.basename(program_file(os.path.join(folder, "model")))
-    with programs.static_mode():
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, _, _ = paddle.static.load_inference_model(
-            path_prefix=folder,
-            executor=executor,
-            model_filename=program,
-            params_filename="model.pdiparams",
-        )
-        out = os.path.dirname(job.path("separate_persistables", "x"))
-        paddle.static.save_vars(
-            executor=executor,
-            dirname=out,
-            main_program=loaded,
-            vars=None,
-            predicate=paddle.static.io.is_persistable,
-        )
+    out = os.path.dirname(job.path("separate_persistables", "x"))
+    programs.save_separately(folder, program, out)
     names = sorted(
         os.path.relpath(path, out) for path in glob.glob(out + "/**", recursive=True) if os.path.isfile(path)
     )
-    # The older layout is one folder with the program beside its parameters.
-    shutil.copy(os.path.join(folder, program), os.path.join(out, "__model__"))
+    names.remove("__model__")
     return {"parameters": names}

@@ -9,10 +9,12 @@ import numpy as np
 import paddle
 
 from harness.worker.inspection.programs import program_file
+from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.recipes.inference_formats import built_statically
 from harness.worker.recipes.static_quantization import HELD, WITH_LINEAR, numbered_from_zero
+from harness.worker.training.fine_tuning import training_of
 
 BATCH, BATCHES = 32, 8
 """Calibration examples: the first of the training set, in their order."""
@@ -25,8 +27,7 @@ class Calibration(paddle.io.Dataset):
 
     def __init__(self, job: Job) -> None:
         super().__init__()
-        assert job.model.training is not None, job.model.name
-        self.arrays, _ = job.model.training.examples(Digits(job.digits), "train")
+        self.arrays, _ = training_of(job.model).examples(Digits(job.digits), "train")
 
     def __getitem__(self, index: int) -> List[np.ndarray]:
         return [array[index] for array in self.arrays]
@@ -38,7 +39,7 @@ class Calibration(paddle.io.Dataset):
 def loader(job: Job, place: Any) -> Any:
     """Batches for a static program, the way PaddleSlim's documents write their loader."""
     with paddle.static.program_guard(paddle.static.Program()):
-        inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs]
+        inputs = networks.static_inputs(job.model)
     return paddle.io.DataLoader(
         Calibration(job),
         places=place,
@@ -55,9 +56,8 @@ def hold(job: Job) -> str:
 
     A quantizer of files shows its program only by writing it. The program's path in the artifact.
     """
-    assert job.model.training is not None, job.model.name
     path = program_file(job.path("inference_model", "model"))
-    arrays, _ = job.model.training.examples(Digits(job.digits), "test")
+    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     with paddle.static.scope_guard(paddle.static.Scope()):
         executor = paddle.static.Executor(paddle.CPUPlace())
         loaded, names, targets = paddle.static.load_inference_model(path.rsplit(".", 1)[0], executor)
@@ -214,8 +214,7 @@ def weights_embedding(job: Job) -> Dict[str, Any]:
     """`quant_embedding` of a static program: tables in int8, dequantized after the look-up."""
     from paddleslim.quant import quant_embedding
 
-    assert job.model.training is not None, job.model.name
-    arrays, _ = job.model.training.examples(Digits(job.digits), "test")
+    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     with built_statically(job) as (main, inputs, outputs, executor), paddle.utils.unique_name.guard():
         quantized = quant_embedding(main, paddle.CPUPlace())
         feed = {variable.name: array[:HELD] for variable, array in zip(inputs, arrays)}

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import paddle
 
-from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 from harness.worker.recipes import CompressionMethod, Job, recipe
+from harness.worker.recipes.dygraph_quantization import logits_of
+from harness.worker.recipes.inference_formats import saved
 from harness.worker.training import loops
 from harness.worker.training.filter_groups import deciders
 from harness.worker.training.fine_tuning import scheduled, training_of, tune
 
-ROWS = 64
-"""Test digits whose logits are kept: what the exported files are held against."""
 SENSITIVITY_ROWS = 500
 """Training digits that sensitivities are measured on; the test digits are kept for the verdict."""
 CRITERIA = {"L1NormFilterPruner": "l1", "L2NormFilterPruner": "l2", "FPGMFilterPruner": "fpgm"}
@@ -79,7 +77,7 @@ def prune_filters(job: Job) -> Dict[str, Any]:
         optimizer, schedule = scheduled(job.model, job.digits, net.parameters())
         after_step.append(schedule.step)
     losses = tune(net, optimizer, job.model, job.digits, after_step)
-    np.savez(job.path("compressed.npz"), logits=_logits(net, job))
+    np.savez(job.path("compressed.npz"), logits=logits_of(job, net))
     paddle.save(net.state_dict(), job.path("model.pdparams"))
     return {
         "program": _exported(net, job),
@@ -111,7 +109,7 @@ def prune_weights(job: Job) -> Dict[str, Any]:
     optimizer, schedule = scheduled(job.model, job.digits, net.parameters())
     losses = tune(net, optimizer, job.model, job.digits, [schedule.step, pruner.step])
     pruner.update_params()
-    np.savez(job.path("compressed.npz"), logits=_logits(net, job))
+    np.savez(job.path("compressed.npz"), logits=logits_of(job, net))
     sparsity = float(paddleslim.UnstructuredPruner.total_sparse(net))
     if not job.parameters.get("in_place"):
         state, net = net.state_dict(), networks.network(job.model)
@@ -187,19 +185,7 @@ def _by_sensitivity(pruner: Any, net: Any, job: Job) -> Any:
     return pruner.sensitive_prune(job.parameters["flops"], skip_vars=[])
 
 
-def _logits(net: Any, job: Job) -> np.ndarray:
-    """What the network gives for the first test digits, in eval mode: float32 ``[64, classes]``."""
-    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
-    net.eval()
-    with paddle.no_grad():
-        logits = networks.outputs_of(net(*networks.tensors([array[:ROWS] for array in arrays])))[0]
-    return logits.numpy()
-
-
 def _exported(net: Any, job: Job) -> str:
     """`jit.save` of the network in eval mode; the program's path in the artifact."""
     net.eval()
-    static = paddle.jit.to_static(net, input_spec=networks.input_specs(job.model))
-    prefix = job.path("inference_model", "model")
-    paddle.jit.save(static, prefix)
-    return os.path.relpath(program_file(prefix), job.out)
+    return saved(job, net)

@@ -16,7 +16,8 @@ from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 from harness.worker.recipes import CompressionMethod, Job, recipe
-from harness.worker.recipes.pruning import ROWS, keep_pruned, sensitivity_examples
+from harness.worker.recipes.dygraph_quantization import COMPARED
+from harness.worker.recipes.pruning import keep_pruned, sensitivity_examples
 from harness.worker.training.filter_groups import deciders
 from harness.worker.training.fine_tuning import batches, scheduled, training_of
 
@@ -146,9 +147,7 @@ def _built(job: Job) -> Iterator[Programs]:
     with programs.static_mode():
         train, startup = paddle.static.Program(), paddle.static.Program()
         with paddle.utils.unique_name.guard(), paddle.static.program_guard(train, startup):
-            inputs = [
-                paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs
-            ]
+            inputs = networks.static_inputs(job.model)
             label = paddle.static.data("label", [None, 1], "int64")
             net = job.model.build(**job.model.arguments)
             logits = networks.outputs_of(net(*inputs))[0]
@@ -225,7 +224,7 @@ def _tuned(
 def _saved(built: Programs, program: Any, job: Job) -> str:
     """`save_inference_model` of an eval program, and what it gives for the first test digits."""
     arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
-    np.savez(job.path("compressed.npz"), logits=_run(built, program, [array[:ROWS] for array in arrays]))
+    np.savez(job.path("compressed.npz"), logits=_run(built, program, [array[:COMPARED] for array in arrays]))
     prefix = job.path("inference_model", "model")
     paddle.static.save_inference_model(prefix, built.inputs, [built.logits], built.executor, program=program)
     return os.path.relpath(program_file(prefix), job.out)

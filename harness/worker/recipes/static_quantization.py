@@ -26,7 +26,6 @@ FAKE: Dict[str, Any] = {"onnx_format": False}
 PER_TENSOR = {"quantize_op_types": WITH_LINEAR, "weight_quantize_type": "abs_max"}
 FINE_TUNING = 0.1
 """Share of the training's learning rate; document 004 asks for 1/20 to 1/10."""
-QUANT_AWARE = "paddleslim.quant.quant_aware"
 HELD = 64
 """Test examples whose logits an artifact keeps."""
 
@@ -62,7 +61,7 @@ def build(job: Job, training: Training) -> Built:
     """
     main, startup = paddle.static.Program(), paddle.static.Program()
     with paddle.static.program_guard(main, startup):
-        inputs = [paddle.static.data(spec.name, list(spec.shape), spec.dtype) for spec in job.model.inputs]
+        inputs = networks.static_inputs(job.model)
         label = paddle.static.data("label", [None, 1], "int64")
         net = job.model.build(**job.model.arguments)
         logits = networks.outputs_of(net(*inputs))[0]

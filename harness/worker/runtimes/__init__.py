@@ -9,7 +9,8 @@ needs, and ``ENGINE`` an environment of ``harness/engines.toml``: its interprete
 ``python`` of the runtime and the parameter ``engine_python`` of the recipe. ``PACKAGES`` (name: version)
 are what it needs beside Paddle in the environment under test: managed environments have them, `harness
 doctor` looks for them and says their ``PURPOSE``. ``PLAIN`` is how a script of plain Paddle opens the files
-and defines ``infer(feed)``, for ``str.format`` with the files by their names and ``model``, the model's name.
+and defines ``infer(feed)``: a Jinja template with ``files`` by their names, ``model`` (its name) and
+``calls`` (the macros of ``harness/execution/scripts/calls.j2``).
 ``STAGES`` are the ways that generated networks go on it, by name
 (:class:`harness.fuzz.verdict.Stage` has the fields); ``of_export(files)`` gives the session's files of a
 `jit.save` export (``prefix``, ``folder``, ``program``, ``model``, ``params``), where they are others. The
@@ -31,6 +32,12 @@ from harness.worker.models import networks
 
 # Modules of extensions lie in folders of their own, and are found here all the same.
 __path__ = pkgutil.extend_path(__path__, __name__)
+
+
+def check_inputs(what: str, names: List[str], wanted: List[str]) -> None:
+    """Raise a ValueError where the inputs' names are not the model's, whatever their order."""
+    if sorted(names) != sorted(wanted):
+        raise ValueError(f"the {what}'s inputs are {names}, the model's {wanted}")
 
 
 def _module(runtime: str) -> Any:

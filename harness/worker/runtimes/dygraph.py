@@ -20,22 +20,16 @@ from harness.worker.models.model import ReferenceModel
 PLAIN = """
 import model
 
-(chosen,) = [m for m in (getattr(model, "MODELS", None) or [model.MODEL]) if m.name == {model!r}]
+(chosen,) = [m for m in (getattr(model, "MODELS", None) or [model.MODEL]) if m.name == {{ model | repr }}]
 network = chosen.build(**chosen.arguments)
-missing, unexpected = network.set_state_dict(paddle.load({params!r}))
+missing, unexpected = network.set_state_dict(paddle.load({{ files.params | repr }}))
 assert not missing and not unexpected, (missing, unexpected)
 network.eval()
 
 
-def flat(result):
-    if isinstance(result, (list, tuple)):
-        return [array for item in result for array in flat(item)]
-    return [result.numpy()]
+{{ calls.flat() }}
 
-
-def infer(feed):
-    with paddle.no_grad():
-        return flat(network(*map(paddle.to_tensor, feed)))
+{{ calls.layer("network") }}
 """
 
 

@@ -17,19 +17,13 @@ from harness.worker.models.model import ReferenceModel
 
 STAGES = {"jit": {"place": 50, "focus": ["jit", "gate"]}}
 PLAIN = """
-layer = paddle.jit.load({prefix!r})
+layer = paddle.jit.load({{ files.prefix | repr }})
 layer.eval()
 
 
-def flat(result):
-    if isinstance(result, (list, tuple)):
-        return [array for item in result for array in flat(item)]
-    return [result.numpy()]
+{{ calls.flat() }}
 
-
-def infer(feed):
-    with paddle.no_grad():
-        return flat(layer(*map(paddle.to_tensor, feed)))
+{{ calls.layer("layer") }}
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from harness.worker import runtimes
 from harness.worker.machine import engines
 from harness.worker.models.model import ReferenceModel
 
@@ -48,8 +49,7 @@ class Session:
             ValueError: the file's inputs are not the model's.
         """
         names = [item.name for item in self.session.get_inputs()]
-        if sorted(names) != sorted(self.inputs):
-            raise ValueError(f"the file's inputs are {names}, the model's {self.inputs}")
+        runtimes.check_inputs("file", names, self.inputs)
         found: List[np.ndarray] = self.session.run(None, dict(zip(self.inputs, feed)))
         return found
 

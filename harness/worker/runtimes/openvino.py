@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from harness.worker import runtimes
 from harness.worker.machine import engines
 from harness.worker.models.model import ReferenceModel
 
@@ -48,8 +49,7 @@ class Session:
             ValueError: the file's inputs are not the model's.
         """
         names = self._names()
-        if sorted(names) != sorted(self.inputs):
-            raise ValueError(f"the file's inputs are {names}, the model's {self.inputs}")
+        runtimes.check_inputs("file", names, self.inputs)
         found = self.request.infer({name: np.ascontiguousarray(a) for name, a in zip(self.inputs, feed)})
         # Copies: the request's own memory holds the next run's outputs.
         return [np.array(found[output]) for output in self.compiled.outputs]

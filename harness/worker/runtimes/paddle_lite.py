@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 import numpy as np
 
+from harness.worker import runtimes
 from harness.worker.lite import opt, session
 from harness.worker.models.model import ReferenceModel
 
@@ -61,8 +62,7 @@ class Session:
             RuntimeError: Paddle Lite refused the feed, or its process died.
         """
         names = self.told["inputs"]
-        if sorted(names) != sorted(self.inputs):
-            raise ValueError(f"the predictor's inputs are {names}, the model's {self.inputs}")
+        runtimes.check_inputs("predictor", names, self.inputs)
         by_name = dict(zip(self.inputs, feed))
         assert self.process.stdin is not None
         # Where it has died, the answer that does not come tells how.

@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 from paddle.inference import Config, PrecisionType, create_predictor
 
+from harness.worker import runtimes
 from harness.worker.machine import devices
 from harness.worker.models.model import ReferenceModel
 
@@ -42,19 +43,8 @@ STAGES = {
     },
 }
 PLAIN = """
-from paddle.inference import Config, create_predictor
-
-{config}
-predictor = create_predictor(config)
-
-
-def infer(feed):
-    for name, array in zip(INPUTS, feed):
-        handle = predictor.get_input_handle(name)
-        handle.reshape(list(array.shape))
-        handle.copy_from_cpu(np.ascontiguousarray(array))
-    predictor.run()
-    return [predictor.get_output_handle(name).copy_to_cpu() for name in predictor.get_output_names()]
+{{ calls.predictor("%r, %r" % (files.model, files.params) if files.model is defined else files.folder | repr,
+    config, "INPUTS") }}
 """
 PRECISIONS = {"fp32": PrecisionType.Float32, "fp16": PrecisionType.Half, "int8": PrecisionType.Int8}
 
@@ -174,8 +164,7 @@ class Session:
 
     def _input_handles(self) -> List[Any]:
         names = self.predictor.get_input_names()
-        if sorted(names) != sorted(self.inputs):
-            raise ValueError(f"the predictor's inputs are {names}, the model's {self.inputs}")
+        runtimes.check_inputs("predictor", names, self.inputs)
         return [self.predictor.get_input_handle(name) for name in self.inputs]
 
     def describe(self) -> Dict[str, Any]:

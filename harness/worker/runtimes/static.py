@@ -21,15 +21,8 @@ from harness.worker.models.model import ReferenceModel
 
 STAGES = {"static": {"place": 60, "focus": ["jit", "gate"]}}
 PLAIN = """
-paddle.enable_static()
-executor = paddle.static.Executor(paddle.CPUPlace())
-program, feed_names, fetches = paddle.static.load_inference_model(
-    {folder!r}, executor, model_filename={program!r}, params_filename={params!r}
-)
-
-
-def infer(feed):
-    return executor.run(program, feed=dict(zip(feed_names, feed)), fetch_list=fetches)
+{{ calls.static("%r, executor, model_filename=%r, params_filename=%r" % (
+    files.folder, files.program, files.params)) }}
 """
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import signal
 import sys
 import types
@@ -89,15 +88,7 @@ def sessions(
 def separate(files: Mapping[str, str]) -> str:
     """The older layout, document 002: the program as ``__model__`` beside one file per parameter."""
     out = os.path.join(files["folder"], "separate")
-    with programs.static_mode():
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        loaded, _, _ = paddle.static.load_inference_model(
-            files["folder"], executor, model_filename=files["program"], params_filename="model.pdiparams"
-        )
-        paddle.static.save_vars(
-            executor, dirname=out, main_program=loaded, predicate=paddle.static.io.is_persistable
-        )
-    shutil.copy(files["model"], os.path.join(out, "__model__"))
+    programs.save_separately(files["folder"], files["program"], out)
     return out
 
 

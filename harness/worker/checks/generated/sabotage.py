@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 from typing import Any, Callable, Dict, Iterator
@@ -13,116 +14,91 @@ import paddle
 from harness.worker.checks.generated import checks
 from harness.worker.runtimes import predictor
 
+BUGS: Dict[str, Callable[[], Any]] = {}
+"""Each puts its bug into the process for a block."""
+
 
 @contextlib.contextmanager
-def _instead(holder: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
-    """Put what ``make`` makes of a function in its place."""
+def _instead(holder: Any, name: str, wrong: Callable[..., Any]) -> Iterator[None]:
+    """Call ``wrong``, which gets the right function first, in the place of a function."""
     right = getattr(holder, name)
-    setattr(holder, name, make(right))
+
+    def called(*given: Any, **named: Any) -> Any:
+        return wrong(right, *given, **named)
+
+    setattr(holder, name, called)
     try:
         yield
     finally:
         setattr(holder, name, right)
 
 
-def layer() -> Any:
+def _bug(title: str, holder: Any, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register what a function of Paddle or of the harness is to do instead."""
+
+    def register(wrong: Callable[..., Any]) -> Callable[..., Any]:
+        BUGS[title] = functools.partial(_instead, holder, name, wrong)
+        return wrong
+
+    return register
+
+
+@_bug("layer", paddle.nn.functional, "relu")
+def layer(right: Any, x: Any, name: Any = None) -> Any:
     """`F.relu` is wrong in float32, in dynamic graph only."""
-
-    def make(right: Any) -> Any:
-        def relu(x: Any, name: Any = None) -> Any:
-            found = right(x)
-            return found * 1.01 if paddle.in_dynamic_mode() and x.dtype == paddle.float32 else found
-
-        return relu
-
-    return _instead(paddle.nn.functional, "relu", make)
+    found = right(x)
+    return found * 1.01 if paddle.in_dynamic_mode() and x.dtype == paddle.float32 else found
 
 
-def export() -> Any:
+@_bug("export", paddle.jit, "save")
+def export(right: Any, *given: Any, **named: Any) -> Any:
     """`jit.save` writes a sigmoid where the network has a tanh."""
-
-    def make(right: Any) -> Any:
-        def save(*given: Any, **named: Any) -> Any:
-            functional = paddle.nn.functional
-            with _instead(functional, "tanh", lambda tanh: functional.sigmoid):
-                return right(*given, **named)
-
-        return save
-
-    return _instead(paddle.jit, "save", make)
+    functional = paddle.nn.functional
+    with _instead(functional, "tanh", lambda tanh, *given, **named: functional.sigmoid(*given, **named)):
+        return right(*given, **named)
 
 
-def loader() -> Any:
+@_bug("loader", paddle.jit, "load")
+def loader(right: Any, *given: Any, **named: Any) -> Any:
     """`jit.load` reads every parameter a hundredth too large."""
-
-    def make(right: Any) -> Any:
-        def load(*given: Any, **named: Any) -> Any:
-            loaded = right(*given, **named)
-            for parameter in loaded.parameters():
-                parameter.set_value(parameter * 1.01)
-            return loaded
-
-        return load
-
-    return _instead(paddle.jit, "load", make)
+    loaded = right(*given, **named)
+    for parameter in loaded.parameters():
+        parameter.set_value(parameter * 1.01)
+    return loaded
 
 
-def executor() -> Any:
+@_bug("executor", paddle.static.Executor, "run")
+def executor(right: Any, self: Any, *given: Any, **named: Any) -> Any:
     """The static executor's numbers are one too large."""
-
-    def make(right: Any) -> Any:
-        def run(self: Any, *given: Any, **named: Any) -> Any:
-            found = right(self, *given, **named)
-            return [array + 1 for array in found] if named.get("fetch_list") else found
-
-        return run
-
-    return _instead(paddle.static.Executor, "run", make)
+    found = right(self, *given, **named)
+    return [array + 1 for array in found] if named.get("fetch_list") else found
 
 
-def second_run() -> Any:
+@_bug("second run", predictor.Session, "infer")
+def second_run(right: Any, self: Any, feed: Any) -> Any:
     """A predictor's later runs give twice the numbers."""
-
-    def make(right: Any) -> Any:
-        def infer(self: Any, feed: Any) -> Any:
-            found = right(self, feed)
-            if hasattr(self, "ran"):
-                found = [array * array.dtype.type(2) for array in found]
-            self.ran = True
-            return found
-
-        return infer
-
-    return _instead(predictor.Session, "infer", make)
+    found = right(self, feed)
+    if hasattr(self, "ran"):
+        found = [array * array.dtype.type(2) for array in found]
+    self.ran = True
+    return found
 
 
-def restoring() -> Any:
+@_bug("restoring", paddle.nn.Layer, "set_state_dict")
+def restoring(right: Any, self: Any, state: Any, *given: Any, **named: Any) -> Any:
     """`set_state_dict` sets every second value of the state only."""
-
-    def make(right: Any) -> Any:
-        def set_state_dict(self: Any, state: Any, *given: Any, **named: Any) -> Any:
-            return right(self, dict(list(state.items())[1::2]), *given, **named)
-
-        return set_state_dict
-
-    return _instead(paddle.nn.Layer, "set_state_dict", make)
+    return right(self, dict(list(state.items())[1::2]), *given, **named)
 
 
 SPOILT_PASS = "constant_folding_pass"
 
 
-def spoilt_pass() -> Any:
+@_bug("pass", predictor, "configure")
+def spoilt_pass(right: Any, files: Any, options: Any) -> Any:
     """With one pass of the predictor's IR optimisation the last weight is another one."""
-
-    def make(right: Any) -> Any:
-        def configure(files: Any, options: Any) -> Any:
-            if options.get("ir_optim", True) and SPOILT_PASS not in options.get("without", ()):
-                files = {**files, "params": _last_weight_moved(files["params"])}
-            return right(files, options)
-
-        return configure
-
-    return _instead(predictor, "configure", make)
+    if options.get("ir_optim", True) and SPOILT_PASS not in options.get("without", ()):
+        files = {**files, "params": _last_weight_moved(files["params"])}
+    return right(files, options)
 
 
 def _last_weight_moved(params: str) -> str:
@@ -135,28 +111,10 @@ def _last_weight_moved(params: str) -> str:
     return params + ".spoilt"
 
 
-def crash() -> Any:
+@_bug("crash", predictor.Session, "infer")
+def crash(right: Any, self: Any, feed: Any) -> Any:
     """The predictor's process dies of the first run."""
-
-    def make(right: Any) -> Any:
-        def infer(self: Any, feed: Any) -> Any:
-            os.kill(os.getpid(), signal.SIGSEGV)
-
-        return infer
-
-    return _instead(predictor.Session, "infer", make)
-
-
-BUGS: Dict[str, Callable[[], Any]] = {
-    "layer": layer,
-    "export": export,
-    "loader": loader,
-    "executor": executor,
-    "second run": second_run,
-    "restoring": restoring,
-    "pass": spoilt_pass,
-    "crash": crash,
-}
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 _injected = contextlib.ExitStack()

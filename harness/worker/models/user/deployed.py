@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any, List, Mapping
 
-import paddle
-
 from harness.worker.inspection import programs
 from harness.worker.models.user import inputs as users_inputs
 
@@ -39,12 +37,9 @@ def _no_code(**arguments: Any) -> Any:
 def load(given: Mapping[str, Any]) -> Any:
     """Program, feed names and fetch targets by `load_inference_model`; to be called in static mode."""
     folder, program = os.path.split(given["path"])
-    return paddle.static.load_inference_model(
-        folder,
-        paddle.static.Executor(paddle.CPUPlace()),
-        model_filename=program,
-        params_filename=os.path.relpath(given["params"], folder) if given["params"] else None,
-    )
+    return programs.load(
+        folder, program, os.path.relpath(given["params"], folder) if given["params"] else None
+    )[1:]
 
 
 def feeds(given: Mapping[str, Any]) -> List[Any]:

@@ -70,10 +70,7 @@ def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
 def size(path: str) -> int:
     """Bytes of the graph's parameters and inputs, from their shapes: nothing is allocated."""
     _, inputs, weights = _read(path)
-    return sum(
-        int(np.prod(spec.size(1), dtype="int64")) * np.dtype(spec.dtype).itemsize
-        for spec in [*inputs, *weights]
-    )
+    return sum(spec.nbytes for spec in [*inputs, *weights])
 
 
 def _read(path: str) -> Tuple[List[str], List[Tensor], List[Tensor]]:

@@ -22,7 +22,7 @@ import tempfile
 import fsspec
 
 with tempfile.TemporaryDirectory() as folder:
-    fsspec.filesystem("zip", fo={archive!r}).get("", folder, recursive=True)
+    fsspec.filesystem("zip", fo={{ files.archive | repr }}).get("", folder, recursive=True)
     layer = paddle.jit.load(folder + "/model")
 layer.eval()
 
