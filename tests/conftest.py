@@ -17,7 +17,7 @@ from harness.artifacts.datasets import locate
 from harness.artifacts.store import Store
 from harness.cli.main import main
 from harness.core.choices import default_store
-from harness.core.paths import ROOT
+from harness.core.paths import PROJECT, ROOT
 from harness.execution.executor import Executor
 from harness.pool.workers import WorkerPool
 from harness.targets import target
@@ -127,7 +127,7 @@ def pytest_unconfigure(config):
 
 @pytest.fixture(scope="session")
 def project(python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[dict[str, str]], Path]:
-    """Make a small project with suites: ``{"suites/test_x.py": source}``; its folder."""
+    """Make a small checkout with suites: ``{"suites/test_x.py": source}``; its folder."""
 
     def make(files: dict[str, str]) -> Path:
         folder = tmp_path_factory.mktemp("project")
@@ -135,7 +135,9 @@ def project(python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
         for name, text in {
             "conftest.py": CONFTEST,
             "pytest.ini": marks,
+            "pyproject.toml": f'[project]\nname = "{PROJECT}"\n',
             "suites/__init__.py": "",
+            "suites/known_failures.toml": "",
             **files,
         }.items():
             path = folder / name

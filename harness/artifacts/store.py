@@ -2,7 +2,8 @@
 
 An entry is a folder ``<root>/<key>/`` with ``manifest.json`` and the files. It appears by one
 rename, so it is there whole or not at all; a lock per key keeps two runs from making it twice;
-every file's sha256 is checked on each use, and an entry that does not match is made anew.
+every file's sha256 is checked on each use, and an entry that does not match is made anew. Each use sets
+the modification time of ``manifest.json``, which is what `harness prune` goes by.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 from filelock import FileLock
 
+from harness.core.disk import hold, unheld
 from harness.core.errors import HarnessError
 from harness.core.hashing import Digests, key_of, sha256
+
+IN_USE = ".in-use.lock"
+"""Held by every process that uses artifacts; modified when the first of those that run now began."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -65,6 +70,7 @@ class Store:
         self.reused = 0
         self.used: set[str] = set()
         self._digests = Digests()
+        self._held: IO[bytes] | None = None
         try:
             root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=root):
@@ -85,6 +91,8 @@ class Store:
         key = key_of(origin)
         self.used.add(key)
         entry = self.root / key
+        with _disk_errors(entry):
+            self._hold()
         with _disk_errors(entry), FileLock(str(self.root / f"{key}.lock")):
             found = self._load(entry)
             if found is not None:
@@ -109,6 +117,17 @@ class Store:
             self.made += 1
             return Artifact(entry, manifest)
 
+    def _hold(self) -> None:
+        """Keep what is used from now on from being removed, as long as this store object lives."""
+        if self._held is not None:
+            return
+        path = self.root / IN_USE
+        path.open("ab").close()
+        with unheld(path) as first:
+            if first:
+                os.utime(path)
+        self._held = hold(path)
+
     def _load(self, entry: Path) -> Artifact | None:
         if not entry.exists():
             return None
@@ -120,6 +139,7 @@ class Store:
         except (OSError, msgspec.MsgspecError) as error:
             wrong, manifest = [str(error)], None
         if manifest is not None and not wrong:
+            os.utime(entry / "manifest.json")
             return Artifact(entry, manifest)
         self.repairs.append(f"store entry {entry.name} was damaged ({', '.join(wrong)}) and made anew")
         shutil.rmtree(entry)

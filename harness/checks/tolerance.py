@@ -193,13 +193,11 @@ def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> 
     with np.errstate(invalid="ignore"):
         difference = np.abs(got.astype("float64") - oracle.astype("float64"))
     place = int(np.argmax(np.where(np.isfinite(difference), difference, -1.0)))
-    kind, needed, allowed = (
-        ("rms", mean, allowance.rmse) if by_mean else ("largest", worst, allowance.largest)
-    )
+    kind, error, allowed = ("rms", mean, allowance.rmse) if by_mean else ("largest", worst, allowance.largest)
     message = "" if budget_used <= 1.0 else f"{kind} error is {budget_used:.3g} times the allowed one"
     return _judged(
         what, "tolerance", got, oracle, message, _at(got, oracle, place),
-        budget_used=budget_used, needed=needed, allowed=allowed,
+        budget_used=budget_used, error=error, allowed=allowed,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,11 @@ from typing import Literal
 import msgspec
 from packaging.version import InvalidVersion, Version
 
+from harness.artifacts import pruning
 from harness.artifacts.store import Store
+from harness.core.disk import DAY_S, Kept, shown
 from harness.core.errors import HarnessError
+from harness.environments import default_folder, managed
 from harness.environments.probe import SLIM_NEEDS, Facts, NoAnswer, ask
 from harness.environments.runtimes import packages
 
@@ -60,6 +64,7 @@ def examine(python: str, store: Path) -> list[Row]:
         _tool("g++", ("g++",), "install g++ (apt-get install g++) for the C++ predictor"),
         _tool("chromium", CHROMIUM, "install chromium to check the page in a browser; reports need none"),
         *_store(store),
+        _environments(default_folder()),
         *_machine(),
     ]
     if facts is not None:
@@ -98,7 +103,8 @@ def _paddle(facts: Facts) -> Iterator[Row]:
         error = facts["paddle_error"].strip().splitlines()
         yield Row("Paddle", "missing", f"does not import: {error[-1]}", _import_advice(facts), required=True)
         return
-    yield Row("Paddle", "missing", "not installed", "install paddlepaddle or paddlepaddle-gpu", required=True)
+    do = "install paddlepaddle or paddlepaddle-gpu, or let `harness run --paddle RELEASE` do so"
+    yield Row("Paddle", "missing", "not installed", do, required=True)
 
 
 def _import_advice(facts: Facts) -> str:
@@ -237,11 +243,32 @@ def _store(folder: Path) -> Iterator[Row]:
         do = "name a writable folder with HARNESS_STORE or --store"
         yield Row("store", "missing", str(error).split(": name")[0], do, required=True)
         return
+    try:
+        held = _held(pruning.kept(folder), "artifact")
+    except HarnessError:
+        held = "no store yet, and other files in it"
+    found = f"{folder}, {free:.0f} GiB free; {held}"
     if free < LEAST_FREE_GIB:
-        do = f"free some space: a full run keeps about {LEAST_FREE_GIB:g} GiB"
-        yield Row("store", "warn", f"{folder}, {free:.1f} GiB free", do)
+        do = f"free some space (`harness prune`): a full run keeps about {LEAST_FREE_GIB:g} GiB"
+        yield Row("store", "warn", found, do)
     else:
-        yield Row("store", "ok", f"{folder}, {free:.0f} GiB free", required=True)
+        yield Row("store", "ok", found, required=True)
+
+
+def _environments(folder: Path) -> Row:
+    kept = managed.kept(folder)
+    shared = " (shared files count each time)" if kept else ""
+    return Row("environments", "ok", f"{folder}; {_held(kept, 'environment')}{shared}")
+
+
+def _held(kept: list[Kept], kind: str) -> str:
+    """How much there is: ``3 artifacts, 1.2 GiB, the longest unused for 12 days``."""
+    used = [item.used for item in kept if item.kind == kind]
+    if not used:
+        return f"no {kind}s"
+    taken = shown(sum(item.size for item in kept))
+    days = (time.time() - min(used)) / DAY_S
+    return f"{len(used)} {kind}{'s' * (len(used) > 1)}, {taken}, the longest unused for {days:.0f} days"
 
 
 def _machine() -> Iterator[Row]:

@@ -101,8 +101,8 @@ def matrix(
     """Every release's files loaded by every release: a grid producer × consumer for each format."""
     root = project_root()
     settings = settings_of(jobs, options.add_model)
-    named = [text for text in releases or () if not text.startswith("-")]
-    options, rest = completed(options, [text for text in releases or () if text.startswith("-")])
+    named, extra = _parted(releases or [])
+    options, rest = completed(options, extra)
     request = matrices.Request(
         releases=tuple(named or ("all",)),
         options=options,
@@ -114,6 +114,12 @@ def matrix(
     for line in matrices.told(result):
         out.print(escape(line))
     out.print(escape(f"page: {page}"))
+
+
+def _parted(given: list[str]) -> tuple[list[str], list[str]]:
+    """Releases, and the pytest arguments behind them: from the first option on, whose value has no dash."""
+    first = next((number for number, text in enumerate(given) if text.startswith("-")), len(given))
+    return given[:first], given[first:]
 
 
 def _policy(given: str, root: Path) -> Policy:

@@ -72,7 +72,8 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
             found = pool.call(CATALOGS[kind])
         except WorkerFailure as error:
             raise HarnessError(
-                f"Paddle does not work in {python} ({error}): `harness doctor` tells more"
+                f"Paddle does not work in {python} ({error}): name another interpreter with --python; "
+                "`harness doctor` says what is missing"
             ) from error
         finally:
             pool.close()

@@ -39,6 +39,7 @@ class Commands(LazyGroup):
 
     lazy: ClassVar = {
         "env": "harness.cli.env:app",
+        "prune": "harness.cli.prune:prune",
         "bisect": "harness.cli.bisect:bisect",
         "compare": "harness.cli.compare:compare",
         "query": "harness.cli.history:query",
@@ -151,7 +152,7 @@ def _with_paddle(python: str, paddle: str) -> str:
         newest = known_releases()[-1]
         raise HarnessError(
             f"there is no Paddle beside the harness: `harness run --paddle {newest}` makes an environment "
-            "with it (0.9 GB on disk), and --python PATH takes one that is there"
+            "with it (1.5 GB on disk), and --python PATH takes one that is there"
         )
     return python
 

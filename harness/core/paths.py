@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from datetime import datetime
 from pathlib import Path
 
@@ -12,23 +13,40 @@ from harness.core.errors import HarnessError
 ROOT = Path(__file__).resolve().parents[2]
 """The folder that this package is imported from, with the suites and the reference models beside it: a
 checkout, or where an installed package lies."""
-INSTALLED = not (ROOT / "pyproject.toml").is_file()
 TABLES = ROOT / "harness"
 """Where the TOML tables lie: claims, releases, targets, engines."""
 RUNS = "reports"
+PROJECT = "paddle-conformance"
+
+
+def is_checkout(folder: Path) -> bool:
+    """Whether the folder is this project: it has the suites, and a ``pyproject.toml`` of its name.
+
+    A folder ``suites/`` alone may be anybody's.
+    """
+    try:
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8")).get("project", {})
+        return project.get("name") == PROJECT and (folder / "suites" / "known_failures.toml").is_file()
+    except (OSError, ValueError, AttributeError):  # no such file, no TOML, or no table of that name
+        return False
+
+
+INSTALLED = not is_checkout(ROOT)
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The folder with ``suites/``: a project here or above, else that of the harness's own suites.
+    """The folder with the suites: the checkout that is here or above, else where the harness is installed.
 
     Raises:
         HarnessError: the package was installed without its suites.
     """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents, ROOT):
-        if (folder / "suites").is_dir():
+    for folder in (here, *here.parents):
+        if is_checkout(folder):
             return folder
-    raise HarnessError(f"no suites/ folder in {here}, above it, or in {ROOT}: install the harness again")
+    if not (ROOT / "suites").is_dir():
+        raise HarnessError(f"{ROOT} has no suites/ folder: install the harness again")
+    return ROOT
 
 
 def reports(root: Path) -> Path:

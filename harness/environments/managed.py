@@ -1,11 +1,13 @@
 """Environments that are made: each a folder that appears whole, is reused while intact, and made anew if not.
 
-One lock a folder keeps two processes from making it twice. Reading takes none, so that a folder made
-once can be used from a disk that cannot be written.
+One lock a folder keeps two processes from making it twice. Reading writes nothing that has to be written,
+so that a folder made once can be used from a disk that cannot be written. Each use sets the modification
+time of ``environment.json``, which is what `harness prune` goes by.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -14,13 +16,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from filelock import FileLock
 
+from harness.core.disk import Kept, hold, size, unheld
 from harness.core.errors import HarnessError
 from harness.environments import index, installed, uv
-from harness.environments.manifest import MANIFEST, Manifest, read, site_packages
+from harness.environments.manifest import MANIFEST, Manifest, entries, read, site_packages
 from harness.environments.plan import Plan
 from harness.environments.probe import NoAnswer
 from harness.environments.probe import ask as ask_python
@@ -91,6 +95,25 @@ def get_or_make(root: Path, plan: Plan, check: bool = False, say: Say | None = N
         HarnessError: it cannot be made: no network and nothing cached, a full disk, an unwritable
             folder, or Paddle does not import in it. Nothing half-made remains.
     """
+    use(root / plan.recipe.folder)  # before it is looked at: what is sound then cannot be removed any more
+    made = _get_or_make(root, plan, check, say)
+    use(made.path)
+    return made
+
+
+_IN_USE: dict[Path, IO[bytes]] = {}
+
+
+def use(path: Path) -> None:
+    """Mark an environment as used now, and as in use until this process ends; nothing if it is not ours."""
+    if read(path) is None:
+        return
+    with contextlib.suppress(OSError):
+        _IN_USE[path] = hold(path / MANIFEST)
+        os.utime(path / MANIFEST)  # not on a disk that cannot be written, from which nothing is removed
+
+
+def _get_or_make(root: Path, plan: Plan, check: bool, say: Say | None) -> Made:
     path = root / plan.recipe.folder
     there = path.exists() or path.is_symlink()
     wrong = fault(path, check) if there else ""
@@ -206,13 +229,57 @@ def remove(path: Path) -> None:
 
 def sweep(root: Path) -> None:
     """Remove what killed processes left half-made or half-removed, where no other is at work on it."""
-    for left in [*root.glob(f"{PART}*"), *root.glob(f"{GONE}*")]:
-        folder = left.name.removeprefix(PART).removeprefix(GONE).rpartition("-")[0]
-        try:
-            with _lock(root, folder, timeout=0):
-                shutil.rmtree(left, ignore_errors=True)
-        except OSError:  # filelock's Timeout is one: it is being made right now
-            continue
+    for left in _leftovers(root):
+        _clear(left)
+
+
+def _leftovers(root: Path) -> list[Path]:
+    return sorted(path for start in (PART, GONE) for path in root.glob(f"{start}paddle-*"))
+
+
+def _clear(left: Path) -> bool:
+    folder = left.name.removeprefix(PART).removeprefix(GONE).rpartition("-")[0]
+    try:
+        with _lock(left.parent, folder, timeout=0):
+            shutil.rmtree(left, ignore_errors=True)
+    except OSError:  # filelock's Timeout is one: it is being made right now
+        return False
+    return True
+
+
+def kept(root: Path) -> list[Kept]:
+    """The environments in ``root``, and what killed processes left.
+
+    An environment's size is what its manifest states: looking at 20,000 files each takes too long. So files
+    that are shared with other environments and with uv's cache count in full. What does not say that this
+    harness made it is left out.
+    """
+    found = []
+    for path, manifest in entries(root):
+        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+            if manifest is not None and not path.is_symlink():
+                used = (path / MANIFEST).stat().st_mtime
+                found.append(Kept(path, "environment", manifest.size, used))
+    return found + [Kept(left, "leftover", size(left, set()), 0) for left in _leftovers(root)]
+
+
+def remove_unused(one: Kept) -> bool:
+    """Remove one of :func:`kept`; False if a session uses it, has used it meanwhile, or is making it.
+
+    Raises:
+        HarnessError: it cannot be removed.
+    """
+    if one.kind == "leftover":
+        return _clear(one.path)
+    manifest = one.path / MANIFEST
+    try:
+        with unheld(manifest) as free:
+            if not free or manifest.stat().st_mtime != one.used:
+                return False
+            remove(one.path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _discard(path: Path) -> None:

@@ -244,7 +244,7 @@ def _segment(ranks: Values, limit: float) -> list[int]:
     except ImportError as error:
         raise HarnessError(
             "change points are found with ruptures, which is not installed here: "
-            "install the project's history extra, pip install -e '.[history]'"
+            "`pip install duckdb ruptures` in the environment of the harness"
         ) from error
     detector = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit(ranks[:, None])
     return [int(end) for end in detector.predict(pen=limit)[:-1]]

@@ -129,7 +129,7 @@ def engine() -> Any:
     except ImportError as error:
         raise HarnessError(
             "the history is read with DuckDB, which is not installed here: "
-            "install the project's history extra, pip install -e '.[history]'"
+            "`pip install duckdb ruptures` in the environment of the harness"
         ) from error
     return duckdb
 

@@ -26,7 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from harness.core.files import made_folder
 from harness.core.types import BAD_OUTCOMES, OUTCOMES
-from harness.jobs.rerun import last_error
+from harness.jobs.rerun import last_error, project_options
 from harness.models.first_run import OWN_TOTAL
 from harness.records.files import read_run
 from harness.report import summary
@@ -105,7 +105,7 @@ def start_pytest(
     log = made_folder(folder, "the run folder") / "pytest.log"
     # -v writes a case's name before it runs, which is how the live line knows the current one.
     command = [sys.executable, "-m", "pytest", "-v", "-p", "harness.plugin", "-p", "no:cacheprovider"]
-    command += ["--color=no", f"--rootdir={root}", *arguments]
+    command += ["--color=no", *project_options(root), *arguments]
     # A session of its own: Ctrl-C then reaches this process alone, which passes it on to pytest
     # but not to its workers, so that pytest can close them and its records in order.
     with log.open("wb") as printed:

@@ -22,7 +22,7 @@ import psutil
 
 from harness.artifacts.store import Store
 from harness.core.errors import HarnessError, UsageError
-from harness.core.paths import ROOT
+from harness.core.paths import ROOT, is_checkout
 from harness.jobs.job import Job, NodeLost, Stopped, TaskResult, Unschedulable, Workspace
 from harness.jobs.parcels import Parcel, pack, unpack
 
@@ -239,7 +239,7 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> 
     here = Path(root) if root else Path.cwd()
     with tempfile.TemporaryDirectory(prefix="paddle-conformance-") as scratch:
         folder = Path(scratch, name)
-        done = job.work.perform(Workspace(here if (here / "suites").is_dir() else ROOT, folder))
+        done = job.work.perform(Workspace(here if is_checkout(here) else ROOT, folder))
         made = [key for key in done.artifacts if key not in parcels]
         node = f"{socket.gethostname()} {ray.util.get_node_ip_address()}"
         return NodeResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from harness.core.errors import HarnessError
 from harness.core.extensions import located
 from harness.core.option_parsing import arguments
 from harness.core.options import Options
-from harness.core.paths import new_folder
+from harness.core.paths import INSTALLED, ROOT, new_folder
 from harness.core.types import Record
 from harness.records.files import Run, read_run
 
@@ -56,7 +57,7 @@ def run_alone(
     folder = Path(options.folder)
     # No conftest.py above an extension's suites loads the plugin.
     command = [sys.executable, "-m", "pytest", located(nodeid), "-q", "-p", "harness.plugin"]
-    command += ["-p", "no:cacheprovider", "--color=no", f"--rootdir={root}"]
+    command += ["-p", "no:cacheprovider", "--color=no", *project_options(root)]
     command += [*more, *arguments(options)]
     done = subprocess.run(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -68,8 +69,19 @@ def run_alone(
     return done.returncode, records.get(case)
 
 
+def project_options(root: Path) -> list[str]:
+    """pytest's options for suites that lie in ``root``: installed ones heed no project around them."""
+    options = [f"--rootdir={root}"]
+    if INSTALLED and root == ROOT:
+        options += [f"--config-file={os.devnull}", f"--confcutdir={root}"]
+    return options
+
+
 def last_error(text: str) -> str:
     """pytest's own word on why it did not run."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    # Of arguments that it does not know pytest says so behind its usage, in another way.
+    errors = [
+        line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ") and "usage:" not in line
+    ] or [line.partition(": error: ")[2] for line in lines if ": error: " in line]
     return (errors or lines or ["pytest printed nothing"])[-1]

@@ -18,7 +18,7 @@ from harness.checks.case import Case, CheckFailed
 from harness.checks.claims import claims as all_claims
 from harness.core.errors import HarnessError, NotApplicable
 from harness.core.extensions import added
-from harness.core.paths import ROOT
+from harness.core.paths import ROOT, is_checkout
 from harness.execution.executor import Executor
 from harness.models.first_run import total
 from harness.plugin import options as harness_options
@@ -46,8 +46,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def _project(config: pytest.Config) -> tuple[Path, Path]:
-    """Where runs are written, and the suites: those of pytest's project, or the harness's own."""
-    if (config.rootpath / "suites").is_dir():
+    """Where runs are written, and the suites: those of the checkout, or those that are installed."""
+    if is_checkout(config.rootpath):
         return config.rootpath, config.rootpath / "suites"
     return config.invocation_params.dir, ROOT / "suites"
 

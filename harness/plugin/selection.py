@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,7 @@ import msgspec
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.core.extensions import extensions
 from harness.core.options import Options
-from harness.core.paths import ROOT
 from harness.core.types import Area
 from harness.plugin import user_models
 from harness.plugin.outcomes import area_of, case_id
@@ -136,9 +135,17 @@ def paths(config: Any) -> Iterator[Path]:
     for argument in config.args:
         name = argument.split("::")[0]
         path = Path(config.invocation_params.dir, name)
-        if config.option.pyargs and not path.exists():
-            top, *inner = name.split(".")
-            home = next((e.folder for e in extensions() if e.name == top), ROOT / top)
-            module = home.joinpath(*inner)
-            path = module if module.is_dir() else module.with_suffix(".py")
+        if config.option.pyargs:
+            path = _of_module(name) or path
         yield path.resolve()
+
+
+def _of_module(name: str) -> Path | None:
+    """The folder of a package, or the file of a module, as pytest finds it for ``--pyargs``; else None."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (AttributeError, ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    return Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)

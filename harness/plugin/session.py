@@ -29,6 +29,7 @@ from harness.core.files import made_folder, write_whole
 from harness.core.options import Options
 from harness.core.paths import reports
 from harness.core.types import Area, Record, RunFooter, RunHeader
+from harness.environments import managed
 from harness.execution.executor import Executor, Producer
 from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
@@ -100,6 +101,7 @@ class RunSession:
         Raises:
             HarnessError: as :attr:`executor`.
         """
+        managed.use(Path(python).parent.parent)
         store = Store(self.options.store_folder)
         digits, dataset = locate(self.options.dataset, store)
         files = tuple(map(Path, self.options.targets_file))
@@ -146,13 +148,12 @@ class RunSession:
         entries = [
             e for suites in self.suites for e in expected_failures.load(suites / "known_failures.toml")
         ]
-        executor = self.executor
+        executor, options = self.executor, self.options
+        # What is named brings cases of the full tier along, and so what is known of them.
+        named = options.models or options.methods or options.targets
+        tier = "full" if named else options.tier
         return expected_failures.ExpectedFailures(
-            entries,
-            executor.paddle,
-            executor.profile,
-            self.options.tier,
-            executor.environment["cpu"]["flags"],
+            entries, executor.paddle, executor.profile, tier, executor.environment["cpu"]["flags"]
         )
 
     @functools.cached_property

@@ -22,7 +22,7 @@ from harness.core.paths import ROOT
 
 START_DEADLINE_S = 120.0
 BOOTSTRAP = """
-import os, sys, types, importlib.util, faulthandler
+import os, site, sys, types, importlib.util, faulthandler
 root, more, log, alone = channel.receive()
 if alone:
     os.setsid()
@@ -32,8 +32,10 @@ os.dup2(handle, 2)
 sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
 sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 faulthandler.enable(sys.stderr)
-here = os.getcwd()
-sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) not in (here, root)]
+# A checkout is hidden from Paddle; the packages among which the harness may be installed are not.
+packages = [*site.getsitepackages(), site.getusersitepackages()]
+hidden = {os.getcwd(), root} - set(map(os.path.abspath, packages))
+sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) not in hidden]
 near = types.ModuleType("harness")
 near.__path__ = []
 sys.modules["harness"] = near

@@ -17,6 +17,7 @@ import pytest
 
 import harness
 from conftest import Command, Ended, InProcess, child_environment
+from harness.cli.gate import _parted
 from harness.cli.main import Commands
 from harness.jobs.progress import Follower
 from harness.records.files import read_run
@@ -310,3 +311,18 @@ def test_follower_reads_whole_lines_only(tmp_path: Path) -> None:
     for end in ("", "\n"):
         (tmp_path / "pytest.log").write_text(f"suites/test_a.py::test_b[a/c] PASSED [ 10%]{end}")
         assert follower.current() == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "releases", "extra"),
+    [
+        ([], [], []),
+        (["2.6.2", "3.3.1"], ["2.6.2", "3.3.1"], []),
+        (["3.3.1", "-k", "test_states or jit"], ["3.3.1"], ["-k", "test_states or jit"]),
+        (["-x", "-k=jit"], [], ["-x", "-k=jit"]),
+    ],
+)
+def test_matrix_takes_pytest_options_with_their_values(
+    given: list[str], releases: list[str], extra: list[str]
+) -> None:
+    assert _parted(given) == (releases, extra)

@@ -378,6 +378,25 @@ def test_wrong_options_are_one_sentence(folder: Path, command: Command, option: 
 
 
 @pytest.mark.parametrize(
+    ("options", "applies"),
+    [({}, False), ({"tier": "full"}, True), ({"models": ("lenet",)}, True), ({"targets": ("jit",)}, True)],
+)
+def test_full_tier_entries_apply_where_cases_of_that_tier_run(
+    tmp_path: Path, python: str, options: dict[str, Any], applies: bool
+) -> None:
+    suites = tmp_path / "suites"
+    suites.mkdir()
+    entry = (
+        '[[failure]]\ncase = "area/check*"\npaddle = ">=2"\noutcome = "error"\nmatch = "x"\nreason = "y"\n'
+    )
+    (suites / "known_failures.toml").write_text(entry + 'tier = "full"\n')
+    choice = Options(store=default_store(), python=python, run_folder=str(tmp_path / "run"), **options)
+    session = RunSession(choice, tmp_path, suites)
+    assert bool(session.known.entries) is applies
+    session.close()
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"python": "/no/such/python"}, "/no/such/python is not an interpreter"),

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from gate.builders import sample
 
+from harness.core.files import write_json
 from harness.core.types import Record, RunHeader
 from harness.gate import outputs
 from harness.history.data import History, open_history
@@ -74,7 +75,7 @@ def test_a_field_written_today_is_not_renamed() -> None:
 
 
 def test_a_gate_of_the_first_schema_is_read(tmp_path: Path) -> None:
-    gate = json.loads(outputs.write_gate_json(sample(), tmp_path / "gate.json").read_bytes())
+    gate = json.loads(write_json(tmp_path / "gate.json", sample(), "the verdict").read_bytes())
     for change in gate["changes"]:
         for side in ("before", "after"):
             _rename(change.get(side) or {}, former.SIDE)

@@ -132,12 +132,21 @@ def test_an_earlier_run_stands_for_a_side_of_a_gate(tmp_path: Path) -> None:
     assert earlier([subject]) == (f"{subject.name}={sys.executable}@legacy-ir",)
 
 
-def test_project_root_is_here_or_above(tmp_path: Path) -> None:
+def test_project_root_is_a_checkout_here_or_above(tmp_path: Path) -> None:
     deep = tmp_path / "a" / "b"
     deep.mkdir(parents=True)
     assert paths.project_root(deep) == ROOT, "else the checkout's own"
     (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "known_failures.toml").write_text("")
+    assert paths.project_root(deep) == ROOT, "a folder of that name may be anybody's"
+    project = tmp_path / "pyproject.toml"
+    for text in ('[project]\nname = "mine"\n', "project = 1\n", "[project\n", "[tool.x]\n"):
+        project.write_text(text)
+        assert paths.project_root(deep) == ROOT, text
+    project.write_text('[project]\nname = "paddle-conformance"\n')
     assert paths.project_root(deep) == tmp_path
+    (tmp_path / "suites" / "known_failures.toml").unlink()
+    assert paths.project_root(deep) == ROOT
 
 
 @pytest.mark.parametrize(

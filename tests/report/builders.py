@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from harness.core.types import Comparison, Outcome, Record, RemoteFailure, RunFooter, RunHeader
+from harness.core.types import Area, Comparison, Outcome, Record, RemoteFailure, RunFooter, RunHeader
 from harness.records.files import RecordWriter, Run, read_run
 
 CLAIMS = {
@@ -71,6 +71,12 @@ def record(case: str = "agreement/outputs[lenet]", outcome: Outcome = "pass", **
     return Record(case=case, outcome=outcome, **{**fields, **more})
 
 
+AREAS = {
+    **{name: Area(name, runtime=True) for name in ("cpp", "onnx", "lite", "distributed")},
+    **{name: Area(name, judges_targets=True) for name in ("agreement", "targets")},
+}
+
+
 def write_run(
     folder: Path,
     records: Iterable[Record],
@@ -95,6 +101,7 @@ def write_run(
             environment=ENVIRONMENT if environment is None else environment,
             harness={"version": "0.1.0", "python": "3.11.7", "platform": "Linux x86_64"},
             claims=CLAIMS if claims is None else claims,
+            areas=AREAS,
         )
     )
     count = 0
