@@ -1,1 +1,1 @@
-"""Reference models, one file each; a file states ``MODEL`` or ``MODELS``."""
+"""Reference models, one file each; a file defines ``MODEL`` or ``MODELS``."""

@@ -1,10 +1,10 @@
 """An ``if`` and a ``while`` on tensor values, in plain Python.
 
-``paddle.jit.save`` and ``paddle.jit.to_static`` convert them; a layer called plainly while a
-static program is built is not converted, and must not be tried without a time limit. Paddle
-3.3.1 refuses (``bool(Tensor) is not supported in static graph mode``); in 2.6.2 a Variable is
-true, so the ``while`` adds operators until the memory is full. There,
-``paddle.jit.dy2static.convert_call_func.convert_call(layer.forward)(...)`` converts.
+``paddle.jit.save`` and ``paddle.jit.to_static`` convert them. A plain call of the layer while a static
+program is built does not convert them; never try it without a time limit. Paddle 3.3.1 refuses it
+(``bool(Tensor) is not supported in static graph mode``). In 2.6.2 a Variable is true, so the ``while``
+adds operators until the memory is full; there, convert with
+``paddle.jit.dy2static.convert_call_func.convert_call(layer.forward)(...)``.
 """
 
 import numpy as np
@@ -21,8 +21,8 @@ class AdaptiveRefiner(paddle.nn.Layer):
 
     ``image`` float32 ``[n, 1, 28, 28]``, ``effort`` int64 ``[n, 1]``; gives logits
     ``[n, 10]``. Branch and trip count depend on the sum of the efforts of the whole batch,
-    so a row's logits depend on the rows beside it: this model has no batch invariance.
-    They are integers on purpose: no rounding, in no precision, can take another path.
+    so a row's logits depend on the other rows: this model has no batch invariance.
+    Efforts are integers on purpose: no rounding, in any precision, can change the path.
     """
 
     def __init__(self, hidden=64):

@@ -10,7 +10,7 @@ import paddle.nn.functional as F
 
 from harness.worker.models.model import Input, ReferenceModel, Training
 
-# (channels, stride) of the blocks at scale 1, before, among and after the repeated ones.
+# (channels, stride) of the blocks at scale 1: first, repeated, last.
 FIRST = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2))
 REPEATED = ((512, 1),)
 LAST = ((1024, 2), (1024, 1))
@@ -28,8 +28,8 @@ class ConvBN(paddle.nn.Layer):
             stride=stride,
             padding=kernel // 2,
             groups=groups,
-            # Paddle's default takes no account of the groups and starts depthwise kernels
-            # too small by the root of the channels; He's initializer counts the true fan-in.
+            # Paddle's default ignores the groups, so depthwise kernels start too small by the
+            # root of the channels; He's initializer counts the true fan-in.
             weight_attr=paddle.ParamAttr(initializer=paddle.nn.initializer.KaimingNormal()),
             bias_attr=False,
         )

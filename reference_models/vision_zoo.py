@@ -1,7 +1,7 @@
 """The smallest network of every family in ``paddle.vision.models`` (LeNet is in lenet.py).
 
-Weights are random: what these models bring is their structure (channel shuffles,
-dense concatenations, grouped convolutions, hard swishes, three outputs), not an accuracy.
+Weights are random: these models are here for their structure (channel shuffles,
+dense concatenations, grouped convolutions, hard swishes, three outputs), not for an accuracy.
 All take ``[n, 3, size, size]`` images and give 10 classes.
 """
 
@@ -21,11 +21,11 @@ class _HeNormal(initializer.KaimingNormal):
 
 
 def build_zoo(function, **arguments):
-    """The network of ``paddle.vision.models`` that ``function`` names.
+    """Build the network of ``paddle.vision.models`` that ``function`` names.
 
     Paddle's default for a depthwise kernel is too small by the root of its channels:
-    untrained MobileNets answer with 1e-6, where comparisons see nothing. So the defaults
-    are replaced meanwhile (a network's explicit initializers stay), biases not zero.
+    untrained MobileNets give outputs of 1e-6, where comparisons see nothing. So the default
+    initializers are replaced while it is built (a network's explicit ones stay), and biases are not zero.
     """
     initializer.set_global_initializer(_HeNormal(), initializer.Normal(0.0, 0.1))
     try:

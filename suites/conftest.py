@@ -1,4 +1,4 @@
-"""Loads the plugin where no conftest.py above has done so: in an installed package."""
+"""Load the plugin where no conftest.py above has done so: in an installed package."""
 
 import sys
 

@@ -14,17 +14,17 @@ pytestmark = pytest.mark.area("Runtimes agree on the same parameters", judges_ta
 
 SEQUENCE = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
 """(batch, seed) of each run in one session: a first run, the same again, other batch sizes with
-other values, and the first once more. A stale buffer or a shape frozen at the first run shows."""
+other values, and the first once more. This shows a stale buffer and a shape frozen at the first run."""
 
 DIGITS = 500
-"""Test rows that accuracy is taken over."""
+"""Number of test rows that accuracy is measured on."""
 
 ROUNDS = 5
-"""Runs of each clone while the others run."""
+"""Number of runs of each clone while the others run."""
 
 
 def require(executor: Executor, target: Target) -> None:
-    """Not-run, with the reason, where the target cannot run here."""
+    """End the case as not run, with the reason, where the target cannot run here."""
     reason = executor.not_applicable(target)
     if reason:
         pytest.skip(reason)
@@ -130,7 +130,7 @@ def test_oracle_against_numpy(case: Case, executor: Executor) -> None:
         feed = executor.sample("lenet", 4, seed)
         expected = lenet({name: value.astype("float64") for name, value in parameters.items()}, feed[0])
         (oracle,) = executor.oracle("lenet", [feed])
-        # Nothing is measured here: both are float64, so only its last places may differ.
+        # No rounding is measured here: both are float64, so only the last digits may differ.
         case.close(
             f"seed {seed}", oracle[0], expected, Tolerance([expected], [expected], "float64", multiple=0.0)
         )

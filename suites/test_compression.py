@@ -44,7 +44,7 @@ MAIN = (
     "prune-l1",
     "prune-static-l1",
 )
-"""What a gate tries: one method of each technique and interface."""
+"""Methods that a gate tries: one of each technique and interface."""
 
 SHOWN = {"method": MAIN, "model": ("lenet", "resnet_vd_small")}
 
@@ -55,48 +55,48 @@ calibrates = pytest.mark.methods(techniques=("qat", "ptq"))
 prunes = pytest.mark.methods(techniques=("prune",))
 
 PRUNED_BOUND = 5.0
-"""Points that a network may lose with half of its filters, the documents promising none."""
+"""Points of accuracy that a network may lose with half of its filters; the documents state no bound."""
 
 MOVED = 0.5
-"""Share of the quantization error that the export may move the logits by. Where a value lies halfway
+"""Share of the quantization error that the export may move the logits by. Where a value is halfway
 between two levels, a rounding decides which: such flips are few."""
 
 INT8_ERROR = 5.0
-"""How many times the quantization error int8 kernels may be off the simulation by: they also quantize
-what it leaves float between two quantized operators. Seen: 0.1 to 2.6 where they work, 64 where they
-misread a program."""
+"""Largest distance of int8 kernels from the simulation, in quantization errors: they also quantize what
+the simulation leaves float between two quantized operators. Seen: 0.1 to 2.6 where they work, 64 where
+they misread a program."""
 
 SAME_CLASS = 0.95
-"""Digits for which int8 kernels choose the simulation's class."""
+"""Least share of digits for which int8 kernels choose the simulation's class."""
 
 HALF_STEP = 0.5 + 1e-3
-"""Steps that rounding to the nearest level may be off by; float32 divides no better than that."""
+"""Steps that rounding to the nearest level may be off by, with the inaccuracy of a float32 division."""
 
 RULE = 1e-4
-"""Share by which a scale may miss a maximum or mean that is taken over the same digits: two engines'
-float32."""
+"""Share by which a scale may miss a maximum or mean over the same digits: the float32 of two engines
+differs."""
 
 SCALE = {"qat": (0.2, 1.6), "ptq": (0.2, 1.05)}
-"""Scale of an activation over the largest magnitude the float network has there. Calibration clips
+"""Bounds of an activation's scale over the largest magnitude in the float network. Calibration clips
 outliers and adds none; training moves the weights in front of it."""
 
 READ = (
     "qat-static", "qat-static-matmul", "qat-slim", "qat-config",
     "ptq-static-hist", "ptq-slim-hist", "ptq-config",
 )  # fmt: skip
-"""Flows of each way that files of a quantized model are written in."""
+"""Compression methods that cover each way of writing the files of a quantized model."""
 
 ENGINES = {"plain": PLAIN, "int8": INT8, "static": "static"}
-"""What runs the program again and again, by the target it stands for."""
+"""Engines that run the program repeatedly, with the target of each."""
 
 HALF_A_STEP = 0.5 / 127
-"""A change that a check has to see: inputs and parameters, scales among them, off by up to as much."""
+"""A relative change of inputs and parameters (scales included) that a check has to see."""
 
 CALM, WIDE = 16, 64
-"""Batches of images of one colour each that an untrained network is given, and how wide they are."""
+"""Number of feeds with images of one colour each for an untrained network, and their width in pixels."""
 
 SEQUENCE = (0, 1, 0, 0, 0, 0, 0, 0, 0, 1)
-"""Which of two feeds each of a session's ten runs gets: a stale output shows, and one that wears out."""
+"""Which of two feeds each of a session's ten runs gets: it shows a stale output and one that degrades."""
 
 
 @pytest.mark.claims("card-int8-bound")
@@ -115,10 +115,10 @@ def test_accuracy(
 def test_pruned_accuracy(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """A pruned model that was trained on loses at most a few points, or no more than its filters cost anyway.
+    """A pruned and fine-tuned model loses at most a few points, or no more than the pruning control loses.
 
-    A narrow network has no filters to spare. What it loses is then no tool's fault, if those that went are
-    the criterion's, and if a network without them that was trained on in plain Paddle loses it too.
+    A narrow network has no filters to spare. Its loss is not the tool's fault if the criterion chose the
+    removed filters, and if a network without them loses as much after fine-tuning in plain Paddle.
     """
     subject = Subject(case, executor, run_session, model, method)
     feeds, labels = subject.digits()
@@ -135,7 +135,7 @@ def test_pruned_accuracy(
 def test_quantized(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """Every layer that was to be quantized has its weight on an int8 grid and quantizers at its input."""
+    """Every layer that should be quantized has its weight on an int8 grid and quantizers at its input."""
     subject = Subject(case, executor, run_session, model, method)
     found = subject.inspect()
     asked = [layer for layer in found["layers"] if layer["op"] in subject.quantizable]
@@ -159,7 +159,7 @@ def test_quantized(
 
 
 def _is_scaled(layer: dict[str, Any]) -> bool:
-    """Whether every scale is a positive number; whole numbers without a scale would stand for nothing."""
+    """Whether every scale is a positive number; whole numbers without a scale have no meaning."""
     scales = layer["scales"] or ([0.0] if layer["stored"] in ("int8", "integers") else [])
     return all(np.isfinite(value) and value > 0 for value in scales)
 
@@ -172,7 +172,7 @@ def _is_quantized(layer: dict[str, Any]) -> bool:
 def test_scales(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """Scales fit what they scale: activations the ranges the float network has, weights their half step."""
+    """Scales fit: those of activations to the float network's ranges, those of weights to half a step."""
     subject = Subject(case, executor, run_session, model, method)
     # An embedding looks rows up: its input has no range, and nothing calibrates it.
     layers = [layer for layer in subject.inspect()["layers"] if layer["op"] in MULTIPLIERS]
@@ -209,8 +209,8 @@ def test_export_agrees(
     (got,) = subject.run(subject.target(PLAIN), [feed]).outputs
     expected = subject.arrays("compressed.npz")["logits"]
     if not method.quantizes or not executor.models[model].trained:
-        # Untrained weights have no quantization error to speak of: four updates leave a float network whose
-        # logits in evaluation are hundreds of times those of its quantized twin.
+        # The quantization error of untrained weights is no useful unit: four updates leave a float network
+        # whose logits in evaluation are hundreds of times those of its quantized twin.
         case.close("logits", got[0], expected, rounding_of(subject, [feed]))
         return
     error = subject.quantization_error([feed], expected)
@@ -225,7 +225,7 @@ def test_export_agrees(
 def test_int8_kernels(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo, target: Target
 ) -> None:
-    """Int8 kernels run, and give the simulation's classes within the error of quantizing at all."""
+    """Int8 kernels run, and give the simulation's classes, within a few times the quantization error."""
     require(executor, target)
     subject = Subject(case, executor, run_session, model, method)
     feeds, labels = subject.digits()
@@ -246,7 +246,7 @@ def test_int8_kernels(
     case.at_least("share of digits with the simulation's class", facts["same_class"], SAME_CLASS)
     case.at_most("error of int8 over that of quantizing", facts["error"] / error, INT8_ERROR)
     _, stands = subject.accuracy("int8_accuracy", simulated, got, labels, subject.bound)
-    # Whether a few digits more or less are lost is the check of accuracy's; here a surely worse one counts.
+    # The check of accuracy decides about small losses; here only a certain loss beyond the bound fails.
     case.exact("int8 kernels lose more than the bound", stands is non_inferiority.Standing.worse, False)
 
 
@@ -257,10 +257,10 @@ def test_int8_weights(
 ) -> None:
     """OneDNN's int8 engine reads the weights in the file: in float32 it gives the float network's logits.
 
-    On int8 kernels a weight that is read wrongly hides in the error of quantizing.
+    On int8 kernels the quantization error hides a weight that is read wrongly.
     """
     subject = Subject(case, executor, run_session, model, method)
-    # The allowance is the checkpoint's rounding, which an untrained network is far from after a few updates.
+    # The tolerance is the checkpoint's rounding; an untrained network is far from it after a few updates.
     subject.digits()
     feeds = subject.few(1)
     target = subject.target(INT8)
@@ -277,7 +277,7 @@ def test_int8_weights(
 def test_default_predictor(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """The predictor as a release configures it gives what the program says: it runs on oneDNN, unasked."""
+    """The predictor in its default configuration, which uses oneDNN, gives what the program says."""
     subject = Subject(case, executor, run_session, model, method)
     feeds, _ = subject.digits()
     simulated = subject.simulated(feeds)
@@ -322,9 +322,9 @@ def test_later_runs(
 
 
 def _calm(subject: Subject, feeds: list[list[NDArray[Any]]]) -> list[list[NDArray[Any]]]:
-    """Feeds in whose rows few values lie near a tie of a quantizer: digits, or images of one colour each.
+    """Return feeds with few values near a quantizer's tie: digits, or images of one colour each.
 
-    A random image of full size has millions of values, and always one so near to a tie that its logits
+    A random image of full size has millions of values; one is always so near to a tie that its logits
     move by a step. In an image of one colour most values of a layer are the same.
     """
     if subject.executor.models[subject.model].trained:
@@ -345,7 +345,7 @@ def _hold_rows(subject: Subject, feeds: list[list[NDArray[Any]]], got: NDArray[A
     rows = tolerance.Rows(moved(subject, feeds, ROUNDINGS), exact, changed, APART)
     subject.facts["rows"] = {"clear": int(rows.clear.sum()), "all": len(rows.clear)}
     if rows.blind:
-        case.conclude()  # what failed before is told first
+        case.conclude()  # report earlier failures first
         raise NotApplicable(rows.blind)
     case.saw(got)
     expected = logits(subject.run(subject.target(PLAIN), feeds).outputs)
@@ -357,7 +357,7 @@ def _hold_rows(subject: Subject, feeds: list[list[NDArray[Any]]], got: NDArray[A
 def test_smaller(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """A pruned model has fewer filters, fewer parameters and less to compute, and a smaller file."""
+    """A pruned model has fewer filters and parameters, less to compute, and a smaller file."""
     subject = Subject(case, executor, run_session, model, method)
     if "sparsity" in subject.values:
         raise NotApplicable("unstructured pruning sets weights to zero, and promises nothing smaller")
@@ -372,7 +372,7 @@ def test_smaller(
 def test_cost(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """A quantized model has the float one's layers, and as little to compute; its file is measured."""
+    """A quantized model has the float model's layers and no more to compute; its file size is measured."""
     subject = Subject(case, executor, run_session, model, method)
     before, after = _cost(subject)
     subject.latency(subject.target(ONEDNN if method.technique == "weights" else INT8))
@@ -380,7 +380,7 @@ def test_cost(
 
 
 def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Elements, multiply-accumulates and bytes of the float export and of the compressed model."""
+    """Return elements, multiply-accumulates and bytes of the float export and of the compressed model."""
     executor = subject.executor
     exported = executor.builder.artifact("jit", subject.model, subject.method.profile)
     program = exported.values["program"].split("/")[-1]
@@ -408,7 +408,7 @@ def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
 def test_filters(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """What was pruned are the filters that the criterion ranks last, in every layer that they reach."""
+    """The pruned filters are those that the criterion ranks last, in every layer that they reach."""
     subject = Subject(case, executor, run_session, model, method)
     if "sparsity" in subject.values:
         layers = subject.inspect()["layers"]

@@ -1,7 +1,7 @@
-"""Document 002 §4: the C++ predictor is the Python one without Python, bit for bit.
+"""Document 002 §4: the C++ predictor gives the Python predictor's results, bit for bit.
 
-Both run the same files in the same configuration on the same machine, so nothing is allowed for
-rounding. What Paddle refuses, both refuse, in the same words.
+Both run the same files in the same configuration on the same machine, so no rounding is allowed.
+Both refuse what Paddle refuses, in the same words.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 }
 
 DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "bool")
-"""The types that an input of Paddle Inference can have and NumPy has too."""
+"""Types that both an input of Paddle Inference and a NumPy array can have."""
 
 BLOCKS, RUNS = 12, 6
-"""Blocks in which the two take turns, and runs of each in a block."""
+"""Number of blocks in which the two take turns, and runs of each in a block."""
 
 pytestmark = [pytest.mark.area("C++ predictor", runtime=True), pytest.mark.claims("002-cpp")]
 
@@ -47,14 +47,14 @@ def both(
     feeds: list[Feed],
     files: Mapping[str, str] | None = None,
 ) -> tuple[Execution, Execution]:
-    """The feeds on the C++ predictor and on the Python one, with the same options."""
+    """Run the feeds on the C++ predictor and on the Python one, with the same options."""
     cpp, python = (Target(t.name, t.runtime, dict(options)) for t in (CPP, PYTHON))
     require(executor, cpp)
     return tuple(executor.execute(target, model, feeds, files=files) for target in (cpp, python))  # type: ignore[return-value]
 
 
 def same(case: Case, what: str, cpp: Execution, python: Execution) -> None:
-    """As many runs, and in each the same outputs bit for bit."""
+    """Demand the same number of runs, and in each the same outputs bit for bit."""
     case.exact(f"{what}number of runs", len(cpp.outputs), len(python.outputs))
     for run, (got, expected) in enumerate(zip(cpp.outputs, python.outputs, strict=False), start=1):
         case.exact(f"{what}run {run}: number of outputs", len(got), len(expected))
@@ -68,11 +68,11 @@ def test_bits(case: Case, executor: Executor, model: str, configuration: str) ->
     """Every run, whatever its batch size, gives the Python predictor's outputs bit for bit."""
     cpp, python = both(executor, CONFIGURATIONS[configuration], model, feeds_of(executor, model))
     same(case, "", cpp, python)
-    told = python.describe["summary"]
-    if not Path(told.get("params_file", "")).exists():
-        # A program without parameters has no file of them: Python's predictor is told of one all the same.
-        told = {**told, "params_file": ""}
-    case.exact("configuration read back", cpp.describe["summary"], told)
+    summary = python.describe["summary"]
+    if not Path(summary.get("params_file", "")).exists():
+        # A program without parameters has no parameter file; Python's predictor gets a name for it anyway.
+        summary = {**summary, "params_file": ""}
+    case.exact("configuration read back", cpp.describe["summary"], summary)
     case.exact("names of the inputs", cpp.describe["inputs"], python.describe["inputs"])
     commit = dict(line.split(": ", 1) for line in cpp.describe["library"])["commit"]
     case.exact("commit of the library", commit, executor.environment["paddle"]["commit"][: len(commit)])
@@ -90,7 +90,7 @@ def test_older_files(case: Case, executor: Executor, model: str, layout: str) ->
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtype(case: Case, executor: Executor, tmp_path: Path, dtype: str) -> None:
-    """Inputs of every type arrive and come back as they were, as they do in Python."""
+    """Inputs of every type arrive and come back unchanged, as they do in Python."""
     require(executor, CPP)
     files = executor.pool.call("cpp.echo.save", dtype=dtype, prefix=str(tmp_path / "echo"))
     rng = np.random.default_rng(7)
@@ -105,13 +105,13 @@ def test_dtype(case: Case, executor: Executor, tmp_path: Path, dtype: str) -> No
 
 
 def copied(executor: Executor, folder: Path, model: str = "lenet") -> dict[str, str]:
-    """Copies of a model's program and parameters."""
+    """Copy a model's program and parameters; return the paths of the copies."""
     files = executor.builder.files(PYTHON, model)
     return {role: shutil.copy(files[role], folder) for role in ("model", "params")}
 
 
 def arguments(folder: Path, files: Mapping[str, str], feed: Mapping[str, Any]) -> list[str]:
-    """The command line for these files, and inputs that are written beside them."""
+    """Write the inputs next to the files, and return the command line for both."""
     found = ["--model", files["model"], "--params", files["params"]]
     for index, (name, array) in enumerate(feed.items()):
         path = folder / f"input-{index}.npy"
@@ -121,7 +121,7 @@ def arguments(folder: Path, files: Mapping[str, str], feed: Mapping[str, Any]) -
 
 
 def by_hand(executor: Executor, given: list[str]) -> dict[str, Any]:
-    """Exit status and output of the program called as a user calls it."""
+    """Call the program as a user does; return its exit status and output."""
     ended: dict[str, Any] = executor.pool.call("cpp.program.run", arguments=given)
     return ended
 
@@ -129,7 +129,7 @@ def by_hand(executor: Executor, given: list[str]) -> dict[str, Any]:
 @pytest.mark.brief
 @pytest.mark.parametrize("model", ["lenet", "two_inputs"])
 def test_by_hand(case: Case, executor: Executor, tmp_path: Path, model: str) -> None:
-    """Called by hand, the program writes every output, with Python's bits, and says how long runs took."""
+    """Called by hand, the program writes every output with Python's bits, and prints how long runs took."""
     require(executor, CPP)
     feed = executor.sample(model, 3)
     names = [spec[0] for spec in executor.models[model].inputs]
@@ -152,7 +152,7 @@ def test_by_hand(case: Case, executor: Executor, tmp_path: Path, model: str) -> 
 @pytest.mark.brief
 @pytest.mark.parametrize("model", ["lenet", "two_inputs"])
 def test_declared_inputs(case: Case, executor: Executor, model: str) -> None:
-    """The library says which type and shape each input was exported with."""
+    """The library reports the type and shape that each input was exported with."""
     require(executor, CPP)
     files = executor.builder.files(PYTHON, model)
     ended = by_hand(executor, ["--model", files["model"], "--params", files["params"], "--describe"])
@@ -168,7 +168,7 @@ def test_declared_inputs(case: Case, executor: Executor, model: str) -> None:
 
 @dataclass(frozen=True)
 class Refusal:
-    """What is wrong, and what the program says of it (empty: what the Python predictor says)."""
+    """A mistake, and what the program says about it (empty: what the Python predictor says)."""
 
     spoil: Callable[[dict[str, str], dict[str, Any]], None]
     says: str = ""
@@ -196,8 +196,8 @@ REFUSALS = {
 }
 
 
-def words_of_python(executor: Executor, files: Mapping[str, str], feed: Feed) -> str:
-    """What the Python predictor says when it refuses; '' where it does not."""
+def python_message(executor: Executor, files: Mapping[str, str], feed: Feed) -> str:
+    """Return what the Python predictor says when it refuses; '' where it does not."""
     try:
         executor.execute(PYTHON, "lenet", [feed], files=files)
     except RemoteError as error:
@@ -208,22 +208,22 @@ def words_of_python(executor: Executor, files: Mapping[str, str], feed: Feed) ->
 @pytest.mark.brief
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_refusal(case: Case, executor: Executor, tmp_path: Path, kind: str) -> None:
-    """What is wrong with a file or an input is said, in Paddle's words where it refuses; the status is 1."""
+    """A bad file or input ends with status 1 and a message, in Paddle's words where Paddle refuses it."""
     require(executor, CPP)
     files, feed = copied(executor, tmp_path), {"x": executor.sample("lenet", 2)[0]}
     refusal = REFUSALS[kind]
     refusal.spoil(files, feed)
-    says = refusal.says.format(**files) or words_of_python(executor, files, list(feed.values()))
+    says = refusal.says.format(**files) or python_message(executor, files, list(feed.values()))
     ended = by_hand(executor, arguments(tmp_path, files, feed))
     case.exact("exit status", ended["status"], 1)
     case.exact("something is said", bool(says), True)
-    told = " ".join(ended["err"].split())
-    case.exact(f"{told[:300]!r} says {says!r}", says in told, True)
+    message = " ".join(ended["err"].split())
+    case.exact(f"{message[:300]!r} says {says!r}", says in message, True)
 
 
 @pytest.mark.parametrize("kind", ["int64", "rank", "channels"])
 def test_later_run(case: Case, executor: Executor, kind: str) -> None:
-    """After an input that Paddle refused, the same predictor runs on as before."""
+    """After an input that Paddle refused, the same predictor runs as before."""
     require(executor, CPP)
     good, bad = {"x": executor.sample("lenet", 2)[0]}, {"x": executor.sample("lenet", 2)[0]}
     REFUSALS[kind].spoil({}, bad)
@@ -267,7 +267,7 @@ WRONG = {
 @pytest.mark.brief
 @pytest.mark.parametrize("kind", WRONG)
 def test_wrong_arguments(case: Case, executor: Executor, kind: str) -> None:
-    """A wrong command line ends with status 2 and one sentence that says what is wrong with it."""
+    """A wrong command line ends with status 2 and one sentence that says what is wrong."""
     require(executor, CPP)
     given, says = WRONG[kind]
     ended = by_hand(executor, given)
@@ -297,7 +297,7 @@ def test_usage(case: Case, executor: Executor) -> None:
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.models(trained=True)
 def test_latency(case: Case, executor: Executor, model: str) -> None:
-    """C++ against Python, in turns on one feed: latencies are measured by each one's own clock."""
+    """C++ and Python run one feed in turns: each one's clock measures its latency."""
     require(executor, CPP)
     feed = executor.sample(model, 1)
     files, sessions = executor.builder.files(PYTHON, model), []
@@ -323,8 +323,8 @@ def test_latency(case: Case, executor: Executor, model: str) -> None:
                 executor.pool.call("runtimes.close_session", session=session)
     case.exact("blocks timed", [len(cpp), len(python)], [BLOCKS, BLOCKS])
     case.exact("blocks that took no time", sum(not seconds > 0 for seconds in (*cpp, *python)), 0)
-    told = sum(last[0]["seconds"]) + sum(last[1]["seconds"])
-    case.at_most("share of the time that passed which the clocks tell of", told / wall, 1.0)
+    timed = sum(last[0]["seconds"]) + sum(last[1]["seconds"])
+    case.at_most("share of the time that passed which the clocks tell of", timed / wall, 1.0)
     for index, value in enumerate(last[1]["outputs"]):
         case.bitwise(f"output {index} while timed", last[0]["outputs"][index], value)
     ratios = [a / b for a, b in zip(cpp, python, strict=False)]

@@ -1,4 +1,4 @@
-"""Document 004's start of a training by several processes: DataParallel over gloo, and over nccl on GPUs."""
+"""Document 004's training by several processes: DataParallel over gloo, and over nccl on GPUs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ KILLED = PER_EPOCH + 2
 """A step of the second epoch: there is one checkpoint by then."""
 
 ORDERS = (0, 1, 7, 30)
-"""Orders of the rows inside a batch: float32 sums of the one process that differ by rounding alone."""
+"""Orders of the rows inside a batch: the single process's float32 sums then differ by rounding alone."""
 
 ROUNDING = 1e-4
-"""Of a loss, after sixteen steps: measured are some 1e-6."""
+"""Most that rounding may move a loss by after sixteen steps; about 1e-6 is measured."""
 
 FAILED = re.compile(r"Container rank \d+ status failed")
 
@@ -37,21 +37,21 @@ GPUS = {
 
 
 def require_backend(executor: Executor, backend: str) -> None:
-    """Not-run, with the reason, where no job with this backend can run here."""
+    """End the case as not run, with the reason, where no job with this backend can run here."""
     reason = executor.pool.call("training.distributed.available", backend=backend)
     if reason:
         pytest.skip(reason)
 
 
 def stored(executor: Executor, backend: str = "gloo", optimizer: str = "Momentum") -> dict[str, Any]:
-    """What the recipe's job of two processes left, and the folder of its checkpoints."""
+    """Return the results of the recipe's job of two processes, and the folder of its checkpoints."""
     made = executor.builder.artifact("data_parallel", "lenet", optimizer=optimizer, device=DEVICES[backend])
     left = executor.pool.call("training.data_parallel.training.read", folder=str(made.path))
     return {**left, "left": made.values["left"], "folder": made.path}
 
 
 def job(executor: Executor, config: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A job that is run now."""
+    """Run a job now; return its results."""
     done: dict[str, Any] = executor.pool.call(
         "training.distributed.run", digits=str(executor.builder.digits), config=config, **more
     )
@@ -59,7 +59,7 @@ def job(executor: Executor, config: dict[str, Any], **more: Any) -> dict[str, An
 
 
 def alone(executor: Executor, **config: Any) -> dict[str, Any]:
-    """The same training by one process, whose batches are the ranks' together."""
+    """Run the same training in one process, whose batches are those of all ranks together."""
     done: dict[str, Any] = executor.pool.call(
         "training.data_parallel.training.alone", digits=str(executor.builder.digits), **config
     )
@@ -67,25 +67,25 @@ def alone(executor: Executor, **config: Any) -> dict[str, Any]:
 
 
 def mean_loss(ranks: list[dict[str, Any]]) -> np.ndarray:
-    """Loss of each step's whole batch: the mean of what the ranks saw of theirs."""
+    """Return the loss of each step's whole batch: the mean of the ranks' losses."""
     return np.mean([rank["losses"].astype("float64") for rank in ranks], axis=0)
 
 
 def parameters(state: dict[str, Any]) -> dict[str, Any]:
-    """Those of a state: Paddle 2.6's optimizer shows what it has loaded only after its first step."""
+    """Return a state's parameters: Paddle 2.6's optimizer shows loaded values only after its first step."""
     return {name: value for name, value in state.items() if name.startswith("network/")}
 
 
 def compare_training(
     case: Case, executor: Executor, what: str, got: dict[str, Any], optimizer: str, first: int
 ) -> None:
-    """A loss curve from step ``first`` on and the final state, against the float64 training of one process.
+    """Compare losses from step ``first`` on and the final state with the float64 training of one process.
 
-    They may be off by the usual multiple of what one process is off by in float32.
+    They may be off by the usual multiple of one process's float32 error.
     """
     truth = alone(executor, optimizer=optimizer, dtype="float64")
     float32 = [alone(executor, optimizer=optimizer, sum_order=order) for order in ORDERS]
-    # An allowance measured against another training would admit anything.
+    # A tolerance that was measured on another training would allow anything.
     worst = max(float(np.abs(run["losses"] - truth["losses"]).max()) for run in float32)
     case.at_most(f"{what}: what one process is off by in float32", worst, ROUNDING)
     curve = Tolerance([run["losses"] for run in float32], [truth["losses"]] * len(float32))
@@ -101,7 +101,7 @@ def compare_training(
 @pytest.mark.claims("004-launch")
 @pytest.mark.parametrize("backend", DEVICES)
 def test_ranks_agree(case: Case, executor: Executor, backend: str) -> None:
-    """Each batch is shared out among the ranks; all start with rank 0's parameters and stay alike."""
+    """Each batch is split among the ranks; all start with rank 0's parameters and stay equal."""
     require_backend(executor, backend)
     done = stored(executor, backend)
     one = alone(executor, device=DEVICES[backend])
@@ -121,7 +121,7 @@ def test_ranks_agree(case: Case, executor: Executor, backend: str) -> None:
 @pytest.mark.parametrize("optimizer", ["SGD", pytest.param("Momentum", marks=pytest.mark.full)])
 @pytest.mark.parametrize("backend", DEVICES)
 def test_loss_curve(case: Case, executor: Executor, backend: str, optimizer: str) -> None:
-    """Two processes train as one with the doubled batch does, within an allowance from its float64 run."""
+    """Two processes train like one with the doubled batch, within a tolerance from its float64 run."""
     require_backend(executor, backend)
     done = stored(executor, backend, optimizer)
     losses = mean_loss(done["ranks"])
@@ -151,7 +151,7 @@ def test_repeats(case: Case, executor: Executor) -> None:
 @pytest.mark.brief
 @pytest.mark.claims("004-launch")
 def test_resume_in_two(case: Case, executor: Executor) -> None:
-    """From rank 0's checkpoint, two processes go on bit for bit as if they had never stopped."""
+    """From rank 0's checkpoint, two processes continue bit for bit as if they had never stopped."""
     whole = stored(executor)
     resumed = job(executor, {"resume": str(whole["folder"] / HALF)})
     case.exact("statuses", resumed["statuses"], [0])
@@ -164,9 +164,9 @@ def test_resume_in_two(case: Case, executor: Executor) -> None:
 @pytest.mark.brief
 @pytest.mark.claims("004-launch")
 def test_resume_in_one(case: Case, executor: Executor) -> None:
-    """From rank 0's checkpoint, one process goes on: from the same bits, as near the truth as it ever is."""
+    """From rank 0's checkpoint, one process continues from the same bits, within its usual tolerance."""
     whole = stored(executor)
-    # Rank 1 did not write the file: what it held is what the file must hold.
+    # Rank 1 did not write the file, but the file must hold rank 1's state.
     bitwise_all(case, "checkpoint", whole["checkpoints"][HALF], whole["ranks"][1][HALF])
     resumed = alone(executor, resume=str(whole["folder"] / HALF))
     bitwise_all(case, "start", parameters(resumed["start"]), parameters(whole["ranks"][0][HALF]))
@@ -181,7 +181,7 @@ def test_killed_rank(case: Case, executor: Executor) -> None:
     case.exact("ended", done["ended"], "by itself")
     case.exact("status of success", done["statuses"] == [0], False)
     case.exact("processes left running", done["left"], 0)
-    # Which of the two it names depends on whether the other one notices before the launcher looks.
+    # Which rank it names depends on whether the other rank notices before the launcher looks.
     named = FAILED.search(done["printed"])
     case.exact("the launcher names a rank that failed", named is not None, True)
     case.measures["named"] = named[0] if named else ""
@@ -196,7 +196,7 @@ def test_killed_rank(case: Case, executor: Executor) -> None:
     "exported", ["without the export", pytest.param("as written", marks=pytest.mark.full)]
 )
 def test_gpus_that_are_not_there(case: Case, executor: Executor, exported: str) -> None:
-    """The document's `--gpus="0,1,2,3"` on a machine without them ends with a sentence that says so."""
+    """The document's `--gpus="0,1,2,3"` on a machine without them ends with an error that says so."""
     if executor.environment["paddle"]["devices"] >= 4:
         pytest.skip("this machine has the document's four GPUs")
     options, limit = ["--gpus=0,1,2,3"], 60.0
@@ -213,7 +213,7 @@ def test_gpus_that_are_not_there(case: Case, executor: Executor, exported: str) 
 @pytest.mark.claims("004-launch")
 @pytest.mark.full
 def test_two_hosts(case: Case, executor: Executor) -> None:
-    """Two launchers that meet at one address, as two hosts would, train bit for bit as one launcher does."""
+    """Two launchers that meet at one address, like two hosts, train bit for bit as one launcher does."""
     whole, spread = stored(executor), job(executor, {}, hosts=2)
     case.exact("statuses", spread["statuses"], [0, 0])
     case.exact("ranks", len(spread["ranks"]), RANKS)

@@ -1,4 +1,4 @@
-"""The flows of documents 000, 002 and 003 as they are written, and what they say comes out."""
+"""The methods of documents 000, 002 and 003 as written, and the results that the documents promise."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_000_training(case: Case, executor: Executor) -> None:
 
 @pytest.mark.claims("000-save", "000-export")
 def test_000_files(case: Case, executor: Executor) -> None:
-    """The flow writes `lenet.pdparams`, `lenet.pdopt`, and the two files of `inference_model/lenet`."""
+    """Document 000 writes `lenet.pdparams`, `lenet.pdopt`, and the two files of `inference_model/lenet`."""
     files = executor.builder.artifact("document_000", "lenet").values["files"]
     for name in ("lenet.pdparams", "lenet.pdopt", "inference_model/lenet.pdiparams"):
         case.exact(f"{name} written", name in files, True)
@@ -51,7 +51,7 @@ def test_000_files(case: Case, executor: Executor) -> None:
 
 
 def test_002_program_name(case: Case, executor: Executor) -> None:
-    """The program is `lenet.pdmodel`, which is the name document 002's Python and C++ listings load."""
+    """The program is `lenet.pdmodel`, the name that document 002's Python and C++ listings load."""
     files = executor.builder.artifact("document_000", "lenet").values["files"]
     programs = [name for name in files if name.endswith((".json", ".pdmodel"))]
     case.exact("program", programs, ["inference_model/lenet.pdmodel"])
@@ -165,14 +165,14 @@ def test_003_accuracy(case: Case, executor: Executor) -> None:
     """Three epochs on the full MNIST reach about 0.977, 0.984 and 0.988 on the test images."""
     if executor.builder.dataset["train"] < FULL_MNIST:
         pytest.skip(
-            f"the document's figures are of {FULL_MNIST} training images, this run has "
+            f"the document's figures are for {FULL_MNIST} training images, this run has "
             f"{executor.builder.dataset['train']}: give --dataset a folder with the full MNIST"
         )
     got = executor.builder.artifact("document_003", "lenet").values["evaluations"]
     figures = (0.9775, 0.9836, 0.9875)
     case.exact("epochs evaluated", len(got), len(figures))
     for epoch, (value, stated) in enumerate(zip(got, figures, strict=False)):
-        # Three standard deviations of a proportion over 10,000 images, twice: theirs and ours.
+        # Three standard deviations of the difference of two proportions over 10,000 images each.
         spread = 3 * (2 * stated * (1 - stated) / 10_000) ** 0.5 + 0.003
         case.at_most(
             f"distance from the stated accuracy after epoch {epoch + 1}", abs(value - stated), spread
@@ -274,7 +274,7 @@ def test_003_skip_mismatch(case: Case, executor: Executor, network: str, other: 
 
 
 def resumed_epochs(case: Case, executor: Executor, run: RunSession, load_first: bool, epoch: int) -> None:
-    """Resume from the checkpoint of epoch 0 in a fresh process; compare epoch 1, in the full tier 2 too."""
+    """Resume from epoch 0's checkpoint in a fresh process; compare epoch 1, in the full tier also epoch 2."""
     artifact = executor.builder.artifact("document_003", "lenet")
     losses = np.asarray(artifact.values["losses"], "float32")
     steps = len(losses) // 3
@@ -313,5 +313,5 @@ def test_003_resume(case: Case, executor: Executor, run_session: RunSession) -> 
 def test_003_resume_example(
     case: Case, executor: Executor, run_session: RunSession, load_first: bool, epoch: int
 ) -> None:
-    """The document's listing (`load` before `prepare`, `fit` of the dataset) repeats the later losses."""
+    """The document's listing (`load` before `prepare`, `fit` with the dataset) repeats the later losses."""
     resumed_epochs(case, executor, run_session, load_first, epoch)

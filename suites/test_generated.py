@@ -1,4 +1,4 @@
-"""Networks that nobody thought of: a fixed sample of generated ones, and those that a hunt found broken."""
+"""Generated networks: a fixed sample, and those that fuzzing found broken."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINDINGS = findings()
 
 
 def check(case: Case, executor: Executor, network: dict[str, Any]) -> None:
-    """Every stage runs, and every run of it is as near the oracle as roundings allow."""
+    """Demand that every stage runs, and that each of its runs is as near the oracle as rounding allows."""
     answer = executor.pool.call(
         CALL, network=network, batches=batches(network), draws=DRAWS, stages=list(DEFAULT)
     )
@@ -70,5 +70,5 @@ def test_generated_network(case: Case, executor: Executor, network: str) -> None
 @pytest.mark.claims("002-formats")
 @pytest.mark.parametrize("finding", list(FINDINGS))
 def test_what_a_hunt_found(case: Case, executor: Executor, finding: str) -> None:
-    """The smallest network that a hunt found broken gives the oracle's numbers everywhere."""
+    """The smallest network that fuzzing found broken gives the oracle's numbers everywhere."""
     check(case, executor, FINDINGS[finding])

@@ -1,4 +1,4 @@
-"""Latency of each model on each target, by the worker's clock, with the outputs checked while timed."""
+"""Latency of each model on each target, by the worker's clock; the timed runs' outputs are checked."""
 
 from __future__ import annotations
 
@@ -28,26 +28,26 @@ TARGETS = (
     "predictor-threads2",
 )
 MORE = ("predictor-bf16", "predictor-cpp", "predictor-legacy-ir", "onnxruntime", "openvino")
-"""Timed in the full tier, or where they are named."""
+"""Models timed in the full tier, or where they are named."""
 
 SWEPT = tuple(name for name in (*TARGETS, *MORE) if name not in ("dygraph", "jit", "static"))
 SWEEP = (2, 4, 16, 32, 64)
-"""Batches beside 1 and 8."""
+"""Batch sizes in addition to 1 and 8."""
 
 BUDGET_S = {"gate": 0.05, "quick": 0.25, "full": 2.0}
 """Seconds of timed runs a case."""
 
 YARDSTICK = "onnxruntime"
-"""What every target's latency is shown against: the same pinned version beside every Paddle."""
+"""The engine that every target's latency is compared with: its version is pinned, for every Paddle."""
 
 SECOND = "openvino"
-"""Another engine for the same file: where the two disagree, a ratio to one of them says less."""
+"""Another engine for the same file: where the two disagree, a ratio to one of them is worth less."""
 
 BLOCKS, RUNS = 12, 5
-"""Blocks that the targets take turns in, and runs of each in a block."""
+"""Number of blocks in which the targets take turns, and runs of each in a block."""
 
 NEAR, BEYOND = 0.1, 1.5
-"""Shares of the machine's limit that NumPy's library may reach while other programs take of it."""
+"""Least and largest share of the machine's limit for NumPy's library; other programs use the machine too."""
 
 brief = pytest.mark.brief(target=("predictor",), batch=(1,))
 
@@ -62,7 +62,7 @@ def measure(
     batch: int,
     tier: str = "",
 ) -> None:
-    """Time one session, check its outputs, and put the figures into record and benchmark JSON."""
+    """Time one session, check its outputs, and write the figures into the record and the benchmark JSON."""
     require(executor, target)
     feed = executor.sample(model, batch)
     (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed], target.storage)
@@ -112,7 +112,7 @@ def measure(
 
 
 def cost_of(case: Case, executor: Executor, run: RunSession, model: str, batch: int) -> dict[str, Any]:
-    """Operations and bytes of a run, counted from the exported program; {} where that cannot be run here."""
+    """Count operations and bytes of a run of the exported program; {} where it cannot be run here."""
     key = f"cost of {model} at {batch}"
     if key not in run.memo:
         profile = executor.builder.usable(model).profile if executor.models[model].form else ""
@@ -147,7 +147,7 @@ def test_run(
     target: Target,
     batch: int,
 ) -> None:
-    """A run's latency is measured, and what was timed gave the network's outputs."""
+    """A run's latency is measured, and the timed runs gave the network's outputs."""
     measure(case, executor, run_session, benchmark, model, target, batch)
 
 
@@ -165,7 +165,7 @@ def test_run_on_gpu(
     target: Target,
     batch: int,
 ) -> None:
-    """The same on a GPU or another device, which the claim of latency on CPU and on GPU needs."""
+    """The same on a GPU or another device: the claim needs latency on CPU and on GPU."""
     measure(case, executor, run_session, benchmark, model, target, batch)
 
 
@@ -201,32 +201,32 @@ def test_full_size(
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.models(trained=True)
 def test_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
-    """Each target's latency at batch 1 is told as a ratio to onnxruntime's, taking turns in one process."""
-    beside_onnxruntime(case, executor, model, BLOCKS)
+    """Each target's latency at batch 1 is measured as a ratio to onnxruntime's, in turns in one process."""
+    time_with_onnxruntime(case, executor, model, BLOCKS)
 
 
 @pytest.mark.full
 @pytest.mark.models(role="latency")
 def test_full_size_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
     """The same for networks of the size people deploy."""
-    beside_onnxruntime(case, executor, model, BLOCKS)
+    time_with_onnxruntime(case, executor, model, BLOCKS)
 
 
-def beside_onnxruntime(case: Case, executor: Executor, model: str, blocks: int) -> None:
-    """Time every target that runs here in turns with onnxruntime, with their outputs checked.
+def time_with_onnxruntime(case: Case, executor: Executor, model: str, blocks: int) -> None:
+    """Time every target that runs here in turns with onnxruntime, and check their outputs.
 
-    OpenVINO is left out of a model that it does not load, which is for the check of agreement to say.
+    OpenVINO is left out where it does not load the model; the check of agreement reports that.
     """
     require(executor, executor.targets[YARDSTICK])
-    beside = [executor.targets[name] for name in (YARDSTICK, *TARGETS, SECOND)]
-    files = {t.name: executor.builder.files(t, model) for t in beside if executor.not_applicable(t) is None}
+    targets = [executor.targets[name] for name in (YARDSTICK, *TARGETS, SECOND)]
+    files = {t.name: executor.builder.files(t, model) for t in targets if executor.not_applicable(t) is None}
     feed = executor.sample(model, 1)
     (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed])
     worker = executor.pool.warm(executor.spec())
     sessions: dict[str, int] = {}
     with executor.pool.quiet():
         try:
-            for target in (target for target in beside if target.name in files):
+            for target in (target for target in targets if target.name in files):
                 try:
                     opened = worker.call(
                         "runtimes.open_session",
@@ -250,8 +250,8 @@ def beside_onnxruntime(case: Case, executor: Executor, model: str, blocks: int) 
                     runs=RUNS,
                 )
                 close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, tolerances)
-            # A pool of threads spins for a while after its run, on a core that the next engine may want.
-            several = [t.name for t in beside if t.name in sessions and t.options.get("threads", 1) > 1]
+            # A thread pool spins for a while after its run, on a core that the next engine may need.
+            several = [t.name for t in targets if t.name in sessions and t.options.get("threads", 1) > 1]
             one = [name for name in sessions if name != YARDSTICK and name not in several]
             ratios, alone = {}, []
             for group in filter(None, (one, several)):
@@ -281,7 +281,7 @@ def beside_onnxruntime(case: Case, executor: Executor, model: str, blocks: int) 
 
 
 def ratio(seconds: list[float], yardstick: list[float]) -> dict[str, float]:
-    """Median of the blocks' ratios with its 99 % interval, and the median itself in microseconds."""
+    """Return the median of the blocks' ratios with its 99 % interval, and the median time in microseconds."""
     ratios = [a / b for a, b in zip(seconds, yardstick, strict=False)]
     low, high = median_interval(ratios)
     return {
@@ -295,7 +295,7 @@ def ratio(seconds: list[float], yardstick: list[float]) -> dict[str, float]:
 @pytest.mark.machine
 @pytest.mark.brief
 def test_machine(case: Case, executor: Executor, run_session: RunSession) -> None:
-    """What the machine can do at most is measured, and NumPy's library comes near it and not beyond."""
+    """The machine's limits are measured, and NumPy's library comes near them without exceeding them."""
     wanted = run_session.options.targets
     places = {
         (target.interpreter, int(target.options.get("threads", 1))): target
@@ -307,11 +307,11 @@ def test_machine(case: Case, executor: Executor, run_session: RunSession) -> Non
         env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         spec = executor.pool.default.with_env(env).at(interpreter)
         with executor.pool.quiet(), executor.pool.alone(spec) as worker:
-            told = worker.call("machine.limits.measure", executor.pool.deadline, threads=threads)
-        found.append({"interpreter": interpreter, "host": executor.where(target).get("host", ""), **told})
+            limits = worker.call("machine.limits.measure", executor.pool.deadline, threads=threads)
+        found.append({"interpreter": interpreter, "host": executor.where(target).get("host", ""), **limits})
         reached = {
-            "arithmetic": told["numpy_product"] / told["float32"],
-            "memory": told["numpy_read"] / told["read"][-1][1],
+            "arithmetic": limits["numpy_product"] / limits["float32"],
+            "memory": limits["numpy_read"] / limits["read"][-1][1],
         }
         for what, share in reached.items():
             name = f"{threads} threads{' at ' * bool(interpreter)}{interpreter}: share of the limit of {what}"
@@ -321,7 +321,7 @@ def test_machine(case: Case, executor: Executor, run_session: RunSession) -> Non
 
 
 def test_clock(case: Case, executor: Executor) -> None:
-    """Reading the worker's clock costs little beside the shortest run it times: LeNet at batch 1."""
+    """Reading the worker's clock costs little compared with the shortest timed run: LeNet at batch 1."""
     target = Target("predictor", "predictor")
     feed = executor.sample("lenet", 1)
     opened = executor.pool.call(

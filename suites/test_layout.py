@@ -23,7 +23,7 @@ ROUTES = {
     "static-load_vars": (Target("static", "static", {"load_vars": True}), "separate"),
     "serialized": (Target("static", "static"), "serialized"),
 }
-"""Every way a release still has of loading each layout; the older separate layout included."""
+"""Every way in which a release can still load each layout, including the older separate layout."""
 
 CLAIMS = {
     "static-combined": ("002-combined",),
@@ -32,14 +32,14 @@ CLAIMS = {
     "predictor-separate": ("002-separate-loads",),
     "static-load_vars": ("002-separate-loads",),
 }
-"""What each way decides; documents say nothing of parameters from memory."""
+"""Claims that each way decides; the documents say nothing about parameters from memory."""
 
 
 @pytest.mark.parametrize(
     "route", [pytest.param(route, marks=pytest.mark.claims(*CLAIMS.get(route, ()))) for route in ROUTES]
 )
 def test_same_outputs(case: Case, executor: Executor, model: str, route: str) -> None:
-    """Whatever the layout and the way it is loaded, the outputs are those of the combined files."""
+    """Every layout, loaded in every way, gives the outputs of the combined files."""
     target, layout = ROUTES[route]
     feeds = [executor.sample(model, batch, seed) for batch, seed in FEEDS]
     oracle, tolerances = executor.oracle(model, feeds), executor.tolerances(model, feeds)

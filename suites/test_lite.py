@@ -1,4 +1,4 @@
-"""Document 004 §4: inference models, compressed ones too, converted with Paddle Lite's `opt` and run."""
+"""Document 004 §4: inference models, also compressed ones, converted with Paddle Lite's `opt` and run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.area("Paddle Lite", runtime=True)
 BATCHES = (1, 3, 1)
 SUPPORTED = "Paddle-Lite supports this model!"
 SHARE = 0.8
-"""Of the parameters' bytes that a conversion must at least hold: folding a BatchNorm leaves some out."""
+"""Least share of the parameters' bytes in a conversion: folding a BatchNorm leaves some out."""
 
 TARGET = "paddle-lite"
 
 METHODS = ("ptq-config", "prune-config", "ptq-static-hist", "qat-static")
-"""Of document 004, beside its quantization-aware training, and of documents 000 and 001."""
+"""Methods of documents 000, 001 and 004, without document 004's quantization-aware training."""
 
 ASKED = {
     "version": (["--version"], True, "v2."),
@@ -37,11 +37,11 @@ ASKED = {
     "no such model": (["--model_file=OUT", "--param_file=OUT", "--optimize_out=OUT"], False, "not existed"),
     "nothing to write": (["MODEL"], False, "optimize_out"),
 }
-"""What `opt` is asked, whether that can be done, and what its answer names."""
+"""Arguments of `opt`, whether it can do that, and what its answer must name."""
 
 
 def lite(executor: Executor) -> Target:
-    """The target of this file, where it can run here."""
+    """Return the Paddle Lite target; end the case as not run where it cannot run here."""
     target = executor.targets[TARGET]
     require(executor, target)
     return target
@@ -50,7 +50,7 @@ def lite(executor: Executor) -> Target:
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.claims("004-lite")
 def test_converts_and_agrees(case: Case, executor: Executor, model: str) -> None:
-    """`opt` converts the model for x86 and for arm, knows all its operators, and the x86 result agrees."""
+    """`opt` knows all the model's operators and converts it for x86 and arm, and the x86 result agrees."""
     target = lite(executor)
     made = executor.builder.conversion(target, model)
     case.measures["lite"] = {
@@ -75,7 +75,7 @@ def test_converts_and_agrees(case: Case, executor: Executor, model: str) -> None
 
 
 def compare_compressed(case: Case, executor: Executor, subject: Subject, tmp_path: Path) -> None:
-    """Conversions of a compressed model for both processors, and the classes that the x86 one chooses."""
+    """Convert a compressed model for both processors, and compare the x86 conversion's classes."""
     target = executor.targets[TARGET]
     files = subject.files()
     for name in ("x86", "arm"):
@@ -114,7 +114,7 @@ def test_quantized_model(
 def test_compressed_model(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo, tmp_path: Path
 ) -> None:
-    """So does a model that was quantized in another way, or pruned."""
+    """The same for a model that was quantized in another way, or pruned."""
     lite(executor)
     compare_compressed(case, executor, Subject(case, executor, run_session, model, method), tmp_path)
 
@@ -122,7 +122,7 @@ def test_compressed_model(
 @pytest.mark.brief
 @pytest.mark.claims("004-lite")
 def test_program_as_exported(case: Case, executor: Executor, tmp_path: Path) -> None:
-    """`opt` converts LeNet as `jit.save` writes it, with nothing done to the program first."""
+    """`opt` converts LeNet as `jit.save` writes it, without a change to the program."""
     target = lite(executor)
     exported = executor.builder.artifact("jit", "lenet")
     done = executor.pool.call(
@@ -140,7 +140,7 @@ def test_program_as_exported(case: Case, executor: Executor, tmp_path: Path) -> 
 @pytest.mark.brief
 @pytest.mark.parametrize("asked", ASKED)
 def test_exit_status(case: Case, executor: Executor, asked: str, tmp_path: Path) -> None:
-    """`opt` ends with status 0 where it did what was asked, and with another where it did not."""
+    """`opt` ends with status 0 where it did what was asked, and with another status where it did not."""
     target = lite(executor)
     files = executor.builder.conversion(target, "lenet").manifest.origin["needs"]["jit"]
     program = executor.builder.store.root / files / "inference_model" / "model"
@@ -161,7 +161,7 @@ def test_exit_status(case: Case, executor: Executor, asked: str, tmp_path: Path)
 
 @pytest.mark.brief
 def test_other_processor(case: Case, executor: Executor) -> None:
-    """What was converted for arm is refused on x86, and not run all the same."""
+    """A model that was converted for arm is refused on x86."""
     target = lite(executor)
     made = executor.builder.conversion(target, "lenet")
     files = {"model": made.file(made.values["files"]["arm"])}

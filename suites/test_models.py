@@ -1,7 +1,7 @@
 """The user's own models (`--add-model`): whether they can be used here at all, before anything is compared.
 
-What a model's first run found is decided once (:mod:`harness.models.first_run`); a model refused here is not
-run by any other check, with this reason.
+A model's first run is judged once (:mod:`harness.models.first_run`). No other check runs a model that is
+refused here; its cases end as not run, with this reason.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from harness.core.errors import ModelRefused
 from harness.execution.executor import Executor
 
 OTHER_BATCH = 3
-"""The batch size that is tried besides one."""
+"""The batch size that is tried in addition to one."""
 
 pytestmark = [pytest.mark.area("Models of the user"), pytest.mark.models(role="user")]
 
 
 def test_usable(case: Case, executor: Executor, model: str) -> None:
-    """The model loads, runs within its limits, gives finite numbers, and the same ones again."""
+    """The model loads, runs within its limits, and gives finite numbers, the same in a second run."""
     found = executor.builder.usable(model)
     case.notes.extend(found.notes)
     if found.failure is not None:
@@ -35,7 +35,7 @@ def test_usable(case: Case, executor: Executor, model: str) -> None:
 
 @pytest.mark.models(role="user", forms=("layer", "deployed"))
 def test_batches(case: Case, executor: Executor, model: str) -> None:
-    """A batch dimension that the inputs leave open takes other batch sizes than one."""
+    """A model whose inputs have an open batch dimension runs batch sizes other than one."""
     found = executor.builder.usable(model)
     if found.refusal:
         raise ModelRefused(executor.paddle, found.refusal)

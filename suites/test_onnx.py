@@ -1,4 +1,4 @@
-"""ONNX: both ways of exporting, every opset, and each intermediate value; and the engines that run it."""
+"""ONNX: both ways to export, every opset, each intermediate value, and the engines that run it."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ OPSETS = tuple(range(7, 22))
 """Every opset that some paddle2onnx supports; the installed one may support fewer."""
 
 COUNTERPARTS = 0.1
-"""Share of the nodes whose output Paddle's program has too. The rest computes shapes, or splits one of
-Paddle's operators into several. Seen: 0.13 (an LSTM) to 0.95."""
+"""Least share of nodes whose output is also a value of Paddle's program. The other nodes compute shapes, or
+are parts of one Paddle operator. Seen: 0.13 (an LSTM) to 0.95."""
 
 MOVED = 10.0
-"""How many times the quantization error onnxruntime may be off Paddle's simulation by: paddle2onnx drops
-the quantizers between a layer and its bias. Seen: 0.6 to 5.7, with the classes of 0.99 of the digits."""
+"""Largest distance of onnxruntime from Paddle's simulation, in quantization errors: paddle2onnx drops the
+quantizers between a layer and its bias. Seen: 0.6 to 5.7, with the same class for 0.99 of the digits."""
 
 SAME_CLASS = 0.98
-"""Digits for which the exported quantized model chooses the class that Paddle's chooses."""
+"""Least share of digits for which the exported quantized model chooses the class of Paddle's model."""
 
 decides = pytest.mark.claims("card-onnx")
 
 
 @decides
 def test_file(case: Case, executor: Executor, model: str) -> None:
-    """What the `paddle2onnx` command writes passes checker, shape inference and loading, for any batch."""
+    """The file of the `paddle2onnx` command passes checker, shape inference and loading, for any batch."""
     require_onnx(executor)
     path = converted(executor, model)
     found = executor.pool.call("inspection.onnx_files.inspect", path=path)
@@ -54,7 +54,7 @@ def test_file(case: Case, executor: Executor, model: str) -> None:
 
 
 def whole(case: Case, found: dict[str, Any]) -> None:
-    """A file that is not empty, and that nothing that reads it complains of."""
+    """Demand that the file is not empty and that no reader complains about it."""
     case.at_least("bytes", found["bytes"], 1)
     case.exact("onnx.checker", found["checker"], "")
     case.exact("shape inference", found.get("shapes", ""), "")
@@ -64,7 +64,7 @@ def whole(case: Case, found: dict[str, Any]) -> None:
 @decides
 @pytest.mark.parametrize("way", ["command", "export"])
 def test_same_outputs(case: Case, executor: Executor, model: str, way: str) -> None:
-    """What the command, or `paddle.onnx.export`, writes gives the oracle's outputs at every batch size."""
+    """The file of the command, or of `paddle.onnx.export`, gives the oracle's outputs at every batch size."""
     require_onnx(executor)
     feeds = feeds_of(executor, model)
     oracle, tolerances = executor.oracle(model, feeds), executor.tolerances(model, feeds)
@@ -85,7 +85,7 @@ def test_both_ways(case: Case, executor: Executor, model: str) -> None:
 
 @decides
 def test_every_node(case: Case, executor: Executor, model: str) -> None:
-    """Every intermediate tensor that stands for a value of Paddle's program has that value."""
+    """Every intermediate tensor with a counterpart in Paddle's program has the counterpart's value."""
     require_onnx(executor)
     if executor.profile == "legacy-ir" and not executor.paddle.startswith("2."):
         raise NotApplicable("paddle2onnx 2 translates a .pdmodel first, and names tensors by the translation")
@@ -102,7 +102,7 @@ def test_every_node(case: Case, executor: Executor, model: str) -> None:
 @pytest.mark.brief(opset=(17,))
 @pytest.mark.parametrize("opset", OPSETS)
 def test_opset(case: Case, executor: Executor, opset: int) -> None:
-    """LeNet exported in each supported opset is a whole file of that opset, with the network's outputs."""
+    """LeNet exported in each supported opset is a valid file of that opset with the network's outputs."""
     hold_opset(case, executor, "lenet", opset)
 
 
@@ -110,12 +110,12 @@ def test_opset(case: Case, executor: Executor, opset: int) -> None:
 @pytest.mark.models(forms=("layer", "graph"))
 @pytest.mark.parametrize("opset", OPSETS)
 def test_opset_of_every_model(case: Case, executor: Executor, model: str, opset: int) -> None:
-    """The same for every model: an opset is the one that was asked for, or the next that can express it."""
+    """The same for every model: the file has the requested opset, or the next that can express the model."""
     hold_opset(case, executor, model, opset)
 
 
 def hold_opset(case: Case, executor: Executor, model: str, opset: int) -> None:
-    """One opset of one model, by `paddle.onnx.export`."""
+    """Check one opset of one model, exported by `paddle.onnx.export`."""
     require_onnx(executor)
     low, high = executor.pool.call("recipes.onnx_export.opsets")
     if not low <= opset <= high:
@@ -154,7 +154,7 @@ def test_opset_too_high(case: Case, executor: Executor, tmp_path: Path, way: str
 
 
 def convert(executor: Executor, folder: Path, out: Path, opset: int) -> dict[str, Any]:
-    """The command's ending, for whatever program lies in the folder."""
+    """Run the command on the program in the folder; return how it ended."""
     program = next(file for file in sorted(folder.iterdir()) if file.suffix in (".json", ".pdmodel"))
     found: dict[str, Any] = executor.pool.call(
         "recipes.onnx_export.convert",
@@ -172,15 +172,15 @@ def test_opset_too_low(case: Case, executor: Executor) -> None:
     require_onnx(executor)
     low, _ = executor.pool.call("recipes.onnx_export.opsets")
     made = executor.builder.artifact("onnx", "lenet", opset=low - 4)
-    told = f"opset_version = {low} " in " ".join(made.values["said"])
-    case.exact("the opset used is told", told, True)
+    reported = f"opset_version = {low} " in " ".join(made.values["said"])
+    case.exact("the opset used is told", reported, True)
     found = executor.pool.call("inspection.onnx_files.inspect", path=made.file("model.onnx"))
     case.exact("opset", found.get("opset"), low)
 
 
 @pytest.mark.brief
 def test_no_program(case: Case, executor: Executor, tmp_path: Path) -> None:
-    """What the command cannot read is refused: no exit status of success, no empty file."""
+    """The command refuses what it cannot read: its status is not 0, and it leaves no empty file."""
     require_onnx(executor)
     onnx_models.json_program(tmp_path)
     out = tmp_path / "out"
@@ -195,7 +195,7 @@ def test_no_program(case: Case, executor: Executor, tmp_path: Path) -> None:
 def test_quantized(
     case: Case, executor: Executor, run_session: RunSession, tmp_path: Path, model: str, method: MethodInfo
 ) -> None:
-    """A model trained quantization-aware converts, and onnxruntime gives its classes and its accuracy."""
+    """A quantization-aware trained model converts, and onnxruntime gives its classes and its accuracy."""
     hold_quantized(executor, Subject(case, executor, run_session, model, method), tmp_path)
 
 
@@ -204,12 +204,12 @@ def test_quantized(
 def test_quantized_afterwards(
     case: Case, executor: Executor, run_session: RunSession, tmp_path: Path, model: str, method: MethodInfo
 ) -> None:
-    """The same of post-training quantization."""
+    """The same for a model with post-training quantization."""
     hold_quantized(executor, Subject(case, executor, run_session, model, method), tmp_path)
 
 
 def hold_quantized(executor: Executor, subject: Subject, tmp_path: Path) -> None:
-    """Convert a quantized program and hold onnxruntime's logits against Paddle's simulation of it."""
+    """Convert a quantized program and compare onnxruntime's logits with Paddle's simulation of it."""
     require_onnx(executor)
     case, model = subject.case, subject.model
     feeds, labels = subject.digits()
@@ -238,14 +238,14 @@ def hold_quantized(executor: Executor, subject: Subject, tmp_path: Path) -> None
 @pytest.mark.brief
 @pytest.mark.targets(names=("onnxruntime", "openvino", "openvino-pdmodel"))
 def test_engine_as_asked(case: Case, executor: Executor, target: Target) -> None:
-    """An engine says of itself what was asked of it: the processor, threads, and float32 arithmetic."""
+    """An engine reports the requested settings: the processor, threads, and float32 arithmetic."""
     require(executor, target)
     feed = executor.sample("lenet", 2)
     result = executor.execute(target, "lenet", [feed])
-    told = result.describe
-    case.measures["describe"] = told
+    described = result.describe
+    case.measures["describe"] = described
     asked = {"device": "cpu", **target.options}
-    case.exact("what it says it runs with", {name: told.get(name) for name in asked}, asked)
+    case.exact("what it says it runs with", {name: described.get(name) for name in asked}, asked)
     close_all(
         case,
         "outputs",

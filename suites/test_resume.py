@@ -1,4 +1,4 @@
-"""A resumed training goes on as if it had never stopped."""
+"""A resumed training continues as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ INTERRUPTIONS = (1, EPOCH, STEPS - 1)
 
 
 def compare_resumed(case: Case, what: str, whole: Any, after: int, resumed: Any) -> None:
-    """Losses, learning rates and final state of a resumed training against the uninterrupted one."""
+    """Compare losses, learning rates and final state of a resumed training with the uninterrupted one."""
     case.bitwise(f"{what}: losses", resumed["losses"], whole["losses"][after:])
     case.exact(f"{what}: learning rates", resumed["rates"], whole["rates"][after:])
     # By name: the optimizer lists its state in the order in which parameters were first used.
     got, expected = (dict(sorted(run["state"].items())) for run in (resumed, whole))
     bitwise_all(case, f"{what}: final state", got, expected)
-    # Of several interruptions the first is drawn: the one with the most to show.
+    # Of several interruptions the first is plotted: it has the most steps to show.
     case.measures.setdefault(
         "curves",
         {
@@ -47,7 +47,7 @@ def check(
     after: tuple[int, ...],
     new: bool = True,
 ) -> None:
-    """Train once uninterrupted, then go on from each interruption in a process that did not train.
+    """Train once uninterrupted, then continue from each interruption in a process that did not train.
 
     The full tier takes a fresh process for each interruption; the quick tier one for all, where
     only the first is the process's first work. Where that is not ``new`` either, it is the process
@@ -111,7 +111,7 @@ def test_every_model(
 def test_mixed_precision(
     case: Case, executor: Executor, run_session: RunSession, optimizer: str, tmp_path: Path
 ) -> None:
-    """Under bfloat16 `auto_cast` with a gradient scaler the resumed losses are the same bits."""
+    """Under bfloat16 `auto_cast` with a gradient scaler the resumed losses have the same bits."""
     if not executor.pool.call("checks.resume.casts"):
         pytest.skip(
             "Paddle ignores `auto_cast` and `GradScaler` on this device, a CPU: nothing runs in bfloat16"
@@ -122,7 +122,7 @@ def test_mixed_precision(
 
 @pytest.mark.claims("000-resume")
 def test_gradient_clipping(case: Case, executor: Executor, run_session: RunSession, tmp_path: Path) -> None:
-    """Clipping by global norm keeps the resumed losses the same bits."""
+    """With clipping by global norm, the resumed losses have the same bits."""
     check(case, executor, run_session, tmp_path, "lenet", {"optimizer": "Adam", "clip": True}, (5,))
 
 
@@ -130,6 +130,6 @@ def test_gradient_clipping(case: Case, executor: Executor, run_session: RunSessi
 def test_parameters_used_now_and_then(
     case: Case, executor: Executor, run_session: RunSession, after: int, tmp_path: Path
 ) -> None:
-    """A network that leaves parameters out at some steps resumes, gradients dropped and not zeroed."""
+    """A network that skips parameters at some steps resumes, with gradients dropped and not zeroed."""
     config = {"optimizer": "Adam", "drop_gradients": True}
     check(case, executor, run_session, tmp_path, "control_flow", config, (after,))

@@ -1,9 +1,8 @@
-"""Damaged model files given to every loader end as clear outcomes, and how each ends is recorded.
+"""Damaged model files, given to every loader, end with clear outcomes, and each outcome is recorded.
 
 The documents promise that loading brings back what saving wrote, and nothing about files that
-were damaged in between. What is asserted here is the least a user may expect of those: a Python
-exception, or exactly the values that were saved. A dead process and a wrong answer without
-complaint are findings.
+were damaged in between. The checks here ask for the least a user may expect: a Python exception,
+or exactly the values that were saved. A dead process and a silent wrong answer are findings.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ pytestmark = pytest.mark.area("Damaged files")
 
 MODEL = "lenet"
 EVERY = 16
-"""One in so many of the test digits is the feed: real digits of every class, so that no unit is idle
+"""Every 16th test digit is in the feed: real digits of every class, so that no unit is idle
 and a damaged weight reaches the outputs."""
 DEADLINE_S = 20.0
-"""Loading LeNet takes a fraction of a second; what takes this long hangs."""
+"""Seconds after which a load counts as hung; loading LeNet takes a fraction of a second."""
 
 WEIGHT = "linear3.bias"
-"""The array that a bit flip hits: the last layer's, so that every output of its column changes."""
+"""The array that a bit flip hits: it belongs to the last layer, so every output of its column changes."""
 
 MOMENT = "linear_2.b_0_moment1_0"
 """Adam's first moment of the same parameter, as document 000's `state_dict` names it."""
@@ -48,10 +47,10 @@ Arrays = dict[str, tolerance.Array]
 class Loader:
     """One way to load; ``call`` is its name in ``harness.worker.checks.loaders``, ``roles`` what it reads.
 
-    ``claim``: the claim its undamaged case decides, '' for a loader no document names.
+    ``claim``: the claim its undamaged case decides, '' for a loader that no document names.
 
     ``legacy``: its files are written in legacy-IR mode. Paddle 3.3.1's predictor dies of an
-    undamaged ``.json`` program in the older layout and in memory; nothing could be said of damage.
+    undamaged ``.json`` program in the older layout and in memory, which would hide the effect of damage.
     """
 
     name: str
@@ -79,8 +78,8 @@ LOADERS = (
 
 
 NEVER_MISSING = {("predictor-memory", "program"), ("predictor-memory", "params"), ("Model.load", "optimizer")}
-"""The harness itself reads what goes into memory, so it would be the one to miss it; and `Model.load`
-documents the optimizer's file as one that may be left out."""
+"""Loaders and roles whose file is never removed: the harness itself reads the files for in-memory loading,
+and `Model.load` documents the optimizer's file as optional."""
 
 CONTROLS = [
     pytest.param(
@@ -102,12 +101,12 @@ DAMAGED = [
 
 @dataclass(frozen=True)
 class Files:
-    """Copies of one artifact's files: what the worker is given, and the path of each role."""
+    """Copies of one artifact's files: the loader's arguments, and the path of each role."""
 
     given: dict[str, str]
     roles: dict[str, Path]
     payload: dict[str, bytes | None]
-    """By role: the bytes of the array whose exponent a bit flip hits; None for a program."""
+    """Bytes, by role, of the array whose exponent a bit flip hits; None for a program."""
 
 
 def lay_out(executor: Executor, loader: Loader, folder: Path) -> Files:
@@ -124,7 +123,7 @@ def lay_out(executor: Executor, loader: Loader, folder: Path) -> Files:
         given = {role: str(path) for role, path in roles.items()} | {"prefix": str(folder / "model")}
         return Files(given, roles, {"params": weight, "optimizer": damages.payload_of(state[MOMENT])})
     if loader.layout == "static.save":
-        # Made where it lies: no recipe writes these files, and they are small.
+        # Made in place: no recipe writes these files, and they are small.
         folder.mkdir()
         prefix = str(folder / "model")
         executor.pool.call("checks.loaders.save_static", model=MODEL, weight=values, prefix=prefix)
@@ -150,7 +149,7 @@ def lay_out(executor: Executor, loader: Loader, folder: Path) -> Files:
 
 
 class Bench:
-    """A worker of this suite's own: what a damaged file does to a process hits no other check."""
+    """A worker that only this suite uses, so that damage to its process reaches no other check."""
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
@@ -164,7 +163,7 @@ class Bench:
         self.scrambled = False
 
     def load(self, loader: Loader, files: Files) -> Arrays:
-        """What the loader gives for the files.
+        """Return what the loader gives for the files.
 
         Raises:
             WorkerFailure: it raised, the process died, or no answer came in time.
@@ -182,14 +181,14 @@ class Bench:
     def _alive(self) -> Worker:
         if self._worker is None or not self._worker.alive:
             self._stack.close()
-            # `fresh` keeps the next one started, so that a crash costs no start.
+            # `fresh` starts the next worker in advance, so a crash costs no starting time.
             self._worker = self._stack.enter_context(self.executor.pool.fresh(self.executor.spec()))
             self._worker.call("protocol.environment.import_paddle", self.executor.pool.deadline)
             self.scrambled = self._worker.call("checks.loaders.scramble_memory", DEADLINE_S)
         return self._worker
 
     def expected(self, loader: Loader, folder: Path) -> Arrays:
-        """What the undamaged files give in the run's ordinary worker, another process."""
+        """Return what the undamaged files give in the run's ordinary worker, another process."""
         if loader not in self.undamaged:
             self.undamaged[loader] = self.executor.pool.call(
                 "checks.loaders.load",
@@ -213,7 +212,7 @@ def bench(executor: Executor) -> Iterator[Bench]:
 
 @pytest.mark.parametrize("loader", CONTROLS)
 def test_undamaged_copy(case: Case, executor: Executor, bench: Bench, loader: Loader, tmp_path: Path) -> None:
-    """Copies of the files give, in another process, bit for bit what the files themselves give."""
+    """Copies of the files give in another process, bit for bit, what the files themselves give."""
     expected = bench.expected(loader, tmp_path / "undamaged")
     bitwise_all(case, "copy", bench.load(loader, lay_out(executor, loader, tmp_path / "copy")), expected)
     case.exact("something was loaded", any(array.size for array in expected.values()), True)
@@ -223,7 +222,7 @@ def test_undamaged_copy(case: Case, executor: Executor, bench: Bench, loader: Lo
 def test_damaged_file(
     case: Case, executor: Executor, bench: Bench, loader: Loader, role: str, kind: str, tmp_path: Path
 ) -> None:
-    """A damaged file is refused with a Python exception that leaves the process usable, or loads unharmed."""
+    """A damaged file raises a Python exception that leaves the process usable, or it loads correctly."""
     expected = bench.expected(loader, tmp_path / "undamaged")
     files = lay_out(executor, loader, tmp_path / "damaged")
     damages.damage(files.roles[role], kind, files.payload[role])
@@ -275,7 +274,7 @@ def behaviour(error: WorkerFailure) -> str:
 
 
 def note_refusal(case: Case, failure: RemoteFailure, file: Path) -> None:
-    """Count the refusal, and note what makes it harder to understand than it needs to be."""
+    """Count the refusal, and note what makes it hard to understand."""
     message = said(failure, file.parent.parent)
     case.add(
         Comparison(
@@ -294,9 +293,9 @@ def note_refusal(case: Case, failure: RemoteFailure, file: Path) -> None:
 
 
 def said(failure: RemoteFailure, folder: Path) -> str:
-    """The sentence of a failure: Paddle's own summary, past the call stacks that precede it.
+    """Return the sentence of a failure: Paddle's summary, without the call stacks before it.
 
-    The temporary folder becomes ``DIR``, so that two runs say the same.
+    The temporary folder becomes ``DIR``, so that two runs give the same text.
     """
     lines = [line.strip() for line in failure.message.splitlines() if line.strip()]
     summary = [index for index, line in enumerate(lines) if "Error Message Summary" in line]
@@ -305,7 +304,7 @@ def said(failure: RemoteFailure, folder: Path) -> str:
     elif lines and lines[0] == "In user code:":
         lines = [line for line in lines if not line.startswith(("In user code:", "File "))][-3:]
     text = f"{failure.type}: {' '.join(lines) or '(no message)'}"
-    # A C++ exception nobody caught says what it was in the log only.
+    # An uncaught C++ exception gives its message only in the log.
     thrown = [line.strip() for line in failure.log_tail.splitlines() if line.strip().startswith("what():")]
     text = f"{text}; {thrown[-1]}" if thrown else text
     text = text.replace(str(folder), "DIR")
@@ -313,7 +312,7 @@ def said(failure: RemoteFailure, folder: Path) -> str:
 
 
 def differences(found: Arrays, expected: Arrays) -> str:
-    """How loaded values depart from the saved ones, in a sentence; '' if they are bit-equal."""
+    """Return in a sentence how loaded values differ from the saved ones; '' if they are bit-equal."""
     if list(found) != list(expected):
         lacking = [name for name in expected if name not in found]
         foreign = [

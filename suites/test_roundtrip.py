@@ -1,4 +1,4 @@
-"""What `paddle.save` wrote, `paddle.load` brings back bit for bit."""
+"""`paddle.load` brings back bit for bit what `paddle.save` wrote."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_network_state(
 
 
 def compare_states(case: Case, what: str, saved: Any, loaded: Any, restored: Any) -> None:
-    """What was in memory, what `paddle.load` gave, and what a new network had after `set_state_dict`."""
+    """Compare the saved state with what `paddle.load` gave, and with a new network after `set_state_dict`."""
     bitwise_all(case, f"{what}: paddle.load", loaded["arrays"], saved["arrays"])
     bitwise_all(case, f"{what}: set_state_dict", restored["arrays"], saved["arrays"])
     for name, fact in saved["facts"].items():
@@ -90,7 +90,7 @@ def test_optimizer_state(case: Case, executor: Executor, model: str) -> None:
 @pytest.mark.parametrize("return_numpy", [False, True], ids=["tensor", "numpy"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_dtype(case: Case, executor: Executor, dtype: str, return_numpy: bool, tmp_path: Path) -> None:
-    """Tensors of a dtype, of rank 0 and without elements too, load bit-equal and of that dtype."""
+    """Tensors of a dtype, also of rank 0 and without elements, load bit-equal and with that dtype."""
     if dtype not in executor.pool.call("models.states.dtypes"):
         pytest.skip(f"Paddle {executor.paddle} has no {dtype}")
     path = str(tmp_path / "tensors.pdparams")
@@ -133,19 +133,19 @@ def objects() -> st.SearchStrategy[Any]:
         )
 
     top = st.dictionaries(keys, st.recursive(leaves, nest, max_leaves=8), min_size=1, max_size=5)
-    # One tensor at least, and no (name, array) pair: the two ambiguities of the format have
-    # checks of their own below.
+    # At least one tensor, and no (name, array) pair: the checks below cover these two ambiguities
+    # of the format.
     anchor = ("anchor", ("tensor", np.zeros(2, "float32")))
     return top.map(lambda d: ("dict", [anchor, *d.items()]))
 
 
 def not_a_named_array(described: Any) -> bool:
-    """Not a pair of text and array, which is how `paddle.save` writes a tensor."""
+    """Whether it is not a pair of text and array, the form in which `paddle.save` writes a tensor."""
     return [kind for kind, _ in described[1]] != ["str", "array"]
 
 
 def compare_objects(case: Case, what: str, got: Any, expected: Any) -> None:
-    """Two descriptions, down to the last bit."""
+    """Compare two descriptions, bit for bit."""
     case.exact(f"{what}: kind", got[0], expected[0])
     if got[0] != expected[0]:
         return
@@ -212,7 +212,7 @@ AMBIGUOUS = {
 
 @pytest.mark.parametrize("what", list(AMBIGUOUS))
 def test_ambiguous_objects(case: Case, executor: Executor, what: str, tmp_path: Path) -> None:
-    """NumPy arrays come back as arrays whatever surrounds them."""
+    """NumPy arrays come back as arrays, whatever is stored with them."""
     (got,) = executor.pool.call(
         "checks.roundtrip.save_load_objects",
         descriptions=[AMBIGUOUS[what]],
@@ -225,7 +225,7 @@ def test_ambiguous_objects(case: Case, executor: Executor, what: str, tmp_path: 
 
 @pytest.mark.parametrize("protocol", [1, 5])
 def test_protocol_out_of_range(case: Case, executor: Executor, protocol: int, tmp_path: Path) -> None:
-    """A pickle protocol `paddle.save` does not offer is refused with a ValueError, and nothing is written."""
+    """`paddle.save` refuses an unsupported pickle protocol with a ValueError, and writes nothing."""
     from harness.pool.workers import RemoteError
 
     path = tmp_path / "object.pdparams"

@@ -34,14 +34,16 @@ profiles = pytest.mark.parametrize("profile", ["", "legacy-ir"], ids=["own", "le
 
 
 def document_001(executor: Executor, profile: str) -> Artifact:
-    """What document 001's listing made, in the run's profile or in legacy IR."""
+    """Return the artifact of document 001's listing, in the run's profile or in legacy IR."""
     if profile == executor.profile:
-        raise NotApplicable(f"Paddle {executor.paddle} is in legacy-IR mode already, so the plain case is it")
+        raise NotApplicable(
+            f"Paddle {executor.paddle} already runs in legacy-IR mode: the plain case covers it"
+        )
     return executor.builder.artifact("document_001", MOBILENET, profile)
 
 
 def inspected(executor: Executor, profile: str, artifact: Artifact, name: str) -> dict[str, Any]:
-    """What a saved program holds; ``name`` as the document has it: ``float`` or ``int8``."""
+    """Return what a saved program holds; ``name`` is the document's: ``float`` or ``int8``."""
     found: dict[str, Any] = executor.pool.call(
         "inspection.compressed.inspect",
         spec=executor.spec(Target("read", "static", profile=profile)),
@@ -53,7 +55,7 @@ def inspected(executor: Executor, profile: str, artifact: Artifact, name: str) -
 
 
 def quantizers(operators: dict[str, int]) -> int:
-    """Operators that quantize or dequantize, by their counts."""
+    """Return the number of operators that quantize or dequantize; ``operators`` has counts by type."""
     return sum(count for kind, count in operators.items() if "quantize" in kind)
 
 
@@ -84,7 +86,7 @@ def test_001_accuracy(case: Case, executor: Executor, profile: str) -> None:
     there = executor.builder.dataset["train"]
     if there < WHOLE_MNIST:
         raise NotApplicable(
-            f"the claim is of MNIST's 60,000 digits, not of {there:,}: give the whole set with --dataset"
+            f"the claim is about MNIST's 60,000 digits, not {there:,}: give the whole set with --dataset"
         )
     case.at_least("top-1 accuracy", document_001(executor, profile).values["measured"]["float"][0], 0.95)
 
@@ -177,7 +179,7 @@ def test_001_int8_size(case: Case, executor: Executor, profile: str) -> None:
 @pytest.mark.claims("001-int8-unusable")
 @profiles
 def test_001_int8_unusable(case: Case, executor: Executor, profile: str) -> None:
-    """The int8 program cannot be loaded for inference: it is there to look at its size."""
+    """The int8 program cannot be loaded for inference: it only shows the size."""
     artifact = document_001(executor, profile)
     files = {"model": artifact.file("logits/int8.pdmodel"), "params": artifact.file("logits/int8.pdiparams")}
     target = Target("p", "predictor", {"onednn": False}, profile=profile)
@@ -223,7 +225,7 @@ def test_004_qat(
 def test_004_ptq(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo
 ) -> None:
-    """Offline quantization of an exported model writes `quant_post_static_model/` beside it, which runs."""
+    """Offline quantization of an exported model writes `quant_post_static_model/` next to it, which runs."""
     subject = Subject(case, executor, run_session, model, method)
     found = {Path(name).parent.name for name in subject.artifact.manifest.files}
     case.exact("quant_post_static_model written", "quant_post_static_model" in found, True)
@@ -251,13 +253,13 @@ def test_004_int8_gain(
 
 
 Right = dict[str, list[NDArray[np.bool_]]]
-"""Arm of an experiment -> for every seed, which test digits it recognises."""
+"""Which test digits each arm of an experiment recognises, for every seed."""
 
 
 def trained(
     case: Case, executor: Executor, recipe: str, model: str, seeds: tuple[int, ...], profile: str = ""
 ) -> Right:
-    """What an experiment's arms recognise, each trained once for every seed."""
+    """Train an experiment's arms once for every seed; return which digits each recognises."""
     found: Right = {}
     for seed in seeds:
         artifact = executor.builder.artifact(recipe, model, profile, seed=seed)
@@ -270,10 +272,10 @@ def trained(
 
 
 def hold_order(case: Case, what: str, found: non_inferiority.SeedLoss) -> None:
-    """Demand that the candidate loses something, over seeds.
+    """Demand that the candidate loses some accuracy, over seeds.
 
     Raises:
-        NotApplicable: the seeds are too few, or too far apart, to tell.
+        NotApplicable: the seeds are too few, or differ too much, to decide.
     """
     case.measures["over_seeds"] = msgspec.to_builtins(found)
     case.notes.append(found.sentence())
@@ -287,7 +289,7 @@ def hold_order(case: Case, what: str, found: non_inferiority.SeedLoss) -> None:
 @pytest.mark.claims("004-hyperparams")
 @pytest.mark.parametrize(("model", "seeds"), [("conv_bn", SEEDS)], ids=["conv_bn"])
 def test_004_hyperparameters(case: Case, executor: Executor, model: str, seeds: tuple[int, ...]) -> None:
-    """From a trained model, a tenth of the rate and warm-up beat training from scratch as long."""
+    """Fine-tuning with a tenth of the rate and warm-up beats training from scratch for as many epochs."""
     right = trained(case, executor, "hyperparameters", model, seeds)
     # The control: what plain fine-tuning gains without any quantization.
     control = non_inferiority.over_seeds(right["float-control"], right["advised"])
@@ -305,7 +307,9 @@ def test_004_ptq_against_qat(
 ) -> None:
     """Post-training quantization loses more accuracy than quantization-aware training, over seeds."""
     if profile == executor.profile:
-        raise NotApplicable(f"Paddle {executor.paddle} is in legacy-IR mode already, so the plain case is it")
+        raise NotApplicable(
+            f"Paddle {executor.paddle} already runs in legacy-IR mode: the plain case covers it"
+        )
     right = trained(case, executor, "aware_and_post", model, seeds, profile)
     found = non_inferiority.over_seeds(right["aware"], right["post"])
     hold_order(case, "points that post-training quantization loses more, at least", found)

@@ -1,4 +1,4 @@
-"""A target runs as what it says it is: what was asked for, configured, and done are the same."""
+"""A target runs as it is described: the requested, configured and executed settings are the same."""
 
 from __future__ import annotations
 
@@ -19,27 +19,29 @@ pytestmark = pytest.mark.area("Targets do what they are asked for", judges_targe
 @pytest.mark.claims("002-predictor")
 @pytest.mark.targets(runtime="predictor")
 def test_configuration_read_back(case: Case, executor: Executor, target: Target) -> None:
-    """The predictor's `Config` says what was asked of it: device, oneDNN, optimisation, memory, threads."""
+    """The predictor's `Config` reports what was requested: device, oneDNN, optimisation, memory, threads."""
     require(executor, target)
-    told = executor.execute(target, "lenet", [executor.sample("lenet", 2)]).describe
+    described = executor.execute(target, "lenet", [executor.sample("lenet", 2)]).describe
     options = target.options
-    case.exact("device", told["device"], options.get("device", "cpu"))
-    case.exact("threads", told["threads"], options.get("threads", 1))
-    case.exact("ir_optim", told["ir_optim"], options.get("ir_optim", True))
+    case.exact("device", described["device"], options.get("device", "cpu"))
+    case.exact("threads", described["threads"], options.get("threads", 1))
+    case.exact("ir_optim", described["ir_optim"], options.get("ir_optim", True))
     case.exact(
-        "memory_optim", told["summary"].get("memory_optim"), str(options.get("memory_optim", False)).lower()
+        "memory_optim",
+        described["summary"].get("memory_optim"),
+        str(options.get("memory_optim", False)).lower(),
     )
-    case.exact("TensorRT", told["tensorrt"], "tensorrt" in options)
+    case.exact("TensorRT", described["tensorrt"], "tensorrt" in options)
     if "onednn" in options:
-        case.exact("oneDNN", told["onednn"], options["onednn"])
-    case.measures["configuration"] = told["summary"]
+        case.exact("oneDNN", described["onednn"], options["onednn"])
+    case.measures["configuration"] = described["summary"]
 
 
 @pytest.mark.claims("002-predictor")
 @pytest.mark.models(forms=())
 @pytest.mark.targets(runtime="predictor")
 def test_engine_did_it(case: Case, executor: Executor, model: str, target: Target) -> None:
-    """The engine's own log shows the primitives, precision and passes that the target stands for."""
+    """The engine's log shows the primitives, precision and passes that the target stands for."""
     require(executor, target)
     logged = msgspec.structs.replace(target, options={**target.options, "log": True})
     result = executor.execute(
@@ -67,19 +69,21 @@ def test_engine_did_it(case: Case, executor: Executor, model: str, target: Targe
 
 @pytest.mark.targets(runtime=("dygraph", "jit", "predictor"), absent=True)
 def test_device_and_precision(case: Case, executor: Executor, target: Target) -> None:
-    """Outputs and memory are of the device that the target names, and as coarse as its precision says."""
+    """Outputs and memory are on the target's device, and outputs are as coarse as its precision."""
     require(executor, target)
     # Behind LeNet's pooling, bfloat16 fails on processors that only emulate it.
     model = "two_inputs" if target.storage == "bfloat16" else "lenet"
     feeds = [executor.sample(model, 8, seed) for seed in range(2)]
     result = executor.execute(target, model, feeds)
-    told = result.describe
-    case.exact("device", told["device"], target.device)
-    case.exact("memory of the device was used", told.get("device_used_mib", 0.0) > 0, target.device != "cpu")
-    case.measures["device"] = {name: value for name, value in told.items() if name.startswith("device")}
+    described = result.describe
+    case.exact("device", described["device"], target.device)
+    case.exact(
+        "memory of the device was used", described.get("device_used_mib", 0.0) > 0, target.device != "cpu"
+    )
+    case.measures["device"] = {name: value for name, value in described.items() if name.startswith("device")}
     if "tensorrt" in target.options:
-        return  # it chooses a precision for each layer, up to the one it was allowed
-    # A fast kernel that was not taken leaves outputs that are better than they were asked to be.
+        return  # it chooses a precision for each layer, up to the allowed one
+    # Without the fast kernel, outputs are more exact than the target asks for.
     allowance = executor.tolerances(model, feeds)[0]
     oracle = np.concatenate([outputs[0] for outputs in executor.oracle(model, feeds)])
     error = tolerance.rmse(np.concatenate([outputs[0] for outputs in result.outputs]), oracle)
@@ -93,7 +97,7 @@ def test_thread_count(case: Case, executor: Executor, threads: int) -> None:
     """A predictor asked for 1 or 2 threads gives oneDNN that many."""
     target = Target("threads", "predictor", {"onednn": True, "threads": threads})
     feeds = [executor.sample("lenet", 2)]
-    # oneDNN says its thread count once a process, at its first primitive.
+    # oneDNN logs its thread count once per process, at its first primitive.
     with executor.pool.fresh(executor.spec(**engine_log.VERBOSE)) as worker:
         result = executor.execute(target, "lenet", feeds, worker=worker)
     case.exact("threads oneDNN was given", engine_log.read(result.printed).threads, threads)

@@ -16,21 +16,21 @@ TRAINING_ONLY = (
     "grad", "cross_entropy", "softmax_with_cross_entropy", "adam", "sgd", "momentum", "adamw",
     "fill_constant_grad", "sum_grad", "one_hot", "label_smooth", "backward",
 )  # fmt: skip
-"""Parts of names of operators of loss, backward and optimizer, in either IR."""
+"""Parts of operator names that mean loss, backward or optimizer, in either IR."""
 
 
 def training_operators(names: list[str]) -> list[str]:
-    """Those of the operators that belong to loss, backward or optimizer."""
+    """Return those operators that belong to loss, backward or optimizer."""
     found = []
     for name in names:
-        # Whole words only, in a row: `cross_entropy_with_softmax` is one, `gradual` is none.
+        # Whole consecutive words only: `cross_entropy_with_softmax` matches, `gradual` does not.
         if any(f"_{part}_" in f"_{name.strip('_')}_" for part in TRAINING_ONLY):
             found.append(name)
     return found
 
 
 def train_mode(operators: list[dict[str, Any]]) -> list[str]:
-    """Dropout and normalisation operators that are not in test mode."""
+    """Return dropout and normalisation operators that are not in test mode."""
     return [
         op["name"]
         for op in operators
@@ -96,14 +96,14 @@ def test_normalized_program(case: Case, executor: Executor, model: str) -> None:
 @pytest.mark.claims("002-combined", "000-export")
 @pytest.mark.models(forms=("layer",))
 def test_parameters(case: Case, executor: Executor, model: str) -> None:
-    """The combined file holds every parameter once, in float32, and little besides."""
+    """The combined file holds every parameter once, in float32, and little else."""
     found = inspect(executor, model)
     expected = executor.pool.call(
         "checks.topology.dygraph_parameters",
         model=model,
         weights=executor.builder.artifact("checkpoint", model).file("model.pdparams"),
     )
-    # An LSTM's dropout state is an empty byte buffer, and no parameter.
+    # An LSTM's dropout state is an empty byte buffer, not a parameter.
     parameters = [item for item in found["parameters"] if "uint8" not in item["dtype"].lower()]
     shapes = sorted(item["shape"] for item in parameters)
     missing = [shape for shape in expected["shapes"] if shape not in shapes]

@@ -1,4 +1,4 @@
-"""What one Paddle release saved, another one loads, with the same outputs.
+"""One Paddle release loads what another release saved, with the same outputs.
 
 Files are those of the environments named with ``--producer``; they are loaded by the environment under
 test and held against what their producer computed: its float64 oracle, within what its own
@@ -29,20 +29,20 @@ FEEDS = ((1, 0), (3, 1), (1, 0))
 """(batch, seed) of each run: a first one, another batch size, and the first again."""
 
 STEPS = 6
-"""Updates of a training that goes on."""
+"""Number of updates of a resumed training."""
 
 pytestmark = [pytest.mark.area("Files of other releases"), pytest.mark.claims("card-upgrade")]
 
 
 class Route(NamedTuple):
-    """How files are made, and by what they are loaded."""
+    """A recipe that makes the files, and the runtime that loads them."""
 
     layout: str
     runtime: str
     profile: str = ""
-    """Profile of the producer where it is not the environment's own."""
+    """Profile of the producer; '' for the environment's."""
     loaded: str = ""
-    """Profile of the loading side where it is not the environment's own."""
+    """Profile of the loading side; '' for the environment's."""
 
 
 ROUTES = {
@@ -60,9 +60,8 @@ ROUTES = {
     "jit-legacy_jit.load": Route("combined", "jit", loaded="legacy-ir"),
     "jit-legacy_load_inference_model": Route("combined", "static", loaded="legacy-ir"),
 }
-"""Format and loader. ``legacy_jit`` is `jit.save` under ``FLAGS_enable_pir_api=0``, which writes a
-``.pdmodel`` that releases before 3.0 read too; the legacy loaders are those of a process that was
-started that way."""
+"""Routes by format and loader. ``legacy_jit`` is `jit.save` under ``FLAGS_enable_pir_api=0``, which writes a
+``.pdmodel`` that releases before 3.0 also read; the legacy loaders run in a process with that flag."""
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -71,16 +70,16 @@ def test_outputs(case: Case, executor: Executor, producer: Producer, model: str,
     way = ROUTES[route]
     theirs = producer.executor
     if way.profile and theirs.profile == way.profile:
-        pytest.skip(f"{producer.name} writes in the legacy IR already: `jit` is this format")
+        pytest.skip(f"{producer.name} already writes legacy IR: route `jit` covers this format")
     if way.loaded and theirs.profile != way.loaded:
-        pytest.skip(f"{producer.name} writes `.json` programs, which are for the new IR alone")
+        pytest.skip(f"{producer.name} writes `.json` programs, which only the new IR can load")
     here = Target(way.runtime, way.runtime, profile=way.loaded)
     reason = executor.not_applicable(here)
     if reason:
         pytest.skip(reason)
     feeds = [theirs.sample(model, batch, seed) for batch, seed in FEEDS]
     oracle, tolerances = theirs.oracle(model, feeds), theirs.tolerances(model, feeds)
-    files = theirs.files(Target(way.runtime, way.runtime, profile=way.profile), model, way.layout)
+    files = theirs.builder.files(Target(way.runtime, way.runtime, profile=way.profile), model, way.layout)
     got = executor.execute(here, model, feeds, files=files)
     case.measures["load_ms"] = got.load_ms
     close_runs(case, "", got.outputs, oracle, tolerances)
@@ -99,7 +98,7 @@ def test_states(case: Case, executor: Executor, producer: Producer, model: str) 
 
 @pytest.mark.models(trained=True)
 def test_resumed_training(case: Case, executor: Executor, producer: Producer, model: str) -> None:
-    """A training goes on from the producer's checkpoint as it goes on there."""
+    """A training resumes from the producer's checkpoint as it does in the producer's release."""
     artifact = producer.executor.builder.artifact("checkpoint", model)
     arguments = {
         "model": model,
@@ -152,7 +151,7 @@ def test_compressed(
     try:
         theirs = Subject(case, producer.executor, run_session, model, method)
     except WorkerFailure as failure:
-        # Its own run tells so; there is nothing that could cross.
+        # The producer's own run reports that; there are no files to load here.
         raise NotApplicable(f"{producer.name} makes no such model: {failure.sentence}") from failure
     feeds = theirs.few(2)
     expected = logits(theirs.run(theirs.target(PLAIN), feeds).outputs)
@@ -178,6 +177,6 @@ def test_compressed(
 
 
 def _here(executor: Executor, theirs: Subject, name: str) -> Target:
-    """The loading side's target, in the profile of the files if it has that one."""
+    """Return the loading side's target, in the files' profile unless that side is in legacy IR already."""
     profile = "" if executor.profile == "legacy-ir" else theirs.method.profile
     return msgspec.structs.replace(executor.targets[name], profile=profile)

@@ -162,5 +162,5 @@ def test_without_paddle_a_run_says_what_to_do(installed: Path, tmp_path: Path) -
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("there is no Paddle beside the harness: `harness run --paddle 3.")
+    assert done.stderr.startswith("there is no Paddle in the harness's environment: `harness run --paddle 3.")
     assert os.listdir(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Artifacts made by recipes through the store, and the files of them that a target reads."""
+"""Building artifacts with recipes, through the store, and choosing the files that a target reads."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from harness.targets.engines import Engines
 from harness.targets.target import Target
 
 AT_SIZE = 8
-"""Deadlines that a recipe may take for a network of the full tier: training or pruning one at full size
-is a single call."""
+"""How many deadlines a recipe may take for a network of the full tier: training or pruning one at full
+size is a single call."""
 
 
 class ArtifactBuilder:
@@ -33,7 +33,7 @@ class ArtifactBuilder:
     Args:
         pool: workers of the environment under test.
         store: where artifacts are kept, and which recipes are known to fail.
-        digits: folder with the four idx-gz files; ``dataset`` says what they are.
+        digits: folder with the four idx-gz files; ``dataset`` describes them.
         user_models: user models, and the ``limits`` of their first run.
         retry_failed: try recipes that the failure cache knows to fail.
 
@@ -77,7 +77,7 @@ class ArtifactBuilder:
         return str(self.environment["profile"])
 
     def usable(self, model: str) -> FirstRun:
-        """What the first run of a model of the user's found; the model is run now if it was not before."""
+        """Return the result of a user model's first run; run the model now unless it was run before."""
         found = self.first_runs.of(model)
         inputs = [(name, list(shape), dtype) for name, shape, dtype in found.inputs]
         self.models[model] = msgspec.structs.replace(
@@ -86,12 +86,12 @@ class ArtifactBuilder:
         return found
 
     def refusal(self, model: str) -> str:
-        """Why a model of the user's is refused here; '' for one that is usable, and for reference models."""
+        """Return why a user model is refused here; '' for a usable one, and for reference models."""
         return self.usable(model).refusal if self.models[model].form else ""
 
     @functools.cached_property
     def methods(self) -> dict[str, MethodInfo]:
-        """Every documented way to compress a model, by its id: in the run's own profile and in legacy IR."""
+        """Every documented compression method, by its id: in the run's profile and in legacy IR."""
         found = [
             msgspec.structs.replace(method, recipe=recipe.name, profile=profile)
             for recipe in self.recipes.values()
@@ -101,10 +101,10 @@ class ArtifactBuilder:
         return {method.id: method for method in found}
 
     def compressed(self, method: MethodInfo, model: str) -> Artifact:
-        """What a method made of a model.
+        """Return the artifact of a compression method for a model.
 
         Raises:
-            NotApplicable: the method is that of legacy IR, and the environment knows no other.
+            NotApplicable: the method is for legacy IR, and the environment is in legacy-IR mode already.
             As :meth:`artifact`.
         """
         if method.profile == "legacy-ir" == self.profile:
@@ -114,7 +114,7 @@ class ArtifactBuilder:
         return self.artifact(method.recipe, model, method.profile, **method.parameters)
 
     def artifact(self, recipe: str, model: str, profile: str = "", **parameters: Any) -> Artifact:
-        """The artifact of a recipe for a model, made now unless the store has it.
+        """Return the artifact of a recipe for a model; make it now unless the store has it.
 
         Raises:
             WorkerFailure: the recipe (or one it needs) raised, crashed or hung.
@@ -175,7 +175,7 @@ class ArtifactBuilder:
             # A recipe that stopped half-way can leave its process changed: after a failed export in
             # legacy-IR mode the next network's export met the first one's parameters.
             self.pool.discard(spec)
-            # Every consumer would meet the same end again, each at the cost of a new process.
+            # Else every consumer would fail in the same way, each at the cost of a new process.
             self._failed[key] = failure
             self.failures.note(key, failure)
             raise
@@ -187,12 +187,12 @@ class ArtifactBuilder:
         return {}
 
     def _sources(self, recipe: str, model: str) -> str:
-        own = self.models[model].form
-        digest = source_digest(self.recipes[recipe].module, self.models[model].file, users=bool(own))
-        return f"{digest}+{self.first_runs.digest(model)}" if own else digest
+        form = self.models[model].form
+        digest = source_digest(self.recipes[recipe].module, self.models[model].file, users=bool(form))
+        return f"{digest}+{self.first_runs.digest(model)}" if form else digest
 
     def _as_it_is(self, recipe: str, model: str) -> Artifact:
-        """A deployed model's files, copied: no environment made them, so they are the same for all."""
+        """Copy a deployed model's files: no environment made them, so they are the same for all."""
         if recipe != "jit":
             raise NotApplicable(
                 f"{model} is deployed: it has no Python code that the recipe {recipe} could run"
@@ -202,11 +202,11 @@ class ArtifactBuilder:
         return self.store.get_or_make(origin, functools.partial(copy_deployed, user))
 
     def files(self, target: Target, model: str, layout: str = "combined") -> dict[str, str]:
-        """The files a target's runtime reads, made if need be.
+        """Return the files that a target's runtime reads; make them if need be.
 
         ``layout``: ``"combined"`` or ``"separate"`` (document 002), or the recipe of another
-        program in static graph mode (``"static"``, ``"normalized"``). A deployed model has the
-        layout it has. A runtime that reads no export of Paddle's gets what its recipe converted.
+        program in static graph mode (``"static"``, ``"normalized"``). A deployed model keeps its
+        layout. A runtime that does not read Paddle's exports gets what its recipe converted.
 
         Raises:
             NotApplicable: the model has no such files.
@@ -242,16 +242,20 @@ class ArtifactBuilder:
         }
 
     def conversion(self, target: Target, model: str) -> Artifact:
-        """What was converted for a runtime that reads no export of Paddle's; as :meth:`artifact`."""
+        """Return the artifact converted for a runtime that does not read Paddle's exports.
+
+        Raises:
+            As :meth:`artifact`.
+        """
         return self.artifact(self._converted[target.runtime], model, self._exported_in(target))
 
     def _exported_in(self, target: Target) -> str:
-        """The profile whose export the target's runtime reads; '' for the run's own."""
+        """Return the profile whose export the target's runtime reads; '' for the run's."""
         profile = target.profile or self.engines.profile(target.runtime)
         return "" if profile == self.profile else profile
 
     def _deployed_files(self, target: Target, model: str, layout: str) -> dict[str, str]:
-        """The files of a deployed model with a file per parameter; {} for one with combined parameters."""
+        """Return the files of a deployed model with a file per parameter; {} for combined parameters."""
         user = self.first_runs.models[model]
         if target.runtime == "dygraph":
             raise NotApplicable(f"{model} is deployed: it has no network for the dynamic graph")

@@ -1,4 +1,4 @@
-"""The digits: where they come from, as the four idx-gz files Paddle's own loader reads."""
+"""The MNIST digits, located or written as the four idx-gz files that Paddle's loader reads."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ SPLIT_SEED = 2026
 
 
 def locate(choice: str, store: Store) -> tuple[Path, dict[str, Any]]:
-    """Folder with the four files, and what they are.
+    """Return the folder with the four files, and their description: name, digest, numbers of images.
 
     ``choice``: ``"auto"`` (Paddle's cached full MNIST if it is there, else the packaged
     digits), ``"packaged"`` (5,000 real MNIST digits, see ``digits/ORIGIN.md``: 4,000 to train on,
     1,000 to test on, 100 a class), ``"paddle"`` (Paddle's cache), or a folder.
 
     Raises:
-        HarnessError: files are missing, and what to do about it.
+        HarnessError: files are missing; the message says what to do.
     """
     cache = Path.home() / ".cache" / "paddle" / "dataset" / "mnist"
     if choice == "auto":
@@ -65,7 +65,7 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _count(path: Path) -> int:
-    """Number of items an idx-gz file states.
+    """Read the number of items from an idx-gz file's header.
 
     Raises:
         HarnessError: it is not such a file.

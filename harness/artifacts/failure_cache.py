@@ -1,10 +1,10 @@
-"""Recipes that are remembered to fail: another try would meet the same line of code.
+"""Cache of failed recipes: another try would fail in the same line of code.
 
-A recipe that fails costs its process, since it may leave it changed. Most of what fails here fails in
-Python (a moved attribute, another signature), and then always. Such an end is kept beside the
-artifacts, under the key of the one that was not made, and believed once it was met twice: the key
-hashes everything that went into it, so a new release, another recipe or another model tries anew.
-What a machine can be to blame for (memory, disk, a crash, a deadline) is never kept.
+A failed recipe costs a new process, since it may leave its process changed. Most recipes that fail do so
+in Python (a moved attribute, another signature), and then always. Such a failure is kept next to the
+artifacts, under the key of the artifact that was not made, and used once it occurred twice. The key
+hashes everything that the artifact depends on, so a new release, recipe or model is tried anew.
+Failures that the machine may cause (memory, disk, a crash, a timeout) are never kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.core.types import RemoteFailure
 from harness.pool.workers import RemoteError, WorkerFailure
 
 TIMES = 2
-"""How often a recipe must have ended alike."""
+"""How often in a row a recipe must have failed alike before it is not tried."""
 
 OF_CODE = (
     "AssertionError",
@@ -32,7 +32,7 @@ OF_CODE = (
     "UnicodeDecodeError",
     "ValueError",
 )
-"""Exceptions that say something of the code, and nothing of the machine."""
+"""Exceptions that the code causes, and not the machine."""
 
 NOT_TRIED = "(not tried now: it ended like this twice before; --retry-failed tries it anew)"
 
@@ -47,7 +47,7 @@ class FailureCache:
     """Failures under a store's folder.
 
     Args:
-        again: nothing is believed, and every recipe tried.
+        again: try every recipe, whatever the cache says.
 
     Attributes:
         recalled: how often a recipe was not tried.
@@ -59,7 +59,7 @@ class FailureCache:
         self.recalled = 0
 
     def recall(self, key: str) -> WorkerFailure | None:
-        """How the recipe of this key ends, if that is believed."""
+        """Return how the recipe of this key fails, or None if it has to be tried."""
         entry = self._read(key)
         if self.again or entry is None or entry.times < TIMES:
             return None
@@ -68,21 +68,21 @@ class FailureCache:
         return RemoteError(entry.call, msgspec.structs.replace(entry.failure, log_tail=tail))
 
     def note(self, key: str, failure: WorkerFailure) -> None:
-        """Keep how the recipe of this key ended just now."""
+        """Keep how the recipe of this key failed just now, if its code is the cause."""
         if not isinstance(failure, RemoteError) or failure.failure.type not in OF_CODE:
             return
         before = self._read(key)
         end = failure.failure
-        same = before is not None and _said(before.failure) == _said(end)
+        same = before is not None and _type_and_message(before.failure) == _type_and_message(end)
         entry = _Entry(before.times + 1 if before is not None and same else 1, failure.call, end)
         try:
             write_whole(self._path(key), msgspec.json.encode(entry), "the store's note of a failure")
         except HarnessError:
-            # Only a time saved is lost; where the disk is full, what must be written says so.
+            # Only time is lost; if the disk is full, writing what must be written reports it.
             return
 
     def forget(self, key: str) -> None:
-        """The recipe works."""
+        """Remove the recipe's failure: it works now."""
         self._path(key).unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
@@ -95,5 +95,5 @@ class FailureCache:
             return None
 
 
-def _said(failure: RemoteFailure) -> tuple[str, str]:
+def _type_and_message(failure: RemoteFailure) -> tuple[str, str]:
     return failure.type, failure.message

@@ -1,4 +1,4 @@
-"""The store: what recipes made, by the hash of all that went into it.
+"""The store: artifacts, by the hash of everything that they depend on.
 
 An entry is a folder ``<root>/<key>/`` with ``manifest.json`` and the files. It appears by one
 rename, so it is there whole or not at all; a lock per key keeps two runs from making it twice;
@@ -28,7 +28,7 @@ IN_USE = ".in-use.lock"
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What an artifact is: where it came from, what it holds, what its recipe said."""
+    """Description of an artifact: its origin, its files, and the values that its recipe returned."""
 
     key: str
     origin: dict[str, Any]
@@ -60,7 +60,7 @@ class Store:
     Attributes:
         repairs: sentences about entries that were damaged and made anew.
         made, reused: how many entries this run made and found.
-        used: keys of all of them, and of those whose making failed.
+        used: keys of all of these, and of entries that could not be made.
     """
 
     def __init__(self, root: Path) -> None:
@@ -82,7 +82,7 @@ class Store:
             ) from error
 
     def get_or_make(self, origin: Mapping[str, Any], make: Callable[[Path], Mapping[str, Any]]) -> Artifact:
-        """The artifact of this origin; ``make(folder)`` fills an empty folder if there is none.
+        """Return the artifact of this origin; if there is none, ``make(folder)`` fills an empty folder.
 
         Raises:
             HarnessError: the disk is full or the store is read-only; nothing half-made remains.

@@ -1,4 +1,4 @@
-"""What a check holds: a case and its comparisons, tolerance, non-inferiority, roofline, expected failures.
+"""What checks use: a case and its comparisons, tolerance, non-inferiority, roofline, expected failures.
 
-Pure but for reading ``known_failures.toml``. The checks themselves are in ``suites/``.
+Pure, except for reading ``known_failures.toml``. The checks themselves are in ``suites/``.
 """

@@ -1,4 +1,4 @@
-"""What a check holds in its hand: counted comparisons, measures, notes."""
+"""What a check collects: counted comparisons, measures, notes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.checks import tolerance as compare
 from harness.core.types import Comparison
 
 KEPT_DETAILS = 12
-"""Comparisons kept in the record besides the failed ones: those closest to their limit."""
+"""Comparisons that a record keeps if fewer failed: the failed ones and those closest to their limit."""
 
 
 class CheckFailed(AssertionError):
@@ -38,17 +38,17 @@ class Case:
         return comparison
 
     def bitwise(self, what: str, got: Any, expected: Any, empty_ok: bool = False) -> None:
-        """Same dtype, shape and bytes."""
+        """Compare bit for bit: dtype, shape and bytes must be the same."""
         self.saw(got)
         self.add(compare.bitwise(what, _array(got), np.asarray(expected), empty_ok))
 
     def close(self, what: str, got: Any, oracle: Any, allowance: compare.Tolerance) -> None:
-        """Within the allowance of the float64 oracle."""
+        """Compare with the float64 oracle: the error must be within the allowance."""
         self.saw(got)
         self.add(compare.close(what, _array(got), np.asarray(oracle), allowance))
 
     def saw(self, got: Any) -> None:
-        """Count an array among those that two runs can have the same bits of."""
+        """Add an array to the record's digest."""
         array = np.asarray(got)
         self._hashed = True
         self._hash.update(f"{array.dtype}{array.shape}".encode())
@@ -60,15 +60,15 @@ class Case:
         return self._hash.hexdigest()[:16] if self._hashed else ""
 
     def exact(self, what: str, got: Any, expected: Any) -> None:
-        """Equal plain values."""
+        """Compare plain values, which must be equal."""
         self.add(compare.exact(what, got, expected))
 
     def at_least(self, what: str, got: float, least: float) -> None:
-        """A measured number that must reach a stated one."""
+        """Compare a measured number with ``least``, which it must reach."""
         self._bound(what, got, least, got >= least, f"at least {least:g}", least, got)
 
     def at_most(self, what: str, got: float, most: float) -> None:
-        """A measured number that must not pass a stated one."""
+        """Compare a measured number with ``most``, which it must not exceed."""
         self._bound(what, got, most, got <= most, f"at most {most:g}", got, most)
 
     def _bound(
@@ -117,7 +117,7 @@ class Case:
 
     @property
     def numeric_budget_used(self) -> float | None:
-        """The largest share of an allowed numerical error; a bound on a count or an accuracy is none."""
+        """The largest share of an allowed numerical error, without bounds on counts and accuracies."""
         found = [
             c.budget_used for c in self.comparisons if c.rule == "tolerance" and c.budget_used is not None
         ]
@@ -148,7 +148,7 @@ def _line(comparison: Comparison) -> str:
 
 
 def bitwise_all(case: Case, what: str, got: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Same names in the same order, and every array bit for bit."""
+    """Compare the names with their order, and every array bit for bit."""
     case.exact(f"{what}: names", list(got), list(expected))
     for name, value in expected.items():
         case.bitwise(f"{what}: {name}", got.get(name), value)
@@ -157,7 +157,7 @@ def bitwise_all(case: Case, what: str, got: dict[str, Any], expected: dict[str, 
 def close_all(
     case: Case, what: str, got: Iterable[Any], oracle: list[Any], tolerances: list[compare.Tolerance]
 ) -> None:
-    """Every output of one execution against the oracle's, and their number."""
+    """Compare the number of outputs, and every output, of one execution with the oracle's."""
     outputs = list(got)
     case.exact(f"{what}: number of outputs", len(outputs), len(oracle))
     for index, expected in enumerate(oracle):
@@ -172,7 +172,7 @@ def close_runs(
     oracle: list[list[Any]],
     tolerances: list[compare.Tolerance],
 ) -> None:
-    """Every run of a session against the oracle's, and their number: a run that is missing is no pass."""
+    """Compare the number of runs, and every run, of a session with the oracle's: a missing run fails."""
     runs = list(got)
     case.exact(f"{what}number of runs", len(runs), len(oracle))
     for run, expected in enumerate(oracle):

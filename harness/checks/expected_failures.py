@@ -17,7 +17,7 @@ from harness.core.types import Outcome
 
 
 def covers(pattern: str, case: str) -> bool:
-    """Whether a pattern is of the whole case id: ``*`` stands for anything, ``{a,b}`` for a or b."""
+    """Whether the pattern matches the whole case id: ``*`` stands for anything, ``{a,b}`` for a or b."""
     return _compiled(pattern).fullmatch(case) is not None
 
 
@@ -33,13 +33,13 @@ class ExpectedFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``case`` is a pattern of case ids, or a list of them where one cause shows in several checks: ``*``
     stands for anything and ``{a,b}`` for a or b. ``unless`` is another such pattern, of cases that the
-    entry does not mean; ``paddle`` a version specifier such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``,
+    entry excludes; ``paddle`` a version specifier such as ``">=3.0,<3.4"``; ``profile`` ``"pir"``,
     ``"legacy-ir"`` or empty for both. ``match`` is a part of the failure's message; of a list of them,
     one must occur. ``without_cpu_flag`` is a flag of the processor, such as ``avx512_bf16``, or a list of
-    them: the entry speaks only of machines that have none of these; ``with_cpu_flag``: that have all of
-    these. ``workaround`` is what a user can do about it. ``skipped_in_quick`` is a pattern of cases that
-    the quick tier leaves out, since they fail in the very call that others of the entry fail in; once one
-    of those passes, the entry has to go.
+    them: the entry applies only to machines that have none of these; ``with_cpu_flag``: only to machines
+    that have all of these. ``workaround`` is what a user can do about it. ``skipped_in_quick`` is a pattern
+    of cases that the quick tier leaves out, since they fail in the same call as the entry's other cases;
+    once one of those passes, the entry has to be removed.
     """
 
     case: str | tuple[str, ...]
@@ -57,7 +57,7 @@ class ExpectedFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped_in_quick: str = ""
 
     def applies(self, version: str, profile: str, flags: Collection[str] = ()) -> bool:
-        """Whether the entry speaks of this release, profile and processor."""
+        """Whether the entry applies to this release, profile and processor."""
         return (
             (not self.profile or self.profile == profile)
             and not any(flag in flags for flag in _listed(self.without_cpu_flag))
@@ -66,17 +66,17 @@ class ExpectedFailure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
     def covers(self, case: str) -> bool:
-        """Whether the entry speaks of this case."""
-        meant = any(covers(pattern, case) for pattern in self.patterns)
-        return meant and not (self.unless and covers(self.unless, case))
+        """Whether the entry applies to this case."""
+        matched = any(covers(pattern, case) for pattern in self.patterns)
+        return matched and not (self.unless and covers(self.unless, case))
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """The patterns of its cases."""
+        """Patterns of case ids."""
         return _listed(self.case)
 
     def departure(self, outcome: Outcome, message: str) -> str:
-        """How a result departs from the entry, or '' if it is as expected."""
+        """Return how a result departs from the entry, or '' if it is as expected."""
         if outcome == "pass":
             return f"expected {self.outcome}, but it passes now: remove or narrow the entry"
         if outcome != self.outcome:
@@ -91,18 +91,18 @@ def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def load(path: Path) -> list[ExpectedFailure]:
-    """All entries of a known-failures file; none if it does not exist.
+    """Read all entries of a known-failures file; [] if the file does not exist.
 
     Raises:
-        HarnessError: it is not TOML, or an entry is incomplete or has a wrong version range.
+        HarnessError: the file is not TOML, or an entry is incomplete or has a wrong version range.
     """
     if not path.exists():
         return []
     try:
         content = tomllib.loads(path.read_text())
-        strange = ", ".join(sorted(set(content) - {"failure"}))
-        if strange:
-            raise HarnessError(f"{path}: unknown section {strange}; entries are headed [[failure]]")
+        unknown = ", ".join(sorted(set(content) - {"failure"}))
+        if unknown:
+            raise HarnessError(f"{path}: unknown section {unknown}; entries are headed [[failure]]")
         entries = msgspec.convert(content.get("failure", []), list[ExpectedFailure])
         for entry in entries:
             SpecifierSet(entry.paddle)
@@ -130,7 +130,7 @@ class ExpectedFailures:
         self._matched: set[tuple[ExpectedFailure, str]] = set()
 
     def find(self, case: str) -> ExpectedFailure | None:
-        """The first entry that covers the case; it then counts as matched."""
+        """Return the first entry that covers the case, and count it as matched."""
         for entry in self.entries:
             if entry.covers(case):
                 self._matched |= {(entry, pattern) for pattern in entry.patterns if covers(pattern, case)}
@@ -138,17 +138,17 @@ class ExpectedFailures:
         return None
 
     def spares(self, case: str) -> bool:
-        """Whether the quick tier leaves out the case for others that fail in the same call."""
+        """Whether the quick tier leaves out the case, since others fail in the same call."""
         return any(
             entry.covers(case) and bool(entry.skipped_in_quick) and covers(entry.skipped_in_quick, case)
             for entry in self.entries
         )
 
     def unmatched(self) -> list[str]:
-        """Patterns that covered no case of the run.
+        """Return the patterns that covered no case of the run.
 
-        Not those of the area ``upgrade``: which of its cases exist depends on the releases whose files
-        a run is given.
+        Those of the area ``upgrade`` are left out: which of its cases exist depends on the releases whose
+        files a run is given.
         """
         return [
             pattern

@@ -1,8 +1,8 @@
-"""Two models judged on the same examples: what one loses against the other, with its uncertainty.
+"""Compare two models on the same examples: the accuracy that one loses, with its uncertainty.
 
-Most of a test set tells nothing about a difference, since both models are right or both wrong; the
-examples where only one of them is right carry all of it. Comparing two accuracies as if they came
-from different examples throws that away, and calls a loss of a point noise until there are tens of
+Most of a test set says nothing about a difference, since both models are right or both are wrong. All
+information is in the examples where only one of them is right. Comparing two accuracies as if they came
+from different examples discards it: a loss of a point then counts as noise until there are tens of
 thousands of images.
 """
 
@@ -20,7 +20,7 @@ from harness.core.statistics import CONFIDENCE
 
 
 class Standing(StrEnum):
-    """What an interval says of a bound."""
+    """What an interval says about a bound."""
 
     within = "within"
     worse = "worse"
@@ -28,9 +28,9 @@ class Standing(StrEnum):
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """What a candidate loses at least and at most, in shares of one.
+    """The least and the largest loss of a candidate, as fractions of 1.
 
-    ``low`` and ``high`` each bound the difference at the confidence: that a loss is at most so much is a
+    ``low`` and ``high`` each bound the loss at the confidence: "the loss is at most ``high``" is a
     one-sided statement (a test of non-inferiority).
     """
 
@@ -45,10 +45,10 @@ class Bounds(msgspec.Struct, frozen=True):
 
 
 class Loss(Bounds, frozen=True):
-    """Accuracy a candidate loses against a baseline on the same ``n`` examples, in shares of one.
+    """Accuracy a candidate loses against a baseline on the same ``n`` examples, as a fraction of 1.
 
     ``lost`` counts examples that only the baseline gets right, ``gained`` those that only the
-    candidate does. ``p`` is McNemar's exact one.
+    candidate does. ``p`` is the p-value of McNemar's exact test.
     """
 
     n: int
@@ -64,7 +64,7 @@ class Loss(Bounds, frozen=True):
         return (self.lost - self.gained) / self.n
 
     def sentence(self) -> str:
-        """The difference with its interval, in points (hundredths)."""
+        """Return the difference with its interval, in points (hundredths)."""
         return (
             f"accuracy {self.baseline:.4f} -> {self.candidate:.4f}: "
             f"loses {100 * self.estimate:+.2f} points "
@@ -74,7 +74,7 @@ class Loss(Bounds, frozen=True):
 
 
 class SeedLoss(Bounds, frozen=True):
-    """What a way of training loses against another, over trainings that differ in their seed.
+    """Accuracy one way of training loses against another, over trainings that differ in their seed.
 
     ``each`` is the loss of every seed, on the same ``n`` examples.
     """
@@ -88,7 +88,7 @@ class SeedLoss(Bounds, frozen=True):
         return float(np.mean(self.each))
 
     def sentence(self) -> str:
-        """The difference with its interval and every seed's, in points (hundredths)."""
+        """Return the difference with its interval and every seed's, in points (hundredths)."""
         return (
             f"loses {100 * self.estimate:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f} at "
             f"{self.confidence:.0%}) over {len(self.each)} seeds and {self.n:,} images; "
@@ -97,13 +97,13 @@ class SeedLoss(Bounds, frozen=True):
 
 
 def loss(baseline: NDArray[np.bool_], candidate: NDArray[np.bool_], confidence: float = CONFIDENCE) -> Loss:
-    """What the candidate loses, from each example's correctness under both (shape ``[n]``).
+    """Measure what the candidate loses, from each example's correctness under both (shape ``[n]``).
 
     Raises:
         ValueError: the two differ in length, or there is no example.
     """
     if baseline.shape != candidate.shape or baseline.ndim != 1 or not baseline.size:
-        raise ValueError(f"correctness of {baseline.shape} and {candidate.shape} examples is no pair")
+        raise ValueError(f"correctness of {baseline.shape} and {candidate.shape} examples cannot be paired")
     n = int(baseline.size)
     lost, gained = int((baseline & ~candidate).sum()), int((~baseline & candidate).sum())
     low, high = difference_interval(lost, gained, n, 2 * confidence - 1)
@@ -126,20 +126,21 @@ def over_seeds(
     candidate: Sequence[NDArray[np.bool_]],
     confidence: float = CONFIDENCE,
 ) -> SeedLoss:
-    """What the candidate loses on average, from each seed's correctness on the same examples (shape ``[n]``).
+    """Measure the average loss, from each seed's correctness on the same examples (shape ``[n]`` each).
 
     Seeds and examples are crossed: every training is judged on the same images, so neither more images
-    nor more seeds alone make the average certain. The variance is that of the seeds' means over their
-    number and that of the images' means over theirs (what is left over is in both, which is on the safe
-    side), with Welch and Satterthwaite's degrees of freedom (Biometrics Bulletin 2, 1946). Three seeds that
-    disagree count as two degrees. Never narrower than Tango's interval of one average training.
+    nor more seeds alone make the average certain. The variance has two terms: that of the seeds' means,
+    divided by the number of seeds, and that of the images' means, divided by the number of images. (The
+    residual is in both, which is on the safe side.) Its degrees of freedom are Welch and Satterthwaite's
+    (Biometrics Bulletin 2, 1946): three seeds that disagree count as two degrees. The interval is never
+    narrower than Tango's of one average training.
 
     Raises:
-        ValueError: fewer than two seeds, or arrays of other shapes.
+        ValueError: fewer than two seeds, or arrays of different shapes.
     """
     pairs = [loss(a, b, confidence) for a, b in zip(baseline, candidate, strict=True)]
     if len(pairs) < 2 or len({pair.n for pair in pairs}) > 1:
-        raise ValueError(f"{len(pairs)} seeds on {[pair.n for pair in pairs]} examples tell no spread")
+        raise ValueError(f"{len(pairs)} seeds on {[pair.n for pair in pairs]} examples have no spread")
     n = pairs[0].n
     lost: NDArray[np.float64] = np.stack(baseline).astype("float64") - np.stack(candidate)
     parts = [
@@ -160,7 +161,7 @@ def over_seeds(
 def difference_interval(
     lost: float, gained: float, n: int, confidence: float = CONFIDENCE
 ) -> tuple[float, float]:
-    """Score interval of the difference of two paired proportions, ``(lost - gained) / n``.
+    """Return the score interval of the difference of two paired proportions, ``(lost - gained) / n``.
 
     Tango, "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design" (Statistics in Medicine 17, 1998): it keeps its coverage with few discordant

@@ -1,8 +1,8 @@
-"""Error measures: bit for bit, or against a float64 oracle with a measured allowance.
+"""Comparisons of arrays: bit for bit, or with a float64 oracle within a measured allowance.
 
-The allowance of a float32 execution is a small multiple of what dynamic-graph float32 is wrong
-by, plus a floor of a few units in the last place of the output's scale. It is applied to the
-root mean square error and to the largest error, since a single wrong element drowns in the mean.
+The allowance of a float32 execution is a small multiple of the error of dynamic-graph float32,
+plus a floor of a few units in the last place of the output's scale. It is applied to the root
+mean square error and to the largest error, since a single wrong element disappears in the mean.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from harness.core.types import Comparison
 Array = NDArray[Any]
 
 MULTIPLE = 4.0
-"""How many times dygraph's own error another float32 engine may be wrong by. Engines reorder
+"""Allowed error of another float32 engine, as a multiple of dygraph's error. Engines reorder
 sums and fuse operators; a wrong answer is off by orders of magnitude, not by a factor."""
 
 DRAWS = 4
 MOVED_MULTIPLE = MULTIPLE + 1.0
-"""Where no float64 run exists, the allowance is what the reference's outputs move by when its inputs
-and parameters are moved by up to one epsilon. Measured on eight networks from LeNet to DenseNet-121,
-that is 0.5 to 1.6 times what dynamic-graph float32 is wrong by (0.9 to 2.3 times for bfloat16), and
-four draws tell it within a few per cent. One multiple more than usual, since the reference that
-stands for the oracle is itself wrong by as much."""
+"""The multiple where no float64 run exists. The allowance then comes from how far the reference's outputs
+move when its inputs and parameters are moved by up to one epsilon. On eight networks from LeNet to
+DenseNet-121, that is 0.5 to 1.6 times the error of dynamic-graph float32 (0.9 to 2.3 times for bfloat16),
+and four draws estimate it within a few per cent. One more than MULTIPLE, since the reference that replaces
+the oracle has an error of that size."""
 
 FLOOR_ULPS = 8.0
-"""Units in the last place of the output's largest magnitude that any execution may be off by."""
+"""Error that every execution may have, in units in the last place of the output's largest magnitude."""
 
 EPSILON = {"float32": 2.0**-23, "float64": 2.0**-52, "bfloat16": 2.0**-8, "float16": 2.0**-10}
 
 
 def describe(array: Array) -> str:
-    """Shape and dtype, and the values of a small array."""
+    """Return dtype and shape as text, with the values of a small array."""
     text = f"{array.dtype}{list(array.shape)}"
     if 0 < array.size <= 4:
         text += " " + np.array2string(array.reshape(-1), precision=6, separator=", ")
@@ -71,9 +71,9 @@ def _judged(
 
 
 def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = False) -> Comparison:
-    """Same dtype, shape and bytes. NaNs count as equal only with the same payload.
+    """Compare dtype, shape and bytes. NaNs count as equal only with the same payload.
 
-    ``empty_ok`` admits arrays without elements, whose shape and dtype are then the claim.
+    ``empty_ok`` accepts arrays without elements: then only shape and dtype are compared.
     """
     mismatch = _mismatch(got, expected)
     if expected.size == 0 and empty_ok and got is not None and got.shape == expected.shape:
@@ -94,7 +94,7 @@ def bitwise(what: str, got: Array | None, expected: Array, empty_ok: bool = Fals
 
 
 def exact(what: str, got: Any, expected: Any) -> Comparison:
-    """Equal values of any plain kind (numbers, names, lists of them); counts as one element."""
+    """Compare plain values (numbers, names, lists of them) for equality; counts as one element."""
     message = "" if got == expected else "the values differ"
     if type(got) is not type(expected):
         message = f"{type(got).__name__} where {type(expected).__name__} was expected"
@@ -102,7 +102,7 @@ def exact(what: str, got: Any, expected: Any) -> Comparison:
 
 
 def rmse(a: Array, b: Array) -> float:
-    """Root mean square difference over finite elements, in float64."""
+    """Return the root mean square difference over finite elements, in float64."""
     with np.errstate(invalid="ignore"):  # infinity minus itself
         difference = a.astype("float64") - b.astype("float64")
     difference = difference[np.isfinite(difference)]
@@ -110,7 +110,7 @@ def rmse(a: Array, b: Array) -> float:
 
 
 def largest(a: Array, b: Array) -> float:
-    """Largest absolute difference over finite elements, in float64."""
+    """Return the largest absolute difference over finite elements, in float64."""
     with np.errstate(invalid="ignore"):
         difference = np.abs(a.astype("float64") - b.astype("float64"))
     difference = difference[np.isfinite(difference)]
@@ -118,19 +118,20 @@ def largest(a: Array, b: Array) -> float:
 
 
 def parts(array: Array) -> Array:
-    """A complex array's real and imaginary parts in a row; another array as it is."""
+    """Return a complex array's real and imaginary parts as one flat array; another array as it is."""
     if not np.iscomplexobj(array):
         return array
     return np.ascontiguousarray(array).reshape(-1).view(array.real.dtype)
 
 
 class Tolerance:
-    """What an execution may be wrong by: measured on a reference execution over several feeds.
+    """The error that an execution may have, measured on a reference execution over several feeds.
 
     Args:
         reference: outputs of the reference execution (dygraph float32, say), pooled over feeds.
         oracle: the float64 outputs for the same feeds.
         storage: the type whose last place sets the floor.
+        multiple: allowed error as a multiple of the reference's.
     """
 
     def __init__(
@@ -144,23 +145,22 @@ class Tolerance:
         b = np.concatenate([parts(array).astype("float64").reshape(-1) for array in oracle])
         finite = np.abs(b[np.isfinite(b)])
         floor = FLOOR_ULPS * EPSILON[storage] * (float(finite.max()) if finite.size else 0.0)
-        # bfloat16's own rounding is already in its reference; a floor of whole units of so
-        # coarse a type would admit anything.
+        # bfloat16's rounding is already in its reference; a floor of several units of so
+        # coarse a type would accept anything.
         floor *= 1.0 if storage in ("float32", "float64") else 1 / FLOOR_ULPS
         self.rmse = multiple * rmse(a, b) + floor
         self.largest = multiple * largest(a, b) + floor
         whole = a.size > 0 and not any(np.issubdtype(array.dtype, np.inexact) for array in oracle)
         self.changed = multiple * float(np.mean(a != b)) if whole else 0.0
-        """Share of an integer output's values that may differ: where the reference itself decides
-        otherwise in coarser arithmetic, an argmax is a near-tie."""
+        """Fraction of an integer output's values that may differ: where coarser arithmetic already
+        changes the reference's argmax, two values were nearly equal."""
 
 
 def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> Comparison:
-    """Within the allowance of the oracle, in the mean and at the worst element.
+    """Compare with the oracle: root mean square and largest error must be within the allowance.
 
-    Integer and boolean outputs must equal the oracle's, but for the share that its allowance has seen
-    change. Non-finite values must stand at the
-    same places with the same value.
+    Integer and boolean outputs must equal the oracle's, except for the fraction ``allowance.changed``.
+    Non-finite values must be at the same places and have the same value.
     """
     mismatch = _mismatch(got, oracle)
     if mismatch or got is None:
@@ -202,29 +202,29 @@ def close(what: str, got: Array | None, oracle: Array, allowance: Tolerance) -> 
 
 
 CLEAR = 10.0
-"""How many times its allowance a known change must move a row, for the row to tell a fault from rounding."""
+"""A row distinguishes a fault from rounding if a known change moves it by this many times its allowance."""
 
 LEAST_CLEAR = 8
-"""Such rows that it takes: a rounding that was not tried may move one or two of them as far as a fault."""
+"""Number of such rows needed: a rounding that was not tried may move one or two as far as a fault does."""
 
 
 class Rows:
-    """What each row of an output may be off by, and which rows would show a small change.
+    """The allowed error of each row of an output, and the rows that would show a small change.
 
-    Where a network rounds values to levels, one that lies between two of them falls to either, and all that
-    is behind it changes by a step. So a rounding moves a row hardly at all, or about as far as a fault
-    would. A fault moves every row: it shows in those that roundings hardly move.
+    Where a network rounds values to levels, a value between two levels may go to either, and everything
+    computed from it changes by a step. So a rounding moves a row hardly at all, or about as far as a fault
+    would. A fault moves every row, so it shows in the rows that roundings hardly move.
 
     Args:
         moved: the output ``[rows, ...]`` under roundings, one array for each draw.
         exact: the output without them.
-        changed: the output with a known change, small, but to be noticed.
-        multiple: how many times a row's root mean square move it may be off by.
+        changed: the output with a known small change, which must be noticed.
+        multiple: allowed error of a row, as a multiple of its root mean square move under roundings.
 
     Attributes:
-        allowed, shown: for each row, what it may be off by and what the known change moves it by; root mean
+        allowed, shown: for each row, its allowed error, and how far the known change moves it; root mean
             square, in the output's unit.
-        clear: for each row, whether the known change moves it by :data:`CLEAR` times what is allowed.
+        clear: for each row, whether the known change moves it by :data:`CLEAR` times the allowed error.
     """
 
     def __init__(self, moved: list[Array], exact: Array, changed: Array, multiple: float) -> None:
@@ -236,7 +236,7 @@ class Rows:
 
     @property
     def blind(self) -> str:
-        """Why a small change cannot be told from rounding, or ''."""
+        """Why a small change cannot be distinguished from rounding, or ''."""
         found = int(self.clear.sum())
         if found >= LEAST_CLEAR:
             return ""
@@ -248,7 +248,10 @@ class Rows:
 
 
 def middle(what: str, got: Array | None, expected: Array, rows: Rows) -> Comparison:
-    """The middle one of the clear rows is off by no more than it may be. Without clear rows it fails."""
+    """Check that the middle one of the clear rows is within its allowed error; fail without clear rows.
+
+    Rows are ordered by error over allowed error.
+    """
     mismatch = _mismatch(got, expected) or rows.blind
     if mismatch or got is None:
         return _refuse(what, "tolerance", mismatch, got, expected)
@@ -268,7 +271,7 @@ def middle(what: str, got: Array | None, expected: Array, rows: Rows) -> Compari
 
 
 def _by_row(a: Array, b: Array) -> Array:
-    """Root mean square difference of each row, in float64."""
+    """Return the root mean square difference of each row, in float64."""
     with np.errstate(invalid="ignore"):  # infinity minus itself
         difference = (a.astype("float64") - b.astype("float64")).reshape(len(b), -1)
     found: Array = np.sqrt(np.mean(difference**2, axis=1))

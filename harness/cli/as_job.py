@@ -1,6 +1,6 @@
-"""One of the harness's commands as a job's process: ``python -m harness.cli.as_job COMMAND …``.
+"""Run one of the harness's commands as a job's process: ``python -m harness.cli.as_job COMMAND …``.
 
-It ends with the process that asked for it.
+It ends when its parent process ends.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.jobs import lifeline
 
 
 def main(arguments: list[str]) -> None:
-    """The process. Its status is 0 once the command has come to its end, whatever that has found."""
+    """Run the command. The exit status is 0 if it came to its end, whatever it found."""
     lifeline.hold()
     try:
         app(arguments)

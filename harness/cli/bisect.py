@@ -1,4 +1,4 @@
-"""`harness bisect`: its options, and what it prints and writes."""
+"""`harness bisect`: options and output."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def bisect(
     write_json(made_folder(where, "the folder") / FILE, result, "the bisection")
     for line in told(result):
         if isinstance(line, Table):
-            # A table needs the console's width, and a file has none to keep to.
+            # A table is cut to the console's width; a file needs no such limit.
             Console(highlight=False, width=None if out.is_terminal else 200).print(line)
         else:
             out.print(escape(line))
@@ -111,7 +111,7 @@ def bisect(
 
 
 def _script(script: Path, between: str) -> int:
-    """In which releases a finding's script fails; a hunt's notebook beside it keeps the answer."""
+    """Print the releases in which a finding's script fails, and store them in a notebook next to it."""
     if not script.is_file():
         raise UsageError(f"there is no script {script}: name one of findings/, or of a hunt's folder")
     specs = parse(between or "all")
@@ -134,7 +134,7 @@ def _say(line: str) -> None:
 
 
 def told(result: Result) -> Iterator[str | Table]:
-    """What is printed at the end: the neighbours side by side, the answer, what it rests on."""
+    """Yield the output at the end: the neighbours side by side, the answer, and its assumptions."""
     good, bad = result.step(result.last_good), result.step(result.first_bad)
     if good is not None and bad is not None:
         yield side_by_side(good, bad)
@@ -149,7 +149,7 @@ def told(result: Result) -> Iterator[str | Table]:
             for step in result.steps
             if step.verdict == "bad"
         )
-        yield f"The bad ones are not bad alike, so there may be more than one change: {', '.join(each)}."
+        yield f"The bad ones fail differently, so there may be more than one change: {', '.join(each)}."
     if result.untried:
         yield f"{ASSUMES} Not tried: {', '.join(result.untried)}."
     elif result.first_bad:
@@ -161,7 +161,7 @@ def _kind(record: Record | None) -> str:
 
 
 def side_by_side(good: Step, bad: Step) -> Table:
-    """Two neighbours' records, a row for each thing that tells them apart."""
+    """Return a table of two neighbours' records, with a row for each difference."""
     table = Table(
         "", escape(good.release), escape(bad.release), box=None, pad_edge=False, header_style="bold"
     )
@@ -188,7 +188,7 @@ def _rows(good: Record | None, bad: Record | None) -> Iterator[tuple[str, str, s
 
 
 def _worst(good: Record | None, bad: Record | None) -> list[str]:
-    """The comparisons that tell most: the worst of the bad side, then the worst of the good one."""
+    """Name the most important comparisons: the worst of the bad side, then the worst of the good one."""
     names = [each.what for side in (bad, good) if side for each in side.details]
     return list(dict.fromkeys(names))[:MOST_COMPARISONS]
 

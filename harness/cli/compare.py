@@ -35,7 +35,9 @@ def compare(
     ],
     reference: Annotated[
         str,
-        typer.Option(metavar="[RUN:]TARGET", help="What ratios are to (default: the first that was timed)."),
+        typer.Option(
+            metavar="[RUN:]TARGET", help="Reference for ratios (default: the first that was timed)."
+        ),
     ] = "",
     options: Options = Options(),
 ) -> None:
@@ -57,7 +59,7 @@ def compare(
 
 
 def _runs(name: str, root: Path) -> list[Run]:
-    """The run of that name, or all of a folder that holds several, such as one for each target."""
+    """Return the run of that name, or all runs in a folder of runs, such as one for each target."""
     for folder in (Path(name), reports(root) / name):
         below = sorted(path.parent for path in folder.glob("*/records.jsonl"))
         if below and not (folder / "records.jsonl").exists():

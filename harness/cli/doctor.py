@@ -1,7 +1,7 @@
-"""What in an environment will not work, and what to install: the rows of `harness doctor`.
+"""Find what will not work in an environment, and what to install: the rows of `harness doctor`.
 
-What the interpreter under test says of itself comes from :mod:`harness.environments.probe`; here it is
-judged, with what can be seen of the machine.
+:mod:`harness.environments.probe` collects facts about the interpreter under test; here they are judged,
+together with facts about the machine.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Status = Literal["ok", "warn", "missing"]
 
 OLDEST, NEWEST = (3, 9), (3, 13)
 SLOW_IMPORT_S = 4.0
-"""Paddle takes 1.8 s to import when byte-compiled and about 5 s when it isn't."""
+"""Seconds above which an import is slow: Paddle takes 1.8 s when byte-compiled, else about 5 s."""
 LEAST_FREE_GIB = 2.0
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One thing looked at. A required one that is missing keeps the main job from running."""
+    """One thing checked. If a required one is missing, the main job cannot run."""
 
     what: str
     status: Status
@@ -44,7 +44,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def examine(python: str, store: Path) -> list[Row]:
-    """Every row of the table, for this interpreter and this store."""
+    """Return the rows of the table for this interpreter and this store."""
     rows = []
     facts, row = probe(python)
     rows.append(row)
@@ -73,12 +73,12 @@ def examine(python: str, store: Path) -> list[Row]:
 
 
 def can_run(rows: list[Row]) -> bool:
-    """Whether `harness run` has all it cannot do without."""
+    """Whether `harness run` has everything that it requires."""
     return not any(row.required and row.status == "missing" for row in rows)
 
 
 def probe(python: str) -> tuple[Facts | None, Row]:
-    """What the interpreter says about itself (None if it cannot be run), and its row."""
+    """Return the interpreter's facts (None if it cannot be run), and its row."""
     try:
         facts = ask(python)
     except NoAnswer as none:

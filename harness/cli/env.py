@@ -1,4 +1,4 @@
-"""`harness env`: environments with Paddle, listed, made and removed."""
+"""`harness env`: list, make and remove environments with Paddle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STYLE = {"made": "green", "not made": "dim", "outdated": "yellow", "broken": "re
 Folder = Annotated[
     str,
     typer.Option(
-        metavar="PATH", help="Where environments lie (default: $HARNESS_ENVIRONMENTS or the user's cache)."
+        metavar="PATH", help="Folder of environments (default: $HARNESS_ENVIRONMENTS or the user's cache)."
     ),
 ]
 
@@ -60,7 +60,7 @@ def list_(folder: Folder = "", as_json: AsJson = False) -> None:
             escape(row.path),
             escape(row.note),
         )
-    # A table needs the console's width, and a file has none to keep to.
+    # A table is cut to the console's width; a file needs no such limit.
     Console(highlight=False, width=None if out.is_terminal else 240).print(table)
     total = sum(row.size for row in rows)
     out.print(
@@ -75,10 +75,10 @@ def make(
     ],
     folder: Folder = "",
     check: Annotated[
-        bool, typer.Option("--check", help="Import Paddle in those that are there, and compare every file.")
+        bool, typer.Option("--check", help="Import Paddle in existing ones, and compare every file.")
     ] = False,
 ) -> None:
-    """Make environments that are missing or broken; the interpreter of each is printed."""
+    """Make environments that are missing or broken, and print the interpreter of each."""
     wanted = [spec for text in specs for spec in engines.named(text) or environments.parse(text)]
     failed: list[HarnessError] = []
     for end in environments.make_each(wanted, _folder(folder), _say, check):
@@ -101,15 +101,15 @@ def _say(line: str) -> None:
 @app.command("remove")
 def remove(
     specs: Annotated[
-        list[str] | None, typer.Argument(metavar="[SPEC…]", help="As for make, or a path as list shows it.")
+        list[str] | None, typer.Argument(metavar="[SPEC…]", help="As for make, or a path that list shows.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that were made.")] = False,
     folder: Folder = "",
 ) -> None:
-    """Remove environments that this harness made; nothing else is ever touched."""
+    """Remove environments that this harness made, and nothing else."""
     root = _folder(folder)
     if bool(specs) == everything:
-        raise UsageError("say which environments to remove, or --all")
+        raise UsageError("name the environments to remove, or give --all")
     paths = [path for path, _ in entries(root)] if everything else inventory.removable(specs or (), root)
     for path in paths:
         managed.remove(path)
@@ -117,4 +117,4 @@ def remove(
     if everything:
         managed.sweep(root)
     if not paths:
-        out.print(escape(f"nothing of that is in {root}"))
+        out.print(escape(f"no such environment in {root}"))

@@ -45,7 +45,7 @@ live = Console(highlight=False)
 
 
 class Focus(StrEnum):
-    """Which stages are looked at."""
+    """Stages to run."""
 
     all = "all"
     jit = "jit"
@@ -66,7 +66,7 @@ def fuzz(
         Focus,
         typer.Option(help="Which stages; gate: the first --paddle writes the files, the second reads them."),
     ] = Focus.all,
-    seed: Annotated[int, typer.Option(help="Where to begin (default: behind all seeds used so far).")] = 0,
+    seed: Annotated[int, typer.Option(help="First seed (default: after all seeds used so far).")] = 0,
     jobs: Annotated[
         int, typer.Option(min=1, help="Processes (with --backend: jobs at a time) for each release.")
     ] = 1,
@@ -111,7 +111,7 @@ def _text(focus: Focus) -> str:
 
 
 def _sides(environments: Sequence[Side], focus: Focus) -> tuple[tuple[Side, ...], ...]:
-    """Those that are hunted in together: one, or the one that writes and the one that reads."""
+    """Group the environments: each alone, or the one that writes with the one that reads."""
     if focus is not Focus.gate:
         return tuple((one,) for one in environments)
     if len(environments) != 2:
@@ -120,7 +120,11 @@ def _sides(environments: Sequence[Side], focus: Focus) -> tuple[tuple[Side, ...]
 
 
 def _on_engine(request: shards.Request, settings: Settings, root: Path) -> NoReturn:
-    """The hunt as jobs. Raises a HarnessError, at the end, if one came to nothing."""
+    """Run the fuzzer as jobs.
+
+    Raises:
+        HarnessError: a job failed; raised at the end.
+    """
     at_once = len(request.sides) * request.lanes
     settings = msgspec.structs.replace(settings, at_once=at_once)
     hunted = shards.hunt(request, settings, project_root(), root, Path(default_store()), live)
@@ -130,7 +134,7 @@ def _on_engine(request: shards.Request, settings: Settings, root: Path) -> NoRet
         out.print(escape(_told(finding, finding.release, where)))
     if hunted.lost:
         out.print(escape(f"{len(hunted.new)} new findings; kept in {root}"))
-        raise HarnessError(f"{len(hunted.lost)} jobs came to nothing: {hunted.lost[0]}")
+        raise HarnessError(f"{len(hunted.lost)} jobs failed: {hunted.lost[0]}")
     _end(len(hunted.new), root, hunted.interrupted)
 
 
@@ -160,7 +164,11 @@ class _Party:
         self.fuzzer = Fuzzer(release, self.pool, self.notebook, focus, stop, self._found, twice=self.again)
 
     def _needs(self, focus: str) -> None:
-        """Raises a `HarnessError` where what the focus looks at cannot run in the environment."""
+        """Check that the stages of the focus can run in the environment.
+
+        Raises:
+            HarnessError: they cannot; says why.
+        """
         if focus not in FOCUS:
             return
         try:
@@ -191,7 +199,7 @@ class _Party:
                 self.again.close()
 
     def sentence(self) -> str:
-        """What was tried."""
+        """Summary of what was tried."""
         tally = self.fuzzer.tally
         unconverted = sum(tally.unconverted.values())
         return (
@@ -222,7 +230,7 @@ def _counts(known: Counter[str]) -> str:
 
 
 def _run(parties: list[_Party], minutes: float, stop: threading.Event) -> bool:
-    """All parties to their end; whether they were interrupted."""
+    """Run all parties to their end; return whether they were interrupted."""
     interrupted = False
     executor = ThreadPoolExecutor(len(parties))
     futures = [executor.submit(party.hunt, minutes) for party in parties]
@@ -232,7 +240,7 @@ def _run(parties: list[_Party], minutes: float, stop: threading.Event) -> bool:
         except KeyboardInterrupt:
             interrupted = True
             stop.set()
-            out.print("stopping: the networks under way are finished first")
+            out.print("stopping: finishing the current networks first")
         finally:
             stop.set()
             executor.shutdown(wait=True)

@@ -1,4 +1,4 @@
-"""`harness gate` and `harness matrix`: their options, and what they print."""
+"""`harness gate` and `harness matrix`: options and output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.models import specification
 
 POLICY_FILE = "gate.toml"
 MOST_PRINTED = 12
-"""Causes of a block that are printed; the page has all."""
+"""Most blocking causes that are printed; the page has all."""
 
 out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False)
@@ -38,23 +38,23 @@ def gate(
     baseline: Annotated[
         str, typer.Argument(metavar="BASELINE", help="A release, wheel, index, interpreter or run.")
     ],
-    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="The same, to be judged against it.")],
+    candidate: Annotated[str, typer.Argument(metavar="CANDIDATE", help="The same, to judge against it.")],
     extra: Extra = None,
     options: Options = Options(tier="gate"),
     policy_file: Annotated[
         str,
-        typer.Option("--policy", metavar="TOML", help="What blocks (default: gate.toml, if it is there)."),
+        typer.Option("--policy", metavar="TOML", help="What blocks (default: gate.toml, if it exists)."),
     ] = "",
     confirm: Annotated[
-        bool, typer.Option(help="Run unknown blocking cases once more before they block.")
+        bool, typer.Option(help="Run unexpected blocking cases once more before they block.")
     ] = True,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Run the baseline although an earlier gate ran the same.")
+        bool, typer.Option("--fresh", help="Run the baseline even if an earlier gate ran the same.")
     ] = False,
     speed: Annotated[
         float,
         typer.Option(
-            min=0, metavar="MINUTES", help="Time both in turns, at most so long (default: not at all)."
+            min=0, metavar="MINUTES", help="Maximum minutes to time both in turns (default: do not time)."
         ),
     ] = 0.0,
     jobs: JobOptions = AS_JOBS,
@@ -98,7 +98,7 @@ def matrix(
     options: Options = Options(),
     jobs: JobOptions = AS_JOBS,
 ) -> None:
-    """Every release's files loaded by every release: a grid producer × consumer for each format."""
+    """Load every release's files in every release: a grid producer × consumer for each format."""
     root = project_root()
     settings = settings_of(jobs, options.add_model)
     named, extra = _parted(releases or [])

@@ -1,4 +1,4 @@
-"""`harness query`, `harness history` and `harness merge`: their options, and what they print."""
+"""`harness query`, `harness history` and `harness merge`: options and output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ said = Console(highlight=False, soft_wrap=True, stderr=True)
 
 Folders = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[FOLDER…]", help="Where the runs lie (default: reports/).", show_default=False),
+    typer.Argument(metavar="[FOLDER…]", help="Folders of runs (default: reports/).", show_default=False),
 ]
 
 
@@ -41,7 +41,7 @@ class Form(StrEnum):
 
 
 class Shown(StrEnum):
-    """What `harness history` prints on its own."""
+    """Views that `harness history` can print."""
 
     runs = "runs"
     moved = "moved"
@@ -79,9 +79,9 @@ PRINTED: dict[Shown, str] = {
     Shown.slowest: "SELECT case_id, release, host, median_s, longest_s, runs FROM slowest LIMIT 50",
 }
 OVERVIEW = (Shown.moved, Shown.changes, Shown.flaky, Shown.first_failures)
-"""What is printed unless a view is asked for: what wants a look."""
+"""Views printed by default: those that may need attention."""
 MOST_PRINTED = 10
-"""Rows of each; the page and the view on its own have more."""
+"""Most rows of each; the page, and a view printed alone, have more."""
 MOST_TEXT = 100
 
 
@@ -90,20 +90,20 @@ def query(
         list[str] | None,
         typer.Argument(
             metavar="SQL [FOLDER…]",
-            help="A query in DuckDB's SQL, and where the runs lie.",
+            help="A query in DuckDB's SQL, and folders of runs.",
             show_default=False,
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="How rows are printed.")] = Form.table,
-    list_: Annotated[bool, typer.Option("--list", help="What can be asked: views and columns.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="Format of the rows.")] = Form.table,
+    list_: Annotated[bool, typer.Option("--list", help="List views and columns.")] = False,
 ) -> None:
-    """Ask all runs under some folders, in SQL."""
+    """Query all runs under some folders in SQL."""
     given = list(arguments or ())
     if list_:
         _list(_open(list(map(Path, given))))
         return
     if not given:
-        raise UsageError("no query: give one in SQL, or --list to see what can be asked")
+        raise UsageError("no query: give one in SQL, or --list to see views and columns")
     sql, *folders = given
     history = _open(list(map(Path, folders)))
     _tell(history)
@@ -123,16 +123,16 @@ def query(
 
 def history(
     folders: Folders = None,
-    view: Annotated[Shown | None, typer.Option(help="Print only this, all of it.")] = None,
+    view: Annotated[Shown | None, typer.Option(help="Print only this view, in full.")] = None,
     model: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these models.")] = "",
     target: Annotated[str, typer.Option(metavar="NAME[,…]", help="Only these targets.")] = "",
     release: Annotated[str, typer.Option(metavar="VERSION[,…]", help="Only these releases.")] = "",
     case: Annotated[
-        str, typer.Option(metavar="TEXT", help="Only cases with this in their id; * is any.")
+        str, typer.Option(metavar="TEXT", help="Only cases with this in their id; * matches anything.")
     ] = "",
     html: Html = "",
 ) -> None:
-    """What all runs say together: what moved, what is flaky, where latency changed; and a page of it."""
+    """Show over all runs what changed, what is flaky, where latency changed; and write a page."""
     narrowed = Narrowed(_names(model), _names(target), _names(release), case)
     found = _open(folders or [], narrowed)
     _tell(found)
@@ -147,16 +147,14 @@ def history(
 def merge(
     runs: Annotated[
         list[str],
-        typer.Argument(
-            metavar="[NAME=]RUN…", help="Runs by folder or name, with what their machine is called."
-        ),
+        typer.Argument(metavar="[NAME=]RUN…", help="Runs by folder or name, with the name of their machine."),
     ],
     folder: Annotated[str, typer.Option("--folder", metavar="PATH", help="Where the one run goes.")],
     duplicates: Annotated[
-        Duplicates, typer.Option(help="What becomes of a case that one machine ran twice.")
+        Duplicates, typer.Option(help="What to do with a case that one machine ran twice.")
     ] = Duplicates.refuse,
 ) -> None:
-    """Runs of several machines as one run, with its page. Status as report: 0 pass, 1 fail, 3 incomplete."""
+    """Merge runs of several machines into one, with its page. Status: 0 pass, 1 fail, 3 incomplete."""
     from harness.cli.main import EXIT_OF
     from harness.history import merge as merging
     from harness.report import summary, write_report
@@ -200,7 +198,7 @@ def _page(found: History) -> Path:
 
 
 def _overview(found: History, path: Path, quiet: bool) -> None:
-    # Matplotlib takes half a second to import: a view on its own does without.
+    # Matplotlib takes half a second to import, and a view printed alone does not need it.
     from harness.history import page
     from harness.history.fleet import look
     from harness.report.layout import write_page
@@ -243,7 +241,7 @@ def _print(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 
 def _console() -> Console:
-    # A table needs the console's width, and a file has none to keep to.
+    # A table is cut to the console's width; a file needs no such limit.
     return Console(highlight=False, width=None if out.is_terminal else 200)
 
 

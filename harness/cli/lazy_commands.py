@@ -18,7 +18,7 @@ from harness.core.options import FORMER_COMMANDS
 
 
 class LazyGroup(TyperGroup):
-    """A group that knows some of its commands by address only: click's own way of lazy loading.
+    """A group that imports some of its commands when needed, as click's documentation recommends.
 
     ``lazy``: name of the command -> ``module:function``, or ``module:app`` for a group.
     """

@@ -1,7 +1,7 @@
-"""What there is, and what is missing here: the rows of `harness list` and their table.
+"""List what there is and what is missing here: the rows of `harness list` and their table.
 
-Claims and checks are read on this side; models, recipes, runtimes and targets are asked of a
-worker in the environment under test.
+Claims and checks are read by the controller; models, recipes, runtimes and targets come from a worker in
+the environment under test.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ CATALOGS = {
     Kind.methods: "recipes.catalog",
     Kind.runtimes: "runtimes.catalog",
 }
-"""The worker's call that lists what there is of a kind."""
+"""Kind -> the worker's call that lists it."""
 
 
 def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
-    """One row for each of that kind; its ``missing`` is the reason why it is not available, or None.
+    """Return a row for each of that kind; ``missing`` in it says why it is not available, or is None.
 
     Args:
-        files: more target files.
+        files: additional targets files.
 
     Raises:
         HarnessError: Paddle does not work in ``python``, or a suite cannot be imported.
@@ -49,7 +49,7 @@ def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[
 
 
 def table_of(rows: list[dict[str, Any]]) -> Table:
-    """The rows without the columns that are empty in all of them."""
+    """Make a table of the rows, without columns that are empty in all of them."""
     columns = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:

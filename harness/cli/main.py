@@ -1,8 +1,8 @@
-"""The command line: its commands and options, thin over the rooms that do the work.
+"""The command line: commands and options, a thin layer over the modules that do the work.
 
-Nothing here imports Paddle. Commands import their rooms when they are called: some take half a second, and
-`harness query` should not wait for them. A :class:`HarnessError` becomes one sentence on stderr and exit
-status 1; a command that is used wrongly ends with 2.
+Nothing here imports Paddle. Commands import their modules when they are called, because some imports take
+half a second and `harness query` should not wait for them. A :class:`HarnessError` becomes one sentence on
+stderr and exit status 1; wrong usage ends with status 2.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
 
 class Commands(LazyGroup):
-    """The commands that live in rooms of their own, each imported when it is called."""
+    """Commands in separate modules, each imported when it is called."""
 
     lazy: ClassVar = {
         "env": "harness.cli.env:app",
@@ -72,7 +72,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
@@ -89,11 +89,11 @@ def run(
     paddle: Annotated[
         str,
         typer.Option(
-            metavar="RELEASE", help="Instead of --python: a release, whose environment is made now."
+            metavar="RELEASE", help="Instead of --python: a release, whose environment is made if missing."
         ),
     ] = "",
     benchmark_json: Annotated[
-        str, typer.Option(metavar="PATH", help="pytest-benchmark's JSON, enriched.")
+        str, typer.Option(metavar="PATH", help="Write pytest-benchmark's JSON, with more fields.")
     ] = "",
     jobs: JobOptions = JobOptions(),
 ) -> None:
@@ -131,11 +131,11 @@ def _run_by_target(python: str, options: Options, more: list[str], settings: Set
 
 
 def _with_paddle(python: str, paddle: str) -> str:
-    """The interpreter under test: the one that was named, or of a release's environment, or this one.
+    """Return the interpreter under test: the one named, that of a release's environment, or this one.
 
     Raises:
-        UsageError: both were named.
-        HarnessError: none was, and there is no Paddle here; or the environment cannot be made.
+        UsageError: both an interpreter and a release were named.
+        HarnessError: none was named and this one has no Paddle, or the environment cannot be made.
     """
     if paddle and python != sys.executable:
         raise UsageError("--python and --paddle both name the environment under test: give one of them")
@@ -181,12 +181,12 @@ def _paths(extra: Sequence[str], root: Path) -> list[str]:
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.models,
     missing: Annotated[
-        bool, typer.Option("--missing", help="Only what is not available here, and why.")
+        bool, typer.Option("--missing", help="Only what is not available here, with the reason.")
     ] = False,
     options: Options = Options(),
     as_json: AsJson = False,
 ) -> None:
-    """Models, recipes, methods, runtimes, targets, claims or checks, and what is missing here."""
+    """List models, recipes, methods, runtimes, targets, claims or checks, and what is missing here."""
     from harness.cli import listing
 
     files = list(map(Path, options.targets_file))
@@ -203,7 +203,7 @@ def list_(
 
 
 def _print_table(table: Table) -> None:
-    # A table needs the console's width, and a file has none to keep to.
+    # A table is cut to the console's width; a file needs no such limit.
     Console(highlight=False, width=None if out.is_terminal else 200).print(table)
 
 
@@ -235,7 +235,7 @@ def report(
 @app.command()
 def rerun(
     run: RunName,
-    case: Annotated[str, typer.Argument(metavar="CASE", help="A case id, or a part only it has.")],
+    case: Annotated[str, typer.Argument(metavar="CASE", help="A case id, or a unique part of one.")],
     script: Annotated[
         bool, typer.Option("--script", help="Write plain Paddle calls instead of running.")
     ] = False,

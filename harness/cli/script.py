@@ -1,4 +1,4 @@
-"""A recorded case as a script: a folder that needs Paddle and nothing of this project.
+"""Write a recorded case as a script: a folder that needs Paddle and nothing of this project.
 
 It holds ``repro.py``, whose text is of :mod:`harness.execution.plain_paddle`, the artifact, the feeds, what
 the oracle expects and, for dynamic graph, the model's file.
@@ -28,19 +28,19 @@ from harness.records.files import Run
 from harness.targets.target import Target
 
 FEEDS = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
-"""(batch, seed) of the script's runs: the same again, other batch sizes, the first once more."""
+"""(batch, seed) of the script's runs: the first twice, other batch sizes, the first once more."""
 
 
 def write_script(run: Run, record: Record, root: Path, out: Path | None = None) -> Path:
-    """A folder with ``repro.py`` and all it reads: plain Paddle calls on the case's model and target.
+    """Write a folder with ``repro.py`` and all that it reads: plain Paddle calls for the case.
 
     Args:
-        out: the folder (default: ``scripts/<case>`` in the run's).
+        out: the folder (default: ``scripts/<case>`` in the run's folder).
 
     Raises:
-        HarnessError: the case is not of that kind, or what it needs cannot be made.
+        HarnessError: the case cannot be written as plain calls, or its files cannot be made.
     """
-    refusal = f"{record.case} cannot be told as plain Paddle calls: use `harness rerun` without --script"
+    refusal = f"{record.case} cannot be written as plain Paddle calls: use `harness rerun` without --script"
     if not record.model or not record.target:
         raise HarnessError(refusal)
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,7 +74,7 @@ def _write(executor: Executor, record: Record, target: Target, folder: Path) -> 
     try:
         files = executor.builder.files(target, model.name, layout)
     except NotApplicable as error:
-        raise HarnessError(f"{record.case} cannot be told as plain Paddle calls: {error}") from error
+        raise HarnessError(f"{record.case} cannot be written as plain Paddle calls: {error}") from error
     if model.form and (target.runtime == "dygraph" or (target.runtime == "jit" and "prefix" not in files)):
         raise HarnessError(f"{record.case} runs your own files: use `harness rerun` without --script")
     feeds = [executor.sample(model.name, batch, seed) for batch, seed in FEEDS]
@@ -143,11 +143,11 @@ def text_of(
 
 
 def _copy_files(files: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """The artifact's files below ``folder/files``, and their paths as the script writes them."""
+    """Copy the artifact's files below ``folder/files``; return their paths as the script uses them."""
     paths = {name: Path(value) for name, value in files.items()}
     source = paths.get("folder") or next(path.parent for path in paths.values() if path.is_absolute())
     shutil.copytree(source, folder / "files")
-    # Names of files inside the folder stay; absolute paths become relative to the script.
+    # Names of files inside the folder stay unchanged; absolute paths become relative to the script.
     return {
         name: str(Path("files") / path.relative_to(source)) if path.is_absolute() else str(path)
         for name, path in paths.items()
@@ -167,10 +167,10 @@ def _record(*values, **fields):
 
 
 def standalone_model(file: Path) -> str:
-    """A reference model's file with the harness's types replaced by stand-ins.
+    """Return the source of a reference model, with the harness's types replaced by stand-ins.
 
     Raises:
-        HarnessError: it imports more of this project than they cover.
+        HarnessError: it imports more of this project than the stand-ins cover.
     """
     source = file.read_text()
     tree = ast.parse(source)

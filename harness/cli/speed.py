@@ -23,9 +23,8 @@ from harness.jobs.backend import Settings
 from harness.jobs.journal import new_folder
 from harness.plugin.options import choose
 from harness.plugin.session import RunSession
-from harness.speed import aa_test as trial
-from harness.speed import added, jobs, machine, pairs
-from harness.speed.aa_test import Calibration, Sessions, Share
+from harness.speed import aa, added, jobs, machine, pairs
+from harness.speed.aa import Calibration, Sessions, Share
 from harness.speed.added import Added
 from harness.speed.decide import Rule
 from harness.speed.measure import Plan, Side, Workload
@@ -39,10 +38,10 @@ live = Console(highlight=False, stderr=True)
 
 
 def works_of(text: str, session: RunSession, target: str, against: str = "") -> list[Workload]:
-    """Works from ``MODEL:BATCH,…``, the baseline on the target ``against`` if that is another one.
+    """Parse workloads from ``MODEL:BATCH,…``; the baseline runs on the target ``against``, if given.
 
     Raises:
-        UsageError: an entry is none, or a target cannot run here.
+        UsageError: an entry is not MODEL:BATCH, or a target cannot run here.
         HarnessError: a model or target is unknown.
     """
     executor = session.executor
@@ -61,10 +60,10 @@ def works_of(text: str, session: RunSession, target: str, against: str = "") -> 
         model, _, batch = entry.partition(":")
         choose("model", (model,), list(executor.models))
         if not (batch or "1").isdigit() or int(batch or 1) < 1:
-            raise UsageError(f"{entry} is no work: write MODEL:BATCH, such as lenet:1")
+            raise UsageError(f"{entry} is not a workload: write MODEL:BATCH, such as lenet:1")
         found.append(Workload(model, int(batch or 1), (targets[0], targets[1])))
     if not found:
-        raise UsageError("no work is named: write MODEL:BATCH, such as lenet:1")
+        raise UsageError("no workload is named: write MODEL:BATCH, such as lenet:1")
     return found
 
 
@@ -76,21 +75,21 @@ def aa_test(
             metavar="[ENVIRONMENT…]", help="A release, wheel or interpreter, or several (default: this one)."
         ),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long to measure.")] = 30.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to measure.")] = 30.0,
     works: Annotated[
-        str, typer.Option("--works", metavar="MODEL:BATCH[,…]", help="What is timed.")
+        str, typer.Option("--works", metavar="MODEL:BATCH[,…]", help="Models and batch sizes to time.")
     ] = DEFAULT_WORKS,
-    target: Annotated[str, typer.Option(help="On which target.")] = "predictor",
+    target: Annotated[str, typer.Option(help="Target to time.")] = "predictor",
     against: Annotated[
         str,
         typer.Option(
             metavar="TARGET",
-            help="Instead: what TARGET's way of running adds, such as Python's to predictor-cpp's.",
+            help="Instead, measure the time that --target adds to TARGET, such as Python to predictor-cpp.",
         ),
     ] = "",
     sessions: Annotated[
         int,
-        typer.Option(min=1, max=64, help="Sessions of each model a pair of processes; 8 tell which is best."),
+        typer.Option(min=1, max=64, help="Sessions of each model per pair of processes; 8 show the best."),
     ] = Plan().sessions,
     comparisons: Annotated[
         int, typer.Option(min=1, help="Comparisons drawn from the measured pairs.")
@@ -102,13 +101,13 @@ def aa_test(
     ] = None,
     as_jobs: JobOptions = JobOptions(),
 ) -> None:
-    """How often the rule for speed is wrong on this machine: a release against itself, and slowed down."""
+    """Measure how often the speed rule is wrong here: a release against itself, and slowed down."""
     root = project_root(Path.cwd())
     started, clock, before = now(), time.monotonic(), machine.conditions()
     if earlier:
         name, pool = pairs.pooled(earlier)
-        found = trial.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
-        _finish(found, new_folder(options.folder, root, trial.FOLDER, ""))
+        found = aa.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
+        _finish(found, new_folder(options.folder, root, aa.FOLDER, ""))
         return
     named = environments or [sys.executable]
     settings = settings_of(as_jobs)
@@ -127,7 +126,7 @@ def aa_test(
             named,
             same,
             settings,
-            new_folder(options.folder, root, trial.FOLDER, ""),
+            new_folder(options.folder, root, aa.FOLDER, ""),
             options.store_folder,
         )
         return
@@ -136,7 +135,7 @@ def aa_test(
         options,
         python=made.python,
         paddle_profile=made.profile,
-        folder=str(new_folder(options.folder, root, trial.FOLDER, "")),
+        folder=str(new_folder(options.folder, root, aa.FOLDER, "")),
     )
     session = RunSession(options, root, root / "suites")
     executors = [session.executor, session.open_executor(made.python, made.profile, "logs/candidate")]
@@ -169,7 +168,7 @@ def aa_test(
             show_added(more, out)
             out.print(f"written: {path}")
             return
-        found = trial.summarize(
+        found = aa.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
         )
     finally:
@@ -188,25 +187,25 @@ def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path
             show_added(msgspec.json.decode(file.read_bytes(), type=Added), out)
         out.print(escape(f"written: {file}"))
     if lost := sum(end.status != "done" for end, _ in ends):
-        raise HarnessError(f"{lost} of {len(ends)} calibrations came to nothing; what they left: {folder}")
+        raise HarnessError(f"{lost} of {len(ends)} calibrations failed; their files are in {folder}")
 
 
 def _finish(found: Calibration, folder: Path) -> None:
-    path = trial.write(found, folder)
+    path = aa.write(found, folder)
     show(found, out)
     out.print(f"written: {path}")
 
 
 def show(found: Calibration, console: Console) -> None:
-    """The table as text."""
+    """Print the table."""
     pinned = "one processor for both" if found.place.measured else "not pinned"
     console.print(
-        f"{escape(found.name)}: {found.pairs} pairs of processes a work, {found.sessions} sessions in each, "
+        f"{escape(found.name)}: {found.pairs} pairs of processes each, {found.sessions} sessions in a pair, "
         f"{found.comparisons} comparisons drawn from them, {pinned}"
         f"{f' ({found.place.why})' if found.place.why else ''}"
     )
     table = Table(
-        "work", "µs", "spread", "bias", "slowed by", "told", "without confirming", "stored medians 5 %"
+        "work", "µs", "spread", "bias", "slowed by", "detected", "without confirming", "stored medians 5 %"
     )
     for row in found.rows:
         alike = row.extra == 0
@@ -234,8 +233,8 @@ def show(found: Calibration, console: Console) -> None:
 
 
 def _levels(found: Calibration) -> Table:
-    """Where the spread comes from."""
-    table = Table("work", "spread of a session in a pair", "of a pair besides")
+    """Make a table of the sources of the spread."""
+    table = Table("work", "spread of a session in a pair", "of a pair in addition")
     for work, one in found.levels.items():
         alone = found.plan.sessions < 2
         table.add_row(
@@ -247,9 +246,9 @@ def _levels(found: Calibration) -> Table:
 
 
 def _by_sessions(found: Calibration) -> Table:
-    """What other numbers of sessions would tell, all works together."""
+    """Make a table of what other numbers of sessions would detect, over all workloads."""
     extras = list(dict.fromkeys(row.extra for row in found.rows))
-    table = Table("sessions", "spread of a pair", *(f"told of {100 * extra:.0f} %" for extra in extras))
+    table = Table("sessions", "spread of a pair", *(f"detected of {100 * extra:.0f} %" for extra in extras))
     own = Sessions(found.sessions, found.spread, tuple(found.total(extra) for extra in extras))
     for one in sorted((own, *found.by_sessions), key=lambda one: one.sessions):
         span = f"{100 * min(one.spread.values()):.2f} to {100 * max(one.spread.values()):.2f} %"
@@ -258,10 +257,10 @@ def _by_sessions(found: Calibration) -> Table:
 
 
 def show_added(found: Added, console: Console) -> None:
-    """What one target adds to another, as text."""
+    """Print the time that one target adds to another."""
     pinned = "one processor for both" if found.place.measured else "not pinned"
     console.print(
-        f"{escape(found.name)}: what {found.target} takes longer than {found.against}, {pinned}"
+        f"{escape(found.name)}: time that {found.target} adds to {found.against}, {pinned}"
         f"{f' ({found.place.why})' if found.place.why else ''}"
     )
     table = Table("work", "pairs", f"{found.against}, µs", f"{found.target}, µs", "added, µs", "added (99 %)")
@@ -271,7 +270,7 @@ def show_added(found: Added, console: Console) -> None:
         table.add_row(
             row.work, str(row.pairs), f"{row.plain_us:.1f}", f"{row.measured_us:.1f}", added_us, shares
         )
-    # A table needs a width, and a file has none to keep to.
+    # A table is cut to the console's width; a file needs no such limit.
     (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
 
 

@@ -1,4 +1,4 @@
-"""What options choose from, where the command line and its rooms both need it: quick to import."""
+"""Values that options choose from, shared by the command line and other folders; quick to import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Backend = Literal["local", "ray"]
 AT_ONCE = 2
 """Jobs at the same time on this machine: one run of the suites keeps about one core busy."""
 LEGACY_IR = {"FLAGS_enable_pir_api": "0"}
-"""Environment variables of a worker that starts Paddle 3.x without its new intermediate representation."""
+"""Environment variables with which a worker uses Paddle 3.x without its new intermediate representation."""
 
 
 class Kind(StrEnum):
@@ -36,14 +36,14 @@ class Kind(StrEnum):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one model may take: seconds of its first run, and GiB of memory."""
+    """Limits of one user model: seconds for its first run, and GiB of memory."""
 
     seconds: float = 60.0
     gib: float = round(0.6 * psutil.virtual_memory().total / GIB, 1)
 
 
 def default_store() -> str:
-    """``$HARNESS_STORE``, or ``store`` in the user's cache folder."""
+    """Return ``$HARNESS_STORE``, or ``store`` in the user's cache folder."""
     return os.environ.get("HARNESS_STORE") or str(
         Path(platformdirs.user_cache_dir("paddle-conformance")) / "store"
     )

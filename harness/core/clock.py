@@ -1,4 +1,4 @@
-"""The time, as records hold it."""
+"""The time, in the format of records."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def now() -> str:
-    """UTC, to the second, ISO 8601."""
+    """Return the time in UTC, to the second, as ISO 8601."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

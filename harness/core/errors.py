@@ -4,9 +4,9 @@ from harness.core.types import ReasonKind
 
 
 class HarnessError(Exception):
-    """Something the user can mend; the message is one sentence that says what to do.
+    """An error that the user can correct; its message is one sentence that says what to do.
 
-    ``exit_status`` is what the command line ends with.
+    ``exit_status`` is the exit status of the command line.
     """
 
     exit_status = 1
@@ -19,7 +19,7 @@ class Undecided(HarnessError):
 
 
 class UsageError(HarnessError):
-    """The command was given something that cannot be meant: nothing was done."""
+    """The arguments are invalid; nothing was run."""
 
     exit_status = 2
 

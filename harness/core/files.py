@@ -14,9 +14,9 @@ from harness.core.errors import HarnessError
 
 
 def write_whole(path: Path, data: bytes, what: str) -> Path:
-    """Write ``data`` to ``path`` in one step: beside it first, then renamed over it.
+    """Write ``data`` to a temporary file next to ``path``, then rename it to ``path``.
 
-    ``what`` names the file in the error's sentence: ``the report``.
+    ``what`` names the file in the error message, for example ``the report``.
 
     Returns:
         ``path``.
@@ -30,7 +30,7 @@ def write_whole(path: Path, data: bytes, what: str) -> Path:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        # mkstemp makes private files; these are for everyone the folder is for.
+        # mkstemp makes private files; this one is for everyone who may read the folder.
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:

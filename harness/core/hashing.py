@@ -1,4 +1,4 @@
-"""Hashes of files and of what things were made from."""
+"""Hashes of files, and of what artifacts were made from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the SHA-256 of a file, in hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -32,6 +32,6 @@ class Digests:
 
 
 def key_of(origin: Mapping[str, Any]) -> str:
-    """The key of what has this origin: the same origin gives the same key on any machine."""
+    """Return the key of an artifact with this origin: 32 hex digits, the same on every machine."""
     text = msgspec.json.encode(origin, order="deterministic")
     return hashlib.sha256(text).hexdigest()[:32]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The folder that this package is imported from, with the suites and the reference models beside it: a
 checkout, or where an installed package lies."""
 TABLES = ROOT / "harness"
-"""Where the TOML tables lie: claims, releases, targets, engines."""
+"""The folder of the TOML tables: claims, releases, targets, engines."""
 RUNS = "reports"
 PROJECT = "paddle-conformance"
 
@@ -38,7 +38,7 @@ def project_root(start: Path | None = None) -> Path:
     """The folder with the suites: the checkout that is here or above, else where the harness is installed.
 
     Raises:
-        HarnessError: the package was installed without its suites.
+        HarnessError: none of them does: the package was installed without its suites.
     """
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -50,16 +50,16 @@ def project_root(start: Path | None = None) -> Path:
 
 
 def reports(root: Path) -> Path:
-    """The folder that runs of a project's suites are written to; ``./reports`` for the installed suites."""
+    """Return the folder for runs of the project in ``root``; ``./reports`` for the installed suites."""
     return (Path.cwd() if INSTALLED and root == ROOT else root) / RUNS
 
 
 def new_folder(root: Path, *parts: str) -> Path:
-    """A name for a new folder below ``reports/``."""
+    """Return the path of a new folder below ``reports/``, named by time and process id; create nothing."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     return reports(root).joinpath(*parts, f"{stamp}-{os.getpid()}")
 
 
 def slug(name: str) -> str:
-    """A name as a part of a folder's."""
+    """Replace what a folder's name should not contain by ``-``."""
     return re.sub(r"[^\w.@-]+", "-", name)

@@ -11,9 +11,9 @@ CONFIDENCE = 0.99
 
 
 def samples_needed(quantile: float, confidence: float = CONFIDENCE) -> int:
-    """Samples before an upper quantile may be reported.
+    """Return how many samples are needed before an upper quantile may be reported.
 
-    So many that with this confidence at least two lie above the quantile: the second largest
+    With this confidence, at least two of that many samples are above the quantile. The second largest
     sample then bounds it from above, and one disturbed run does not decide the figure. 662 for
     the 99th percentile at 99 %, 130 for the 95th (order statistics: David & Nagaraja, 2003).
     """
@@ -24,9 +24,12 @@ def samples_needed(quantile: float, confidence: float = CONFIDENCE) -> int:
 
 
 def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Distribution-free interval of the median from order statistics.
+    """Return a distribution-free interval of the median, from order statistics.
 
     With too few samples for the confidence (fewer than 8 at 99 %) it spans all of them.
+
+    Raises:
+        ValueError: there are no samples.
     """
     ordered = np.sort(np.asarray(values, dtype=float))
     n = len(ordered)

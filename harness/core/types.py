@@ -1,4 +1,4 @@
-"""The words of the house as frozen types; no logic beyond what a type states about itself.
+"""The project's terms as frozen types, without logic beyond what a type says about itself.
 
 ``docs/architecture.md`` explains how they follow from each other.
 """
@@ -17,15 +17,15 @@ ReasonKind = Literal["", "model refused"]
 """What a reason is about, where something depends on it: the case's model cannot be used there at all."""
 
 SCHEMA_VERSION = 2
-"""Version of the record format; raised whenever a reader of the old form would misread the new."""
+"""Version of the record format; increased whenever a reader of the old format would misread the new one."""
 
 
 class Comparison(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One array (or value, or curve) held against what it should be.
+    """One array (or value, or curve) compared with what it should be.
 
     ``rule`` is ``"bitwise"``, ``"tolerance"`` or ``"exact"`` (values of any kind).
     ``budget_used`` is error over allowed error: above 1 the comparison failed; None where
-    there is no allowance. ``worst`` tells where the worst element is and what it was.
+    there is no allowance. ``worst`` says where the worst element is and what it was.
     """
 
     what: str
@@ -76,12 +76,12 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     producer: str = ""
     """Which environment wrote the files that the case loads; empty: the environment under test."""
     method: str = ""
-    """Which way of compressing the model made the files; empty: it is not compressed."""
+    """The compression method that made the files; empty: the model is not compressed."""
     machine: str = ""
-    """Which of the machines of a merged run it is of; empty: the run's own."""
+    """The machine that the case ran on, in a merged run; empty: the run is not merged."""
     out_of_scope: bool = False
-    """Whether the case is of a network or target that the claims' documents do not describe: it
-    shows where a claim ends, and does not decide by itself whether the claim holds."""
+    """Whether the claims' documents do not describe the case's network or target: it shows where a
+    claim ends, and does not decide alone whether the claim holds."""
     outcome: Outcome
     reason: str = ""
     """Why it was not run, or the one-sentence cause of a failure."""
@@ -95,11 +95,11 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     elements: int = 0
     budget_used: float | None = None
     numeric_budget_used: float | None = None
-    """The same over numerical errors alone: bounds on counts and accuracies have a budget_used too."""
+    """``budget_used`` of numerical errors alone: bounds on counts and accuracies use a budget too."""
     digest: str = ""
-    """Hash of every array that was compared, in order: two runs with the same one saw the same bits."""
+    """Hash of every array that was compared, in order: runs with equal digests have the same bits."""
     warnings: tuple[str, ...] = ()
-    """Python warnings raised in the environment under test meanwhile, each once."""
+    """Python warnings raised in the environment under test during the case, each once."""
     details: tuple[Comparison, ...] = ()
     failure: RemoteFailure | None = None
     measures: dict[str, Any] = {}
@@ -110,12 +110,12 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     @property
     def own_case(self) -> str:
-        """Its id in the run of its own machine."""
+        """The case id before the run was merged: without the machine."""
         return self.case.removesuffix(f" @ {self.machine}") if self.machine else self.case
 
     @property
     def column(self) -> str:
-        """Its target, with the machine in a merged run: what is compared side by side."""
+        """The target, in a merged run with the machine: what tables compare side by side."""
         return f"{self.target} @ {self.machine}" if self.target and self.machine else self.target
 
 
@@ -141,10 +141,10 @@ class RunHeader(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tier: str
     command: str
     selected: int = 0
-    """Checks this run set out to do; a finished run has a record for each."""
+    """Number of selected cases; a finished run has a record for each."""
     options: dict[str, Any] = {}
     environment: dict[str, Any] = {}
-    """The environment under test, as its own worker describes it."""
+    """The environment under test, as its worker describes it."""
     harness: dict[str, Any] = {}
     """The controller: versions, interpreter, platform."""
     claims: dict[str, str] = {}
@@ -154,7 +154,7 @@ class RunHeader(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class RunFooter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Last line of ``records.jsonl``; a file without one is of an interrupted run."""
+    """Last line of ``records.jsonl``; without it, the run was interrupted."""
 
     schema: int = SCHEMA_VERSION
     kind: Literal["end"] = "end"
@@ -162,8 +162,9 @@ class RunFooter(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     duration_s: float
     exit_status: int
     collected: int
-    """Cases that must each have left a record."""
+    """Number of selected cases, each of which has a record."""
     problems: tuple[str, ...] = ()
     """Faults of the run itself: stale known failures, nothing compared, store repairs."""
     load: dict[str, Any] = {}
-    """Load average and the like at the end, beside the header's at the start."""
+    """Load average, and counts of artifacts and workers, at the end of the run; the header's environment
+    has the load at the start."""

@@ -1,6 +1,6 @@
-"""Environments with Paddle: named in one word, made with uv where they have to be.
+"""Environments with Paddle: named by a text, made with uv where they are missing.
 
-``parse`` says what a text names, ``resolve`` makes what is missing of it. Managed environments lie in
+``parse`` returns what a text names, ``resolve`` makes what is missing. Managed environments are in
 one folder (:func:`default_folder`), each with the packages that ``releases.toml`` states.
 """
 
@@ -31,7 +31,7 @@ AT_ONCE = 2
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """Where one Paddle is."""
+    """One Paddle: its interpreter and profile."""
 
     name: str
     """Short, fit for file names and case ids: ``3.3.1``, ``3.3.1@legacy-ir``, ``my-venv``."""
@@ -42,21 +42,21 @@ class Environment(msgspec.Struct, frozen=True):
     profile: Profile
     managed: bool
     made: bool = False
-    """It was made now; else it was there."""
+    """Whether it was made now; else it existed."""
     note: str = ""
-    """What the user should know: that it was broken and made anew, say."""
+    """What the user should know, for example that it was broken and made anew."""
     seconds: float = 0.0
-    """How long it took to make; 0 if it was there."""
+    """How long it took to make; 0 if it existed."""
     version: str = ""
     """Paddle's version, where it is known without asking the interpreter."""
 
 
 def resolve(text: str, folder: Path | None = None, say: Say | None = None) -> list[Environment]:
-    """The environments that ``text`` names, made where they are missing.
+    """Return the environments that ``text`` names; make those that are missing.
 
     Args:
-        folder: where managed environments lie (default: :func:`default_folder`).
-        say: told a line about each environment that has to be made.
+        folder: of the managed environments (default: :func:`default_folder`).
+        say: called with a line about each environment that has to be made.
 
     Raises:
         UsageError: the text names nothing.
@@ -80,10 +80,10 @@ def resolve_one(text: str, folder: Path | None = None, say: Say | None = None) -
 
 
 def name_and_text(spec: Spec) -> tuple[str, str]:
-    """An environment's short name without making it, and a text that names it from any folder.
+    """Return an environment's short name, and a text that names it from any folder; make nothing.
 
     Raises:
-        HarnessError: an index is asked for its newest build, and offers none.
+        HarnessError: the newest build of an index is wanted, and the index offers none.
     """
     suffix = LEGACY if spec.profile == "legacy-ir" else ""
     if spec.kind == "interpreter":
@@ -93,10 +93,10 @@ def name_and_text(spec: Spec) -> tuple[str, str]:
 
 
 def make(specs: list[Spec], folder: Path | None = None, say: Say | None = None) -> list[Environment]:
-    """The environments, in the order of the specs; two are made at a time.
+    """Make the environments, two at a time; return them in the order of the specs.
 
     Raises:
-        HarnessError: one cannot be made; the others are, all the same.
+        HarnessError: one cannot be made; the others are made nevertheless.
     """
     ends = list(make_each(specs, folder, say))
     for end in ends:
@@ -108,10 +108,10 @@ def make(specs: list[Spec], folder: Path | None = None, say: Say | None = None) 
 def make_each(
     specs: list[Spec], folder: Path | None = None, say: Say | None = None, check: bool = False
 ) -> Iterator[Environment | HarnessError]:
-    """The environments, in the order of the specs, each as soon as it is there, or why it is not.
+    """Yield the environments in the order of the specs, each as soon as it exists, or its error.
 
     Args:
-        check: look deeply at those that are there: hash every file and import Paddle.
+        check: check existing ones thoroughly: hash every file and import Paddle.
     """
     root = (folder or default_folder()).absolute()
     if any(spec.kind != "interpreter" for spec in specs):

@@ -1,4 +1,4 @@
-"""Names, passwords and tokens of indexes and proxies, kept out of all that is shown or written down."""
+"""Removing user names, passwords and tokens of indexes and proxies from all that is shown or stored."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ CARRIERS = (
     "UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS",
     "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy",
 )  # fmt: skip
-"""Variables whose URLs may carry some."""
+"""Variables whose URLs may contain credentials."""
 USER = re.compile(r"(?<=://)[^/\s]*@")
 QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s`'\")]+")
-"""What follows a question mark signs or opens a URL, where it says anything at all."""
+"""A URL with a query, which may be a signature or a token."""
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown and kept: without the name and password it may carry."""
+    """Return the URL without user name and password, fit to be shown and stored."""
     parts = urllib.parse.urlsplit(url)
     return urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def without_passwords(text: str, variables: Mapping[str, str]) -> str:
-    """What uv said, as it may be shown: no URL in it carries a name, a password, a token or a query.
+    """Remove user names, passwords, tokens and queries from all URLs in uv's output.
 
     Args:
-        variables: uv's; what uv cannot read as a URL it repeats as it stands in them.
+        variables: uv's environment variables; uv repeats a value that it cannot read as a URL.
     """
     for given in sorted(_given(variables), key=len, reverse=True):
         before, _, after = given.rpartition("@")
@@ -36,7 +36,7 @@ def without_passwords(text: str, variables: Mapping[str, str]) -> str:
 
 
 def _given(variables: Mapping[str, str]) -> set[str]:
-    """All that may carry credentials, in whole and one by one."""
+    """Return the values that may contain credentials, whole and split into single URLs."""
     values = [variables.get(name, "") for name in CARRIERS]
     parts = {part for value in values for part in (value, *value.split(), *value.split(","))}
     return {part for part in parts if "@" in part and not part.startswith("file:")}

@@ -1,4 +1,4 @@
-"""Engines beside Paddle, each in a managed environment with the interpreter it needs: ``engines.toml``."""
+"""Engines other than Paddle (``engines.toml``), each in a managed environment with its interpreter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.environments.uv import NoInterpreter
 
 TABLE = "engines.toml"
 KIND = "engine"
-"""Of the recipes of such environments."""
+"""Kind of the recipes of such environments."""
 
 
 class Engine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,16 +47,16 @@ def engines() -> dict[str, Engine]:
 
 
 def named(text: str) -> list[Spec]:
-    """The engine that ``text`` names, as what can be made of it; none if it is about something else."""
+    """Return a list with the spec of the engine that ``text`` names; [] if it names no engine."""
     found = engines().get(text.strip())
     return [Spec("engine", found.name, version=found.version)] if found else []
 
 
 def plan(engine: Engine) -> Plan:
-    """How to make its environment.
+    """Plan how to make an engine's environment.
 
     Raises:
-        HarnessError: there is no interpreter that has its wheels.
+        HarnessError: no interpreter here fits the engine's wheels.
     """
     try:
         base = uv.find_python(engine.python, Path.home())
@@ -68,10 +68,10 @@ def plan(engine: Engine) -> Plan:
 
 
 def python_of(name: str, folder: Path | None = None, say: Say | None = None) -> str:
-    """The interpreter that has the engine, in an environment that is made now unless it is there.
+    """Return the interpreter of an engine's environment; make the environment unless it exists.
 
     Raises:
-        HarnessError: it cannot be made: no interpreter that has its wheels, no network and nothing
+        HarnessError: it cannot be made: no interpreter fits the engine's wheels, no network and nothing
             cached, a full disk.
     """
     root = (folder or default_folder()).absolute()

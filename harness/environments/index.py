@@ -1,4 +1,4 @@
-"""Indexes of Paddle's own builds: the newest build there, and Paddle alone taken from one."""
+"""Indexes of Paddle's builds: finding the newest build, and taking only Paddle from an index."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ NAME = "builds"
 
 
 class Newest(msgspec.Struct, frozen=True):
-    """The build an index offers; ``offline`` if that is what uv remembers of an index out of reach."""
+    """The newest build of an index; ``offline``: the index is out of reach, and uv's cache named it."""
 
     version: str
     offline: bool = False
 
 
 def newest(url: str, requirement: str, base: Interpreter) -> Newest:
-    """The newest build on the index that fits the requirement and the interpreter, previews included.
+    """Return the newest build of the index that fits the requirement and the interpreter, previews included.
 
     Raises:
-        Unreachable: the index cannot be reached, and uv remembers nothing of it.
+        Unreachable: the index cannot be reached, and uv has cached nothing of it.
         HarnessError: it has none that fits.
     """
     package = Requirement(requirement).name
@@ -51,7 +51,7 @@ def newest(url: str, requirement: str, base: Interpreter) -> Newest:
 
 
 def project_text(requirements: tuple[str, ...], package: str, url: str = "") -> str:
-    """A ``pyproject.toml`` for uv that asks for the requirements, and for ``package`` from ``url`` alone.
+    """Return a ``pyproject.toml`` for uv with the requirements; ``package`` is taken from ``url`` alone.
 
     ``url`` is an index with a page for each package, or a page (``.html``) or folder of wheels.
     """

@@ -1,4 +1,4 @@
-"""What is installed in a folder of packages, and whether it is as it was installed.
+"""What is installed in a folder of packages, and whether it was changed since.
 
 Read from the folder itself, as the packaging standards lay it out: ``NAME-VERSION.dist-info/RECORD``
 lists a package's files with their sizes and hashes.
@@ -19,13 +19,13 @@ MOST_NAMED = 3
 
 
 def packages(site: Path) -> dict[str, str]:
-    """Every package in the folder -> its version, by name."""
+    """Return every package in the folder with its version, sorted by name."""
     found = (folder.name.removesuffix(".dist-info").rpartition("-") for folder in site.glob("*.dist-info"))
     return dict(sorted((str(canonicalize_name(name)), version) for name, _, version in found))
 
 
 def fault(site: Path, expected: dict[str, str], deep: bool = False) -> str:
-    """How the folder departs from what was installed there, or ''.
+    """Return how the folder departs from what was installed there, or ''.
 
     Packages and versions must be the expected ones; every file that a package lists must be there
     with the size it had, and with its hash where ``deep``.
@@ -50,7 +50,7 @@ def _faults(site: Path, folder: Path, deep: bool) -> Iterator[str]:
         return
     for row in rows:
         name, digest, size = (*row, "", "", "")[:3]
-        # Bytecode is written anew by whoever imports.
+        # Bytecode is written anew by each process that imports.
         if "__pycache__" not in name:
             problem = _file_fault(os.path.join(site, name), digest if deep else "", size)
             if problem:

@@ -1,4 +1,4 @@
-"""What is made and what could be: the rows of `harness env list`, and what `harness env remove` removes."""
+"""Environments that exist or could be made, for `harness env list` and `harness env remove`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Status = Literal["made", "not made", "outdated", "broken"]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """A known release or engine, or something made. ``outdated`` is of other requirements than today's."""
+    """A known release or engine, or an environment that exists.
+
+    Status ``outdated``: it was made with other requirements than today's.
+    """
 
     name: str
     python: str
@@ -37,7 +40,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows(root: Path) -> list[Row]:
-    """The known releases, oldest first, then the engines, then what else lies in the folder."""
+    """Return the known releases, oldest first, then the engines, then what else is in the folder."""
     there = [(path, manifest.recipe if manifest else None) for path, manifest in entries(root)]
     found: list[Row] = []
     for release in releases().values():
@@ -75,7 +78,7 @@ def _row(path: Path, like: Release, current: bool) -> Row:
 
 
 def removable(texts: Iterable[str], root: Path) -> list[Path]:
-    """The managed environments that the texts name, each once: specs, or paths as `list` shows them.
+    """Return the managed environments that the texts name, each once: specs, or paths as `list` shows them.
 
     Raises:
         UsageError: a text names nothing, or an environment that this harness did not make.

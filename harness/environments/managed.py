@@ -1,4 +1,4 @@
-"""Environments that are made: each a folder that appears whole, is reused while intact, and made anew if not.
+"""Managed environments: each is a folder that appears whole, is reused while intact, and made anew if not.
 
 One lock a folder keeps two processes from making it twice. Reading writes nothing that has to be written,
 so that a folder made once can be used from a disk that cannot be written. Each use sets the modification
@@ -31,8 +31,8 @@ from harness.environments.probe import ask as ask_python
 
 PART, GONE = ".part-", ".gone-"
 COMPILED = ("paddle", "numpy", "paddleslim", "paddlelite")
-"""Compiled at once: a worker that may not write bytecode would otherwise start three times as slowly.
-What `import paddle` takes from elsewhere is compiled by the check that imports it."""
+"""Packages compiled to bytecode at once: a worker that may not write bytecode would otherwise start three
+times as slowly. Other modules that `import paddle` loads are compiled by the check that imports it."""
 
 Say = Callable[[str], None]
 
@@ -51,10 +51,10 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def fault(path: Path, deep: bool = False) -> str:
-    """What is wrong with the environment in ``path``, or ''.
+    """Return what is wrong with the environment in ``path``, or ''.
 
-    Looks at the manifest, the interpreter, and the packages with the size of each of their files,
-    which takes a fraction of a second. ``deep`` takes every file's hash too and imports Paddle.
+    Checks the manifest, the interpreter, the packages and the size of each of their files,
+    which takes a fraction of a second. ``deep`` also checks every file's hash and imports Paddle.
     """
     manifest = read(path)
     if manifest is None:
@@ -67,7 +67,7 @@ def fault(path: Path, deep: bool = False) -> str:
 
 
 def import_fault(python: str, module: str = "paddle") -> str:
-    """Why Paddle, or an engine's module, cannot be imported in an interpreter, or ''."""
+    """Return why Paddle, or an engine's module, cannot be imported in an interpreter, or ''."""
     if module != "paddle":
         done = subprocess.run(
             [python, "-c", f"import {module}"],
@@ -85,11 +85,11 @@ def import_fault(python: str, module: str = "paddle") -> str:
 
 
 def get_or_make(root: Path, plan: Plan, check: bool = False, say: Say | None = None) -> Made:
-    """The environment of this plan: the one in ``root`` if it is intact, else a new one.
+    """Return the environment of this plan: the one in ``root`` if it is intact, else a new one.
 
     Args:
-        check: look deeply at one that is there.
-        say: told a line before one is made.
+        check: check an existing one thoroughly.
+        say: called with a line before one is made.
 
     Raises:
         HarnessError: it cannot be made: no network and nothing cached, a full disk, an unwritable
@@ -147,14 +147,14 @@ def _lock(root: Path, folder: str, timeout: float = -1) -> FileLock:
 
 def _make(path: Path, plan: Plan, wrong: str) -> Made:
     started = time.monotonic()
-    for left in path.parent.glob(f"{PART}{path.name}-*"):  # of a process that was killed: the lock is ours
+    for left in path.parent.glob(f"{PART}{path.name}-*"):  # of a killed process: we hold the lock
         shutil.rmtree(left, ignore_errors=True)
     part = Path(tempfile.mkdtemp(prefix=f"{PART}{path.name}-", dir=path.parent))
     try:
         offline = _fill(part, plan)
         site = site_packages(part, plan.recipe.minor)
         packages = installed.packages(site)
-        # Files are shared with uv's cache where the disk allows it: what damaged them here may have there.
+        # Files are shared with uv's cache where the disk allows it: the cache may be damaged as well.
         bad = installed.fault(site, packages, deep=True) if wrong else ""
         if bad:
             raise HarnessError(f"uv's cache is damaged ({bad}): empty it with `uv cache clean` and try again")
@@ -178,12 +178,12 @@ def _make(path: Path, plan: Plan, wrong: str) -> Made:
 
 
 def _fill(part: Path, plan: Plan) -> bool:
-    """Install everything into the folder; whether that was without reaching the index."""
+    """Install everything into the folder; return whether the index was out of reach."""
     recipe = plan.recipe
     what = f"{recipe.label} for Python {recipe.minor}"
     options = ("--no-project", "--prompt", recipe.label, "--python", plan.base.path)
-    # What makes a script relocatable is put before its first line, and one that begins with a
-    # `__future__` import, as Paddle Lite's `paddle_lite_opt`, is then no Python any more.
+    # uv makes a script relocatable by code before its first line. A script that begins with a
+    # `__future__` import, as Paddle Lite's `paddle_lite_opt` does, is then not valid Python any more.
     movable = () if recipe.kind == "engine" else ("--relocatable",)
     uv.run("venv", *movable, *options, str(part), cwd=part, what=what)
     python = str(part / "bin" / "python")
@@ -196,7 +196,7 @@ def _fill(part: Path, plan: Plan) -> bool:
         )  # fmt: skip
     site = site_packages(part, recipe.minor)
     folders = [str(site / name) for name in COMPILED if (site / name).is_dir()]
-    # A file that does not compile is no fault: packages carry templates and other releases' syntax.
+    # A file that does not compile is no fault: packages contain templates and other Pythons' syntax.
     subprocess.run(
         [python, "-m", "compileall", "-q", "-j", "2", *folders],
         env=uv.environment(), capture_output=True, check=False,
@@ -208,7 +208,7 @@ def _fill(part: Path, plan: Plan) -> bool:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files below it; a link counts as itself."""
+    """Return the bytes of all files below the folder; a link counts as itself."""
     return sum(
         os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(folder) for name in names
     )
@@ -283,7 +283,7 @@ def remove_unused(one: Kept) -> bool:
 
 
 def _discard(path: Path) -> None:
-    """Out of sight by one rename, then deleted; a link is removed, never followed."""
+    """Rename the folder out of sight, then delete it; a link is removed, never followed."""
     if path.is_symlink():
         path.unlink()
         return

@@ -1,4 +1,4 @@
-"""What a managed environment is made of, and what its folder says of it."""
+"""The recipe of a managed environment, and the manifest in its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HASH_DIGITS = 12
 
 
 class Recipe(msgspec.Struct, frozen=True):
-    """All that goes into an environment. The same recipe has the same folder."""
+    """Everything that goes into an environment. The same recipe has the same folder."""
 
     label: str
     """Short name: ``3.3.1``, ``nightly-3.4.0.dev20260101``, ``wheel-3.3.1-1a2b3c``."""
@@ -24,7 +24,7 @@ class Recipe(msgspec.Struct, frozen=True):
     version: str
     """Paddle's, or the engine's."""
     requirements: tuple[str, ...]
-    """Its line is the first."""
+    """Requirement lines; that of Paddle, or of the engine, is the first."""
     python: str
     """Version of the interpreter: 3.11.7."""
     package: str = "paddlepaddle"
@@ -37,10 +37,10 @@ class Recipe(msgspec.Struct, frozen=True):
 
     @property
     def folder(self) -> str:
-        """Name of its folder: readable, with the hash of what goes into it."""
+        """Name of the environment's folder: readable, with a hash of what goes into it."""
         origin = {
             "schema": SCHEMA,
-            # A wheel is the same wherever it lies, and its line names its path.
+            # A wheel is the same in any folder, but its requirement line contains its path.
             "requirements": self.requirements[1:] if self.sha256 else self.requirements,
             "python": self.python,
             "index": self.index,
@@ -55,7 +55,7 @@ class Recipe(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The content of ``environment.json``: the recipe, and what came of it."""
+    """The content of ``environment.json``: the recipe, and what was installed."""
 
     recipe: Recipe
     packages: dict[str, str]
@@ -75,7 +75,7 @@ def default_folder() -> Path:
 
 
 def read(path: Path) -> Manifest | None:
-    """What the folder says of itself; None if it is no environment of this harness, or a damaged one."""
+    """Read the manifest of a folder; None if it is no environment of this harness, or is damaged."""
     try:
         manifest = msgspec.json.decode((path / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError):
@@ -84,11 +84,11 @@ def read(path: Path) -> Manifest | None:
 
 
 def entries(root: Path) -> list[tuple[Path, Manifest | None]]:
-    """Every environment in the folder, by name; None beside one that does not say what it is."""
+    """Return every environment in the folder, by name, with its manifest; None if that is missing."""
     folders = sorted(root.glob("paddle-*-py3.*-*")) if root.is_dir() else []
     return [(path, read(path)) for path in folders if path.is_dir() or path.is_symlink()]
 
 
 def site_packages(path: Path, minor: str) -> Path:
-    """Where packages lie in the environment ``path`` of Python ``minor``."""
+    """Return the folder of packages in the environment ``path`` of Python ``minor``."""
     return path / "lib" / f"python{minor}" / "site-packages"

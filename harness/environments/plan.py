@@ -1,4 +1,4 @@
-"""From what was asked for to a recipe: which packages, which interpreter, which build of an index."""
+"""From a spec to a recipe: which packages, which interpreter, which build of an index."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from harness.environments.uv import Interpreter
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A recipe, and what only its making needs."""
+    """A recipe, and what is needed only to make its environment."""
 
     recipe: Recipe
     base: Interpreter
     url: str = ""
-    """Index of Paddle's builds, with the password it may carry: the recipe has it without."""
+    """Index of Paddle's builds, with its password if it has one; the recipe has the URL without it."""
     note: str = ""
 
 
 def plan(spec: Spec, root: Path) -> Plan:
-    """How to make a managed environment; ``root`` is the folder of those that are made.
+    """Plan how to make a managed environment; ``root`` is the folder of managed environments.
 
     Raises:
         HarnessError: no interpreter fits; or the index offers nothing, or is out of reach and
@@ -58,7 +58,7 @@ def plan(spec: Spec, root: Path) -> Plan:
 
 
 def _python(spec: Spec) -> str:
-    """Specifier of the interpreters it can be made with; a wheel may fit one Python only."""
+    """Return the specifier of the interpreters that fit; a wheel may fit one Python only."""
     allowed = release_like(spec.version).python
     if spec.kind != "wheel":
         return allowed
@@ -93,7 +93,7 @@ def _of_index(spec: Spec, base: Interpreter, root: Path) -> Plan:
             return Plan(made, base, spec.url, note)
         version = build.version
         if build.offline:
-            note = "the index cannot be reached: this is the newest build that uv remembers of it"
+            note = "the index cannot be reached: this is its newest build in uv's cache"
     lines = release_like(version).lines(f"{package}=={version}")
     recipe = Recipe(f"nightly-{version}", spec.kind, version, lines, base.version, package, shown)
     return Plan(recipe, base, spec.url, note)

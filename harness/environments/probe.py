@@ -1,6 +1,6 @@
-"""The environment under test, seen from outside: a short script that its interpreter runs.
+"""Probing the environment under test from outside: its interpreter runs a short script.
 
-A broken installation of Paddle then costs a row of the doctor's table and not the command.
+So a broken installation of Paddle is a row of the doctor's table, and does not break the command.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLIM_NEEDS = ("six", "requests", "decorator")
 
 
 class NoAnswer(Exception):
-    """The interpreter said nothing of itself: what was found instead, and what to do."""
+    """The interpreter did not answer: ``found`` is what happened instead, ``do`` what to do about it."""
 
     def __init__(self, found: str, do: str) -> None:
         super().__init__(found)
@@ -37,7 +37,7 @@ class NoAnswer(Exception):
 
 
 def ask(python: str, env: Mapping[str, str] | None = None) -> Facts:
-    """What the interpreter says about itself, started with ``env`` (default: this process's variables).
+    """Return what the interpreter, started with ``env``, reports (default: this process's variables).
 
     Raises:
         NoAnswer: it cannot be run, or is no Python.

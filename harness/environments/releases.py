@@ -14,7 +14,7 @@ from harness.environments.runtimes import packages
 
 FILE = TABLES / "releases.toml"
 UNVERSIONED = Version("0.0.0")
-"""What a build from the develop branch calls itself."""
+"""Version of a build from the develop branch."""
 
 
 class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,13 +33,13 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "pir" not in self.profiles
 
     def lines(self, paddle: str) -> tuple[str, ...]:
-        """Requirement lines, with ``paddle`` as the one for Paddle."""
+        """Return the requirement lines, with ``paddle`` as the one for Paddle."""
         return (paddle, *(name + version for name, version in self.requirements.items()))
 
 
 @functools.cache
 def releases() -> dict[Version, Release]:
-    """Every known release, oldest first."""
+    """Return every known release by its version, oldest first."""
     content: dict[str, Any] = tomllib.loads(FILE.read_text())
     defaults = content.pop("defaults")
     common = _joined(defaults.pop("requirements"), {each.name: each.version for each in packages()})
@@ -64,9 +64,9 @@ def known_releases() -> list[str]:
 
 
 def release_like(version: str) -> Release:
-    """The release whose needs a build of this version has: the newest that is not above it.
+    """Return the release whose requirements fit a build of this version: the newest that is not above it.
 
-    A build before the first known release has that one's, one without a version the newest's.
+    For a build before the first known release that is the first; for one without a version, the newest.
     """
     wanted = Version(Version(version).base_version) if version else UNVERSIONED
     known = list(releases())

@@ -21,7 +21,7 @@ from harness.environments.releases import release_like, releases
 
 LEGACY = "@legacy-ir"
 PACKAGE = "paddlepaddle"
-"""What an index is asked for where it is not said."""
+"""What is taken from an index if the text does not say."""
 RANGE = re.compile(r"(\d[^/]*)\.\.(\d[^/]*)")
 
 
@@ -32,19 +32,19 @@ class Spec(msgspec.Struct, frozen=True):
     asked: str
     profile: Profile = "default"
     version: str = ""
-    """Paddle's version, where the text tells it."""
+    """Paddle's version, where the text contains it."""
     path: str = ""
     """Absolute path of a wheel or an interpreter; links are left as they are."""
     url: str = ""
     requirement: str = ""
-    """What an index is asked for: ``paddlepaddle==3.4.0.dev20260101`` or a name alone."""
+    """What is taken from an index: ``paddlepaddle==3.4.0.dev20260101`` or a name alone."""
 
 
 def parse(text: str) -> list[Spec]:
-    """The environments that ``text`` names, in the order of their versions. Makes nothing.
+    """Return the environments that ``text`` names, in the order of their versions; make nothing.
 
     Raises:
-        UsageError: an unknown release, a range without any, a path that is not there.
+        UsageError: an unknown release, a range without a known release, a path that does not exist.
     """
     asked = text.strip()
     plain = asked.removesuffix(LEGACY)
@@ -60,11 +60,11 @@ def parse(text: str) -> list[Spec]:
     if _is_path(plain):
         return [Spec("interpreter", asked, profile, path=_interpreter(plain))]
     known = ", ".join(map(str, releases()))
-    what = "is no known release" if _is_version(plain) else "names no environment"
+    what = "is not a known release" if _is_version(plain) else "names no environment"
     raise UsageError(
         f"{asked or 'an empty text'} {what}: give a release ({known}), a range such as "
         "3.0.0..3.3.1 or '>=3.0,<3.3', all, the path of a wheel, the URL of an index, the path of an "
-        f"interpreter or of a virtual environment, each with {LEGACY} behind it for that profile"
+        f"interpreter or of a virtual environment, each with {LEGACY} appended for that profile"
     )
 
 
@@ -77,7 +77,11 @@ def _is_version(text: str) -> bool:
 
 
 def _versions(text: str) -> list[Version]:
-    """The known releases a text names; none if it is about something else, or about no known one."""
+    """Return the known releases that a text names; [] if it names something else, or an unknown one.
+
+    Raises:
+        UsageError: a range is not valid, or contains no known release.
+    """
     known = list(releases())
     if text == "all":
         return known
@@ -89,12 +93,12 @@ def _versions(text: str) -> list[Version]:
         try:
             found = list(SpecifierSet(text).filter(known))
         except InvalidSpecifier as error:
-            raise UsageError(f"{text} is no range of releases: write it as in '>=3.0,<3.3'") from error
+            raise UsageError(f"{text} is not a range of releases: write it as in '>=3.0,<3.3'") from error
     else:
         return [Version(text)] if _is_version(text) and Version(text) in known else []
     if not found:
         names = ", ".join(map(str, known))
-        raise UsageError(f"no known release is in {text}: there are {names}")
+        raise UsageError(f"no known release is in {text}: the known ones are {names}")
     return found
 
 
@@ -112,7 +116,7 @@ def _wheel(text: str, asked: str, profile: Profile) -> Spec:
         name, version, *_ = parse_wheel_filename(os.path.basename(path))
     except (InvalidWheelFilename, InvalidVersion) as error:
         raise UsageError(
-            f"{path} is not named as a wheel is (name-version-python-abi-platform.whl): rename it back"
+            f"{path} is not named like a wheel (name-version-python-abi-platform.whl): rename it back"
         ) from error
     if not name.startswith(PACKAGE):
         raise UsageError(f"{path} is a wheel of {name}: give one of {PACKAGE} or {PACKAGE}-gpu")
@@ -131,21 +135,21 @@ def _index(text: str, asked: str, profile: Profile) -> Spec:
         requirement = Requirement(urllib.parse.unquote(wanted) or PACKAGE)
     except InvalidRequirement as error:
         raise UsageError(
-            f"{wanted} says not what to take from {url}: write it as in #{PACKAGE}==3.4.0.dev20260101"
+            f"{wanted} does not say what to take from {url}: write it as in #{PACKAGE}==3.4.0.dev20260101"
         ) from error
     if not requirement.name.startswith(PACKAGE):
-        raise UsageError(f"{requirement.name} is not Paddle: name {PACKAGE} or {PACKAGE}-gpu behind the #")
+        raise UsageError(f"{requirement.name} is not Paddle: name {PACKAGE} or {PACKAGE}-gpu after the #")
     return Spec("index", asked, profile, exact(requirement), url=url, requirement=str(requirement))
 
 
 def exact(requirement: Requirement) -> str:
-    """The one version a requirement allows, or ''."""
+    """Return the one version that a requirement allows, or ''."""
     pins = list(requirement.specifier)
     return pins[0].version if len(pins) == 1 and pins[0].operator == "==" and "*" not in str(pins[0]) else ""
 
 
 def _absolute(text: str) -> str:
-    # abspath leaves symbolic links alone: a virtual environment's python is one, and must stay it.
+    # abspath keeps symbolic links: a virtual environment's python is one, and must stay one.
     return os.path.abspath(os.path.expanduser(text))
 
 
@@ -169,9 +173,9 @@ def _interpreter(text: str) -> str:
 
 
 def name_of(python: str) -> str:
-    """A short name for an interpreter, fit for file names: its virtual environment's, else its own.
+    """Return a short name for an interpreter, fit for file names: its virtual environment's, else its file's.
 
-    A folder that is only called ``.venv`` or ``venv`` has its parent's name before it.
+    If the environment's folder is only called ``.venv`` or ``venv``, its parent's name comes first.
     """
     path = Path(python)
     folder = path.parent.parent

@@ -1,4 +1,4 @@
-"""uv as a child process: what it is asked, and what its refusals mean to the user."""
+"""Running uv as a child process, and turning its failures into sentences for the user."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ LEFT_OUT = (
     "VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "UV_PYTHON",
     "UV_SYSTEM_PYTHON", "UV_MANAGED_PYTHON", "UV_PROJECT_ENVIRONMENT",
 )  # fmt: skip
-"""Variables of the caller that would speak of another environment than the one being made."""
+"""Variables of the caller that would name another environment than the one being made."""
 UNREACHABLE = re.compile(
     r"error sending request|Failed to fetch|Failed to download|Request failed|network (was|is) disabled"
     r"|Network connectivity is disabled|not found in the cache|dns error",
     re.IGNORECASE,
 )
-WITHOUT_USE = re.compile(
+MISSING_PACKAGE = re.compile(
     r"^Because (.+?) and environment depends on \S+, we can conclude that your requirements are unsatisfiable"
 )
-"""uv's account of one missing package: the rest of the sentence is about how it concludes."""
+"""uv's report of one missing package; the rest of its sentence only explains its reasoning."""
 CONNECT = "connect, or name an index in reach in pip's configuration or in UV_DEFAULT_INDEX, which goes first"
 TRUST = "name the index's authority in pip's configuration (`cert`) or in SSL_CERT_FILE, which goes first"
 """What to do about an index that is out of reach."""
-NOT_LET_IN = re.compile(r"An index URL \S+ could not be queried[^\n]*")
-PASSED_OVER = ("Using Python", "hint:", "help:", "warning:", "For more information, try")
-"""How lines of uv's begin that give no cause."""
+INDEX_REFUSED = re.compile(r"An index URL \S+ could not be queried[^\n]*")
+WITHOUT_CAUSE = ("Using Python", "hint:", "help:", "warning:", "For more information, try")
+"""Prefixes of uv's lines that give no cause."""
 FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 REFUSED = re.compile(r"Permission denied|Read-only file system|Operation not permitted", re.IGNORECASE)
 
 
 class Unreachable(HarnessError):
-    """What is wanted is neither cached nor can it be fetched."""
+    """The packages are not cached and cannot be fetched."""
 
 
 class NoInterpreter(HarnessError):
-    """No interpreter here is of a version that is wanted."""
+    """No interpreter here has a wanted version."""
 
 
 class Interpreter(NamedTuple):
@@ -62,18 +62,18 @@ class Answer(NamedTuple):
 
 
 def environment() -> dict[str, str]:
-    """The caller's variables, without those that would mislead uv or the interpreter it makes.
+    """Return the caller's variables, without those that would mislead uv or the interpreter it makes.
 
-    uv must not wrap its lines either: a long path would cut in two the words that a cause is told by.
+    uv must not wrap its lines either: a long path would split the words that identify a cause.
     """
     kept = {name: value for name, value in os.environ.items() if name not in LEFT_OUT}
-    told = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1", "NO_COLOR": "1"}
-    return {**kept, **told}
+    settings = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "UV_NO_WRAP": "1", "NO_COLOR": "1"}
+    return {**kept, **settings}
 
 
 @functools.cache
 def binary() -> str:
-    """The uv that comes with its Python package.
+    """Return the path of the uv that comes with its Python package.
 
     Raises:
         HarnessError: it is not there.
@@ -87,11 +87,11 @@ def binary() -> str:
 def ask(
     *arguments: str, cwd: Path, variables: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run uv to its end, whatever it says; no passwords are left in that.
+    """Run uv to its end, whatever its exit status; passwords are removed from its output.
 
     Args:
-        cwd: keeps it from a project's configuration.
-        variables: its environment (default: :func:`environment`, which is enough without an index).
+        cwd: a folder without a project's configuration, which uv would read.
+        variables: uv's environment (default: :func:`environment`, which is enough without an index).
     """
     given = environment() if variables is None else variables
     done = subprocess.run(
@@ -102,14 +102,14 @@ def ask(
 
 
 def run(*arguments: str, cwd: Path, what: str) -> Answer:
-    """Run uv with pip's sources; once more from its cache alone when the package index cannot be reached.
+    """Run uv with pip's sources; if the package index cannot be reached, run it again from its cache alone.
 
     Args:
-        what: what is being done, for the sentence: ``3.2.2 for Python 3.11``.
+        what: what is being installed, for the error message: ``3.2.2 for Python 3.11``.
 
     Raises:
-        Unreachable: neither the index nor the cache has it.
-        HarnessError: no such version, a full disk, an unwritable folder; uv's own words. Or pip's
+        Unreachable: the index cannot be reached, and the cache does not have it.
+        HarnessError: no such version, a full disk, an unwritable folder (in uv's words), or pip's
             configuration is broken.
     """
     variables = pip_configuration.handed_on(environment())
@@ -141,9 +141,9 @@ def _unreachable(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def _causes(stderr: str) -> list[str]:
-    """uv's account from the general to the particular, without its arrows."""
+    """Return the lines of uv's error from the general to the particular, without its arrows."""
     lines = [line.strip(" \t│╰─▶×▲├") for line in stderr.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(PASSED_OVER)]
+    kept = [line for line in lines if line and not line.startswith(WITHOUT_CAUSE)]
     stripped = [re.sub(r"^(error|cause|Caused by): ?", "", line) for line in kept]
     return [line for line in stripped if line] or ["uv said nothing"]
 
@@ -162,15 +162,15 @@ def _sentence(done: subprocess.CompletedProcess[str], what: str) -> str:
             f"{what} cannot be written ({causes[-1]}): name a writable folder with HARNESS_ENVIRONMENTS (and "
             "UV_CACHE_DIR for uv's cache)"
         )
-    why = WITHOUT_USE.sub(r"\1", " ".join(causes[1:] or causes))
-    closed = NOT_LET_IN.search(done.stderr)
-    if closed:  # what such an index has counts as not found
-        why = f"{why.rstrip('.')}, and {closed[0][0].lower()}{closed[0][1:]}"
+    why = MISSING_PACKAGE.sub(r"\1", " ".join(causes[1:] or causes))
+    refused = INDEX_REFUSED.search(done.stderr)
+    if refused:  # uv reports the packages of such an index as not found
+        why = f"{why.rstrip('.')}, and {refused[0][0].lower()}{refused[0][1:]}"
     return f"{what} cannot be installed: {why.rstrip('.')}"
 
 
 def find_python(wanted: str, cwd: Path) -> Interpreter:
-    """The running interpreter if ``wanted`` (a specifier) allows it, else the newest uv finds.
+    """Return the running interpreter if ``wanted`` (a specifier) allows it, else the newest uv finds.
 
     Raises:
         NoInterpreter: there is none; uv is not asked to download one.
@@ -197,7 +197,7 @@ def _newest(allowed: SpecifierSet, cwd: Path) -> Interpreter | None:
     # One by one: uv gives up at the first name on PATH that is there and does not start.
     for minor in _minors(allowed):
         found = ask("python", "find", "--no-project", f"cpython@{minor}", cwd=cwd)
-        path = found.stdout.strip() if found.returncode == 0 else _of_pyenv(minor)
+        path = found.stdout.strip() if found.returncode == 0 else _newest_of_pyenv(minor)
         if path:
             shown = ask("python", "find", "--no-project", "--show-version", path, cwd=cwd)
             version = shown.stdout.strip()
@@ -206,8 +206,8 @@ def _newest(allowed: SpecifierSet, cwd: Path) -> Interpreter | None:
     return None
 
 
-def _of_pyenv(minor: str) -> str:
-    """pyenv's newest interpreter of this version, or '': its commands on PATH start only what is chosen."""
+def _newest_of_pyenv(minor: str) -> str:
+    """Return pyenv's newest interpreter of this version, or ''; its commands on PATH start the chosen one."""
     root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     kept = sorted((root / "versions").glob(f"{minor}.*/bin/python{minor}"), key=lambda path: path.parts)
     return str(kept[-1]) if kept else ""

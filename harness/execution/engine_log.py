@@ -1,4 +1,4 @@
-"""What an engine says it did, read from what it printed: the witness against a silent fallback."""
+"""What an engine did, read from its log: this shows a silent fallback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import Counter
 import msgspec
 
 VERBOSE = {"ONEDNN_VERBOSE": "1"}
-"""Makes oneDNN print a line for every primitive it executes; read when the process starts."""
+"""Makes oneDNN print a line for every primitive it executes; oneDNN reads it when the process starts."""
 
 _PRIMITIVE = re.compile(
     r"^onednn_verbose,(?:v1,primitive,)?exec,cpu,(?P<kind>\w+),(?P<rest>.*)$", re.MULTILINE
@@ -30,11 +30,11 @@ code, optimised or not; fusing is what `switch_ir_optim` decides."""
 
 
 class EngineLog(msgspec.Struct, frozen=True):
-    """Primitives executed by oneDNN, the passes run, the threads it was given, and TensorRT's share.
+    """Primitives that oneDNN executed, passes that ran, oneDNN's threads, and TensorRT's share.
 
-    ``primitives`` counts by kind, ``bfloat16`` and ``int8`` those of them that read such data;
-    ``threads`` is 0 where oneDNN printed no header (it does once a process). ``tensorrt_nodes``: operators
-    that Paddle's analysis made engines of TensorRT's of.
+    ``primitives`` counts by kind; ``bfloat16`` and ``int8`` count those that read such data.
+    ``threads`` is 0 where oneDNN printed no header (it does once a process). ``tensorrt_nodes``: number of
+    operators that Paddle's analysis put into TensorRT engines.
     """
 
     primitives: dict[str, int]
@@ -66,7 +66,7 @@ class EngineLog(msgspec.Struct, frozen=True):
 
 
 def read(printed: str) -> EngineLog:
-    """The witness in what a process printed."""
+    """Read an engine's log from what a process printed."""
     primitives: Counter[str] = Counter()
     bfloat16: Counter[str] = Counter()
     int8: Counter[str] = Counter()

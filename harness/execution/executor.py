@@ -1,4 +1,4 @@
-"""Artifacts executed on targets, and the references that their outputs are compared with."""
+"""Executing artifacts on targets, and the references that outputs are compared with."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Feed = list[NDArray[Any]]
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """What running an artifact on a target gave.
+    """Result of executing an artifact on a target.
 
     ``outputs[feed][output]`` are arrays; ``describe`` is what the engine says it did;
-    ``printed`` what the process printed meanwhile.
+    ``printed`` what the process printed during the call.
     """
 
     outputs: list[Feed]
@@ -55,28 +55,28 @@ class Executor:
 
     @property
     def profile(self) -> str:
-        """As the builder's: ``"pir"`` or ``"legacy-ir"``."""
+        """The builder's profile: ``"pir"`` or ``"legacy-ir"``."""
         return self.builder.profile
 
     def spec(self, target: Target | None = None, **env: str) -> WorkerSpec:
-        """The worker specification of a target, with extra environment variables."""
+        """Return the worker specification of a target, with extra environment variables."""
         if target is None:
             return self.pool.default.with_env(env)
-        # Where there is no other IR, the switch for the old one would only make another process of it.
-        left = LEGACY_IR if self.profile == "legacy-ir" and not target.interpreter else {}
-        own = {name: value for name, value in target.env.items() if name not in left}
-        return self.pool.default.with_env({**own, **env}).at(target.interpreter)
+        # Where legacy IR is the only one, its switch would only start a second, equal process.
+        already_set = LEGACY_IR if self.profile == "legacy-ir" and not target.interpreter else {}
+        variables = {name: value for name, value in target.env.items() if name not in already_set}
+        return self.pool.default.with_env({**variables, **env}).at(target.interpreter)
 
     def options(self, target: Target) -> dict[str, Any]:
-        """Options for the target's runtime: the target's, and the interpreter of an engine that needs one.
+        """Return the runtime's options: the target's, and the interpreter of its engine, if it needs one.
 
         Raises:
-            NotApplicable: that engine's environment cannot be made here.
+            NotApplicable: the engine's environment cannot be made here.
         """
         return {**target.options, **self.builder.engines.options(target.runtime)}
 
     def not_applicable(self, target: Target) -> str | None:
-        """Why the target cannot run in this environment, or None.
+        """Return why the target cannot run in this environment, or None.
 
         Raises:
             HarnessError: its interpreter is on another host, and no Paddle answers there.
@@ -91,7 +91,7 @@ class Executor:
         """Describe the environment of a target with another interpreter; {} for one without.
 
         Raises:
-            HarnessError: no Paddle answers there; what to do.
+            HarnessError: no Paddle answers there; the message says what to do.
         """
         interpreter = target.interpreter
         if interpreter and interpreter not in self._described:
@@ -133,7 +133,7 @@ class Executor:
         return Execution(printed=worker.printed(), **result)
 
     def sample(self, model: str, batch: int, seed: int = 0) -> Feed:
-        """One random feed of the model."""
+        """Return one random feed of the model."""
         return self._sample(model, batch, seed)
 
     @functools.cache  # noqa: B019  an executor lives as long as its run
@@ -142,10 +142,10 @@ class Executor:
         return feed
 
     def reference(self, model: str, feeds: Sequence[Feed], **options: Any) -> list[Feed]:
-        """Outputs of the plainest execution there is, with these options of its runtime.
+        """Return the outputs of the reference execution, with these options of its runtime.
 
-        The network in dynamic graph (``dtype="float64"``: in that type); of a deployed model, which has
-        no code, the static executor's run of its program.
+        The reference is the network in dynamic graph (``dtype="float64"``: in that type). A deployed model
+        has no code; its reference is the static executor's run of its program.
         """
         key = hashlib.sha256(repr((model, sorted(options.items()))).encode())
         for feed in feeds:
@@ -166,7 +166,7 @@ class Executor:
         return {}
 
     def oracle(self, model: str, feeds: Sequence[Feed]) -> list[Feed]:
-        """What every execution is held against: the float64 outputs, or the reference where none exist."""
+        """Return what every execution is compared with: float64 outputs, or the reference if none exist."""
         return self.reference(model, feeds, **({"dtype": "float64"} if self._exact(model) else {}))
 
     def _exact(self, model: str) -> bool:
@@ -175,11 +175,11 @@ class Executor:
     def tolerances(
         self, model: str, feeds: Sequence[Feed], storage: str = "float32"
     ) -> list[tolerance.Tolerance]:
-        """For each output, what an execution may be wrong by, pooled over the feeds.
+        """Return the tolerance of each output, pooled over the feeds.
 
-        Measured on the dynamic graph against its float64 run. Without one, and for a coarser storage
-        of networks whose code need not be made of layers that could round their outputs, measured on
-        runs of the reference with inputs and parameters moved by a rounding.
+        It is measured on the dynamic graph, compared with its float64 run. In two cases it is measured on
+        runs of the reference with inputs and parameters moved by a rounding: there is no float64 run, or
+        the storage is coarser and the model is a user's, whose code may have no layers to round outputs of.
         """
         if self._exact(model) and (storage == "float32" or not self.models[model].form):
             truth, multiple = self.oracle(model, feeds), tolerance.MULTIPLE

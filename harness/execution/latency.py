@@ -1,4 +1,4 @@
-"""Latency of an open session, measured by the worker's own clock."""
+"""Latency of an open session, measured by the worker's clock."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class TimedSession:
         worker: process that holds the session.
         session: its number there.
         feed: the inputs of every run.
+        deadline: seconds for each call of the worker.
     """
 
     def __init__(self, worker: Worker, session: int, feed: Feed, deadline: float) -> None:
@@ -50,7 +51,11 @@ class TimedSession:
         self._waiting: Iterator[float] = iter(())
 
     def warm_up(self, budget_s: float) -> float:
-        """Run until two blocks in a row have like medians or the budget is spent; seconds of one run."""
+        """Run until two blocks in a row have similar medians, or ``budget_s`` is spent.
+
+        Returns:
+            Seconds of one run, the median of the last block.
+        """
         spent, before = 0.0, None
         while True:
             block = self._block(5)
@@ -78,13 +83,13 @@ class TimedSession:
 
 
 def rounds_for(seconds: float, budget_s: float) -> int:
-    """Runs to time: as the budget allows, at least 30, at most what a 99th percentile needs."""
+    """Return how many runs to time: what the budget allows, at least 30, at most what the p99 needs."""
     enough = statistics.samples_needed(0.99)
     return int(min(enough, max(30, budget_s / max(seconds, 1e-9))))
 
 
 def summarize(seconds: list[float], batch: int) -> dict[str, Any]:
-    """Median with its 99 % interval, percentiles where there are samples enough, throughput."""
+    """Compute the median with its 99 % interval, throughput, and percentiles if there are enough samples."""
     values = np.asarray(seconds) * 1e6
     low, high = statistics.median_interval(values.tolist())
     median = float(np.median(values))

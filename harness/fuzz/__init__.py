@@ -1,5 +1,5 @@
-"""The hunt: networks that nobody wrote a test for, composed by Hypothesis, judged, shrunk, localised.
+"""Fuzzing: networks that Hypothesis composes are run, judged, shrunk and localised.
 
-``strategies.py`` composes, ``judge.py`` decides, ``fuzzer.py`` searches and shrinks, ``localise.py`` names
-operator and pass, ``findings.py`` keeps and folds, ``script.py`` writes plain Paddle.
+``strategies.py`` composes, ``judge.py`` decides, ``fuzzer.py`` searches and shrinks, ``localise.py`` finds
+operator and pass, ``findings.py`` stores and deduplicates, ``script.py`` writes plain Paddle.
 """

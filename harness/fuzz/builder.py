@@ -1,4 +1,4 @@
-"""A network being composed: its values with their shapes and dtypes, and the choices of Hypothesis."""
+"""Build a network: its values with their shapes and dtypes, and Hypothesis's choices."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Network = dict[str, Any]
 T = TypeVar("T")
 
 MOST_ELEMENTS = 600
-"""Elements of one row of a value: networks of interest are small."""
+"""Most elements in one row of a value: interesting networks are small."""
 FLOATS = ("normal", "halves", "sparse", "negative", "positive", "small", "large", "zeros", "ones", "denormal")
 THROUGH = ("tanh", "abs", "neg", "twice", "sigmoid", "reshaped", "flipped", "joined", "not_below_zeros")
-"""What may be computed of a parameter alone: the worker's names."""
+"""Computations on a parameter alone, by the worker's names."""
 WEIGHTS = ("normal", "halves", "positive", "zeros", "ones", "negative", "small", "large")
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value: its shape without the batch axis, and whether axis 0 is the batch."""
+    """A value in the network: its shape without the batch axis, and whether axis 0 is the batch."""
 
     index: int
     tail: tuple[int, ...]
@@ -30,7 +30,7 @@ class Value:
 
     @property
     def offset(self) -> int:
-        """Axes before those of ``tail``."""
+        """Number of axes before those of ``tail``."""
         return int(self.batched)
 
     @property
@@ -47,7 +47,7 @@ class Value:
 
 @dataclass
 class Builder:
-    """Draws and appends; every method that appends returns the new value."""
+    """Draws choices and appends nodes; every method that appends returns the new value."""
 
     draw: Callable[[st.SearchStrategy[Any]], Any]
     dynamic: bool = True
@@ -59,7 +59,7 @@ class Builder:
     seeds: int = 0
 
     def choose(self, items: Sequence[T]) -> T:
-        """One of the items; shrinks towards the first."""
+        """Draw one of the items; shrinks towards the first."""
         chosen: T = self.draw(st.sampled_from(items))
         return chosen
 
@@ -70,7 +70,7 @@ class Builder:
         return bool(self.draw(st.booleans()))
 
     def draw_rarely(self) -> bool:
-        """True once in four."""
+        """Draw True with probability one quarter."""
         return self.integer(0, 3) == 3
 
     def draw_permutation(self, length: int) -> list[int]:
@@ -84,7 +84,7 @@ class Builder:
     # Inputs and parameters
 
     def input(self, tail: Sequence[int], dtype: str = "float32", high: int = 0) -> Value:
-        """A new input of the network."""
+        """Add an input to the network."""
         kind = {"float32": "", "int64": "integers", "bool": "booleans"}[dtype] or self.choose(FLOATS)
         spec: dict[str, Any] = {
             "shape": [self.batch, *tail],
@@ -101,9 +101,9 @@ class Builder:
         return value
 
     def weight(self, shape: Sequence[int], kind: str = "") -> dict[str, Any]:
-        """A parameter's description; rarely with something computed of it before it is used."""
+        """Describe a parameter; rarely, something is computed from it before it is used."""
         spec = {"shape": list(shape), "kind": kind or self.choose(WEIGHTS), "seed": self.seed()}
-        # A given kind is a promise of what the values are.
+        # Whoever gives a kind relies on its range of values, so nothing is computed from it.
         if not kind and self.integer(0, 11) == 11:
             spec["through"] = [self.choose(THROUGH) for _ in range(self.integer(1, 2))]
         return spec
@@ -120,7 +120,7 @@ class Builder:
         params: dict[str, Any] | None = None,
         **attrs: Any,
     ) -> Value:
-        """A new node; dtype (``gives``) and batch are its first input's unless they are given."""
+        """Add a node; dtype (``gives``) and batch are those of its first input unless given."""
         node: dict[str, Any] = {"op": op, "inputs": [value.index for value in inputs], "attrs": attrs}
         if params:
             node["params"] = params
@@ -130,19 +130,19 @@ class Builder:
             gives or inputs[0].dtype,
             inputs[0].batched if batched is None else batched,
         )
-        # What comes out, for whoever puts an input in the node's place.
+        # Shape and dtype of the output, for replacing the node by an input.
         node["gives"] = {"tail": list(value.tail), "dtype": value.dtype, "batched": value.batched}
         self.nodes.append(node)
         self.values.append(value)
         return value
 
     def axis(self, value: Value, among: Sequence[int] | None = None) -> tuple[int, int]:
-        """An axis behind the batch: its place in ``tail``, and as Paddle is told it (sometimes negative)."""
+        """Draw an axis after the batch: its index in ``tail``, and Paddle's argument (sometimes negative)."""
         place = self.choose(list(among) if among is not None else list(range(len(value.tail))))
         return place, (place - len(value.tail) if self.flag() else place + value.offset)
 
     def like(self, value: Value) -> Value:
-        """Another value of the same shape and dtype: an earlier one, or the value itself."""
+        """Draw a value of the same shape and dtype: an earlier one, or the value itself."""
         same = [
             other
             for other in self.values

@@ -1,4 +1,4 @@
-"""What triggers the known faults, taken away: a network that computes the same, or nearly, without it."""
+"""Remove what triggers a known fault: rewrite a network so that it computes (nearly) the same without it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from harness.fuzz.builder import Network, restricted
 
 Node = dict[str, Any]
 Counterfactual = Callable[[Network], "Network | None"]
-"""Gives the network without the trigger, None where it has none."""
+"""Returns the network without the trigger, or None where it does not contain the trigger."""
 
 BEFORE = -1
-"""In a piece's inputs: the piece before it, and -2 the one before that; other numbers count the inputs of
-the node it stands for."""
+"""In a piece's inputs: the previous piece (-2: the one before that). Other numbers index the inputs of the
+node that the pieces replace."""
 Pieces = Callable[[Node, "list[Source]"], "list[Node] | None"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a node reads: the operator that makes it ('' for an input), its shape without the batch axis.
+    """A node's input: the operator that makes it ('' for a network input), its shape without the batch axis.
 
-    ``above``: the operators that it comes from, its own among them.
+    ``above``: all operators from which it is computed, including that one.
     """
 
     op: str
@@ -33,9 +33,9 @@ class Source:
 
 
 def rewritten(network: Network, pieces: Pieces) -> Network | None:
-    """Nodes replaced by what ``pieces`` gives for them (None: the node stays); None if none was.
+    """Replace nodes by what ``pieces`` returns (None: keep the node); return None if none was replaced.
 
-    It is given a node and what that reads.
+    ``pieces`` gets a node and its sources.
     """
     first = len(network["inputs"])
     number = {index: index for index in range(first)}
@@ -145,7 +145,7 @@ def outer_products(node: Node, sources: list[Source]) -> list[Node] | None:
 
 ACTIVATIONS = ("relu", "sigmoid", "tanh", "silu", "relu6", "hardswish", "hardsigmoid", "mish", "swish", "abs",
                "gelu", "leaky_relu", "clip", "sqrt", "elu", "square", "exp", "round")  # fmt: skip
-"""What oneDNN fuses into a linear layer."""
+"""Activations that oneDNN fuses into a linear layer."""
 SUMS = ("add", "subtract", "multiply", "add_scalar", "multiply_scalar", "subtract_from")
 CONVOLUTIONS = frozenset(("conv1d", "conv2d", "conv2d_no_bias", "conv2d_transpose"))
 PRODUCTS = ("linear", "linear_no_bias", "matmul_parameter", "matmul_left", "matmul_transposed", "einsum",
@@ -161,10 +161,10 @@ def loops_on_copies(node: Node, sources: list[Source]) -> list[Node] | None:
 
 
 def apart(between: Callable[[str, Source], bool]) -> Counterfactual:
-    """Networks with the maximum of a value and itself before each node of which ``between`` is true.
+    """Return a counterfactual that puts maximum(x, x) before each node for which ``between`` is true.
 
-    No pass fuses across it, and it reads and writes plain memory. ``between`` is given the node's operator
-    and what that reads first.
+    No pass fuses across it, and it reads and writes plain memory. ``between`` gets the node's operator and
+    its first source.
     """
 
     def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
@@ -191,7 +191,7 @@ def norms_apart(node: Node, sources: list[Source]) -> list[Node] | None:
 
 
 def convolutions_apart(network: Network) -> Network | None:
-    """The same behind each convolution that a product comes from: it reads plain memory then."""
+    """Put maximum(x, x) after each convolution that feeds a product, which then reads plain memory."""
 
     def pieces(node: Node, sources: list[Source]) -> list[Node] | None:
         return [_whole(node, sources), TWICE] if node["op"] in CONVOLUTIONS else None
@@ -234,7 +234,7 @@ def control_flow_unrolled(node: Node, sources: list[Source]) -> list[Node] | Non
 
 
 def numbers_only(network: Network) -> Network | None:
-    """Boolean outputs as numbers."""
+    """Convert boolean outputs to numbers."""
     first = len(network["inputs"])
     nodes, outputs = list(network["nodes"]), list(network["outputs"])
     for place, index in enumerate(outputs):

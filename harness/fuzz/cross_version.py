@@ -1,4 +1,4 @@
-"""Two releases as one pool: the one writes a network's files, the other reads them."""
+"""Two releases as one pool: one writes a network's files, the other reads them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from harness.pool.workers import RemoteError, Worker, WorkerFailure, WorkerPool,
 
 READ = "checks.generated.checks.read"
 WRITTEN = ("dygraph", "export")
-"""What the writer alone does."""
+"""Stages that only the writer runs."""
 
 
 class CrossVersion(WorkerPool):
-    """The pool of the newer release, whose networks are written, and judged, by the older one.
+    """A pool whose networks one release writes and another one reads.
 
-    The call that executes a network goes to both: oracle, its conditioning and the dynamic graph are the
-    writer's, every other stage the reader's; ``own`` has the writer's of the same files. All other calls
+    The call that executes a network goes to both. Oracle, conditioning and dynamic graph are the writer's,
+    every other stage is the reader's; ``own`` has the writer's results on the same files. All other calls
     go to the writer.
     """
 
@@ -32,10 +32,10 @@ class CrossVersion(WorkerPool):
     def call(
         self, name: str, /, *, spec: WorkerSpec | None = None, deadline: float | None = None, **arguments: Any
     ) -> Any:
-        """As a pool's; an execution that the writer cannot do is the oracle's refusal.
+        """Call like a pool; if the writer cannot execute a network, the oracle refuses it.
 
         Raises:
-            RemoteError, WorkerCrash, WorkerTimeout: as a pool's.
+            RemoteError, WorkerCrash, WorkerTimeout: as a pool does.
         """
         if name != CALL:
             return self.writer.call(name, spec=spec, deadline=deadline, **arguments)
@@ -61,7 +61,7 @@ class CrossVersion(WorkerPool):
             shutil.rmtree(folder, ignore_errors=True)
 
     def warm(self, spec: WorkerSpec | None = None) -> Worker:
-        """The reader's: what it printed tells of its passes."""
+        """Return the reader's worker, because its log shows its passes."""
         return self.reader.warm(spec)
 
     def discard(self, spec: WorkerSpec | None = None) -> None:

@@ -1,4 +1,4 @@
-"""One network judged: executed in a worker, and what looks wrong looked at again more closely."""
+"""Judge one network: execute it in a worker, and confirm what looks wrong by a second, closer run."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from harness.pool.workers import RemoteError, WorkerCrash, WorkerPool, WorkerTim
 
 DRAWS = 3
 DRAWS_AGAIN = 24
-"""Moved runs before a wrong answer is believed: near-ties show in some of them."""
+"""Moved runs needed to confirm a wrong answer: near-ties show in some of them."""
 CALL = "checks.generated.checks.run"
 DOUBTED = ("fail", "timeout")
-"""Outcomes that are believed only if a second look has them too: a busy machine is slow once."""
+"""Outcomes that must occur in a second run too: a busy machine may be slow once."""
 
 
 def batches(network: Network) -> list[int]:
-    """Two rows, and three where the batch is dynamic."""
+    """Return the batch sizes: two, and also three where the batch is dynamic."""
     return [2, 3] if network["dynamic"] else [2]
 
 
 def stages_of(focus: str) -> list[str]:
-    """The stages of a focus; the dynamic graph always, since the others are held to it."""
+    """Return the stages of a focus, and always the dynamic graph, with which they are compared."""
     return list(DEFAULT) if not focus else ["dygraph", *FOCUS[focus]]
 
 
 def stages_for(stage: str) -> list[str]:
-    """What must be executed to see a stage fail, and to see that it is not a plainer one's failure."""
+    """Return the stages to execute to see this one fail, and that no simpler one fails alike."""
     if stage == "export":
         return list(DEFAULT)
     return list(dict.fromkeys(["dygraph", ALIKE.get(stage, stage), stage]))
@@ -38,10 +38,10 @@ def stages_for(stage: str) -> list[str]:
 def examine(
     pool: WorkerPool, network: Network, stages: Sequence[str] = DEFAULT, options: Any = None
 ) -> Verdict:
-    """The verdict on a network; a wrong answer has been confirmed by a second, closer look.
+    """Judge a network; a wrong answer is confirmed by a second, closer run.
 
-    Every wrong answer, and whatever took too long, is judged twice, the second time in a new execution
-    against an oracle with many more moved runs.
+    Every wrong answer and every timeout is judged twice, the second time in a new execution, against an
+    oracle with many more moved runs.
     """
     verdict = _once(pool, network, stages, DRAWS, False, options)
     if any(failure.outcome in DOUBTED for failure in verdict.failures):
@@ -62,7 +62,7 @@ def _once(
             additive=additive, options=options,
         )  # fmt: skip
     except RemoteError as error:
-        # Only the oracle's own run is outside the stages.
+        # Only the oracle runs outside the stages, so it raised this.
         failure = error.failure
         return Verdict((Failure("error", "oracle", sentence(failure.type, failure.message)),))
     except (WorkerCrash, WorkerTimeout) as error:

@@ -1,4 +1,4 @@
-"""What a hunt found: kept per release, folded by what it is of."""
+"""Findings of a fuzzing run, stored per release and deduplicated by cause."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from harness.fuzz.verdict import Failure
 
 FINDINGS = "findings.json"
 ACROSS = " to "
-"""Between the names of the release that writes and the one that reads."""
+"""Separates the names of the writing and the reading release."""
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One fault, shrunk. ``operator`` diverges first; ``passes`` are those without which it is gone."""
+    """One fault, shrunk. ``operator`` diverges first; without any one of ``passes`` the fault is gone."""
 
     release: str
     failure: Failure
@@ -29,38 +29,38 @@ class Finding(msgspec.Struct, frozen=True):
     seed: int = 0
     seen: int = 1
     releases: str = ""
-    """In which releases its script fails, once it was run in them."""
+    """Releases in which its script fails, once it was run in them."""
 
     @property
     def operators(self) -> tuple[str, ...]:
-        """Names of the network's operators, each once."""
+        """Names of the network's operators, without duplicates."""
         return tuple(sorted({node["op"] for node in self.network["nodes"]}))
 
     def same(self, other: Finding) -> bool:
-        """Whether it is the other one as it was found, not merely alike."""
+        """Whether it is the very same finding, not just a similar one."""
         return (self.failure.key, self.network) == (other.failure.key, other.network)
 
     @property
     def across(self) -> bool:
-        """Whether one release wrote what another one reads: ``release`` names both."""
+        """Whether one release wrote what another one reads; ``release`` then names both."""
         return ACROSS in self.release
 
     @property
     def name(self) -> str:
-        """A file's name: outcome, stage, operators."""
+        """File name: outcome, stage, operators."""
         return "-".join([self.failure.outcome, self.failure.stage, *self.operators])[:110]
 
 
 def default_folder() -> Path:
-    """``hunt`` in the user's cache folder; one folder below it for each release."""
+    """Return ``hunt`` in the user's cache folder; it has a subfolder for each release."""
     return Path(platformdirs.user_cache_dir("paddle-conformance")) / "hunt"
 
 
 def explains(known: Finding, failure: Failure, nearby: Sequence[str]) -> bool:
     """Whether a failure is a known finding again.
 
-    An error or crash by its message; a wrong answer where the known one's operators are at the place that
-    diverges first (``nearby``), or where neither shows in any single value.
+    An error or crash is recognised by its message. A wrong answer is recognised if the known finding's
+    operators are where the values diverge first (``nearby``), or if neither shows in any single value.
     """
     if known.failure.key != failure.key:
         return False
@@ -70,7 +70,7 @@ def explains(known: Finding, failure: Failure, nearby: Sequence[str]) -> bool:
 
 
 class Notebook:
-    """The folder of one release: ``findings.json``, ``seeds.json``, Hypothesis's ``examples``.
+    """The folder of one release, with ``findings.json``, ``seeds.json`` and Hypothesis's ``examples``.
 
     Raises:
         HarnessError: the folder cannot be made.
@@ -88,10 +88,10 @@ class Notebook:
         try:
             return list(msgspec.json.decode(file.read_bytes(), type=kind))
         except msgspec.MsgspecError as error:
-            raise HarnessError(f"{file} cannot be read ({error}): remove it to hunt afresh") from error
+            raise HarnessError(f"{file} cannot be read ({error}): remove it to start again") from error
 
     def fold(self, finding: Finding) -> bool:
-        """Add a finding, or count it with the kept one that explains it; whether it is new."""
+        """Add a finding, or count it for the stored one that explains it; return whether it is new."""
         alike = [place for place, known in enumerate(self.findings) if known.same(finding)]
         alike += [
             place
@@ -106,19 +106,19 @@ class Notebook:
         return not alike
 
     def tried(self, name: str, releases: str) -> None:
-        """Keep in which releases the finding of that name fails."""
+        """Store the releases in which the finding of that name fails."""
         for place, known in enumerate(self.findings):
             if known.name == name:
                 self.findings[place] = msgspec.structs.replace(known, releases=releases)
         self._write(FINDINGS, self.findings)
 
     def again(self, place: int, times: int = 1) -> None:
-        """So many more networks showed a finding."""
+        """Count ``times`` more networks that showed a finding."""
         known = self.findings[place]
         self.findings[place] = msgspec.structs.replace(known, seen=known.seen + times)
 
     def used(self, *seeds: int) -> None:
-        """Keep seeds that were hunted with."""
+        """Store seeds that were used."""
         self.seeds += seeds
         self._write("seeds.json", self.seeds)
 

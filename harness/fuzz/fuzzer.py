@@ -1,4 +1,4 @@
-"""The search: rounds of Hypothesis, each until it finds something new, which it then shrinks."""
+"""Search in rounds of Hypothesis; each runs until it finds something new, which it then shrinks."""
 
 from __future__ import annotations
 
@@ -25,41 +25,41 @@ from harness.fuzz.verdict import Failure, Verdict, folded
 from harness.pool.workers import WorkerPool
 
 ROUND = 400
-"""Networks of one round."""
+"""Most networks of one round."""
 SHRINKING_S = 40.0
 FRESH_AFTER = 500
-"""Networks after which a worker is replaced: what one leaves behind must not tell on many."""
+"""Networks after which a worker is replaced, so that a network's side effects reach few others."""
 
 
 class Enough(KeyboardInterrupt):
-    """Ends a round: time is up, or shrinking has taken long enough. Hypothesis lets it through."""
+    """Ends a round: the time is up, or shrinking took long enough. Hypothesis does not catch it."""
 
 
 class Found(AssertionError):
-    """The failure that a round is about."""
+    """The failure that a round searches for and shrinks."""
 
 
 @dataclass
 class Tally:
-    """What was tried so far."""
+    """Counts of what was tried so far."""
 
     networks: int = 0
     executions: int = 0
-    """Networks and those tried while shrinking and localising."""
+    """All executions: networks, and those for shrinking and localising."""
     compared: int = 0
     meaningless: int = 0
     again: int = 0
-    """Networks that showed nothing but known findings."""
+    """Networks that showed only known findings."""
     known: Counter[str] = field(default_factory=Counter)
-    """Networks by the known findings that they showed."""
+    """Number of networks by the known finding that they showed."""
     unconverted: Counter[str] = field(default_factory=Counter)
-    """What a converter refused, by message: not judged."""
+    """Networks that a converter refused, by message; not judged."""
     refused: Counter[str] = field(default_factory=Counter)
-    """What the oracle itself refused, by message: not judged."""
+    """Networks that the oracle refused, by message; not judged."""
     differed: list[str] = field(default_factory=list)
-    """What two processes judged differently: the network as data, and both verdicts."""
+    """Networks, as data, that two processes judged differently, with both verdicts."""
     unsteady: Counter[str] = field(default_factory=Counter)
-    """Networks that they judged differently since a known fault's answers differ from run to run."""
+    """Networks judged differently because a known fault's answers differ from run to run."""
     operators: Counter[str] = field(default_factory=Counter)
     started: float = field(default_factory=time.monotonic)
     searching_s: float = 0.0
@@ -71,15 +71,15 @@ class Tally:
 
 
 class Fuzzer:
-    """Hunts in one release.
+    """Fuzzes one release.
 
     Args:
         pool: workers of the release.
-        notebook: where findings and seeds are kept.
-        focus: one of :data:`harness.fuzz.judge.FOCUS`, or ``""`` for every stage that is not dear.
+        notebook: store of findings and seeds.
+        focus: one of :data:`harness.fuzz.judge.FOCUS`, or ``""`` for every stage that is not expensive.
         twice: workers that judge every network a second time.
-        stop: set to end the hunt; what is being shrunk is kept as small as it got.
-        say: told of every new finding.
+        stop: set this to end; a failure being shrunk is kept as small as it is then.
+        say: called with every new finding.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Fuzzer:
         self._round = _Round()
 
     def hunt(self, minutes: float, seed: int, most: int = 0) -> list[Finding]:
-        """Hunt for that long, or until ``most`` networks were tried; the new findings."""
+        """Search for that long, or until ``most`` networks were tried; return the new findings."""
         new: list[Finding] = []
         self.end = time.monotonic() + 60 * minutes
         while not self._over and (not most or self.tally.networks < most):
@@ -141,7 +141,7 @@ class Fuzzer:
         def look(network: Network) -> None:
             self._look(network)
 
-        # Flaky: what failed passed when it was tried again. The smallest network that failed is kept.
+        # Flaky: a failing network passed when it was tried again. Keep the smallest that failed.
         with contextlib.suppress(Found, Enough, HypothesisException, ExceptionGroup):
             look()
 
@@ -180,9 +180,9 @@ class Fuzzer:
         raise Found(str(this.key))
 
     def _differs(self, network: Network, one: Verdict, other: Verdict) -> None:
-        """Two processes judged a network differently: Paddle's answers differ, or the hunt is at fault.
+        """Count a network that two processes judged differently, because of Paddle or of the fuzzer.
 
-        It is Paddle where all that differs is of the predictor, in a network with a trigger of such a fault.
+        It is Paddle if only predictor stages differ and the network has the trigger of such a fault.
         """
         kinds = [set(each.told[1]) for each in (one, other)]
         stages = {stage for _, stage, _ in kinds[0] ^ kinds[1]}
@@ -211,7 +211,7 @@ class Fuzzer:
                 tally.refused[verdict.first.message] += 1
 
     def _unknown(self, network: Network, verdict: Verdict) -> Failure | None:
-        """The failure of the plainest stage that no known finding explains."""
+        """Return the failure of the simplest stage that no known finding explains."""
         names = explained(self.pool, network, verdict.failures)
         self.tally.known.update(set(names.values()))
         for failure in verdict.ranked:
@@ -220,7 +220,7 @@ class Fuzzer:
         return None
 
     def _still(self, network: Network, verdict: Verdict, key: tuple[str, str, str]) -> Failure | None:
-        """The failure that is being shrunk, unless a known one does the same here."""
+        """Return the failure being shrunk, unless a known fault causes the same in this network."""
         same = [failure for failure in verdict.failures if failure.key == key]
         return same[0] if same and not explained(self.pool, network, same[:1]) else None
 
@@ -260,7 +260,7 @@ class Fuzzer:
 
 @dataclass
 class _Round:
-    """The failure a round is about, once it has one, and the smallest network that shows it."""
+    """The failure of a round, once it has one, and the smallest network that shows it."""
 
     seed: int = 0
     key: tuple[str, str, str] | None = None

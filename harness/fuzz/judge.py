@@ -1,4 +1,4 @@
-"""Whether what a stage gave is a wrong answer, or as good as its precision can be: pure functions."""
+"""Judge whether a stage's outputs are wrong, or as good as its precision allows: pure functions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ OTHER_BITS = "a network with the saved state gives other bits"
 
 
 def judge(answer: Mapping[str, Any]) -> Verdict:
-    """The verdict on what ``generated.checks.run`` answered.
+    """Judge the answer of ``generated.checks.run``.
 
-    ``own``, beside what it answered: the stages of the release that wrote the files, where another one
-    read them; what it gets wrong alike is no fault of reading.
+    Where another release read the files, ``own`` in the answer has the stages of the release that wrote
+    them; failures that both share are not faults of reading.
     """
     oracle, stages = answer["oracle"], answer["stages"]
     truth = Oracle(oracle, answer["moved"], stages.get("dygraph", answer.get("own", {}).get("dygraph", {})))
@@ -45,7 +45,7 @@ def judge(answer: Mapping[str, Any]) -> Verdict:
 
 
 def _as_saved(runs: Runs, saved: Runs) -> list[Failure]:
-    """The restored network gives the bits of the one that was saved."""
+    """Check that the restored network gives the same bits as the saved one."""
     for run, (outputs, right) in enumerate(zip(runs, saved, strict=False)):
         for index, (got, expected) in enumerate(zip(outputs, right, strict=False)):
             same = bitwise("restored", got, expected, empty_ok=True)
@@ -55,7 +55,7 @@ def _as_saved(runs: Runs, saved: Runs) -> list[Failure]:
 
 
 def _blamed(stages: Mapping[str, Any], failures: Sequence[Failure]) -> list[Failure]:
-    """The failures, without those that are another's: of the export, or of a plainer stage."""
+    """Remove failures that come from the export or from a simpler stage."""
     reading = {stage for stage in stages if stage in EXPORTED}
     wrong = [f for f in failures if f.stage in EXPORTED and f.outcome == "fail"]
     if len(reading) >= 2 and {f.stage for f in wrong} == reading:

@@ -1,7 +1,7 @@
-"""Known faults: recognised by their message, or by taking away what triggers them.
+"""Recognise known faults by their message, or by removing what triggers them.
 
-A network that fails with a known fault's trigger and not without it shows that fault again, whatever else
-it consists of; one that fails without all known triggers shows something new.
+A network that fails with a known fault's trigger but not without it shows that fault again, whatever else
+it contains. A network that fails without all known triggers shows something new.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Key = tuple[str, str, str]
 class Known:
     """A fault of ``findings/`` (its ``name``) in stages that start with one of ``stages``.
 
-    ``message``: an expression that tells it. ``without``: the network without the trigger, None where it
-    has none, by which failures of the ``outcomes`` are told; ``options``: what the predictor is told to be
-    without it. ``unsteady``: its answers differ from run to run, and may be right. ``lasting``: it tells on
-    what the same process executes later.
+    ``message``: regular expression that recognises it. ``without``: counterfactual that recognises failures
+    with one of the ``outcomes``; ``options``: predictor options that avoid the fault. ``unsteady``: its
+    answers differ from run to run, and may be right. ``lasting``: it affects what the same process executes
+    later.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Known:
     lasting: bool = False
 
     def says(self, failure: Failure, network: Network) -> bool:
-        """Whether the failure's message is this one's."""
+        """Whether the failure has this fault's message."""
         if not self.message or not failure.stage.startswith(self.stages):
             return False
         return re.search(self.message, failure.message) is not None
@@ -114,11 +114,11 @@ STATED = (
     ),
     Known("a `.pdmodel` is not for `load_inference_model`", ("static",), "UnicodeDecodeError"),
 )
-"""What the new IR refuses of files of the older one: known failures of the suites' area ``upgrade``."""
+"""Files of the old IR that the new IR refuses: expected failures of the suites' area ``upgrade``."""
 
 
 def explained(pool: WorkerPool, network: Network, failures: Sequence[Failure]) -> dict[Key, str]:
-    """Which of the failures are known, by name: the triggers are taken away one after the other."""
+    """Name the known failures, by removing the triggers one after the other."""
     found: dict[Key, str] = {}
     for failure in failures:
         for known in (*KNOWN, *STATED):
@@ -141,18 +141,18 @@ def explained(pool: WorkerPool, network: Network, failures: Sequence[Failure]) -
         verdict = examine(pool, network, stages, options)
         left = {failure.key for failure in verdict.failures}
         for failure in open_:
-            # Of values that nobody can judge it is not known whether they are right.
+            # Values that cannot be judged may be right or wrong.
             if failure.key not in left and not (verdict.meaningless and failure.is_of_values):
                 found[failure.key] = known.name
     return found
 
 
 def lasts(network: Network) -> bool:
-    """Whether a process that has executed the network is not to execute another one."""
+    """Whether a process that has executed the network must not execute another one."""
     return any(known.lasting and known.without(network) is not None for known in KNOWN)
 
 
 def unsteady(network: Network) -> str:
-    """The known fault whose trigger is in the network and whose answers differ from run to run, or ''."""
+    """Name a known fault in the network whose answers differ from run to run; '' if there is none."""
     names = (known.name for known in KNOWN if known.unsteady and known.without(network) is not None)
     return next(names, "")

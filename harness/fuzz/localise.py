@@ -1,4 +1,4 @@
-"""Where a failure comes from: the operator that diverges first, and the pass that did it."""
+"""Localise a failure: the operator that diverges first, and the pass that causes it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ ALWAYS = ("inference_op_replace_pass", "ir_graph_build_pass", "params_sync_among
 
 
 def first_operator(pool: WorkerPool, network: Network, failure: Failure) -> tuple[str, tuple[str, ...]]:
-    """The first operator whose value, made the only output, fails alike, and those shortly before it.
+    """Find the first operator whose value, as the only output, fails alike; and those just before it.
 
-    Every intermediate value is made the output in turn: an exported program then ends there, so that what
-    the passes fuse behind it is not there to be blamed. ``("", ())`` where no single value shows it.
+    Each intermediate value is made the output in turn. The exported program then ends there, so that passes
+    cannot fuse anything after it. Returns ``("", ())`` where no single value shows the failure.
     """
     first = len(network["inputs"])
     for place, node in enumerate(network["nodes"]):
@@ -47,9 +47,9 @@ def _upstream(part: Network, distance: int = 3) -> set[str]:
 
 
 def guilty_passes(pool: WorkerPool, network: Network, failure: Failure) -> tuple[str, ...]:
-    """The predictor's passes without which the failure is gone, each switched off by itself.
+    """Find the predictor's passes without which the failure is gone; each is disabled separately.
 
-    What engine option takes it away is told by the stages that do not fail.
+    Which engine options avoid it is seen from the stages that do not fail.
     """
     if not failure.stage.startswith(("predictor", "folded")):
         return ()
@@ -65,7 +65,7 @@ def guilty_passes(pool: WorkerPool, network: Network, failure: Failure) -> tuple
 
 
 def _passes(pool: WorkerPool, network: Network, stage: str) -> Iterator[str]:
-    """Names of the passes that the predictor's log says it ran."""
+    """Yield the names of passes that ran, from the predictor's log."""
     try:
         pool.call(
             CALL, network=network, batches=[2], draws=0, stages=[stage], additive=False, options={"log": True}

@@ -1,11 +1,13 @@
-"""What a network should give: the oracle's outputs, and how far off from them says nothing.
+"""The right outputs of a network from the float64 oracle, and the error that is allowed.
 
-What no float32 engine could be held to is told by the oracle and its conditioning, never by a looser bound:
+The oracle and its moved runs decide what no float32 engine can be expected to get right. Bounds are not
+loosened for that.
 
-* *meaningless*: an output of the oracle, or of a moved run, is not finite or beyond what a float32 holds;
-* *unstable*: moved by roundings, the oracle's own outputs change by more than a hundredth of their scale;
-* a whole-number output of which a moved run decides any element otherwise is near a tie, and free: where one
-  element is near, its neighbours may be.
+* *meaningless*: an output of the oracle, or of a moved run, is not finite or beyond the range of float32;
+* *unstable*: when values move by a rounding, the oracle's outputs change by more than a hundredth of their
+  scale;
+* *free*: an integer output is not judged if any of its elements differs in a moved run: it is near a tie, and
+  its other elements may be too.
 """
 
 from __future__ import annotations
@@ -24,16 +26,16 @@ Runs = Sequence[Sequence[Array]]
 
 TINY = float(np.finfo("float32").tiny)
 LARGEST = 1e30
-"""Beyond it, a product inside an operator overflows in float32 where the float64 oracle goes on."""
+"""Above this, a product inside an operator may overflow in float32 but not in the float64 oracle."""
 UNSTABLE = 0.01
 UNSTABLE_COARSE = 0.25
-"""Of runs moved by roundings of bfloat16, which are 32,768 times those of float32."""
+"""Limit for runs moved by roundings of bfloat16, which are 32,768 times those of float32."""
 
 
 class Oracle:
-    """What a network should give, and what no engine of that precision can be held to.
+    """The right outputs of a network, with the tolerance for engines of a precision.
 
-    ``why`` says that nothing can be said of the values, or ''.
+    ``why``: why the values cannot be judged, or ''.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class Oracle:
         self.wider = yardsticks_of(oracle, moved, dygraph.get("runs"), storage)
 
     def expected(self, stage: str) -> list[Sequence[Array]]:
-        """The right outputs of each of the stage's runs."""
+        """Return the right outputs of each of the stage's runs."""
         first = self.oracle[0]
         if stage == "permuted":
             return [[array[::-1] for array in first]]
@@ -56,7 +58,7 @@ class Oracle:
         return [first, *self.oracle]
 
     def judge(self, stage: str, runs: Runs) -> tuple[list[Failure], int]:
-        """What is wrong with a stage's runs, and how many elements were compared."""
+        """Return the failures of a stage's runs, and how many elements were compared."""
         expected = self.expected(stage)
         shape = _shapes(stage, runs, expected)
         if shape is not None:
@@ -74,7 +76,7 @@ def _rows(oracle: Runs) -> int:
 
 
 def meaningless(oracle: Runs, moved: Sequence[Runs], unstable: float = UNSTABLE) -> str:
-    """Why nothing can be said of the values, or ''."""
+    """Say why the values cannot be judged, or ''."""
     for run, outputs in enumerate(oracle):
         for index, expected in enumerate(outputs):
             if not np.issubdtype(expected.dtype, np.floating):
@@ -91,9 +93,9 @@ def meaningless(oracle: Runs, moved: Sequence[Runs], unstable: float = UNSTABLE)
 def yardsticks_of(
     oracle: Runs, moved: Sequence[Runs], dygraph: Runs | None, storage: str = "float32"
 ) -> list[Tolerance]:
-    """One per output: what roundings move it by, pooled over feeds and draws.
+    """Return a tolerance for each output, from its movement by roundings, pooled over feeds and draws.
 
-    With ``dygraph`` also a multiple of what the dynamic graph is wrong by, as everywhere in the harness.
+    With ``dygraph``, also from a multiple of the dynamic graph's error, as everywhere in the harness.
     """
     found = []
     for index in range(len(oracle[0])):
@@ -113,7 +115,7 @@ def yardsticks_of(
 
 
 def free(oracle: Runs, moved: Sequence[Runs]) -> list[bool]:
-    """Which whole-number outputs a rounding decides otherwise somewhere."""
+    """Return for each output whether it is integer and a rounding changes any of its elements."""
     return [
         not np.issubdtype(array.dtype, np.floating)
         and any(
@@ -127,14 +129,14 @@ ANOTHER_ORDER = "the outputs are in another order"
 
 
 def _reordered(outputs: Sequence[Array], expected: Sequence[Array]) -> bool:
-    """Whether exchanging outputs makes shapes and types right that are wrong as they stand."""
+    """Whether wrong shapes and dtypes become right when outputs are exchanged."""
     found = [(array.shape, array.dtype.kind) for array in outputs]
     wanted = [(array.shape, array.dtype.kind) for array in expected]
     return found != wanted and sorted(found) == sorted(wanted)
 
 
 def _shapes(stage: str, runs: Runs, expected: Runs) -> Failure | None:
-    """Another number of outputs, shape or dtype than the oracle's."""
+    """Check number, shapes and dtypes of the outputs against the oracle."""
     for run, outputs in enumerate(expected):
         if run >= len(runs) or len(runs[run]) != len(outputs):
             return Failure("fail", stage, "another number of outputs", run)
@@ -151,7 +153,7 @@ def _shapes(stage: str, runs: Runs, expected: Runs) -> Failure | None:
 
 
 def _again(stage: str, runs: Runs) -> list[Failure]:
-    """The second run of the first feed gives the first one's bits."""
+    """Check that a second run of the first feed gives the same bits."""
     for index, first in enumerate(runs[0]):
         same = bitwise("second run", runs[1][index], first, empty_ok=True)
         if not same.ok and not np.isnan(first.astype("float64")).any():

@@ -1,7 +1,7 @@
-"""What Hypothesis's shrinking cannot reach from the choices: parts of the plain data taken away.
+"""Shrink a network further than Hypothesis can, by removing parts of it as data.
 
-It shrinks what was drawn, front to back; a network whose fault needs an exact shape behind many
-operators stays long. Here a node's place is taken by an input of its shape, and outputs are left out.
+Hypothesis shrinks the choices from front to back, so a network whose fault needs an exact shape after many
+operators stays long. Here, nodes are replaced by inputs of the same shape, and outputs are removed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from harness.fuzz.builder import Network, restricted
 
 
 def smaller(network: Network) -> Iterator[Network]:
-    """Networks with something taken away, the largest steps first; all valid where this one is."""
+    """Yield networks with something removed, the largest steps first; valid if this one is."""
     first = len(network["inputs"])
     count = first + len(network["nodes"])
     for output in network["outputs"] if len(network["outputs"]) > 1 else ():
@@ -38,7 +38,7 @@ def smaller(network: Network) -> Iterator[Network]:
 
 
 def reduce(network: Network, fails: Callable[[Network], bool]) -> Network:
-    """The smallest network reached by :func:`smaller` that still ``fails``."""
+    """Return the smallest network reached by :func:`smaller` that still ``fails``."""
     again = True
     while again:
         again = False
@@ -50,13 +50,13 @@ def reduce(network: Network, fails: Callable[[Network], bool]) -> Network:
 
 
 def _plain(node: dict[str, Any]) -> dict[str, Any]:
-    """A node whose parameters are used as they are."""
+    """Return the node without computations on its parameters."""
     params = {name: {**spec, "through": []} for name, spec in node.get("params", {}).items()}
     return {**node, "params": params} if params else node
 
 
 def _gives(network: Network, index: int) -> Any:
-    """Shape and dtype of a value, as nodes state it."""
+    """Return shape and dtype of a value, as nodes state them."""
     first = len(network["inputs"])
     if index >= first:
         return network["nodes"][index - first].get("gives")
@@ -65,7 +65,7 @@ def _gives(network: Network, index: int) -> Any:
 
 
 def _rewired(network: Network, index: int, instead: int) -> Network:
-    """Whoever used one value uses another."""
+    """Replace a value by another one wherever it is used."""
     nodes = [
         {**node, "inputs": [instead if i == index else i for i in node["inputs"]]}
         for node in network["nodes"]
@@ -78,7 +78,7 @@ def _rewired(network: Network, index: int, instead: int) -> Network:
 
 
 def _replaced(network: Network, index: int, gives: Any) -> Network:
-    """An input in the place of a node."""
+    """Replace a node by an input."""
     first = len(network["inputs"])
     kind = {"float32": "normal", "int64": "integers", "bool": "booleans"}[gives["dtype"]]
     spec = {"shape": [2, *gives["tail"]], "dtype": gives["dtype"], "kind": kind, "seed": 900 + index}

@@ -1,4 +1,4 @@
-"""In which releases a finding's script fails: it is run in each of them."""
+"""Find the releases in which a finding's script fails, by running it in each of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AT_ONCE = 2
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """One release, and how the script ended there. ``said`` has its last line where it did not end with 0."""
+    """One release, and how the script ended there. ``said``: its last line if its exit status was not 0."""
 
     release: str
     verdict: Literal["good", "bad", "skipped"]
@@ -31,7 +31,7 @@ class Tried(msgspec.Struct, frozen=True):
 
 
 def run(script: Path, specs: Sequence[Spec], say: Callable[[Tried], None]) -> list[Tried]:
-    """The script in every environment, two at a time; in the order of ``specs``."""
+    """Run the script in every environment, two at a time; results in the order of ``specs``."""
 
     def one(spec: Spec) -> Tried:
         tried = _try(script, spec)
@@ -65,7 +65,7 @@ def _try(script: Path, spec: Spec) -> Tried:
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:
-    """What killed it, the error it ended with, or that its answer is wrong."""
+    """Say which signal killed it, which error it ended with, or that its answer is wrong."""
     if done.returncode < 0:
         return f"killed by signal {-done.returncode}"
     errors = [line.strip() for line in done.stderr.splitlines() if "Error" in line and line[:1] != " "]
@@ -73,7 +73,7 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def sentence(tried: Sequence[Tried]) -> str:
-    """Runs of releases that are alike: ``2.6.2: right; 3.0.0 to 3.3.1: wrong answer``."""
+    """Summarise results, like neighbours together: ``2.6.2: right; 3.0.0 to 3.3.1: wrong answer``."""
     parts = []
     for (verdict, _), group in itertools.groupby(tried, key=lambda each: (each.verdict, _kind(each))):
         names = [each.release for each in group]
@@ -84,12 +84,12 @@ def sentence(tried: Sequence[Tried]) -> str:
 
 
 def _kind(tried: Tried) -> str:
-    """An error without what differs between two releases."""
+    """Return the result without details that differ between releases."""
     return tried.said.partition("(at ")[0].partition(":")[0]
 
 
 def changes(tried: Sequence[Tried]) -> list[tuple[str, str]]:
-    """Neighbours of which one is good and the other bad: ``(older, newer)``."""
+    """Return neighbours ``(older, newer)`` of which one is good and the other bad."""
     judged = [each for each in tried if each.verdict != "skipped"]
     pairs = itertools.pairwise(judged)
     return [(a.release, b.release) for a, b in pairs if a.verdict != b.verdict]

@@ -1,4 +1,4 @@
-"""A finding as a script of plain Paddle: prints expected and got, and ends with 1 where they differ."""
+"""Write a finding as a script of plain Paddle that prints both outputs and exits with 1 if they differ."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ STAGES = (
 )  # fmt: skip
 """Stages that there are plain calls for; those of extensions have none."""
 COARSE_SHARE, SHARE = 0.1, 1e-3
-"""Of the largest expected value: what a script's verdict lets pass."""
+"""Allowed difference in a script, as a share of the largest expected value."""
 
 
 def write(pool: WorkerPool, finding: Finding) -> str:
-    """The script's text; the sources of network and feeds come from the release's own worker.
+    """Return the script's text; a worker of the release writes the sources of network and feeds.
 
-    Of a finding between two releases: a script that writes in the one and reads in the other.
+    For a finding between two releases, the script writes in one and reads in the other.
 
     Raises:
         WorkerFailure: the worker could not write them.

@@ -1,8 +1,8 @@
-"""A hunt as jobs: each hunts in one release with seeds of its own, and what it found is folded together.
+"""Fuzz as jobs: each fuzzes one release with different seeds, and their findings are merged.
 
-A hunt of an hour is several rounds of jobs, so that one that is lost or cut costs minutes, and that every
-job knows what the others have found. What a job leaves is a notebook; what a killed hunt left of them is
-folded in by the next one.
+An hour of fuzzing is several rounds of jobs, so that losing a job costs only minutes and every job knows
+what the others have found. Each job leaves a notebook. Notebooks that a killed command left are merged by
+the next one.
 """
 
 from __future__ import annotations
@@ -27,33 +27,33 @@ from harness.jobs.named import Named
 from harness.jobs.runner import Interrupted, Runner
 
 SHARDS = "shards"
-"""Folder below the hunt's, of the jobs."""
+"""Subfolder of the jobs."""
 ROUND_MIN = 10.0
-"""Minutes of a job at most."""
+"""Most minutes of a job."""
 LEAST_MIN = 0.05
 APART = 1_000_000
-"""Between the first seeds of two jobs: more rounds of Hypothesis than one gets through."""
+"""Distance between the first seeds of two jobs: more than the rounds of Hypothesis in one job."""
 TRIED = " networks ("
 DIFFERED = "judged differently: "
-"""What a hunt's own lines are known by: what was tried, and what two processes judged differently."""
+"""Marks of the lines that a fuzzing run prints: what was tried, and what was judged differently."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What was asked for."""
+    """Arguments of the command."""
 
     sides: tuple[tuple[Named, ...], ...]
-    """Each one environment, or two of which the second reads what the first writes."""
+    """Environments to fuzz; of a pair, the second reads what the first writes."""
     minutes: float
     lanes: int = 1
     """Jobs at the same time for each side."""
     focus: str = ""
     seed: int = 0
-    """The first; 0: behind all that were used."""
+    """First seed; 0: after all that were used."""
     twice: bool = False
 
 
 class Hunted(msgspec.Struct, frozen=True):
-    """What came of it: new findings with their scripts' places, what jobs said, and those that failed."""
+    """Result: new findings with the paths of their scripts, lines that jobs printed, failed jobs."""
 
     new: tuple[tuple[Finding, Path], ...]
     said: tuple[str, ...]
@@ -64,10 +64,10 @@ class Hunted(msgspec.Struct, frozen=True):
 def hunt(
     request: Request, settings: Settings, root: Path, folder: Path, store: Path, console: Console
 ) -> Hunted:
-    """Hunt, and fold what was found into the notebooks in ``folder``, Ctrl-C or not.
+    """Fuzz, and merge what was found into the notebooks in ``folder``, even after Ctrl-C.
 
     Raises:
-        HarnessError: another hunt with jobs is at work there, or no engine answers.
+        HarnessError: another fuzzing run with jobs uses the folder, or no backend answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -89,7 +89,7 @@ def hunt(
                         break
         except Interrupted:
             interrupted = True
-        finally:  # what the jobs left that were told to end
+        finally:  # also keep what stopped jobs found
             said += _sentences(shards)
             new += gather(folder)
         lost = tuple(end.sentence for end in ends.values() if end.status != "done")
@@ -110,7 +110,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _rounds(request: Request, settings: Settings, folder: Path) -> Iterator[list[Job]]:
-    """The jobs of each round, until the time is up; a new one when the last has ended."""
+    """Yield the jobs of each round, until the time is up; a round starts when the last one has ended."""
     end = time.monotonic() + 60 * request.minutes
     first = request.seed
     while (left := (end - time.monotonic()) / 60) > LEAST_MIN:
@@ -127,7 +127,7 @@ def _rounds(request: Request, settings: Settings, folder: Path) -> Iterator[list
 def shards_of(
     side: Sequence[Named], request: Request, settings: Settings, folder: Path, minutes: float, first: int
 ) -> list[Job]:
-    """One round's jobs of one side. Each begins with what is known: seen by none of its networks yet."""
+    """Return one round's jobs of one side. Each starts with the known findings, with their counts at zero."""
     release = ACROSS.join(one.name for one in side)
     notebook = Notebook(folder / own_folder(release))
     begin = first or max(notebook.seeds, default=0) + 1
@@ -144,14 +144,14 @@ def shards_of(
 
 
 def own_folder(release: str) -> str:
-    """The folder of one release's notebook, in the hunt's and in a shard's."""
+    """Return the subfolder for one release's notebook, the same in the main folder and in a job's."""
     return release.replace(" ", "-")
 
 
 def gather(folder: Path) -> list[tuple[Finding, Path]]:
-    """Fold the shards' notebooks into the hunt's own and remove them; the new findings, and their scripts.
+    """Merge the shards' notebooks into the main ones and remove them; return new findings and their scripts.
 
-    The smallest network comes first, since a finding explains those that have its operators and more.
+    The smallest network comes first, because a finding explains those that contain its operators.
     """
     notebooks = [Notebook(path.parent) for path in sorted((folder / SHARDS).rglob(FINDINGS))]
     found = [(finding, notebook) for notebook in notebooks for finding in notebook.findings]
@@ -162,7 +162,7 @@ def gather(folder: Path) -> list[tuple[Finding, Path]]:
         here = own[notebook.folder.name]
         if here.fold(finding):
             script = notebook.folder / f"{finding.name}.py"
-            with contextlib.suppress(OSError):  # the worker could not write it; the finding says all
+            with contextlib.suppress(OSError):  # the worker could not write it; the finding is complete
                 shutil.copy(script, here.folder)
             new.append((finding, here.folder / script.name))
     for notebook in notebooks:
@@ -174,7 +174,7 @@ def gather(folder: Path) -> list[tuple[Finding, Path]]:
 
 
 def _sentences(shards: Path) -> Iterator[str]:
-    """What the jobs whose notebooks are not yet gathered have tried, in their own words."""
+    """Yield the lines about what jobs tried, of jobs whose notebooks are not merged yet."""
     for path in sorted(shards.glob(f"*/*/{FINDINGS}")):
         with contextlib.suppress(OSError):
             lines = (path.parent.parent / SAYS).read_text(errors="replace").splitlines()

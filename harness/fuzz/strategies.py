@@ -26,7 +26,7 @@ def _applicable(value: Value) -> list[Any]:
 
 @st.composite
 def networks(draw: Any, most: int = MOST_OPERATORS) -> Network:
-    """A network of one to ``most`` operators (somewhat more where an operator needs a safe domain)."""
+    """Draw a network of one to ``most`` operators (a few more where an operator needs a safe domain)."""
     builder = Builder(draw, dynamic=not draw(st.booleans()))
     first = builder.choose(SHAPES)
     builder.input(first)
@@ -36,7 +36,7 @@ def networks(draw: Any, most: int = MOST_OPERATORS) -> Network:
         builder.input(builder.choose(((4,), (3,))), "int64", high=5)
     wanted = draw(st.integers(1, most))
     for _ in range(wanted):
-        # Mostly the newest value, so that chains grow; shrinks towards it.
+        # Mostly take the newest value, so that chains grow; shrinks towards it.
         back = min(draw(st.integers(0, 5)), 3) if draw(st.booleans()) else 0
         value = builder.values[max(len(builder.values) - 1 - back, 0)]
         rules = _applicable(value)
@@ -46,7 +46,7 @@ def networks(draw: Any, most: int = MOST_OPERATORS) -> Network:
         if len(builder.nodes) >= most:
             break
     if not any(node.get("params") for node in builder.nodes) and builder.draw_rarely() is False:
-        # 2.6.2 has no predictor for a network without parameters, which would leave it unjudged.
+        # 2.6.2 cannot make a predictor for a network without parameters, so it would not be judged.
         newest = builder.values[-1]
         if newest.dtype == "float32" and newest.index >= 0:
             builder.add("multiply_parameter", [newest], newest.tail, params={"weight": builder.weight([1])})
@@ -54,7 +54,7 @@ def networks(draw: Any, most: int = MOST_OPERATORS) -> Network:
 
 
 def _outputs(builder: Builder) -> list[Value]:
-    """The newest value, and up to two more that nothing consumes."""
+    """Draw the outputs: the newest value, and up to two more that nothing consumes."""
     made = [value for value in builder.values if value.index >= 0]
     used = {index for node in builder.nodes for index in node["inputs"]}
     rest = [value for value in made[:-1] if value.index not in used]

@@ -1,4 +1,4 @@
-"""The stages a network goes through, how one of them fails, and what was found of them all."""
+"""The stages of a network, the failure of a stage, and the verdict on all of them."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ FOCUS = {
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """How one stage failed. ``got`` and ``expected`` are the outputs of the run that shows it."""
+    """Failure of one stage. ``got`` and ``expected`` are the outputs of the run that shows it."""
 
     outcome: Outcome
     stage: str
@@ -80,19 +80,19 @@ class Failure(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What shrinking must keep: outcome, stage, and the message without its numbers."""
+        """Identity that shrinking must keep: outcome, stage, and the message without its numbers."""
         return self.outcome, self.stage, "wrong value" if self.is_of_values else folded(self.message)
 
     @property
     def is_of_values(self) -> bool:
-        """Whether it speaks of how far values are off."""
+        """Whether it is a failure by the size of an error."""
         return self.outcome == "fail" and self.message.startswith(("largest error", "rms error"))
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What judging one network found. ``meaningless`` says why its values were not judged, or ''.
+    """Verdict on one network. ``meaningless``: why its values were not judged, or ''.
 
-    ``refused``: what a converter says that it does not support.
+    ``refused``: a converter's message about what it does not support.
     """
 
     failures: tuple[Failure, ...] = ()
@@ -102,29 +102,29 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def told(self) -> tuple[str, list[tuple[str, str, str]]]:
-        """What another look at the same network should tell again."""
+        """The part that another run of the same network should reproduce."""
         return self.meaningless, sorted(failure.key for failure in self.failures)
 
     @property
     def ranked(self) -> list[Failure]:
-        """The failures, those of the plainest stages first."""
+        """Failures, those of the simplest stages first."""
         return sorted(self.failures, key=lambda f: STAGES.index(f.stage) if f.stage in STAGES else -1)
 
     @property
     def first(self) -> Failure | None:
-        """The failure of the plainest stage."""
+        """Failure of the simplest stage; None if there is none."""
         return self.ranked[0] if self.failures else None
 
 
 def folded(message: str) -> str:
-    """A message without what differs between two networks with one fault: numbers, addresses, paths."""
+    """Return a message without what differs between networks with one fault: numbers, addresses, paths."""
     text = re.sub(r"0x[0-9a-f]+|/[\w/.+-]+", "#", message)
     text = re.sub(r"\b(?:tmp|generated|model)_\w+", "#", text)
     return re.sub(r"-?\d[\d.e+-]*(?:, -?\d[\d.e+-]*)*", "#", text)[:160]
 
 
 def sentence(kind: str, message: str) -> str:
-    """One line of an error of Paddle's; one that an executor raised quotes the user's code first."""
+    """Return one line of a Paddle error; errors of static executors first quote the user's code."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if lines and lines[0] == "In user code:":
         named = [line for line in lines if re.match(r"\w+Error: ", line)]
@@ -133,7 +133,7 @@ def sentence(kind: str, message: str) -> str:
 
 
 def of_crash(failure: WorkerFailure) -> Failure:
-    """A process that died or hung: the last stage its log names."""
+    """Return the failure of a process that died or hung, at the last stage that its log names."""
     marks = re.findall(r"^stage: (\S+)$", failure.failure.log_tail, re.MULTILINE)
     stage = marks[-1] if marks else "oracle"
     return Failure(failure.outcome, stage, failure.sentence)

@@ -1,1 +1,1 @@
-"""May we upgrade? Two runs, and what crossed between them, to verdicts, an exit status and a page."""
+"""May we upgrade? Compare two runs, and the files that crossed between them: verdicts, exit status, page."""

@@ -1,7 +1,7 @@
-"""Where did it break: one case run alone in release after release, in a binary search.
+"""Find the release that broke a case: a binary search that runs the case alone in one release at a time.
 
 The search itself (:func:`search`) knows nothing of releases; :class:`Bisection` makes environments and
-runs the case; what came of it is a :class:`Result`, written as ``bisect.json``.
+runs the case; the :class:`Result` is written as ``bisect.json``.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ Verdict = Literal["good", "bad", "skipped"]
 FOUND, INCONCLUSIVE = 0, 3
 
 SELF = "from-self"
-"""In a case id: the files are those of the release that is being tried."""
+"""Stands in a case id for the files of the release being tried."""
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One release tried. ``skipped`` has the reason: the case is not there, or was not run."""
+    """One release tried. A ``skipped`` one has a reason: it has no such case, or did not run it."""
 
     release: str
     verdict: Verdict
     outcome: str = ""
     reason: str = ""
     run: str = ""
-    """Folder of its run, below the bisection's."""
+    """Folder of the step's run, relative to the bisection's folder."""
     python: str = ""
     profile: str = ""
     seconds: float = 0.0
@@ -60,15 +60,15 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     exit_status: int
     sentence: str
     releases: tuple[str, ...]
-    """All that could be tried, oldest first."""
+    """All candidates, oldest first."""
     first_bad: str = ""
     last_good: str = ""
     undecided: tuple[str, ...] = ()
     """Skipped releases between the last good and the first bad one: each could be the first bad."""
     untried: tuple[str, ...] = ()
-    """Releases taken to be as their neighbours: a binary search assumes one change."""
+    """Releases not run, taken to behave like their neighbours: a binary search assumes one change."""
     steps: tuple[Step, ...] = ()
-    """In the order in which they were tried."""
+    """Releases tried, in the order of the search."""
     started: str
     duration_s: float
     command: str
@@ -82,7 +82,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(NamedTuple):
-    """Positions: everything between the two could not be judged."""
+    """Positions of the last good and first bad one; what is between them could not be judged."""
 
     last_good: int
     first_bad: int
@@ -90,9 +90,9 @@ class Found(NamedTuple):
 
 
 def search(count: int, judge: Callable[[int], Verdict]) -> Found:
-    """The first bad one of ``count`` in a row whose first is good and whose last is bad.
+    """Find the first bad of ``count`` positions, of which the first is good and the last is bad.
 
-    One that cannot be judged is stepped round: its nearest neighbours are tried instead.
+    Where one cannot be judged, its nearest neighbours are tried instead.
     """
     low, high = 0, count - 1
     skipped: set[int] = set()
@@ -115,7 +115,7 @@ def search(count: int, judge: Callable[[int], Verdict]) -> Found:
 
 
 def candidates(good: str, bad: str, between: str) -> list[Spec]:
-    """What can be tried, oldest first: the good end, known releases after it, the bad end.
+    """List what can be tried, oldest first: the good end, known releases between, the bad end.
 
     Args:
         good, bad: one environment each, of any kind; empty for the first and last of ``between``.
@@ -166,7 +166,7 @@ def _version(spec: Spec) -> Version | None:
 
 
 def nodeid(case: str, root: Path) -> str:
-    """pytest's name of a case id, ``area/check[parameters]``.
+    """Turn a case id, ``area/check[parameters]``, into pytest's node id.
 
     Raises:
         UsageError: there is no such area or check.
@@ -176,7 +176,7 @@ def nodeid(case: str, root: Path) -> str:
     areas = {file.stem.removeprefix("test_"): file for file in sorted(files)}
     if not slash or area not in areas:
         raise UsageError(
-            f"{case} is no case id (area/check[parameters]), as a run's page shows them; the areas are "
+            f"{case} is not a case id: give area/check[parameters], as a run's page shows it; the areas are "
             f"{', '.join(areas)}"
         )
     file = areas[area]
@@ -188,10 +188,10 @@ def nodeid(case: str, root: Path) -> str:
 
 
 def producers(case: str, given: Sequence[str], folder: Path | None = None) -> list[Environment]:
-    """The environments whose files the case loads: those given, else the known release in its id.
+    """Return the environments whose files the case loads: those given, else the release in its id.
 
     Raises:
-        UsageError: its id speaks of files from elsewhere, and nothing says whose.
+        UsageError: the case loads another environment's files, and none is named.
         HarnessError: one of them cannot be made.
     """
     texts = list(given)
@@ -210,7 +210,7 @@ class Bisection:
     """Runs one case in one environment after another.
 
     Args:
-        case: its id; ``from-self`` in it stands for the files of the release that is tried.
+        case: case id; ``from-self`` in it stands for the files of the release being tried.
         specs: from :func:`candidates`.
         options: of every run.
         more: pytest's other arguments.
@@ -241,7 +241,7 @@ class Bisection:
         self.nodeid = nodeid(case, root)
 
     def run(self) -> tuple[int, str, Found | None]:
-        """Exit status, the answer in a sentence, and the two neighbours if the ends are as they should be."""
+        """Return exit status, answer in a sentence, and the two neighbours if the ends were good and bad."""
         names = [spec.asked for spec in self.specs]
         with ThreadPoolExecutor(2, "bisect") as pool:
             ends = list(pool.map(self._try, (self.specs[0], self.specs[-1])))

@@ -1,4 +1,4 @@
-"""Changes that share a cause, so that a hundred cases can be read as the five things that happened."""
+"""Group changes by cause, so that a hundred cases read as the five things that happened."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _NUMBERS = re.compile(r"0x[0-9a-fA-F]+|\d+(?:[.,]\d+)*(?:[eE][+-]?\d+)?")
 
 
 def alike(text: str) -> str:
-    """``text`` with its numbers taken out: two texts that tell of the same thing become equal."""
+    """Return ``text`` without its numbers, so that two texts about the same thing become equal."""
     return _NUMBERS.sub("#", text)
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """Changes with one verdict, direction, rule and advice, whose texts differ in numbers at most."""
+    """Changes with the same verdict, direction, rule and workaround; only numbers in their texts differ."""
 
     changes: tuple[Change, ...]
-    """The one with the largest error under the candidate first."""
+    """Changes, the one with the largest error under the candidate first."""
 
     @property
     def first(self) -> Change:
@@ -42,7 +42,7 @@ class Cause(msgspec.Struct, frozen=True):
 
 
 def happened(change: Change) -> str:
-    """What changed, in a sentence, never empty."""
+    """Say in a sentence what changed; never empty."""
     sides = [side.reason for side in (change.after, change.before) if side is not None and side.reason]
     return change.text or next(iter(sides), f"{change.verdict}, no cause recorded")
 

@@ -1,7 +1,7 @@
-"""Runs side by side, a column for each target of each run: pure functions over records.
+"""Show runs side by side, a column for each target of each run: pure functions over records.
 
-Nothing here is a verdict on speed: columns were measured apart, some on other machines. What is shown is
-what each run measured, with its interval, and nothing where the target's outputs were wrong.
+Nothing here is a verdict on speed: columns were measured separately, some on other machines. Each latency
+is shown with its interval, and none where the target's outputs were wrong.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.targets.target import Target
 
 
 class Column(msgspec.Struct, frozen=True):
-    """One target in one run. ``facts`` are what sets it apart from its neighbours."""
+    """One target in one run. ``facts``: what distinguishes it from the other columns."""
 
     run: str
     target: str
@@ -33,13 +33,13 @@ class Column(msgspec.Struct, frozen=True):
     precision: str
     threads: int
     price: float
-    """Per hour, in whatever currency the targets file has; 0: not given."""
+    """Price per hour, in the currency of the targets file; 0: not given."""
     busy: float = 0.0
-    """Load of its run's machine for each processor, at the start or the end, whichever was more."""
+    """Load per processor of the run's machine, at the start or the end, whichever was more."""
     peak: Peak | None = None
-    """What its machine can do at most with its threads, if the run measured that."""
+    """Peak performance of the machine with the target's threads, if the run measured it."""
     machine: str = ""
-    """Which machine of a merged run; empty: the run is of one."""
+    """Machine in a merged run; empty: the run has only one."""
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """How a model fares on a target where its outputs are checked."""
+    """Outcome of a model's checks on a target."""
 
     outcome: Outcome
     cases: int
@@ -64,7 +64,7 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """One latency: microseconds a run, the interval of its median at 99 %."""
+    """One latency: median microseconds per run, with its 99 % interval."""
 
     median_us: float
     low_us: float
@@ -73,15 +73,15 @@ class Timing(msgspec.Struct, frozen=True):
     load_ms: float | None
     memory_mib: float | None
     ratio: tuple[float, float, float] | None = None
-    """Over the reference column: estimate, and what the two intervals allow."""
+    """Latency over that of the reference column: estimate, and the range that the two intervals allow."""
     million: float | None = None
-    """What a million examples cost at the target's price per hour."""
+    """Cost of a million examples at the target's price per hour."""
     least: Least | None = None
-    """The least time that the target's machine can take for it."""
+    """Least time that the target's machine can take for the model."""
 
     @property
     def reached(self) -> float | None:
-        """Share of the limit; above 1 the engine does with fewer operations than the program has."""
+        """Share of the limit reached; above 1 the engine needs fewer operations than the program has."""
         return self.least.us / self.median_us if self.least is not None else None
 
 
@@ -95,12 +95,12 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """All of it. ``gaps``: for each column, what was not run and why."""
+    """The whole comparison. ``gaps``: for each column, what was not run and why."""
 
     columns: tuple[Column, ...]
     reference: str
     conformance: dict[str, tuple[Judged | None, ...]]
-    """By model, in the order of the columns; None: not tried."""
+    """Outcomes by model, in the order of the columns; None: not tried."""
     rows: tuple[Row, ...]
     gaps: tuple[tuple[Column, tuple[tuple[str, int], ...]], ...]
 
@@ -108,10 +108,10 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare(
     runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str] = (), reference: str = ""
 ) -> Comparison:
-    """The comparison of these runs.
+    """Compare these runs.
 
     Args:
-        targets: what is known of targets by name: precision, device and price.
+        targets: known targets by name, with precision, device and price.
         wanted: only these targets.
         reference: ``TARGET`` or ``RUN:TARGET``; the first column that was timed unless given.
 
@@ -170,14 +170,14 @@ def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequenc
 
 
 def _busy(run: Run) -> float:
-    told = run.header.environment.get("cpu", {})
-    loads = (told.get("load1"), run.footer.load.get("load1") if run.footer is not None else None)
+    cpu = run.header.environment.get("cpu", {})
+    loads = (cpu.get("load1"), run.footer.load.get("load1") if run.footer is not None else None)
     most = max((float(load) for load in loads if isinstance(load, int | float)), default=0.0)
-    return most / (told.get("cores") or 1)
+    return most / (cpu.get("cores") or 1)
 
 
 def _peak(run: Run, target: Target | None) -> Peak | None:
-    """The limit of the target's place and threads; none of another device than a CPU is measured."""
+    """Return the limit for the target's machine and threads; it is measured for CPUs only."""
     if target is None or target.device != "cpu":
         return None
     measured = [peak for record in run.records for peak in record.measures.get("limits", ())]
@@ -244,7 +244,7 @@ def _rows(
         for place, column in enumerate(columns):
             judged = conformance.get(model, [None] * len(columns))[place]
             figures = cells.get(column.id)
-            # The time of a wrong answer is no time.
+            # How fast a wrong answer comes is of no use.
             good = figures is not None and (judged is None or judged.conforms)
             found.append(_timing(column, figures, reference, batch, cost) if good and figures else None)
         yield Row(model, batch, tuple(found), cost)

@@ -1,4 +1,4 @@
-"""The drawings of the comparison's page: latencies beside the machine's limit, throughput against latency."""
+"""Drawings of the comparison's page: latencies and the machine's limit, throughput against latency."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LINES = tuple(
     for dash in ((0, ()), (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
     for colour in (svg.FIRST, svg.SECOND, svg.THIRD, svg.FOURTH)
 )
-"""Colour and dashes of one target after the other: none but the seventeenth repeats one."""
+"""Colour and dashes of the targets in turn: the first sixteen differ."""
 MARKS = "osD^v"
 
 
 def limits(row: Row, labels: Sequence[str], name: str) -> Markup:
-    """Medians of one model at one batch size with their intervals, and the least time each could take.
+    """Draw medians of one model at one batch size with their intervals, and the least time each could take.
 
-    ``labels`` in the order of the row's cells; targets without a time are left out.
+    ``labels`` are in the order of the row's cells; targets without a time are left out.
     """
     timed = [(label, cell) for label, cell in zip(labels, row.cells, strict=True) if cell is not None]
     with svg.style(name):
@@ -47,20 +47,20 @@ def _spoken(cell: Timing) -> str:
 
 
 def swept(rows: Sequence[Row]) -> bool:
-    """Whether some target was timed at two batch sizes or more."""
+    """Whether a target was timed at two batch sizes or more."""
     return any(sum(row.cells[place] is not None for row in rows) > 1 for place in range(len(rows[0].cells)))
 
 
 def _edge(points: Sequence[tuple[int, Timing]]) -> frozenset[tuple[float, float]]:
-    """Where the limit lies at each batch size: the least time, and the throughput that it would be."""
+    """Return the limit at each batch size: the least time, and the throughput at that time."""
     least = ((batch, cell.least.us) for batch, cell in points if cell.least is not None)
     return frozenset((us, 1e6 * batch / us) for batch, us in least)
 
 
 def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
-    """Throughput against latency of one model, a line for each target, a point for each batch size.
+    """Draw throughput against latency of one model, a line for each target, a point for each batch size.
 
-    Behind them what the machine's limits allow, one line for each that differs.
+    The machines' limits are drawn behind them, one line for each different limit.
     """
     lines = [
         (label, [(row.batch, cell) for row, cell in zip(rows, cells, strict=True) if cell is not None])

@@ -14,20 +14,20 @@ from harness.gate.comparison import Column, Comparison, Row
 from harness.report.layout import templates
 
 FACTS = ("paddle", "cpu", "host", "device", "precision", "threads")
-"""What is said of a column where columns differ in it."""
+"""Facts that are shown of a column where columns differ in them."""
 
 
 BUSY = 1.5
-"""Programs that want each processor: this harness is one, and the others took time from it."""
+"""Load per processor above which a run is marked: this harness is 1, the rest took time from it."""
 
 
 def render(found: Comparison, command: str) -> str:
-    """The whole page as text: one HTML document that needs no other file, and no script."""
+    """Return the page as text: one HTML document that needs no other file and no script."""
     differing = [name for name in FACTS if len({getattr(column, name) for column in found.columns}) > 1]
     runs = {column.run for column in found.columns}
 
     def label(column: Column) -> str:
-        one = len(runs) == 1 or column.run == column.name  # a run of that target alone
+        one = len(runs) == 1 or column.run == column.name  # a run of only that target
         return column.name if one else f"{column.name} ({column.run})"
 
     return (
@@ -54,7 +54,7 @@ def render(found: Comparison, command: str) -> str:
 def _figures(
     found: Comparison, labels: list[str]
 ) -> list[tuple[str, list[tuple[str, Markup]], Markup | None]]:
-    """For each model its latencies at the smallest and the largest batch, and its curves."""
+    """Draw for each model its latencies at the smallest and the largest batch, and its curves."""
     drawn: list[tuple[str, list[tuple[str, Markup]], Markup | None]] = []
     for model, group in groupby(found.rows, key=lambda row: row.model):
         rows: list[Row] = [row for row in group if any(row.cells)]

@@ -1,4 +1,4 @@
-"""What differs between two environments besides what was asked about, and what it could explain."""
+"""Find what else differs between two environments than the change asked about, and what it could explain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPEED = ("slower", "faster")
 ANY = ("broken", "missing", "new", "fixed", *NUMERIC, *SPEED)
 
 _FACTS: tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...] = (
-    # What, where it stands in the environment, whether it is the change asked about, what it explains.
+    # Name, key in the environment, whether it is the change asked about, verdicts that it could explain.
     ("Paddle", ("paddle", "version"), True, ()),
     ("Paddle commit", ("paddle", "commit"), True, ()),
     ("CUDA build", ("paddle", "cuda"), False, ANY),
@@ -44,7 +44,7 @@ PADDLES = ("paddlepaddle", "paddlepaddle-gpu")
 
 
 def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
-    """Every difference of the two headers that a reader should know of."""
+    """Yield every difference of the two headers that a reader should know of."""
     old, new = baseline.environment, candidate.environment
     for what, keys, intended, explains in _FACTS:
         a, b = at(old, keys), at(new, keys)
@@ -56,22 +56,24 @@ def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
         a, b = baseline.options.get(what), candidate.options.get(what)
         if (a or None) != (b or None):
             yield Difference(f"option --{what.replace('_', '-')}", _text(a, b), _text(b, a), False, explains)
-    a, b = baseline.harness.get("version"), candidate.harness.get("version")
-    if a != b:
-        yield Difference("harness", str(a), str(b), False, ANY)
+    # Two builds of one version can differ, and two versions can have the same sources.
+    key = "source" if "source" in baseline.harness and "source" in candidate.harness else "version"
+    if baseline.harness.get(key) != candidate.harness.get(key):
+        a, b = (f"{h.harness.get('version')} ({str(h.harness.get(key))[:12]})" for h in (baseline, candidate))
+        yield Difference("harness", a, b, False, ANY)
 
 
 def _packages(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
     for name in sorted(old.keys() | new.keys()):
         if name == "numpy" or old.get(name) == new.get(name):
-            continue  # NumPy has a line of its own
+            continue  # NumPy has its line above
         intended = name in PADDLES
-        # The methods that use these packages are the only ones they could explain; no suite does yet.
+        # These packages could explain only what methods that use them do; no suite does yet.
         yield Difference(name, old.get(name, "not installed"), new.get(name, "not installed"), intended)
 
 
 def _text(value: Any, other: Any) -> str:
-    """Of two long lists, what only this one has."""
+    """Return a value as text; of two lists, only what the other one lacks."""
     if isinstance(value, list) and isinstance(other, list):
         only = [str(item) for item in value if item not in other]
         return ", ".join(only) or "nothing more"
@@ -79,5 +81,5 @@ def _text(value: Any, other: Any) -> str:
 
 
 def explaining(change: Change, differences: tuple[Difference, ...]) -> tuple[str, ...]:
-    """The unintended differences that could explain a change."""
+    """Name the unintended differences that could explain a change."""
     return tuple(d.what for d in differences if not d.intended and change.verdict in d.explains)

@@ -1,4 +1,4 @@
-"""What moved between two records of one case although its verdict did not have to."""
+"""Find what moved between two records of one case, whether its verdict changed or not."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.gate.result import CurvePair, Drift, Speed
 
 TOLERANCE_RATIO = 1.5
 TOLERANCE_FLOOR = 0.05
-"""A share of the allowance below which a change of it is not worth a line."""
+"""Share of the allowed error below which a change of the error is not reported."""
 
 
 def drifts(before: Record, after: Record) -> Iterator[Drift]:
-    """Everything that is worth a line, most telling first."""
+    """Yield every drift worth reporting, the most important first."""
     yield from _messages(before, after)
     yield from _numbers("accuracy", _accuracies(before), _accuracies(after))
     yield from _curves(before, after)
@@ -33,7 +33,7 @@ def _messages(before: Record, after: Record) -> Iterator[Drift]:
 
 
 def tame(reason: str) -> str:
-    """A reason without what differs from run to run: values, folders, addresses and byte offsets."""
+    """Return a reason without what differs from run to run: values, folders, addresses, byte offsets."""
     text = re.split(r"; (?:worst at|got) ", reason, maxsplit=1)[0]
     text = re.sub(r"\b\d+ of (\d+) (comparisons|elements)", r"some of \1 \2", text)
     text = re.sub(r"(/[\w.@+-]+)+/", "…/", text)
@@ -67,7 +67,7 @@ def _curves(before: Record, after: Record) -> Iterator[Drift]:
 
 
 def curve_pairs(before: Record, after: Record) -> Iterator[CurvePair]:
-    """The loss curves that both records hold."""
+    """Yield the loss curves that both records hold."""
     old, new = _curves_of(before), _curves_of(after)
     for name in old:
         if name not in new:
@@ -122,7 +122,7 @@ def _files(before: Record, after: Record) -> Iterator[Drift]:
 
 
 def speed(before: Record, after: Record) -> Speed | None:
-    """Both latencies of a case that measured one under both, or None."""
+    """Return both latencies of a case, or None where a side measured none."""
     old, new = before.measures.get("latency"), after.measures.get("latency")
     if not isinstance(old, dict) or not isinstance(new, dict):
         return None

@@ -1,4 +1,4 @@
-"""From two runs and a policy to a :class:`GateResult`; pure but for today's date."""
+"""Judge two runs under a policy: a :class:`GateResult`; pure but for today's date."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from harness.report.summary import SEVERITY
 from harness.speed.session import Outcome
 
 FIRST_RUN = "models/usable["
-"""The case that says whether one of the user's models runs at all."""
+"""Start of the id of the case that finds whether a user model runs at all."""
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """How the gate was asked: what only its caller knows."""
+    """What only the caller of the gate knows."""
 
     baseline: str
     candidate: str
@@ -50,19 +50,19 @@ class Asked(msgspec.Struct, frozen=True):
     reused: tuple[bool, bool] = (False, False)
     """Whether each side's records are of an earlier run."""
     whole: bool = True
-    """Whether every case of the tier was asked for."""
+    """Whether every case of the tier was selected."""
     folder: str = ""
-    """Where the gate is written: runs inside it are named relative to it."""
+    """The gate's folder: runs inside it are named relative to it."""
     flaky: tuple[str, ...] = ()
-    """Cases that were run once more in the candidate, alone, and did not end as before."""
+    """Cases that were run once more in the candidate and did not end as before."""
     speed: Outcome | None = None
-    """The two releases timed in turns, where that was asked for."""
+    """Result of timing the two releases in turns, where that was asked for."""
     calibration: Calibrated | None = None
-    """How far that can be believed on this machine, where it was calibrated."""
+    """How reliable that timing is on this machine, where it was calibrated."""
 
 
 def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today: date) -> GateResult:
-    """Every verdict, what the policy makes of them, and the gate's status."""
+    """Return every verdict, whether the policy lets it block, and the gate's status."""
     found = tuple(differences.between(baseline.header, candidate.header))
     paired = tuple(pairs(baseline, candidate, (asked.baseline, asked.candidate)))
     complete = (baseline.complete, candidate.complete)
@@ -114,7 +114,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
 
 
 def _settled(change: Change, found: tuple[Difference, ...], flaky: tuple[str, ...]) -> Change:
-    """A change that an unintended difference could explain, or that did not repeat, is no verdict."""
+    """Withdraw the verdict on a change that did not repeat or that an unintended difference could explain."""
     if change.after is not None and change.after.case in flaky and change.verdict != "same":
         text = f"{change.verdict} at first, but not when the case was run once more; {change.text}"
         return msgspec.structs.replace(change, verdict="inconclusive", text=text)
@@ -126,7 +126,7 @@ def _settled(change: Change, found: tuple[Difference, ...], flaky: tuple[str, ..
 
 
 def _placed(change: Change, places: dict[str, dict[str, int]]) -> Change:
-    """Both sides with their place in their run, for the page's links."""
+    """Give both sides their index in their run, for the page's links."""
     before, after = (
         msgspec.structs.replace(side, place=places[side.run].get(side.case)) if side is not None else None
         for side in (change.before, change.after)
@@ -149,17 +149,17 @@ def _status(
     measured: int,
     versions: tuple[str, str],
 ) -> tuple[Status, str]:
-    """Status and sentence. What blocks decides over what is undecided."""
+    """Return status and sentence. A blocking change outweighs an undecided one."""
     way = f"Paddle {versions[0]} to {versions[1]}"
     blocking = [change for change in changes if change.blocks]
     if blocking:
         kinds = Counter(change.verdict for change in blocking)
-        told = ", ".join(f"{kinds[verdict]} {verdict}" for verdict in VERDICTS if kinds[verdict])
-        return "blocked", f"{way} is blocked by {_cases(len(blocking))}: {told}."
+        listed = ", ".join(f"{kinds[verdict]} {verdict}" for verdict in VERDICTS if kinds[verdict])
+        return "blocked", f"{way} is blocked by {_cases(len(blocking))}: {listed}."
     if faults:
         return "blocked", f"{way} is blocked by the policy itself: {faults[0]}."
     if not measured:
-        return "inconclusive", f"{way}: nothing was measured under both, which is no pass."
+        return "inconclusive", f"{way}: nothing was measured under both, so this is not a pass."
     if problems:
         return "inconclusive", f"{way} is undecided: {problems[0]}."
     undecided = [
@@ -167,8 +167,8 @@ def _status(
     ]
     if undecided:
         kinds = Counter(change.verdict for change in undecided)
-        told = " and ".join(f"{count} {verdict}" for verdict, count in kinds.items())
-        return "inconclusive", f"{way} is undecided: {told}."
+        listed = " and ".join(f"{count} {verdict}" for verdict, count in kinds.items())
+        return "inconclusive", f"{way} is undecided: {listed}."
     differ = [change for change in changes if change.verdict != "same"]
     also = f"; {_cases(len(differ))} changed, none of which blocks" if differ else ", and nothing changed"
     return "pass", f"{way} passes: {_cases(measured)} measured under both{also}."
@@ -213,7 +213,7 @@ def _both_pass(change: Change) -> bool:
 
 
 def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
-    """What each release wrote in each format, loaded by each: all models of a route in one cell."""
+    """Yield a cell for each producer, consumer and route, with all models together."""
     own: dict[tuple[str, str], str] = {}
     cells: dict[tuple[str, str, str], list[Record]] = {}
     for run, consumer in zip(runs, names, strict=True):
@@ -243,7 +243,7 @@ def grid(runs: Sequence[Run], names: Sequence[str]) -> Iterator[GridCell]:
 
 
 def route_of(record: Record) -> str:
-    """Format and loader of a crossing: its case without the model; of a compressed one, its method."""
+    """Return format and loader of files that crossed: from the case, or from the compression method."""
     if record.method:
         method = record.method.removesuffix("-legacy-ir")
         return f"{'' if method == record.method else 'legacy_'}{method} → predictor"
@@ -285,16 +285,17 @@ def _warnings(baseline: Run, candidate: Run) -> dict[str, tuple[str, ...]]:
 def _models(changes: Sequence[Change], candidate: Run) -> Iterator[ModelTotal]:
     forms = candidate.header.environment.get("user_models") or {}
     for model in dict.fromkeys(change.model for change in changes if change.model):
-        mine = [change for change in changes if change.model == model]
-        counted = Counter(change.verdict for change in mine)
+        related = [change for change in changes if change.model == model]
+        counted = Counter(change.verdict for change in related)
         usable = next(
-            (c for c in mine if c.case.startswith(FIRST_RUN) and c.after and c.after.outcome != "pass"), None
+            (c for c in related if c.case.startswith(FIRST_RUN) and c.after and c.after.outcome != "pass"),
+            None,
         )
         yield ModelTotal(
             model=model,
             user=model in forms,
             form=str(forms.get(model, "")),
             verdicts={str(verdict): count for verdict, count in counted.items()},
-            blocking=sum(change.blocks for change in mine),
+            blocking=sum(change.blocks for change in related),
             refused=usable.after.reason if usable is not None and usable.after is not None else "",
         )

@@ -1,4 +1,4 @@
-"""Every release's files loaded by every release: one run for each loading release, one grid for all."""
+"""Load every release's files in every release: one run for each loading release, one grid for all."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from harness.report.summary import standing
 
 SUITE = "test_upgrade.py"
 PARTS = "parts"
-"""Folder of the jobs' own runs."""
+"""Folder of the jobs' runs."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult, Path]:
-    """Make the environments, run them all, write ``matrix.html`` and ``matrix.json``; result and page.
+    """Make and run all environments, write ``matrix.html`` and ``matrix.json``; return result and page.
 
     Raises:
         UsageError: a release is not known, or the folder already holds a matrix.
@@ -67,10 +67,10 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
 
 
 def jobs_of(environments: Sequence[Named], request: Request) -> dict[str, list[Job]]:
-    """Each loading release's jobs: its own files first, which are then there for all the others.
+    """Return each loading release's jobs: first those on its own files, then those on other releases' files.
 
-    A release's own files are what its artifacts are made for, so those jobs make them all; the ones
-    that load what crosses come after. Where models are named, each has jobs of its own.
+    The jobs on a release's own files make its artifacts; the jobs that load them elsewhere come after.
+    Where models are named, each model has separate jobs.
     """
     found: dict[str, list[Job]] = {one.name: [] for one in environments}
     arguments = (f"suites/{SUITE}", *request.arguments)
@@ -134,18 +134,18 @@ def _notes(runs: list[Run], environments: Sequence[Named]) -> Iterator[str]:
             yield f"{environment.name}: {environment.note}"
     odd = sum(standing(record) in ("unexpected", "departed") for run in runs for record in run.records)
     if odd:
-        yield f"{odd} cases behave otherwise than suites/known_failures.toml says"
+        yield f"{odd} cases end differently from what suites/known_failures.toml says"
 
 
 def _places(ends: Sequence[JobResult]) -> Iterator[str]:
-    """Which machine ran how much, where there are several."""
+    """Yield how many jobs each machine ran, where there are several."""
     counts = Counter(end.where for end in ends if end.where)
     if len(counts) > 1:
         yield f"jobs: {', '.join(f'{count} on {where}' for where, count in sorted(counts.items()))}"
 
 
 def told(result: MatrixResult) -> Iterator[str]:
-    """What is printed: for each pair of releases, how many cases pass."""
+    """Yield the lines to print: for each pair of releases, how many cases pass."""
     pairs: dict[tuple[str, str], list[int]] = {}
     for cell in result.cells:
         counts = pairs.setdefault((cell.producer, cell.consumer), [0, 0])

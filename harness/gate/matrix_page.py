@@ -8,7 +8,7 @@ from harness.report.layout import templates
 
 
 def render_matrix(result: MatrixResult) -> str:
-    """The whole page as text: one HTML document that needs no other file, and no script."""
+    """Return the page as text: one HTML document that needs no other file and no script."""
     order = routes.releases(result.cells, result.releases)
     totals = matrix_views.pair_totals(result.cells)
     return (

@@ -1,4 +1,4 @@
-"""From a matrix's cells to what can be said of them: which pairs work, which formats stop where."""
+"""Summarise a matrix's cells: which pairs work, and at which releases a format stops working."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from harness.report.summary import SEVERITY
 
 
 class PairTotal(msgspec.Struct, frozen=True):
-    """One release's files in one release, all routes together."""
+    """Files of one release loaded in one release, all routes together."""
 
     worst: Outcome
     routes: int
     working: int
-    """Routes on which every case that was run passed, and some was."""
+    """Routes on which cases were run and all of them passed."""
     formats: int = 0
-    """Kinds of files; each has a route or several, one of which is enough to use them."""
+    """Kinds of files; each can be loaded by one or more routes, and one that works is enough."""
     readable: int = 0
-    """Kinds that some route of theirs works for."""
+    """Kinds of files with at least one route that works."""
 
     @property
     def works(self) -> bool:
@@ -32,17 +32,17 @@ class PairTotal(msgspec.Struct, frozen=True):
 
     @property
     def usable(self) -> bool:
-        """Whether nothing that was saved is lost: every kind of file has a route that works."""
+        """Whether every kind of file has a route that works."""
         return self.formats > 0 and self.readable == self.formats
 
 
 class CrossVersion(msgspec.Struct, frozen=True):
-    """A boundary at which a route stops: these producers' files in these consumers."""
+    """A pair of release ranges between which a route fails: these producers' files in these consumers."""
 
     producers: str
     consumers: str
     own: bool
-    """Every release fails on its own files: the boundary is not what breaks it."""
+    """Whether every release fails on its own files too, so that crossing releases is not the cause."""
     outcome: Outcome
     reason: str
     workaround: str
@@ -56,7 +56,7 @@ class RouteTotal(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Pairs of one kind: the files are older, of the same release, or newer than what loads them."""
+    """Pairs of one kind: files older than the release that loads them, of the same release, or newer."""
 
     name: str
     meaning: str
@@ -66,7 +66,7 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class Advice(msgspec.Struct, frozen=True):
-    """Something to do instead, and the routes that need it."""
+    """A workaround, and the routes that need it."""
 
     text: str
     routes: tuple[str, ...]
@@ -79,11 +79,11 @@ def pair_totals(cells: Iterable[GridCell]) -> dict[Pair, PairTotal]:
 
 
 def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Group, ...]:
-    """Upgrades, own files and rollbacks, each with how many pairs work for every route."""
+    """Return upgrades, own files and rollbacks, each with how many pairs work for every route."""
     rank = {name: place for place, name in enumerate(order)}
     names = (
         ("upgrade", "older files in a newer release"),
-        ("own files", "a release's files in itself"),
+        ("own files", "a release's own files"),
         ("rollback", "newer files in an older release"),
     )
     found: list[Group] = []
@@ -102,7 +102,7 @@ def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Gr
 
 
 def route_totals(result: MatrixResult) -> tuple[RouteTotal, ...]:
-    """Each route with the boundaries it does not cross, the route that stops most often first."""
+    """Return each route with the releases between which it fails, the one that fails most often first."""
     order = releases(result.cells, result.releases)
     groups = grouped(result.cells, lambda cell: cell.route)
     rows = [
@@ -123,7 +123,7 @@ def advice(cells: Iterable[GridCell]) -> tuple[Advice, ...]:
 
 
 def spans(names: Iterable[str], order: Sequence[str]) -> str:
-    """``2.6.2, 3.1.0–3.2.2``: runs of neighbours in ``order``."""
+    """Return names as text, with neighbours in ``order`` as a range: ``2.6.2, 3.1.0–3.2.2``."""
     wanted = set(names)
     runs: list[list[str]] = []
     previous = -2
@@ -148,8 +148,8 @@ def _pair_total(group: list[GridCell]) -> PairTotal:
     formats: dict[str, bool] = {}
     for route, good in works.items():
         if all(cell.outcome == "not-run" for cell in by_route[route]):
-            continue  # nothing of this kind was there to be read
-        # The same network exported in legacy IR is another way to the same end.
+            continue  # there were no files of this kind
+        # The same network exported in legacy IR serves the same purpose.
         kind = route.split(" → ")[0].removeprefix("legacy_")
         formats[kind] = formats.get(kind, False) or good
     return PairTotal(worst, len(by_route), sum(works.values()), len(formats), sum(formats.values()))

@@ -1,6 +1,6 @@
-"""What a gate leaves for pipelines: ``gate.json``, ``junit.xml``, a Markdown summary.
+"""Write a gate's files for pipelines: ``gate.json``, ``junit.xml``, a Markdown summary.
 
-``docs/gate-json.md`` documents the first. All are written whole or not at all.
+``docs/gate-json.md`` documents the first. Each is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.records.former import gate_of_schema_1
 from harness.report.wording import clean, clip, seconds
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
-"""Variable that names the file a GitHub Actions step appends its summary to."""
+"""Environment variable with the file to which a GitHub Actions step appends its summary."""
 MOST_LINES = 20
 """Causes that the summary lists; the page has all."""
 _MOST_TEXT = 300
@@ -48,10 +48,10 @@ def write_json(result: GateResult | MatrixResult, path: Path) -> Path:
 
 
 def read_gate_json(path: Path) -> GateResult:
-    """A gate's result as it was written; ``path`` is the file, or the folder it is in.
+    """Read a gate's result; ``path`` is the file, or the folder it is in.
 
     Raises:
-        HarnessError: there is none, it is not a gate's, or a newer harness wrote it.
+        HarnessError: there is no such file, it is not a gate's, or a newer harness wrote it.
     """
     if path.is_dir():
         path /= "gate.json"
@@ -80,15 +80,15 @@ def read_gate_json(path: Path) -> GateResult:
 
 
 def junit_xml(result: GateResult) -> bytes:
-    """The gate as JUnit XML for the dashboards of continuous integration.
+    """Return the gate as JUnit XML for the dashboards of continuous integration.
 
-    One test case for every case that ran on some side, one for every model that was refused, and
-    one called ``verdict`` for the gate itself, so that a gate which measured nothing is not green.
+    There is a test case for every case that ran on either side, for every model that was refused, and
+    one called ``verdict`` for the gate itself, so that a gate that measured nothing is not green.
 
     - what blocks is a ``failure``, with the verdict as its type;
     - what is inconclusive, not comparable or acknowledged without blocking is ``skipped`` with its
       reason, and so is a refused model: dashboards show those without failing;
-    - all else passes; what changed without blocking is told in its ``system-out``;
+    - all else passes; what changed without blocking is described in its ``system-out``;
     - the gate's own case is a ``failure`` when blocked, an ``error`` when inconclusive.
     """
     suite = ElementTree.Element("testsuite")
@@ -127,7 +127,7 @@ def _gate_end(result: GateResult) -> tuple[str, str, str]:
 
 
 def _change_end(change: Change) -> tuple[str, str, str]:
-    """Element, type and text of what a test case says of itself; no element for a plain pass."""
+    """Return element, type and text for a change's test case; the element is '' for a plain pass."""
     text = happened(change)
     if change.blocks:
         parts = [text, f"rule: {change.rule}"] + (
@@ -147,7 +147,7 @@ def _change_end(change: Change) -> tuple[str, str, str]:
 
 def _testcase(suite: ElementTree.Element, group: str, name: str, tag: str, type_: str, text: str) -> None:
     case = ElementTree.SubElement(suite, "testcase", {"classname": _text(group), "name": _text(name)})
-    # Neither a pair of runs nor a verdict has a duration; some readers insist on one.
+    # Neither a pair of runs nor a verdict has a duration, but some readers require one.
     case.set("time", "0")
     if not tag:
         return
@@ -163,7 +163,7 @@ def _ran(side: Side | None) -> bool:
 
 
 def _text(text: str) -> str:
-    """What XML 1.0 can hold."""
+    """Replace the characters that XML 1.0 cannot hold."""
     return clean(text).replace("\r", " ")
 
 
@@ -171,16 +171,16 @@ def _text(text: str) -> str:
 
 
 def summary_markdown(result: GateResult) -> str:
-    """The gate on one screen, in GitHub's Markdown: status, counts, what blocks and why."""
-    told = [", ".join(f"{result.counts[v]:,} {v}" for v in VERDICTS if result.counts.get(v)) or "No case"]
+    """Return the gate on one screen, in GitHub's Markdown: status, counts, what blocks and why."""
+    parts = [", ".join(f"{result.counts[v]:,} {v}" for v in VERDICTS if result.counts.get(v)) or "No case"]
     if result.identical_of:
-        told.append(f"{result.identical:,} of {result.identical_of:,} bit-identical")
+        parts.append(f"{result.identical:,} of {result.identical_of:,} bit-identical")
     lines = [
         f"## {_MARKS[result.status]} {_SAYS[result.status]}: Paddle {_plain(_way(result))}",
         "",
         _plain(result.sentence),
         "",
-        f"{'; '.join(told)}. Took {seconds(result.duration_s)}.",
+        f"{'; '.join(parts)}. Took {seconds(result.duration_s)}.",
     ]
     if result.problems:
         lines += ["", "**Faults of the gate itself**", ""]
@@ -199,10 +199,10 @@ def summary_markdown(result: GateResult) -> str:
 def append_step_summary(result: GateResult, environment: Mapping[str, str] = os.environ) -> str:
     """Append the summary to the file that ``$GITHUB_STEP_SUMMARY`` names.
 
-    It never fails the gate.
+    A failure to do so does not fail the gate.
 
     Returns:
-        '', or a note of why it could not be appended.
+        '', or why it could not be appended.
     """
     name = environment.get(STEP_SUMMARY, "")
     if not name:
@@ -239,14 +239,14 @@ def _line(text: str, most: int = _MOST_TEXT) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line that Markdown shows as it is: no markup, no table cell, no mention, no link."""
+    """Return text as one line that Markdown shows unchanged: no markup, table cell, mention or link."""
     escaped = re.sub(r"([\\`*_{}\[\]<>#|~!])", r"\\\1", _line(text)).replace("&", "&amp;")
     # A word joiner keeps an address or a name from becoming a link.
     return re.sub(r"(?<=:)(?=//)|(?<=@)(?=\w)", "\u2060", escaped)
 
 
 def _code(text: str) -> str:
-    """A code span that holds any text, in a table too."""
+    """Return a code span that can hold any text, also in a table."""
     text = _line(text, 160)
     fence = "`" * (1 + max(map(len, re.findall(r"`+", text)), default=0))
     pad = " " if text.startswith("`") or text.endswith("`") else ""

@@ -1,4 +1,4 @@
-"""The gate's page, ``gate.html``: may we upgrade, what blocks, and everything that moved."""
+"""The gate's page, ``gate.html``: whether to upgrade, what blocks, and everything that moved."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from harness.speed.decide import Rule
 
 MOST_DRAWN_CURVES = 9
 MOST_DRAWN_SPEEDS = 8
-"""Loss curves and groups of speeds drawn; the tables below them have all."""
+"""Most loss curves, and groups of speeds, that are drawn; the tables below have all."""
 MOST_FIRST_CAUSES = 6
-"""Causes of a block that the first screen shows; the others are one click away."""
+"""Blocking causes on the first screen; the others are one click away."""
 MOST_OPEN_CAUSES = 8
 MOST_OPEN_CASES = 6
-"""In each verdict's list, so many causes start unfolded where they have no more cases than that."""
+"""Causes that start unfolded in each verdict's list, and the most cases such a cause may have."""
 
 VERDICT_LOOK: dict[Verdict, tuple[str, str]] = {
     "broken": ("✕", "fail"),
@@ -38,9 +38,9 @@ VERDICT_LOOK: dict[Verdict, tuple[str, str]] = {
 
 
 def render(result: GateResult, folder: Path | None = None) -> str:
-    """The whole page as text: one HTML document that needs no other file, and no script.
+    """Return the page as text: one HTML document that needs no other file and no script.
 
-    ``folder`` is where it is going to lie; runs inside it are linked.
+    ``folder`` is where the page will be written; runs inside it are linked.
     """
     # Matplotlib takes half a second to import; the command line imports this module for less.
     from harness.gate import page_figures

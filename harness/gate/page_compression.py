@@ -1,4 +1,4 @@
-"""Compressed models under two releases, row beside row; pure but for reading the two runs."""
+"""Compare compressed models under two releases row by row; pure but for reading the two runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness.report import tables
 from harness.report.compression import VERDICTS, Row, rows
 
 SIZE = 0.01
-"""Ratios of a size that are no further apart count as the same."""
+"""Largest difference between two size ratios that count as the same."""
 
 
 class Pair(msgspec.Struct, frozen=True):
-    """One model and method under the baseline and the candidate; None where it has none."""
+    """One model and method under the baseline and the candidate; None where that release lacks it."""
 
     name: str
     model: str
@@ -28,7 +28,7 @@ class Pair(msgspec.Struct, frozen=True):
 
     @property
     def profiles(self) -> str:
-        """``legacy-ir → pir``, or the one of both."""
+        """Both profiles, ``legacy-ir → pir``, or one name where they are the same."""
         found = dict.fromkeys(row.profile for row in (self.before, self.after) if row and row.profile)
         return " → ".join(found)
 
@@ -39,7 +39,7 @@ class Pair(msgspec.Struct, frozen=True):
 
     @property
     def step(self) -> int:
-        """By how many verdicts it became worse; 0 where one side has none."""
+        """Number of verdicts by which it became worse; 0 where one side has none."""
         if self.before is None or self.after is None:
             return 0
         return VERDICTS.index(self.after.verdict) - VERDICTS.index(self.before.verdict)
@@ -58,9 +58,9 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 def read(result: GateResult, folder: Path | None) -> tuple[Pair, ...] | None:
-    """The pairs of the two runs of a gate; None where their records are not to be found.
+    """Return the pairs of a gate's two runs; None where their records cannot be found.
 
-    ``folder`` is the gate's own, which the runs are named relative to.
+    ``folder`` is the gate's folder, to which the names of the runs are relative.
     """
     if folder is None or not result.baseline.run or not result.candidate.run:
         return None
@@ -72,9 +72,9 @@ def read(result: GateResult, folder: Path | None) -> tuple[Pair, ...] | None:
 
 
 def pairs(before: Sequence[Row], after: Sequence[Row]) -> tuple[Pair, ...]:
-    """Every model and method once for each profile, what became worst first, what one side lacks last.
+    """Pair every model and method for each profile: the worst change first, what one side lacks last.
 
-    A release that knows one profile only stands beside every profile of the other.
+    A release with only one profile is paired with every profile of the other.
     """
     sides = [_by_name(side) for side in (before, after)]
     found: list[Pair] = []
@@ -93,7 +93,7 @@ def _rows(run: Run) -> tuple[Row, ...]:
 
 
 def _by_name(side: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
-    """Model and name of the method -> profile -> its row."""
+    """Index rows: model and method name -> profile -> row."""
     found: dict[tuple[str, str], dict[str, Row]] = {}
     for row in side:
         found.setdefault((row.model, row.name), {})[row.profile] = row
@@ -101,5 +101,5 @@ def _by_name(side: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
 
 
 def _of(side: dict[str, Row], profile: str) -> Row | None:
-    """The row of a profile, or the only one there is."""
+    """Return the row of a profile, or the only row there is."""
     return side.get(profile) or (next(iter(side.values())) if len(side) == 1 else None)

@@ -1,4 +1,4 @@
-"""The drawings of the gate's page: errors before and after, loss curves, speed."""
+"""Drawings of the gate's page: errors before and after, loss curves, speed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _OFFSETS = ((5, 3), (-11, 3), (5, -9), (-11, -9))
 
 
 def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) -> Markup:
-    """Error over allowed error, before against after, both on a log scale.
+    """Draw error over allowed error, before against after, both on a log scale.
 
-    What is zero or too small is drawn at the floor, what is not finite at the ceiling; both are
-    marked. ``outliers`` carry their number, counted from 1.
+    Zero and very small errors are drawn at the floor, errors that are not finite at the ceiling; both are
+    marked. ``outliers`` are numbered from 1.
     """
     low, high, lost = _limits(rows)
     with svg.style(name):
@@ -75,7 +75,7 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
 
 
 def curve(pair: CurvePair, name: str) -> Markup:
-    """Loss per step under the baseline and under the candidate."""
+    """Draw loss per step under the baseline and under the candidate."""
     return overlay(
         pair.baseline,
         pair.candidate,
@@ -90,7 +90,7 @@ MOST_PAIRED = 40
 
 
 def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
-    """Each change of speed with its interval, in per cent; those that were decided by colour."""
+    """Draw each change of speed with its interval, in per cent; decided ones are coloured."""
     drawn = [row for row in rows if row.change is not None and row.low is not None][:MOST_PAIRED]
     if not drawn:
         return ""
@@ -109,7 +109,7 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
 
 
 def speed(group: SpeedGroup, name: str) -> Markup:
-    """Two medians with their 99 % intervals for each target, in microseconds on a log scale."""
+    """Draw two medians with their 99 % intervals for each target, in microseconds on a log scale."""
     with svg.style(name):
         labels = [svg.short(row.target or "target not named") for row in group.rows]
         figure = Figure(figsize=(4.2, 0.7 + 0.42 * len(labels)))
@@ -128,9 +128,9 @@ def speed(group: SpeedGroup, name: str) -> Markup:
 
 
 def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:
-    """Powers of ten around what is drawn, and whether some of it is drawn at the ceiling.
+    """Return the powers of ten around what is drawn, and whether some of it is drawn at the ceiling.
 
-    A decade below the smallest is the floor; the range is at least 0.001 to 10.
+    The floor is a decade below the smallest error; the range is at least 0.001 to 10.
     """
     values = [
         v for row in rows for v in (row.before, row.after) if v is not None and math.isfinite(v) and v > 0
@@ -150,7 +150,7 @@ def _within(value: float | None, low: float, high: float) -> float:
 def _points(
     rows: Sequence[Numerics], low: float, high: float
 ) -> dict[Direction, tuple[tuple[float, float], ...]]:
-    """Points of each direction; those that would cover each other to the pixel are one."""
+    """Return the points of each direction; points that would fall on the same pixel are merged."""
     found: dict[Direction, dict[tuple[float, float], tuple[float, float]]] = {d: {} for d in MARKS}
     for row in rows:
         point = (_within(row.before, low, high), _within(row.after, low, high))
@@ -161,7 +161,7 @@ def _points(
 
 
 def _number(axes: Axes, number: int, point: tuple[float, float]) -> None:
-    """Four corners in turn, so that the numbers of points that coincide can be read."""
+    """Write a point's number at one of four corners in turn, so that coinciding points stay readable."""
     offset = _OFFSETS[(number - 1) % len(_OFFSETS)]
     axes.annotate(str(number), point, offset, textcoords="offset points", color=svg.INK, weight="bold")
 

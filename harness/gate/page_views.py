@@ -1,4 +1,4 @@
-"""From a gate's result to the rows of its page; pure functions."""
+"""Turn a gate's result into the rows of its page; pure functions."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from harness.gate.result import (
 MEANING: dict[Verdict, str] = {
     "broken": "Worked under the baseline; under the candidate a wrong answer, an error, a crash or a hang.",
     "missing": "Ran under the baseline; under the candidate it is absent, skipped or expected to fail.",
-    "numerically worse": "Still within its allowance, or no longer, but further from the float64 oracle.",
+    "numerically worse": "Further from the float64 oracle than before, within the allowed error or past it.",
     "slower": "A paired measurement found it slower.",
-    "not comparable": "Differs, but so do the two environments, in something that could explain it.",
-    "inconclusive": "Could not be decided: no result on one side, or one that does not repeat.",
+    "not comparable": "Differs, but another difference between the two environments could explain it.",
+    "inconclusive": "Could not be decided: one side has no result, or the result did not repeat.",
     "new": "Ran under the candidate only.",
     "fixed": "Failed under the baseline and works under the candidate.",
     "numerically better": "Nearer to the float64 oracle than before.",
     "faster": "A paired measurement found it faster.",
-    "same": "The same outcome, within the same allowance.",
+    "same": "The same outcome, within the same allowed error.",
 }
 MOST_OUTLIERS = 8
 OUTLIER_RATIO = 10.0
-"""So many times further from the oracle than before is worth a name, if it uses some of its allowance."""
+"""Growth of the error from which an outlier is named, if it uses some of the allowed error."""
 OUTLIER_FLOOR = 0.01
 
 
@@ -61,7 +61,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 
 class DriftRow(msgspec.Struct, frozen=True):
-    """One drift, and every case that shows the very same."""
+    """One drift, and every case that shows it."""
 
     drift: Drift
     cases: tuple[str, ...]
@@ -88,16 +88,16 @@ class SpeedGroup(msgspec.Struct, frozen=True):
 
 
 def kinds(changes: Iterable[Change]) -> tuple[Kind, ...]:
-    """Verdicts that occur, the gravest first, without ``same``."""
+    """Group changes by verdict, the gravest first, without ``same``."""
     found = causes(change for change in changes if change.verdict != "same")
     groups = [(v, tuple(cause for cause in found if cause.verdict == v)) for v in VERDICTS]
     return tuple(Kind(verdict, MEANING[verdict], group) for verdict, group in groups if group)
 
 
 def links(result: GateResult, folder: Path | None = None) -> dict[str, str]:
-    """``baseline`` and ``candidate`` -> address of the run's page, where the run lies in ``folder``.
+    """Return ``baseline`` and ``candidate`` -> address of the run's page, where the run is in ``folder``.
 
-    ``folder`` is the page's own; None where it is not known, and only relative runs have a link.
+    ``folder`` is the page's folder; where it is None, only runs named relative to it have a link.
     """
     found = {}
     for which, subject in (("baseline", result.baseline), ("candidate", result.candidate)):
@@ -111,7 +111,7 @@ def links(result: GateResult, folder: Path | None = None) -> dict[str, str]:
 
 
 def side_link(side: Side | None, links: dict[str, str]) -> str:
-    """Where the run's page shows this record: findings have an anchor, the rest a section."""
+    """Return where the run's page shows this record: findings have an anchor, the rest a section."""
     if side is None or side.run not in links:
         return ""
     if side.outcome in BAD_OUTCOMES and side.place is not None:
@@ -120,7 +120,7 @@ def side_link(side: Side | None, links: dict[str, str]) -> str:
 
 
 def drifts(changes: Iterable[Change]) -> dict[DriftKind, tuple[DriftRow, ...]]:
-    """Every drift by kind, the largest ratio first; equal ones are one row."""
+    """Return the drifts by kind, the largest ratio first; equal ones share a row."""
     groups: dict[tuple[str, ...], list[tuple[Drift, str]]] = {}
     for change in changes:
         for drift in change.drifts:
@@ -140,22 +140,22 @@ def acknowledged(changes: Iterable[Change]) -> tuple[Acknowledged, ...]:
 
 
 def outliers(rows: Iterable[Numerics]) -> tuple[Numerics, ...]:
-    """What to name in the drawing: errors past their allowance and those that grew tenfold, worst first."""
+    """Return the errors to name in the drawing: past the allowed error or grown tenfold, worst first."""
     return worst_first(row for row in rows if _is_outlier(row))[:MOST_OUTLIERS]
 
 
 def worst_first(rows: Iterable[Numerics]) -> tuple[Numerics, ...]:
-    """By how much the error grew, then by how large it is."""
+    """Sort by how much the error grew, then by how large it is."""
     return tuple(sorted(rows, key=lambda row: (-_growth(row), -_finite(row.after), row.case)))
 
 
 def growth(row: Numerics) -> float | None:
-    """Error after over error before; None where it was nothing or not a number."""
+    """Return error after over error before; None where the first is zero or either is not finite."""
     return row.after / row.before if row.before and row.after is not None else None
 
 
 def curves(rows: Iterable[CurvePair]) -> tuple[CurvePair, ...]:
-    """Differing ones first, by their largest difference."""
+    """Sort curves: differing ones first, by their largest difference."""
     return tuple(sorted(rows, key=lambda row: (row.first_difference is None, -_finite(row.largest))))
 
 
@@ -168,26 +168,26 @@ def speeds(rows: Iterable[Speed]) -> tuple[SpeedGroup, ...]:
 
 
 def paired(rows: Iterable[PairedSpeed]) -> tuple[PairedSpeed, ...]:
-    """Slower ones first, then what changed most."""
+    """Sort measurements: slower ones first, then by the size of the change."""
     order = {"slower": 0, "faster": 1, "not enough data": 2}
     return tuple(sorted(rows, key=lambda row: (order.get(row.answer, 3), -abs(row.change or 0.0), row.model)))
 
 
 def paired_counts(rows: Iterable[PairedSpeed]) -> tuple[tuple[str, int], ...]:
-    """How many are slower, faster, the same, undecided; zeros included."""
+    """Count how many are slower, faster, the same, undecided; zeros included."""
     counted = Counter(row.answer for row in rows)
     return tuple((answer, counted[answer]) for answer in ("slower", "faster", "same", "not enough data"))
 
 
 def models(rows: Iterable[ModelTotal]) -> tuple[tuple[ModelTotal, ...], tuple[ModelTotal, ...]]:
-    """The user's own, what blocks and what was refused first; and the reference models."""
+    """Return user models, blocking and refused ones first, and reference models."""
     ordered = sorted(rows, key=lambda row: (-row.blocking, not row.refused, row.model))
     own = tuple(row for row in ordered if row.user)
     return own, tuple(row for row in ordered if not row.user)
 
 
 def subject_names(result: GateResult) -> tuple[str, str]:
-    """``Paddle 2.6.2`` and the other, with the profiles where only those tell the two apart."""
+    """Return two names such as ``Paddle 2.6.2``, with the profiles where only those differ."""
     before, after = result.baseline, result.candidate
     alike = before.paddle == after.paddle and before.profile != after.profile
 
@@ -210,7 +210,7 @@ def _growth(row: Numerics) -> float:
 
 
 def _finite(value: float | None) -> float:
-    """Not a number counts as larger than any."""
+    """Return the value; None counts as larger than any number."""
     return math.inf if value is None or math.isnan(value) else value
 
 

@@ -24,7 +24,7 @@ DEFAULT_BLOCK: dict[Verdict, bool] = {
     "slower": True,
 }
 """Verdicts that block unless a policy says otherwise. ``slower`` is one only where the two releases were
-timed in turns. Files carried back to the old release (``rollback``) block nothing."""
+timed in turns. Files taken back to the old release (``rollback``) block nothing."""
 
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "not comparable")
 
@@ -32,9 +32,9 @@ UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "not comparable")
 class Numerics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When an error that is still allowed counts as changed.
 
-    It must have grown (or shrunk) by ``factor``, and the larger one must use more than ``floor`` of
-    its allowance. The allowance is four times what the dynamic graph itself is wrong by: at 0.5 an
-    engine is twice as wrong as that, and below it another order of summation is explanation enough.
+    It must have grown (or shrunk) by ``factor``, and the larger one must exceed ``floor`` times the
+    allowed error. The allowed error is four times that of the dynamic graph: at 0.5 an engine is twice
+    as wrong as the dynamic graph; below that, another order of summation can explain the change.
     """
 
     factor: float = 2.0
@@ -42,7 +42,7 @@ class Numerics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SpeedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When two releases are as fast as each other, as shares: ``harness/speed/decide.py`` has the rest."""
+    """When two releases count as equally fast, as shares; the rest is in ``harness/speed/decide.py``."""
 
     threshold: float = decide.Rule().threshold
     floor: float = decide.Rule().floor
@@ -74,10 +74,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A difference that somebody has looked at and accepts, until a date.
+    """A difference that somebody has looked at and accepts until a date.
 
     ``baseline`` and ``candidate`` are version specifiers of the two releases; ``match`` must occur in
-    what the change says.
+    the change's text.
     """
 
     case: str
@@ -91,7 +91,7 @@ class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     candidate: str = ""
 
     def applies(self, baseline: str, candidate: str) -> bool:
-        """Whether it speaks of these two releases."""
+        """Whether its version specifiers match these two releases."""
         return _within(baseline, self.baseline) and _within(candidate, self.candidate)
 
     def matches(self, change: Change) -> bool:
@@ -105,7 +105,7 @@ class Acknowledged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole ``gate.toml``. ``model`` tables name the user's own models."""
+    """A whole ``gate.toml``. ``model`` tables name user models."""
 
     block: dict[Verdict, bool] = {}
     rollback: bool = False
@@ -116,7 +116,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: tuple[dict[str, Any], ...] = ()
 
     def decide(self, change: Change) -> tuple[bool, str]:
-        """Whether the change blocks, and the rule that says so; '' where no rule is needed."""
+        """Return whether the change blocks, and the rule that decided it; '' where none was needed."""
         if change.verdict == "same":
             return False, ""
         refused = change.after is not None and change.after.reason_kind == "model refused"
@@ -126,7 +126,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if rule.matches(change):
                 return rule.block, f"rule {rule.case!r}: {rule.reason}"
         if change.direction == "rollback" and not self.rollback:
-            return False, "files carried back to the old release do not block (`rollback = true` would)"
+            return False, "files taken back to the old release do not block (`rollback = true` changes that)"
         blocks = {**DEFAULT_BLOCK, **self.block}.get(change.verdict, False)
         return blocks, f"{change.verdict} {'blocks' if blocks else 'does not block'}"
 
@@ -137,11 +137,11 @@ def _within(version: str, specifier: str) -> bool:
     try:
         return SpecifierSet(specifier).contains(Version(version), prereleases=True)
     except InvalidVersion:
-        return False  # a build from a branch has no place in a range
+        return False  # a build from a branch has no version to compare
 
 
 def load(path: Path) -> Policy:
-    """The policy of a file.
+    """Read a policy from a file.
 
     Raises:
         UsageError: it is missing, is not TOML, or holds something unknown.
@@ -163,10 +163,10 @@ def load(path: Path) -> Policy:
 def apply(
     policy: Policy, changes: Sequence[Change], baseline: str, candidate: str, today: date, whole: bool
 ) -> tuple[tuple[Change, ...], tuple[str, ...]]:
-    """The changes with what the policy decides, and the policy's own faults.
+    """Return the changes with the policy's decisions, and the faults of the policy itself.
 
-    Strict as known failures are: an acknowledgement that matches nothing in a ``whole`` gate is a
-    fault, and one past its date acknowledges nothing any more.
+    It is as strict as expected failures are: an acknowledgement that matches nothing in a ``whole`` gate
+    is a fault, and one past its date is ignored.
     """
     entries = [entry for entry in policy.acknowledged if entry.applies(baseline, candidate)]
     used: set[Acknowledged] = set()
@@ -201,7 +201,7 @@ def apply(
     ]
     if whole:
         faults += [
-            f"the acknowledgement of {entry.case!r} ({entry.verdict}) matches no change: remove it or mend it"
+            f"the acknowledgement of {entry.case!r} ({entry.verdict}) matches no change: remove or correct it"
             for entry in entries
             if entry not in used
         ]

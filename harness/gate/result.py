@@ -1,4 +1,4 @@
-"""What a gate found, as frozen types: the content of ``gate.json`` (``docs/gate-json.md``)."""
+"""A gate's result as frozen types: the content of ``gate.json`` (``docs/gate-json.md``)."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Verdict = Literal[
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 Direction = Literal["", "old files", "new files", "rollback"]
-"""Which way an artifact crossed: the baseline's files in the candidate (``old files``), the
-candidate's own files in the candidate (``new files``), the candidate's files in the baseline
-(``rollback``). Empty for a case that both releases ran on their own."""
+"""Whose files were loaded where: the baseline's in the candidate (``old files``), the candidate's in the
+candidate (``new files``), the candidate's in the baseline (``rollback``). Empty for a case that loads no
+other environment's files."""
 
 DriftKind = Literal[
     "loss curve",
@@ -53,23 +53,23 @@ class Side(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: Outcome
     run: str = ""
     case: str = ""
-    """Case id in that run: the producer is a part of it where files crossed."""
+    """Case id in that run; it contains the producer where files crossed."""
     reason: str = ""
     reason_kind: ReasonKind = ""
     budget_used: float | None = None
     """Largest error over allowed error."""
     error: float | None = None
-    """Error of the comparison closest to their limit."""
+    """Error of the comparison that used most of its allowed error."""
     allowed: float | None = None
     expected_failure: str = ""
-    """Reason of the entry of ``known_failures.toml`` that it behaved as."""
+    """Reason of the entry of ``known_failures.toml`` that expected this failure."""
     issue: str = ""
     place: int | None = None
-    """Its index among that run's records, which leads to it on that run's page."""
+    """Index among that run's records, for the link to that run's page."""
 
 
 class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A number or list that moved although the verdict did not have to."""
+    """A number or list that changed, whether the verdict changed or not."""
 
     kind: DriftKind
     what: str
@@ -80,7 +80,7 @@ class Drift(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One case under both releases. ``same`` ones are here as well: the page folds them away."""
+    """One case under both releases. ``same`` ones are included; the page folds them away."""
 
     case: str
     verdict: Verdict
@@ -94,7 +94,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     text: str = ""
     """What changed, in a sentence."""
     identical: bool = False
-    """All that was compared had the same bits under both releases, on the same files and feeds."""
+    """Whether all outputs had the same bits under both releases, on the same files and feeds."""
     drifts: tuple[Drift, ...] = ()
     blocks: bool = False
     rule: str = ""
@@ -104,16 +104,16 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     issue: str = ""
     until: str = ""
     explained_by: tuple[str, ...] = ()
-    """Unintended differences of the environments that could explain it."""
+    """Unintended differences of the environments that could explain the change."""
     workaround: str = ""
-    """What to do instead, where something is known."""
+    """Workaround, where one is known."""
 
 
 class GridCell(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one release wrote in one format, loaded by one release: all models together."""
+    """Files that one release wrote in one format, loaded by one release: all models together."""
 
     route: str
-    """Format and loader, ``jit -> predictor`` say."""
+    """Format and loader, such as ``jit → predictor``."""
     producer: str
     consumer: str
     outcome: Outcome
@@ -121,7 +121,7 @@ class GridCell(msgspec.Struct, frozen=True, omit_defaults=True):
     cases: int
     passed: int = 0
     identical: int = 0
-    """Cases whose outputs have the bits of what the producer's own loader gave."""
+    """Cases with the same output bits as when the producer loads the files itself."""
     budget_used: float | None = None
     reason: str = ""
     workaround: str = ""
@@ -135,7 +135,7 @@ class Numerics(msgspec.Struct, frozen=True):
     model: str
     target: str
     before: float | None
-    """None where it is not a finite number, which JSON cannot hold."""
+    """None where the error is not finite, which JSON cannot hold."""
     after: float | None
 
 
@@ -147,12 +147,12 @@ class CurvePair(msgspec.Struct, frozen=True):
     baseline: tuple[float | None, ...]
     candidate: tuple[float | None, ...]
     first_difference: int | None
-    """First step whose two losses are not the same number; None: the same to the last bit."""
+    """First step at which the two losses differ; None: the same to the last bit."""
     largest: float | None
 
 
 class Speed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Two medians in microseconds with their 99 % intervals, measured apart: not a verdict."""
+    """Two medians in microseconds with their 99 % intervals, measured separately: not a verdict."""
 
     case: str
     model: str
@@ -172,8 +172,8 @@ class Speed(msgspec.Struct, frozen=True, omit_defaults=True):
 class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
     """One model on one target, timed in pairs of processes that take turns. Shares: 0.02 is 2 % slower.
 
-    ``low`` to ``high`` is a 99 % interval with all looks at the data paid for; ``detectable`` the
-    smallest change that these pairs would have shown; ``load_change`` that of the time to load.
+    ``low`` to ``high`` is a 99 % interval, corrected for repeated looks at the data; ``detectable`` is the
+    smallest change that these pairs would have shown; ``load_change`` is the change of the loading time.
     """
 
     case: str
@@ -192,7 +192,7 @@ class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
     sessions: int = 1
     """Sessions of the model in each pair; a pair's value is the mean over them."""
     again: float | None = None
-    """The change that a second measurement found, in ``again_pairs`` others; null: there was none."""
+    """Change found by a second measurement, with ``again_pairs`` new pairs; null: there was none."""
     again_pairs: int = 0
     load_change: float | None = None
     load_low: float | None = None
@@ -202,14 +202,14 @@ class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
     confirmed: bool | None = None
     """Whether the second measurement found the same; null: there was none."""
     why: str = ""
-    """What kept it from a verdict."""
+    """Reason for no verdict."""
 
 
 class Told(msgspec.Struct, frozen=True):
-    """How often a slowdown of known size was told on this machine; 0: a release against itself.
+    """How often a slowdown of known size was detected on this machine; size 0: a release against itself.
 
-    ``told`` of ``comparisons``, by this harness, with the 95 % interval ``low`` to ``high`` of the share;
-    ``stored`` of as many, by a rule of 5 % between the medians of two stored runs.
+    This harness detected ``told`` of ``comparisons``; ``low`` to ``high`` is the 95 % interval of the share.
+    A rule of 5 % between the medians of two stored runs detected ``stored`` of as many.
     """
 
     extra: float
@@ -225,13 +225,13 @@ class Calibrated(msgspec.Struct, frozen=True):
 
     started: str
     name: str
-    """The environment that was timed against itself."""
+    """Environment that was timed against itself."""
     works: int
     pairs: int
-    """Pairs of processes, the same for every work."""
+    """Pairs of processes, the same for every model and target."""
     rows: tuple[Told, ...]
     sessions: int = 1
-    """Sessions of each work in a pair."""
+    """Sessions of each model and target in a pair."""
 
 
 class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -241,31 +241,31 @@ class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
     before: str
     after: str
     intended: bool = False
-    """The change that was asked about: Paddle, its build, its profile."""
+    """Whether this is the change asked about: Paddle, its build, its profile."""
     explains: tuple[str, ...] = ()
-    """Kinds of verdict it could explain; those then are ``not comparable``."""
+    """Kinds of verdict that it could explain, which then become ``not comparable``."""
 
 
 class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
     """One of the two environments."""
 
     name: str
-    """As it was asked for: ``3.3.1``, a path, a run."""
+    """Name as the user gave it: ``3.3.1``, a path, a run."""
     paddle: str
     profile: str = ""
     python: str = ""
     interpreter: str = ""
     run: str = ""
-    """Folder of its run, relative to the gate's where it lies inside."""
+    """Folder of the run, relative to the gate's folder where it is inside that."""
     cases: int = 0
     comparisons: int = 0
     duration_s: float = 0.0
     reused: bool = False
-    """Its records are of an earlier run."""
+    """Whether the records are of an earlier run."""
 
 
 class ModelTotal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All changes of one model; ``refused`` says why one of the user's was not run."""
+    """All changes of one model; ``refused`` says why a user model was not run."""
 
     model: str
     user: bool = False
@@ -276,7 +276,7 @@ class ModelTotal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a gate found. ``gate.json`` is this, ``gate.html`` shows it."""
+    """Everything a gate found: the content of ``gate.json``, shown by ``gate.html``."""
 
     schema: int = GATE_SCHEMA
     kind: Literal["gate"] = "gate"
@@ -284,7 +284,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     exit_status: int
     sentence: str
     rules: tuple[str, ...] = ()
-    """The rules that fired, most severe first."""
+    """Rules that fired, most severe first."""
     started: str
     duration_s: float
     command: str
@@ -295,9 +295,9 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
     """Verdict -> cases, zeros included."""
     comparable: int
-    """Cases that compared something under both."""
+    """Cases that compared something under both releases."""
     identical: int
-    """Of the cases that ran on the same files and feeds, those with the same bits."""
+    """Cases with the same output bits, of ``identical_of``."""
     identical_of: int
     """Cases that could have been identical: same files, same feeds, passed under both."""
     changes: tuple[Change, ...]
@@ -326,12 +326,12 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MatrixResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What every release wrote, loaded by every release. ``matrix.json`` is this."""
+    """Every release's files loaded by every release: the content of ``matrix.json``."""
 
     schema: int = GATE_SCHEMA
     kind: Literal["matrix"] = "matrix"
     releases: tuple[str, ...]
-    """Oldest first: the order of the grid's rows and columns."""
+    """Releases, oldest first: the order of the grid's rows and columns."""
     cells: tuple[GridCell, ...]
     started: str
     duration_s: float
@@ -341,4 +341,4 @@ class MatrixResult(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     """Faults of the run itself: a release that could not be set up, interrupted runs."""
     notes: tuple[str, ...] = ()
-    """What a reader should know: which models, which releases were left out and why."""
+    """Notes for the reader: which models, which releases were left out and why."""

@@ -1,9 +1,8 @@
-"""The baseline's run of an earlier gate, used again where nothing that goes into it has changed.
+"""Reuse the baseline's run of an earlier gate where nothing that decides it has changed.
 
-A baseline is gated against again and again: by the next push, by the next nightly, after a change of
-the policy. What it did then it would do now, so its records are kept by the hash of all that decides
-them: the harness and its suites, both environments, the arguments and the machine. The candidate is
-always run.
+The same baseline is used again by the next push, the next nightly, or after a change of the policy. Its
+records would be the same, so they are kept under a hash of all that decides them: the harness and its
+suites, both environments, the arguments and the machine. The candidate is always run.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from harness.records import sources
 from harness.records.files import Run, read_run
 
 LEFT_OUT = ("logs", "pytest.log")
-"""What a copied run does without."""
+"""Files that are not copied with a run."""
 
 
 class _Entry(msgspec.Struct):
@@ -71,7 +70,7 @@ def _entry(store: Path, name: str) -> Path:
 
 
 def remember(store: Path, name: str, run: Run) -> None:
-    """Keep where a finished run lies; a run that did not end, or had faults of its own, is not kept."""
+    """Remember a finished run's folder; a run that did not end, or that has faults, is not kept."""
     if not name or run.footer is None or run.damaged or run.footer.problems:
         return
     path = _entry(store, name)
@@ -83,7 +82,7 @@ def remember(store: Path, name: str, run: Run) -> None:
 
 
 def find(store: Path, name: str, into: Path) -> Run | None:
-    """The kept run, copied to ``into``; None if there is none, or it is not whole any more."""
+    """Copy the kept run to ``into`` and return it; None if there is none or it is not whole any more."""
     if not name:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Producer × consumer: the cells of a gate or a matrix as tables; pure functions."""
+"""Arrange the cells of a gate or a matrix as tables of producer × consumer; pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pair = tuple[str, str]
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Why cells of one route did not pass, and what to do instead; cells refer to ``number``."""
+    """Why cells of one route did not pass, and a workaround; cells refer to it by ``number``."""
 
     number: int
     reason: str
@@ -25,11 +25,11 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One way of loading, over all pairs of releases."""
+    """One way of loading files, over all pairs of releases."""
 
     name: str
     cells: dict[Pair, tuple[GridCell, ...]]
-    """Usually one a pair; the gravest first."""
+    """Cells of each pair, usually one; the gravest first."""
     notes: tuple[Note, ...]
     numbers: dict[Pair, int]
     """Pair -> number of its note."""
@@ -41,7 +41,7 @@ def routes(cells: Iterable[GridCell]) -> tuple[Route, ...]:
 
 
 def pairs(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[Pair, ...]:
-    """Every pair that has a cell, by ``order`` of producer and consumer; unnamed ones last."""
+    """Return every pair that has a cell, sorted by ``order``; names that are not in it come last."""
     found = dict.fromkeys((cell.producer, cell.consumer) for cell in cells)
     rank = {name: place for place, name in enumerate(order)}
 
@@ -52,14 +52,14 @@ def pairs(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[Pair, ...]:
 
 
 def releases(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[str, ...]:
-    """``order``, then what only the cells name."""
+    """Return ``order``, then the releases that only the cells name."""
     return tuple(dict.fromkeys([*order, *(name for c in cells for name in (c.producer, c.consumer))]))
 
 
 def _route(name: str, group: list[GridCell]) -> Route:
     cells = grouped(group, lambda cell: (cell.producer, cell.consumer))
     explained = (cell for cell in group if cell.reason or cell.workaround)
-    told = grouped(explained, lambda cell: (alike(cell.reason), cell.workaround))
+    by_reason = grouped(explained, lambda cell: (alike(cell.reason), cell.workaround))
     notes = tuple(
         Note(
             number,
@@ -67,7 +67,7 @@ def _route(name: str, group: list[GridCell]) -> Route:
             same[0].workaround,
             tuple(dict.fromkeys((cell.producer, cell.consumer) for cell in same)),
         )
-        for number, same in enumerate(told.values(), start=1)
+        for number, same in enumerate(by_reason.values(), start=1)
     )
     return Route(
         name,

@@ -1,4 +1,4 @@
-"""A gate from its command to its result: environments, two runs, verdicts, and the files it leaves."""
+"""Run a gate: make environments, run both sides, judge, write the result's files."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from harness.report.layout import write_page
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40
-"""Blocking cases that are run once more before they block; beyond that many, chance is not the cause."""
+"""Most blocking cases that are run once more before they block; with more, chance is not the cause."""
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What was asked for; ``arguments`` go to both runs' pytest, ``narrowed`` says they leave cases out."""
+    """Arguments of the command; ``arguments`` go to both runs' pytest, ``narrowed``: they leave cases out."""
 
     baseline: str
     candidate: str
@@ -49,13 +49,13 @@ class Request(msgspec.Struct, frozen=True):
     fresh: bool = False
     """Whether the baseline runs although an earlier gate ran the same."""
     jobs: Settings = Settings()
-    """What runs the sides."""
+    """How jobs run the two sides."""
     speed_minutes: float = 0.0
-    """How long the two releases are timed in turns; 0: not at all."""
+    """Minutes for timing the two releases in turns; 0: not timed."""
 
 
 def gate(request: Request, policy: Policy, root: Path, console: Console) -> tuple[GateResult, Path]:
-    """Run what is to be run, judge, write ``gate.html``, ``gate.json``, ``junit.xml`` and ``summary.md``.
+    """Run both sides, judge, write ``gate.html``, ``gate.json``, ``junit.xml`` and ``summary.md``.
 
     Returns:
         The result, and the folder it was written into.
@@ -93,8 +93,8 @@ def _gate(
         earlier = reuse.find(request.options.store_folder, known, folder / "baseline")
         if earlier is not None:
             console.print(
-                f"{sides[0].name}: the records of {earlier.header.started} are used again: nothing that "
-                "goes into them has changed (--fresh runs it anew)",
+                f"{sides[0].name}: using the records of {earlier.header.started} again, as nothing that "
+                "decides them has changed (--fresh runs it anew)",
                 soft_wrap=True,
             )
             sides = (msgspec.structs.replace(sides[0], run=earlier), sides[1])
@@ -108,7 +108,7 @@ def _gate(
         reused=(sides[0].run is not None, sides[1].run is not None),
         whole=not request.narrowed,
         folder=str(folder),
-        # RemoteHost another machine did the timing.
+        # It describes this machine: of no use where another one did the timing.
         calibration=speed.calibrated(root) if request.jobs.backend is BackendName.local else None,
     )
     result = result_of(baseline, candidate, policy, asked, date.today())
@@ -118,7 +118,7 @@ def _gate(
         asked = msgspec.structs.replace(asked, flaky=tuple(flaky))
         result = result_of(baseline, candidate, policy, asked, date.today())
     if request.speed_minutes:
-        write(result, folder)  # what is known already is not lost with the timing
+        write(result, folder)  # so that a failing timing loses nothing
         asked = msgspec.structs.replace(asked, speed=_timed(sides, policy, request, runner))
         result = result_of(baseline, candidate, policy, asked, date.today())
     result = msgspec.structs.replace(result, duration_s=time.monotonic() - clock)
@@ -137,7 +137,7 @@ def _timed(sides: Sequence[Subject], policy: Policy, request: Request, runner: R
 
 
 def write(result: GateResult, folder: Path) -> None:
-    """Every file a gate leaves.
+    """Write every file of a gate.
 
     Raises:
         HarnessError: the folder is unwritable, or the disk is full.
@@ -180,7 +180,7 @@ def _runs(sides: Sequence[Subject], request: Request, runner: Runner) -> tuple[R
 
 
 def _doubtful(result: GateResult, candidate: Run) -> list[str]:
-    """Test ids of blocking cases that nobody knows to fail: they must fail twice to block."""
+    """List test ids of blocking cases that are not expected to fail: they must fail twice to block."""
     nodes = {record.case: record for record in candidate.records}
     found = [
         nodes[change.after.case].nodeid
@@ -192,7 +192,7 @@ def _doubtful(result: GateResult, candidate: Run) -> list[str]:
 
 
 def _run_again(nodes: list[str], sides: Sequence[Subject], request: Request, runner: Runner) -> list[str]:
-    """Run the cases once more in the candidate; those that pass now."""
+    """Run the cases once more in the candidate; return those that pass now."""
     environment = sides[1].environment
     assert environment is not None
     arguments = (*nodes, *(argument for argument in request.arguments if argument.startswith("-")))

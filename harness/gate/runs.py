@@ -1,4 +1,4 @@
-"""The runs behind a gate or a matrix: made by jobs, whole or not, and where they are written."""
+"""Read the runs that jobs made for a gate or a matrix, and find what is missing in them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from harness.records.files import Run, read_run
 
 
 def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, JobResult], folder: Path) -> Run:
-    """The run that jobs have made, each called by its name in it: the only job's own, or all of theirs.
+    """Return the run that jobs have made: the only job's, or the merged runs of all, each under its name.
 
     Raises:
-        HarnessError: no job left records; why.
+        HarnessError: no job left records; says why.
     """
     found = [(ends[job.name], folder / job.folder, name) for name, job in parts]
     if not any((path / "records.jsonl").exists() for _, path, _ in found):
@@ -24,7 +24,7 @@ def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, JobR
 
 
 def faults(run: Run, name: str) -> Iterator[str]:
-    """What keeps a run's records from being whole."""
+    """Yield what is missing in a run's records."""
     if run.footer is None:
         so_far = f"{len(run.records)} of {run.header.selected} cases"
         yield f"the run of {name} did not come to its end ({so_far})"

@@ -1,4 +1,4 @@
-"""The sides of a gate: an environment to run, or the run it left; and the jobs that make their runs."""
+"""The sides of a gate, each an environment to run or an earlier run, and the jobs that run them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.records.files import Run, read_run
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """One side: an environment to run, or the run it left earlier."""
+    """One side: an environment to run, or an earlier run."""
 
     name: str
     environment: Environment | None = None
@@ -28,7 +28,7 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def subject_of(text: str, root: Path) -> Subject:
-    """The run of that name or folder, else the environment that the text names, made if need be.
+    """Return the run of that name or folder, else the environment of that name, made if necessary.
 
     Raises:
         UsageError: it names neither.
@@ -46,7 +46,7 @@ def subject_of(text: str, root: Path) -> Subject:
 
 
 def _name_of(run: Run) -> str:
-    """What files of the environment behind a run are called where they crossed, or its release."""
+    """Return the producer name of the run's environment in the ids of cases, or its release."""
     options = run.header.options
     for producer in options.get("producers") or ():
         name = str(producer).partition("=")[0]
@@ -65,9 +65,9 @@ def jobs_of(
     sides: Sequence[Subject],
     settings: Settings,
 ) -> list[tuple[str, Job]]:
-    """A side's jobs and what they are called in its run: one, or one for each kind of machine it needs.
+    """Return a side's jobs with their names in its run: one, or one for each kind of machine it needs.
 
-    On this machine there is one kind, and what it has not is a case that is not run.
+    Locally there is one job; cases that need another kind of machine are not run.
     """
     assert side.environment is not None
     name = f"{label} {side.name}"

@@ -1,4 +1,4 @@
-"""Two releases timed in turns: what a gate asks for, and what becomes of it in its result."""
+"""Time two releases in turns for a gate, and turn the outcome into rows and changes of its result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from harness.core.options import Options
 from harness.environments import Environment
 from harness.gate.result import Calibrated, Change, PairedSpeed, Told
 from harness.plugin.session import RunSession
-from harness.speed import aa_test, session
+from harness.speed import aa, session
 from harness.speed.decide import Rule
 from harness.speed.measure import Side, Workload
 from harness.speed.session import Outcome, Result, Tell
@@ -19,7 +19,7 @@ TARGETS = ("dygraph", "predictor", "predictor-no-onednn")
 ESTIMATED = ("change", "low", "high", "detectable", "pairs")
 """What is kept of an estimate; of that of the time to load the first three."""
 BATCHES = (1, 64)
-"""Batch sizes, the larger one for the predictor only: what a service feels, and what a batch job does."""
+"""Batch sizes: of an online service, and of a batch job (predictor only)."""
 
 
 def timed(
@@ -31,7 +31,7 @@ def timed(
     root: Path,
     tell: Tell,
 ) -> Outcome:
-    """Every trained reference model of the quick tier, on a few targets, baseline against candidate.
+    """Time every trained reference model of the quick tier on a few targets, baseline against candidate.
 
     Raises:
         HarnessError: no Paddle in one of the environments, or the store cannot be written.
@@ -55,7 +55,7 @@ def timed(
 
 
 def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
-    """The measurements as a gate keeps them."""
+    """Yield the measurements as rows of a gate's result."""
     for result in outcome.results:
         found, load = result.estimate, result.load
         yield PairedSpeed(
@@ -78,8 +78,8 @@ def rows(outcome: Outcome) -> Iterator[PairedSpeed]:
 
 
 def calibrated(root: Path) -> Calibrated | None:
-    """How often the rule was wrong when this machine was calibrated, all works together."""
-    found = aa_test.latest(root)
+    """Return how often the rule was wrong when this machine was calibrated, all models together."""
+    found = aa.latest(root)
     if found is None:
         return None
     totals = [found.total(extra) for extra in dict.fromkeys(row.extra for row in found.rows)]
@@ -96,7 +96,7 @@ def calibrated(root: Path) -> Calibrated | None:
 
 
 def changes(outcome: Outcome) -> Iterator[Change]:
-    """What was decided, as cases of the gate; what could not be decided is no verdict, and shown only."""
+    """Yield decided measurements as cases of the gate; undecided ones are shown only in the rows."""
     for result in outcome.results:
         found = result.estimate
         if found is None or result.answer == "not enough data":

@@ -1,6 +1,6 @@
-"""Two releases timed in turns, as a job: a process of its own, on a machine that it has for itself.
+"""The job that times two releases in turns: a separate process that has a machine to itself.
 
-As a module (``python -m harness.gate.timing FOLDER``) it is that process.
+``python -m harness.gate.timing FOLDER`` is that process.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ WORK, OUTCOME = "work.json", "outcome.json"
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """Baseline against candidate, for so many minutes at most. Environments are texts that name them."""
+    """Baseline against candidate, for at most so many minutes. Environments are given by name."""
 
     environments: tuple[str, str]
     rule: Rule
     minutes: float
     own_store: str = ""
-    """Where artifacts are kept ('': where that machine keeps them)."""
+    """Artifact store ('': the default of the machine that runs the job)."""
 
     @property
     def store(self) -> Path:
-        """Where artifacts are kept."""
+        """The artifact store."""
         return Path(self.own_store or default_store())
 
     def perform(self, workspace: Workspace) -> TaskResult:
-        """Measure, and leave the outcome in the folder.
+        """Measure, and write the outcome into the folder.
 
         Raises:
-            Stopped: it was told to end, and has.
+            Stopped: the process was asked to stop, and has ended.
         """
         clock = time.monotonic()
         workspace.folder.mkdir(parents=True)
@@ -56,10 +56,10 @@ class Timing(msgspec.Struct, frozen=True):
 
 
 def outcome_in(folder: Path) -> Outcome:
-    """What a timing job has left.
+    """Read the outcome of a timing job.
 
     Raises:
-        HarnessError: nothing that can be read.
+        HarnessError: there is none that can be read.
     """
     try:
         return msgspec.json.decode((folder / OUTCOME).read_bytes(), type=Outcome)
@@ -68,7 +68,7 @@ def outcome_in(folder: Path) -> Outcome:
 
 
 def main(folder: Path) -> None:
-    """The process. A HarnessError is one sentence and status 1."""
+    """Run the job's process. A HarnessError prints one sentence and gives exit status 1."""
     lifeline.hold()
     work = msgspec.json.decode((folder / WORK).read_bytes(), type=Timing)
     with (folder / SAID).open("a") as said:

@@ -1,4 +1,4 @@
-"""Two runs' records to verdicts: pure functions."""
+"""Compare two runs' records case by case and give verdicts: pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.report.summary import SEVERITY, cause
 
 
 class Pair(NamedTuple):
-    """One case as each side has it; ``same_files``: both loaded the same artifact with the same feeds."""
+    """A case's record on each side; ``same_files``: both loaded the same artifact with the same feeds."""
 
     case: str
     direction: Direction
@@ -24,12 +24,12 @@ class Pair(NamedTuple):
 
 
 def base_case(record: Record) -> str:
-    """The case id without the producer of the files it loads."""
+    """Return the case id without the producer of the files it loads."""
     mark = f"from-{record.producer}"
     head, bracket, rest = record.case.partition("[")
     if not record.producer or not bracket:
         return record.case
-    # The parameters are joined by dashes, and a producer's name may hold some itself.
+    # Parameters are joined by dashes, and a producer's name may contain dashes.
     parts = rest.removesuffix("]")
     for found, put in ((f"-{mark}-", "-"), (f"-{mark}", ""), (f"{mark}-", ""), (mark, "")):
         if found in parts:
@@ -39,10 +39,10 @@ def base_case(record: Record) -> str:
 
 
 def pairs(baseline: Run, candidate: Run, names: tuple[str, str]) -> Iterator[Pair]:
-    """Every case of either run beside the other's.
+    """Yield every case of either run with its record in the other.
 
     Args:
-        names: of baseline and candidate, as the producers of files that crossed are called.
+        names: producer names of baseline and candidate in case ids.
     """
     old = {record.case: record for record in baseline.records if not record.producer}
     new = {record.case: record for record in candidate.records if not record.producer}
@@ -63,7 +63,7 @@ Crossings = Mapping[str, Mapping[str, Record]]
 
 
 def _crossed(old: Crossings, new: Crossings, names: tuple[str, str]) -> Iterator[Pair]:
-    """Files that crossed, always against the old release's own files in the old release."""
+    """Yield pairs of files that crossed, each compared with the baseline loading its own files."""
     first, second = names
     for case in dict.fromkeys([*old, *new]):
         here, there = old.get(case, {}), new.get(case, {})
@@ -75,14 +75,14 @@ def _crossed(old: Crossings, new: Crossings, names: tuple[str, str]) -> Iterator
 
 
 def ran(record: Record | None) -> bool:
-    """Whether it is there and was not left out."""
+    """Whether the record exists and its case was run."""
     return record is not None and record.outcome != "not-run"
 
 
 def judge(pair: Pair, numerics: Numerics, complete: tuple[bool, bool] = (True, True)) -> Change | None:
-    """The verdict of one case; None where neither side ran it.
+    """Return the verdict of one case; None where neither side ran it.
 
-    ``complete``: whether each run came to its end, so that what it lacks was really left out.
+    ``complete``: whether each run came to its end; only then is a missing record a missing case.
     """
     before, after = pair.before, pair.after
     if not ran(before) and not ran(after):
@@ -137,7 +137,7 @@ def _verdict(
     if after.outcome == "pass":
         return "fixed", f"was {before.outcome}: {tame(before.expected_failure or cause(before))}"
     if SEVERITY.index(after.outcome) < SEVERITY.index(before.outcome):
-        # A wrong answer where there was an error is the worse of the two: nobody notices it.
+        # A wrong answer is worse than an error, because nobody notices it.
         return (
             "broken",
             f"was {before.outcome}, now {after.outcome}: {tame(after.expected_failure or cause(after))}",
@@ -158,7 +158,7 @@ def _numerically(before: Record, after: Record, numerics: Numerics) -> tuple[Ver
 
 
 def side(record: Record | None, run: str) -> Side | None:
-    """What the comparison keeps of a record."""
+    """Return what a gate keeps of a record."""
     if record is None:
         return None
     decisive = next((item for item in record.details if item.rule == "tolerance"), None)

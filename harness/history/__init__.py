@@ -1,1 +1,1 @@
-"""All runs as one data set: questions in SQL, change points, runs of several machines as one."""
+"""All runs as one data set: SQL views, change points, and runs of several machines merged into one."""

@@ -1,8 +1,8 @@
-"""Where a latency changed: change points in the medians of many runs, with false alarms held down.
+"""Find where a latency changed: change points in the medians of many runs, with few false alarms.
 
-A series is one case on one target, host and profile in order of time, across releases where one
-followed the other; where releases were run in turns, as a gate does, each is a series of its own, since
-what the machine did meanwhile would read as a difference of theirs.
+A series is one case on one target, host and profile in order of time. It spans releases that followed
+each other. Where releases were run in turns, as a gate does, each is a separate series: otherwise a
+disturbance of the machine would look like a difference between releases.
 
 Its segments are found by PELT (Killick, Fearnhead and Eckley, JASA 107, 2012; Celisse et al., CSDA 128,
 2018, as in `ruptures`) on the ranks of the medians: no single disturbed run decides, and without a change
@@ -31,11 +31,11 @@ from harness.history.data import History
 ALPHA = 0.05
 """Chance that a history without any change shows a change point at all."""
 FLOOR = 0.02
-"""Smallest share by which neighbouring segments' medians must differ: what a gate calls slower."""
+"""Smallest share by which the medians of neighbouring segments must differ, as in a gate."""
 SHORTEST = 3
-"""Runs in a segment at least."""
+"""Fewest runs in a segment."""
 MOST_RUNS = 400
-"""Newest runs of a series that are looked at: as far as the penalties were computed."""
+"""Newest runs of a series that are examined: as many as the penalties were computed for."""
 
 LEVELS = (0.05, 0.01, 0.001)
 PENALTIES: dict[int, tuple[float, float, float]] = {
@@ -55,7 +55,7 @@ PENALTIES: dict[int, tuple[float, float, float]] = {
     200: (9.62, 12.52, 16.40),
     400: (10.03, 12.58, 16.56),
 }
-"""Runs -> penalty at each of the levels, in units of the ranks' variance, rounded up.
+"""Number of runs -> penalty at each of the levels, in units of the ranks' variance, rounded up.
 
 From 20,000 permutations each (15,000 of 100 runs, 8,000 of 200, 3,000 of 400): the quantile of the
 largest (SSE with no change point - SSE with k) / k, k up to 3, by dynamic programming.
@@ -109,7 +109,7 @@ class Change(_Measured, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line of a trend. ``starts``: index of the first point of every segment but the first."""
+    """One line of a trend. ``starts``: indexes at which the second and later segments start."""
 
     points: tuple[Point, ...]
     starts: tuple[int, ...]
@@ -144,11 +144,11 @@ class Series(msgspec.Struct, frozen=True):
 
 
 POINTS = f"SELECT {', '.join(Point.__struct_fields__)} FROM latencies"
-"""In the order of the view: by case, host and profile, and then by time."""
+"""Query for all points, in the order of the view: by case, host and profile, then by time."""
 
 
 def series(history: History) -> list[Series]:
-    """Every series of two runs or more, with its change points."""
+    """Return every series of at least two runs, with its change points."""
     points = history.rows(Point, POINTS)
     groups = [
         part[-MOST_RUNS:]
@@ -172,23 +172,23 @@ def _in_turns(points: list[Point]) -> list[list[Point]]:
 
 
 def change_points(values: Sequence[float], alpha: float = ALPHA) -> list[int]:
-    """Index of the first value after each change.
+    """Return the index of the first value after each change.
 
     Args:
-        values: positive, in order.
-        alpha: chance that a series without a change gets any.
+        values: positive, in order of time.
+        alpha: chance of finding any change in a series without one.
 
     Raises:
         HarnessError: `ruptures` is not installed.
     """
     starts = _split(np.asarray(values, dtype=float), alpha)
-    return _told(np.log(np.asarray(values, dtype=float)), starts)
+    return _large_enough(np.log(np.asarray(values, dtype=float)), starts)
 
 
 def _split(values: Values, alpha: float) -> list[int]:
-    """Change points of the whole, then of each segment by ranks of its own.
+    """Find change points of the whole, then of each segment, ranked separately.
 
-    Beside a large change a small one moves the ranks of the whole too little.
+    Next to a large change, a small one moves the ranks of the whole too little.
     """
     limit = penalty(len(values), alpha)
     ranks = stats.rankdata(values)
@@ -204,9 +204,9 @@ def _split(values: Values, alpha: float) -> list[int]:
 
 
 def penalty(runs: int, alpha: float) -> float:
-    """Penalty of a series of this length in units of its ranks' variance; infinite where it is too short.
+    """Return the penalty for a series of this length, in units of its ranks' variance; infinite if too short.
 
-    Between the table's lengths and below its levels by the logarithm of either.
+    Interpolates the table by the logarithm of the length, and extrapolates by that of the level.
     """
     lengths = sorted(PENALTIES)
     if runs < lengths[0]:
@@ -225,14 +225,14 @@ def penalty(runs: int, alpha: float) -> float:
 
 
 def differs(last: Point, new: Point) -> str:
-    """What else changed between two runs, in words: where a change of speed may come from."""
+    """Say what else changed between two runs: possible causes of a change of speed."""
     found = [f"{last.release} → {new.release}"] if last.release != new.release else []
     for name, what in (
         ("commit", "commit"), ("cpu", "processor"), ("python", "Python"), ("packages", "packages"),
         ("source", "harness"),
     ):  # fmt: skip
         one, other = getattr(last, name), getattr(new, name)
-        # A release has a commit and packages of its own.
+        # Another release has another commit and other packages anyway.
         if one != other and not (found and name in ("commit", "packages")):
             found.append(what)
     return ", ".join(found)
@@ -250,8 +250,8 @@ def _segment(ranks: Values, limit: float) -> list[int]:
     return [int(end) for end in detector.predict(pen=limit)[:-1]]
 
 
-def _told(logs: Values, starts: list[int]) -> list[int]:
-    """Without the points whose segments differ by less than the floor, the least one first."""
+def _large_enough(logs: Values, starts: list[int]) -> list[int]:
+    """Remove change points whose segments differ by less than the floor, the smallest first."""
     kept = list(starts)
     while kept:
         edges = [0, *kept, len(logs)]
@@ -265,7 +265,7 @@ def _told(logs: Values, starts: list[int]) -> list[int]:
 
 
 def release_order(release: str | None) -> tuple[bool, Version, str]:
-    """Sorts releases; what is no version comes last."""
+    """Return a sort key for releases; names that are not versions come last."""
     try:
         return (False, Version(release or ""), "")
     except InvalidVersion:

@@ -1,7 +1,7 @@
-"""The runs under some folders as tables of an embedded database, read where they lie.
+"""Read the runs under some folders as tables of an embedded database.
 
-Nothing is imported or kept: each call reads every ``records.jsonl`` anew, with only the columns that
-the views need. A line that a kill cut, or that is no record, is counted and left out.
+Nothing is imported or kept: each call reads every ``records.jsonl`` again, with only the columns that
+the views need. A line that is cut off or is not a record is counted and left out.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 
 RECORDS = "records.jsonl"
 LEFT_OUT = ("logs", "__pycache__", "node_modules")
-"""Folders that hold no run, and may hold many files."""
+"""Folders that are not searched: they hold no run, and may hold many files."""
 JOURNAL, EARLIER, PARTS = "jobs.jsonl", "attempts", "parts"
-"""What a folder of jobs has, the folder of attempts that did not come to their end, and that of parts of runs
+"""The journal in a folder of jobs, and its folders of unfinished attempts and of parts of runs
 (``harness/jobs``)."""
 
 
 class Narrowed(msgspec.Struct, frozen=True):
-    """Which cases are looked at; empty: all. ``case`` is a part of the id, or a pattern with ``*``."""
+    """Which cases to read; empty: all. ``case`` is a part of the id, or a pattern with ``*``."""
 
     models: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Narrowed(msgspec.Struct, frozen=True):
     case: str = ""
 
     def where(self) -> tuple[str, list[Any]]:
-        """A condition on ``cases``, and its parameters."""
+        """Return a condition on ``cases``, and its parameters."""
         parts, values = ["true"], list[Any]()
         for column, wanted in (("model", self.models), ("target", self.targets), ("release", self.releases)):
             if wanted:
@@ -54,18 +54,18 @@ class Narrowed(msgspec.Struct, frozen=True):
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """What was there and is not in the tables."""
+    """What was found but is not in the tables."""
 
     damaged: int = 0
-    """Lines that are no record: cut by a kill, say."""
+    """Lines that are not a record, for example cut off when a run was killed."""
     newer: int = 0
     """Lines of a newer harness."""
     headless: tuple[str, ...] = ()
     """Files without a run's header."""
     copies: int = 0
-    """Runs that lie in another folder too, as a gate's baseline that was used again does."""
+    """Runs that are in another folder too, like a gate's reused baseline."""
     merged: int = 0
-    """Cases of merged runs whose own runs are there."""
+    """Cases of merged runs whose original runs are also there."""
 
     def sentences(self) -> Iterator[str]:
         if self.damaged:
@@ -78,7 +78,7 @@ class Skipped(msgspec.Struct, frozen=True):
         if self.copies:
             yield f"{count(self.copies, 'copy', 'copies')} of runs counted once"
         if self.merged:
-            yield f"{count(self.merged, 'case')} of merged runs counted in their own runs"
+            yield f"{count(self.merged, 'case')} of merged runs counted in their original runs"
 
 
 class History:
@@ -97,10 +97,10 @@ class History:
         self.views = views
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
-        """Names of the columns, and the rows.
+        """Run a query; return the names of the columns, and the rows.
 
         Raises:
-            UsageError: the database does not accept it; its own words.
+            UsageError: the database rejects it, with the database's message.
         """
         import duckdb
 
@@ -113,13 +113,13 @@ class History:
             raise UsageError(_sentence(str(error))) from error
 
     def rows(self, kind: type[Row], sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """The rows as ``kind``, whose fields are named like the columns."""
+        """Run a query; return the rows as ``kind``, whose fields are named like the columns."""
         names, rows = self.query(sql, parameters)
         return [msgspec.convert(dict(zip(names, row, strict=True)), kind) for row in rows]
 
 
 def engine() -> Any:
-    """The module of the database.
+    """Return the module ``duckdb``.
 
     Raises:
         HarnessError: it is not installed.
@@ -135,9 +135,10 @@ def engine() -> Any:
 
 
 def files_under(folders: Sequence[Path]) -> list[Path]:
-    """Every ``records.jsonl`` below these folders, links not followed: ``latest`` is a run already.
+    """Find every ``records.jsonl`` below these folders. Links such as ``latest`` are not followed.
 
-    Of runs that jobs have made the whole ones, or the parts where a killed command has not yet made them.
+    Of runs that jobs made, only the whole ones count; their parts count where a killed command did not
+    merge them.
 
     Raises:
         UsageError: a folder is missing, or none holds a run.
@@ -158,15 +159,15 @@ def files_under(folders: Sequence[Path]) -> list[Path]:
             if RECORDS in names:
                 found[Path(here, RECORDS)] = None
     if not found:
-        raise UsageError(f"no run in {', '.join(map(str, folders))}: give folders in which {RECORDS} lie")
+        raise UsageError(f"no run in {', '.join(map(str, folders))}: give folders that contain {RECORDS}")
     return list(found)
 
 
 def open_history(folders: Sequence[Path], narrowed: Narrowed | None = None) -> History:
     """Read all runs below these folders.
 
-    ``narrowed``: which cases are looked at; they are then laid out once for many questions. Without it
-    each question lays out what it needs.
+    ``narrowed``: which cases to read; they are then put into a table once, for many queries. Without it,
+    each query reads what it needs.
 
     Raises:
         HarnessError: DuckDB is not installed, or cannot read a file.
@@ -217,7 +218,7 @@ def _load(
 
 
 def _names(files: Sequence[Path]) -> list[str]:
-    """What each run is called: its folder, from the folder that all have in common."""
+    """Name each run by its folder, relative to the folder that all have in common."""
     folders = [file.parent for file in files]
     common = Path(os.path.commonpath([folder.parent for folder in folders]))
     return [folder.relative_to(common).as_posix() for folder in folders]
@@ -234,11 +235,11 @@ def _pair(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, int]:
 
 
 def _sentence(message: str) -> str:
-    """The database's own message without its drawing of the place, as one line."""
+    """Return the database's message as one line, without its excerpt of the query."""
     head = message.split("\n\nLINE ")[0]
     return " ".join(head.split())
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """``1 run``, ``2 runs``."""
+    """Return number and noun: ``1 run``, ``2 runs``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

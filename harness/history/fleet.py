@@ -1,4 +1,4 @@
-"""What the fleet's page shows: the database's answers as frozen types, in a reader's order."""
+"""The content of the history's page: query results as frozen types, in reading order."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class ClaimRow(msgspec.Struct, frozen=True):
 class Flaky(_Case, frozen=True, kw_only=True):
     """A case whose outcome changed ``flips`` times with nothing else changed.
 
-    One flip may be a change of something that is not recorded; more are flaky.
+    One flip may come from a change that is not recorded; with more, the case is flaky.
     """
 
     flips: int
@@ -141,12 +141,12 @@ class Fleet(msgspec.Struct, frozen=True):
     runs: tuple[RunRow, ...]
     """Newest first."""
     newest: tuple[RunRow, ...]
-    """The newest of every release, profile and host that is more than a few cases run again."""
+    """The newest run of every release, profile and host, without reruns of a few cases."""
     releases: tuple[str, ...]
     moved: tuple[Moved, ...]
     claims: tuple[ClaimRow, ...]
     trends: tuple[Series, ...]
-    """Those with a change point first."""
+    """Series of latencies, those with a change point first."""
     flaky: tuple[Flaky, ...]
     first_failures: tuple[FirstFailure, ...]
     slowest: tuple[Slow, ...]
@@ -154,12 +154,12 @@ class Fleet(msgspec.Struct, frozen=True):
 
 
 def label(release: str | None, profile: str) -> str:
-    """``3.3.1``, or ``3.3.1 legacy-ir``."""
+    """Return release and profile as text: ``3.3.1``, or ``3.3.1 legacy-ir``."""
     return " ".join(filter(None, (release or "no release", profile if profile != "default" else "")))
 
 
 def look(history: History) -> Fleet:
-    """Ask everything.
+    """Run all queries for the page.
 
     Raises:
         HarnessError: `ruptures` is not installed.
@@ -188,9 +188,9 @@ def look(history: History) -> Fleet:
 
 
 def newest(runs: Iterable[RunRow]) -> Iterator[RunRow]:
-    """Of runs that come newest first, that of every release, profile and host.
+    """Yield the newest run of every release, profile and host; ``runs`` come newest first.
 
-    A few cases that were run again are no newer run: a tenth of what the largest of them ran is needed.
+    A rerun of a few cases does not count: a run needs a tenth of the cases of the largest one.
     """
     for group in grouped(runs, lambda run: (run.release, run.profile, run.host)).values():
         most = max(run.cases for run in group)
@@ -198,12 +198,12 @@ def newest(runs: Iterable[RunRow]) -> Iterator[RunRow]:
 
 
 def claims(history: History) -> tuple[ClaimRow, ...]:
-    """Every claim that a case names, in the order of their ids, with the newest sentence for it."""
-    _, told = history.query(
+    """Return every claim that a case names, sorted by id, with its newest sentence."""
+    _, newest_sentences = history.query(
         "SELECT key, arg_max(value, started) FROM (SELECT started, unnest(map_entries(try_cast(claims AS"
         " MAP(VARCHAR, VARCHAR))), recursive := true) FROM _runs) GROUP BY key"
     )
-    sentences = dict(told)
+    sentences = dict(newest_sentences)
     cells = history.rows(ClaimCell, "FROM claim_state")
     targets = history.rows(ClaimCell, "FROM claim_targets")
     found = []
@@ -218,7 +218,7 @@ def claims(history: History) -> tuple[ClaimRow, ...]:
 
 
 def page_of(folder: str, page: Path) -> str:
-    """Address of a run's page from the fleet's, or '' where it has none or lies elsewhere."""
+    """Return the address of a run's page relative to ``page``; '' where it has none or is elsewhere."""
     there = Path(folder, "index.html")
     below = page.resolve().parent
     return there.relative_to(below).as_posix() if there.is_relative_to(below) and there.exists() else ""

@@ -1,7 +1,7 @@
-"""Runs of several machines as one: a run's folder that report, compare and query read like any other.
+"""Merge runs of several machines into one, which report, compare and query read like any other.
 
-Each record says its machine, and the header says what each machine is. What several machines ran is a case
-of each, so its id gets the machine; what one machine ran twice is refused, unless a rule is given.
+Each record names its machine, and the header describes each machine. If several machines ran a case, its id
+gets the machine's name. If one machine ran a case twice, the merge is refused unless a rule is given.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from harness.records.files import Line, Run, encode, read_run
 
 RECORDS = "records.jsonl"
 ALIKE = (("paddle", "version"), ("paddle", "commit"), ("profile",))
-"""Facts in which runs that are merged must agree: a run is of one Paddle."""
+"""Facts in which merged runs must agree: a run is of one Paddle."""
 
 
 class Duplicates(StrEnum):
-    """What becomes of a case that one machine ran more than once."""
+    """What to do with a case that one machine ran more than once."""
 
     refuse = "refuse"
     newest = "newest"
@@ -34,14 +34,14 @@ class Duplicates(StrEnum):
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One run, and what its machine is called."""
+    """One run, and the name of its machine."""
 
     machine: str
     run: Run
 
 
 def parts(given: Sequence[tuple[str, Run]]) -> tuple[Part, ...]:
-    """Runs with their machines: the given name, else the machine's, else the folder's."""
+    """Name the machine of each run: the given name, else the host's, else the folder's."""
     found = []
     for name, run in given:
         host = run.header.environment.get("host")
@@ -50,10 +50,11 @@ def parts(given: Sequence[tuple[str, Run]]) -> tuple[Part, ...]:
 
 
 def merge(found: Sequence[Part], folder: Path, rule: Duplicates, command: str) -> Run:
-    """Write the runs as one into ``folder``; the run that it then holds.
+    """Write the runs as one into ``folder``, and return the merged run.
 
     Raises:
-        UsageError: fewer than two runs, of unlike Paddle, or a machine ran a case twice and the rule refuses.
+        UsageError: fewer than two runs, runs of different Paddles, or a case ran twice on a machine and
+            ``rule`` refuses that.
         HarnessError: the folder holds a run, or cannot be written.
     """
     if len(found) < 2:
@@ -83,7 +84,7 @@ def _same_paddle(found: Sequence[Part]) -> None:
 
 
 def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:
-    """All records with their machines, in the order of the runs."""
+    """Yield all records with their machines, in the order of the runs."""
     kept: dict[tuple[str, str], Record] = {}
     twice: Counter[tuple[str, str]] = Counter()
     for part in found:
@@ -98,8 +99,8 @@ def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:
     if twice and rule is Duplicates.refuse:
         machine, case = next(iter(twice))
         raise UsageError(
-            f"{len(twice)} cases were run more than once on one machine ({case} on {machine}, say): give "
-            "--duplicates newest or worst, or other names to the machines with NAME=RUN"
+            f"{len(twice)} cases were run more than once on one machine (such as {case} on {machine}): give "
+            "--duplicates newest or worst, or name the machines differently with NAME=RUN"
         )
     machines = Counter(case for _, case in kept)
     for (machine, case), record in kept.items():
@@ -108,7 +109,7 @@ def _records(found: Sequence[Part], rule: Duplicates) -> Iterator[Record]:
 
 def _one_of(first: Record, second: Record, rule: Duplicates) -> Record:
     if rule is Duplicates.worst:
-        from harness.report.summary import SEVERITY  # with the templates of pages, which a query needs not
+        from harness.report.summary import SEVERITY  # imports page templates, which a query does not need
 
         return min(first, second, key=lambda record: SEVERITY.index(record.outcome))
     return max(first, second, key=lambda record: record.started)
@@ -117,8 +118,8 @@ def _one_of(first: Record, second: Record, rule: Duplicates) -> Record:
 def _header(found: Sequence[Part], name: str, selected: int, command: str) -> RunHeader:
     machines: dict[str, dict[str, Any]] = {}
     for part in found:
-        told = {key: value for key, value in part.run.header.environment.items() if key != "installed"}
-        for machine, facts in (told.pop("machines", None) or {part.machine: told}).items():
+        environment = {key: value for key, value in part.run.header.environment.items() if key != "installed"}
+        for machine, facts in (environment.pop("machines", None) or {part.machine: environment}).items():
             runs = [*machines.get(machine, {}).get("runs", []), part.run.header.run]
             machines[machine] = {**facts, "runs": runs}
     headers = [part.run.header for part in found]
@@ -141,7 +142,7 @@ def _header(found: Sequence[Part], name: str, selected: int, command: str) -> Ru
 
 
 def _common(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What all of them agree in; the rest is told machine by machine."""
+    """Return the facts that are the same for all; the others are listed per machine."""
     first, *others = facts
     found: dict[str, Any] = {}
     for name, value in first.items():
@@ -154,7 +155,7 @@ def _common(facts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _footer(found: Sequence[Part], collected: int) -> Iterator[RunFooter]:
-    """The end, if every run has one: an interrupted one leaves all of it incomplete."""
+    """Yield the footer if every run has one: one interrupted run makes the whole incomplete."""
     footers = [(part.machine, part.run.footer) for part in found if part.run.footer is not None]
     if len(footers) < len(found):
         return

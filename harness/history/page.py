@@ -11,15 +11,15 @@ from harness.history.fleet import Fleet, RunRow, page_of
 from harness.report.layout import templates
 
 MOST_DRAWN = 24
-"""Trends drawn, those with a change point first; the table has every change."""
+"""Most trends drawn, those with a change point first; the table has every change."""
 MOST_ROWS = 200
-"""Rows of a table; `harness query` gives all."""
+"""Most rows of a table; `harness query` gives all."""
 
 
 def render(fleet: Fleet, command: str, path: Path) -> str:
-    """The whole page as text: one HTML document that needs no other file, and no script.
+    """Return the page as text: one HTML document that needs no other file and no script.
 
-    ``path`` is where it will lie: runs below it are linked.
+    ``path`` is where the page will be written: runs below its folder are linked.
     """
     links = {run.run: quote(page) for run in fleet.runs if (page := page_of(run.folder, path))}
     drawn = [one for one in fleet.trends if len(one.points) > 2][:MOST_DRAWN]
@@ -40,7 +40,7 @@ def render(fleet: Fleet, command: str, path: Path) -> str:
 
 
 def standing(newest: tuple[RunRow, ...]) -> str:
-    """The fleet in a word: ``fail``, ``incomplete`` or ``pass``, by the newest runs."""
+    """Summarise the newest runs in a word: ``fail``, ``incomplete`` or ``pass``."""
     if any(run.unexpected for run in newest):
         return "fail"
     return "incomplete" if not all(run.complete for run in newest) else "pass"

@@ -1,4 +1,4 @@
-"""The drawings of the fleet's page: latency over runs, with its change points."""
+"""Drawings of the history's page: latency over runs, with its change points."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from harness.report import svg
 
 
 def trend(series: Series, name: str) -> Markup:
-    """A point a run and a line a segment, in order of time; log scale.
+    """Draw a point for each run and a line for each segment, in order of time; log scale.
 
-    Where a new segment starts a line says whether it is slower or faster; dotted lines part releases.
+    A line at the start of a new segment shows whether it is slower or faster; dotted lines separate releases.
     """
     points = series.points
     values = [point.median_us for point in points]
@@ -42,7 +42,7 @@ def trend(series: Series, name: str) -> Markup:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value + 1:.0f}"))
         axes.grid(axis="y")
         axes.tick_params(length=2.5)
-        told = "; ".join(
+        changes = "; ".join(
             f"from run {start + 1} {100 * (after / before - 1):+.1f} per cent"
             for (_, start, before), (_, _, after) in pairwise(segments)
         )
@@ -50,12 +50,12 @@ def trend(series: Series, name: str) -> Markup:
             figure,
             name,
             f"Median latency of {series.title}, on {points[0].host} over {len(points)} runs: "
-            f"{told or 'no change point'}.",
+            f"{changes or 'no change point'}.",
         )
 
 
 def _releases(series: Series) -> list[tuple[int, str]]:
-    """Where each release begins; labels that would touch are left out."""
+    """Return where each release begins, with its label; '' where labels would touch."""
     found: list[tuple[int, str]] = []
     apart = len(series.points) / 9
     shown = -apart
@@ -70,7 +70,7 @@ def _releases(series: Series) -> list[tuple[int, str]]:
 
 
 def _scale(axes: Axes, values: list[float]) -> None:
-    """A logarithmic axis of microseconds, a tenth wider than the values and 20 % wide at least."""
+    """Set a logarithmic axis of microseconds, a tenth wider than the values and at least 20 % wide."""
     low, high = min(values), max(values)
     middle, half = (low * high) ** 0.5, max((high / low) ** 0.55, 1.1)
     axes.set_yscale("log")

@@ -1,7 +1,7 @@
-"""What is read of the runs, in DuckDB's SQL: their lines, the runs, the cases.
+"""DuckDB's SQL that reads runs into tables: their lines, the runs, the cases.
 
-``_lines`` is every line of every file, with the fields that some table needs and no others: what a
-newer or older harness wrote beside them is passed over, and a field of another type is null.
+``_lines`` is every line of every file, with only the fields that a table needs. Other fields, which a newer
+or older harness wrote, are ignored; a field of another type is null.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ LINE: Mapping[str, Any] = {
 
 
 def lines(files: Sequence[Path]) -> tuple[str, ...]:
-    """Statements that make ``_lines`` out of these files; ``rowid`` keeps the order in each.
+    """Return statements that make ``_lines`` from these files; ``rowid`` keeps the order of lines.
 
-    ``kind`` is null where a line is no record, and ``newer`` where only a newer harness can read it.
+    ``kind`` is null where a line is not a record, and ``newer`` where only a newer harness can read it.
     """
-    # Whole objects first: reading many columns of many files takes a while for each of each.
+    # Read whole objects first: DuckDB is slow where it reads many columns from many files.
     names = ", ".join(map(_path, files))
     before = {old: new for old, new in former.RECORD.items() if new in LINE}
     line = {**LINE, **{old: LINE[new] for old, new in before.items()}}
@@ -94,7 +94,7 @@ WITH headers AS (
     h.environment.cpu.model AS cpu, h.environment.python AS python,
     h.harness."version" AS harness, h.harness.source AS source,
     md5(concat_ws('|', h.environment.installed, h.environment.packages)) AS packages,
-    -- What decides an outcome. Files of the user's own may change in machine: then it cannot be known.
+    -- What decides an outcome. Files of the user's own may change in place: then it cannot be known.
     CASE WHEN source IS NOT NULL AND coalesce(h.options.add_model, h.options.model, '[]') = '[]'
         AND coalesce(h.options.targets_file, '[]') = '[]'
       THEN md5(concat_ws('|', h.environment.paddle::VARCHAR, profile, python, packages, source, host, cpu,
@@ -145,7 +145,7 @@ UPDATE _lines AS copy SET kind = 'copy' WHERE kind = 'case' AND machine <> '' AN
     AND own."case" = regexp_replace(copy."case", ' @ [^@]*$', '') AND own.started = copy.started
     AND own.duration_s = copy.duration_s AND own.nodeid = copy.nodeid)
 """
-"""Marks the cases of merged runs whose own runs are there too."""
+"""Marks the cases of merged runs whose original runs are also there."""
 
 DAMAGED = """
 SELECT count(*) FILTER (kind IS NULL), count(*) FILTER (kind = 'newer') FROM _lines
@@ -168,7 +168,7 @@ def read(
 
 
 def renewed(names: Mapping[str, str]) -> str:
-    """A ``REPLACE`` list: fields under today's names, also of lines that have their former ones."""
+    """Return a ``REPLACE`` list that reads fields under their present or former names."""
     return ", ".join(f"coalesce({new}, {old}) AS {new}" for old, new in names.items())
 
 
@@ -177,5 +177,5 @@ def _quoted(text: str) -> str:
 
 
 def _path(path: Path) -> str:
-    """A file's name in SQL, in which nothing is a pattern."""
+    """Quote a file's name for SQL, so that nothing in it is a pattern."""
     return _quoted("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)))

@@ -1,4 +1,4 @@
-"""The common questions to the runs, as views with names."""
+"""Common queries over runs, as named views."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.records.former import COMPARISON
 
 
 class View(msgspec.Struct, frozen=True):
-    """A question with a name; ``sql`` answers it, ``meaning`` says what a row of the answer is."""
+    """A named query; ``meaning`` says what a row of its result is."""
 
     name: str
     meaning: str
@@ -28,14 +28,14 @@ CREATE TEMP TABLE changes (case_id VARCHAR, model VARCHAR, target VARCHAR, batch
   after_us DOUBLE, runs_before BIGINT, runs_after BIGINT, differs VARCHAR)
 """,
 )
-"""A table, filled by :mod:`harness.history.changes` only when a query names it."""
+"""A table that :mod:`harness.history.changes` fills only when a query names it."""
 
 SAME = "case_id, release, profile, host"
-"""What two records must share to be of the same thing at different times."""
+"""Columns in which two records must agree to be of the same case at different times."""
 
 
 def _state(more: str) -> str:
-    """Verdicts on claims, as :func:`harness.report.summary.claim_rows` has them for one run."""
+    """Return SQL for verdicts on claims, with the rules of :func:`harness.report.summary.claim_rows`."""
     by = ", ".join(filter(None, ("claim, release, profile", more)))
     return f"""
 WITH named AS (SELECT *, unnest(claims) AS claim FROM latest),
@@ -61,7 +61,7 @@ FROM judged GROUP BY ALL ORDER BY ALL
 _VIEWS = (
     View(
         "runs",
-        "one row a run: where, what, when, how it ended",
+        "one row per run: where, what, when, how it ended",
         """
 SELECT r.run, r.started, r.release, r.profile,
   coalesce(any_value(r.host), string_agg(DISTINCT c.host, ', ' ORDER BY c.host)) AS host,
@@ -75,7 +75,7 @@ FROM _runs r LEFT JOIN _cases c USING (run) GROUP BY ALL
     ),
     View(
         "cases",
-        "one row a case of a run; standing: pass, known, unexpected, departed, empty, not-run",
+        "one row per case of a run; standing: pass, known, unexpected, departed, empty, not-run",
         "SELECT * EXCLUDE (latency) FROM _cases",
     ),
     View(
@@ -91,7 +91,7 @@ QUALIFY row_number() OVER (PARTITION BY {SAME} ORDER BY started DESC, run DESC) 
     ),
     View(
         "first_failures",
-        "first run in which a case failed on a release and host, the run before in which it passed, and now",
+        "first run in which a case failed on a release and host, its last pass before that, its outcome now",
         f"""
 WITH bad AS (
   SELECT {SAME}, min(started) AS first_started, arg_min(run, started) AS first_run,
@@ -107,7 +107,7 @@ FROM bad b JOIN _cases c USING ({SAME}) GROUP BY ALL ORDER BY first_started DESC
     ),
     View(
         "flaky",
-        "cases whose outcome changed with nothing else changed: Paddle, harness, packages, machine, options",
+        "cases whose outcome changed while Paddle, harness, packages, machine and options stayed the same",
         """
 WITH ran AS (
   SELECT *, outcome <> lag(outcome) OVER (PARTITION BY case_id, setting, host ORDER BY started, run) AS flip
@@ -124,7 +124,7 @@ FROM ran GROUP BY case_id, model, target, setting, host HAVING flips > 0 ORDER B
     ),
     View(
         "claims",
-        "one row a claim of a run: holds, broken or not run, as on the run's page",
+        "one row per claim of a run: holds, broken or not run, as on the run's page",
         """
 WITH named AS (SELECT *, unnest(claims) AS claim FROM _cases),
 judged AS (
@@ -146,7 +146,7 @@ FROM judged GROUP BY ALL ORDER BY claim, started
     View("claim_targets", "the same by target: claim x release x target", _state("target")),
     View(
         "latencies",
-        "one row a measured latency whose outputs were right: median in microseconds with its 99 % interval",
+        "one row per latency with right outputs: median in microseconds with its 99 % interval",
         """
 SELECT case_id, model, target, latency.batch AS batch, latency.threads AS threads, release, profile, host,
   cpu, run, started, latency.median_us AS median_us, latency.median_low_us AS low_us,
@@ -189,11 +189,11 @@ _GATE = {
 
 
 def views(files: Sequence[Path]) -> Iterator[View]:
-    """Every view; the last ones read the files again, and only when they are asked."""
+    """Yield every view; the last ones read the files again, each only when it is queried."""
     yield from _VIEWS
     yield View(
         "details",
-        "one row a comparison that a record keeps: the failed ones and those nearest their allowance",
+        "one row per comparison that a record keeps: failed ones and those nearest to their allowed error",
         f"""
 SELECT * EXCLUDE ({", ".join(COMPARISON)}) REPLACE ({renewed(COMPARISON)}) FROM (
   SELECT run, "case" AS case_id, unnest(details, recursive := true)
@@ -215,7 +215,7 @@ FROM {read(files, {"kind": TEXT, "case": TEXT, "measures": "JSON"})} l
     none = f"(SELECT '' AS filename, {typed} WHERE false)"
     yield View(
         "gates",
-        "one row a gate: both releases, its verdict, and what it timed in pairs",
+        "one row per gate: both releases, its verdict, and what it timed in pairs",
         f"""
 SELECT parse_dirpath(filename) AS folder, try_cast(started AS TIMESTAMP) AS started,
   baseline.name AS baseline, candidate.name AS candidate, status, exit_status, sentence,

@@ -1,4 +1,4 @@
-"""What runs jobs: the interface, and which backend a command asked for."""
+"""The interface of a backend, which runs jobs, and the choice of one."""
 
 from __future__ import annotations
 
@@ -19,52 +19,52 @@ class Backend(Protocol):
     """Runs jobs wherever it has room for them."""
 
     def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
-        """Run the job as soon as there is room; what it writes is in ``folder`` when the future is done.
+        """Run the job as soon as there is room; its files are in ``folder`` when the future is done.
 
-        ``artifacts``: keys of the store's entries that the jobs before it made or used, which it finds.
+        ``artifacts``: keys of store entries that earlier jobs made or used, made available to this one.
         The future raises :class:`~harness.jobs.job.Unschedulable` where no machine has what the job needs,
-        :class:`~harness.jobs.job.NodeLost` where the machine went away, else what the work raises.
+        :class:`~harness.jobs.job.NodeLost` where the machine went away, else what the task raises.
         """
         ...  # pragma: no cover
 
     def look(self) -> None:
-        """Called about once a second: what changed among the machines, and whom that leaves without one."""
+        """Poll the machines, about once a second; fail jobs that no machine can run any more."""
         ...  # pragma: no cover
 
     def stop(self) -> None:
-        """Tell every job to end now; what waits for room is not begun."""
+        """Ask every job to end now; do not start those that wait for room."""
         ...  # pragma: no cover
 
     def close(self) -> None:
-        """Wait for what still runs, and let go of the machines."""
+        """Wait for jobs that still run, and release the machines."""
         ...  # pragma: no cover
 
 
 class BackendName(StrEnum):
-    """What runs jobs."""
+    """Names of the backends."""
 
     local = "local"
     ray = "ray"
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Which backend, and what every job needs beside what it says itself."""
+    """The backend, and what every job needs in addition to its own requirements."""
 
     backend: BackendName = BackendName.local
     address: str = ""
-    """Of the Ray cluster: ``HOST:PORT`` or ``auto``; '' starts one on this machine."""
+    """Address of the Ray cluster: ``HOST:PORT`` or ``auto``; '' starts one on this machine."""
     at_once: int = AT_ONCE
-    """Jobs at the same time; on Ray its own scheduler decides."""
+    """Jobs at the same time; on Ray, its scheduler decides."""
     resources: dict[str, float] = {}
     labels: dict[str, str] = {}
 
     def job(self, name: str, work: Task, folder: str, after: tuple[str, ...] = ()) -> Job:
-        """A job that needs what every job does."""
+        """Return a job with the requirements of every job."""
         return Job(name, work, folder, after, self.resources, self.labels)
 
 
 def parsed_resources(text: str) -> dict[str, float]:
-    """``GPU=1,kunlun=0.5`` as a mapping; a name alone means 1.
+    """Parse ``GPU=1,kunlun=0.5`` into a mapping; a name alone means 1.
 
     Raises:
         UsageError: an amount is not a number above 0.
@@ -77,25 +77,29 @@ def parsed_resources(text: str) -> dict[str, float]:
         except ValueError:
             found[name.strip()] = 0.0
         if not name.strip() or not found[name.strip()] > 0:
-            raise UsageError(f"--resources {part}: write it as in GPU=1,kunlun=1")
+            raise UsageError(f"--resources {part}: write NAME=NUMBER, as in GPU=1,kunlun=1")
     return found
 
 
 def parsed_labels(text: str) -> dict[str, str]:
-    """``machine=quiet,zone=b`` as a mapping.
+    """Parse ``machine=quiet,zone=b`` into a mapping.
 
     Raises:
-        UsageError: a part is no NAME=VALUE.
+        UsageError: a part is not NAME=VALUE.
     """
     parts = [part.strip().partition("=") for part in text.split(",") if part.strip()]
     for name, _, value in parts:
         if not name or not value:
-            raise UsageError(f"--labels {text}: write it as in machine=quiet")
+            raise UsageError(f"--labels {text}: write NAME=VALUE, as in machine=quiet")
     return {name: value for name, _, value in parts}
 
 
 def must_be_installed(backend: BackendName) -> None:
-    """Raises a UsageError where what the backend needs is not installed."""
+    """Check that the backend's packages are installed.
+
+    Raises:
+        UsageError: they are not.
+    """
     if backend is BackendName.ray:
         from harness.jobs import ray
 
@@ -103,7 +107,7 @@ def must_be_installed(backend: BackendName) -> None:
 
 
 def open_backend(settings: Settings, root: Path, store: Path) -> Backend:
-    """The backend that was asked for. ``store`` is this side's.
+    """Open the backend of these settings; ``store`` is the controller's artifact store.
 
     Raises:
         UsageError: Ray is not installed.

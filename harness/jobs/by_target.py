@@ -1,6 +1,6 @@
-"""One release measured target by target: each a job, a run of its own, on a machine that it has for itself.
+"""Measure one release target by target: each is a job and a separate run, with a machine to itself.
 
-`harness compare` takes the folder of them all.
+`harness compare` takes the folder that holds them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TIMED = "test_latency.py"
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One job: of which target, how it ended, and its run, if it left one."""
+    """One job: its target, how it ended, and its run, if it left one."""
 
     name: str
     end: JobResult
@@ -46,13 +46,16 @@ def run(
         text: names the environment.
         arguments: pytest's others: paths, and what is not this harness's.
 
+    Returns:
+        The jobs' results, and the folder.
+
     Raises:
-        UsageError: it names none, or an argument means something on this machine only.
+        UsageError: there is no such environment, or an argument is valid on this machine only.
         HarnessError: a targets file cannot be read, a target is not known, or no backend answers.
-        Interrupted: the user ended it.
+        Interrupted: the user interrupted it.
     """
     if any(argument.startswith("--benchmark-json") for argument in arguments):
-        raise UsageError("--benchmark-json is of one run: leave it out, or --backend")
+        raise UsageError("--benchmark-json is for one run: leave it out, or leave out --backend")
     (environment,) = named([text], settings.backend)
     jobs = jobs_of(environment, options, arguments, settings, root)
     where = new_folder(options.folder, root, "", "by-target")
@@ -62,7 +65,7 @@ def run(
 
 
 def sentences(found: Sequence[Measured]) -> Iterator[str]:
-    """A line for each target: its run's verdict, or why there is no run."""
+    """Yield a line for each target: its run's verdict, or why there is no run."""
     for one in found:
         if one.end.status != "done":
             yield one.end.sentence
@@ -73,7 +76,7 @@ def sentences(found: Sequence[Measured]) -> Iterator[str]:
 
 
 def status(found: Sequence[Measured]) -> Literal["pass", "fail", "incomplete"]:
-    """All together: fail if a run says so, incomplete if a job failed or nothing ran."""
+    """Summarise all runs: fail if one fails, incomplete if a job failed or nothing ran."""
     verdicts = {summary.verdict(one.run).status for one in found if one.run is not None}
     if "fail" in verdicts:
         return "fail"
@@ -108,14 +111,14 @@ def _is_timed(path: str) -> bool:
 
 
 def _portable(arguments: Sequence[str], root: Path) -> Iterator[str]:
-    """The arguments with paths that the checkout has wherever it lies."""
+    """Yield the arguments with paths relative to the checkout, which may be elsewhere on another machine."""
     for argument in arguments:
         if argument.startswith("-") or not Path(argument).is_absolute():
             yield argument
         elif Path(argument).is_relative_to(root):
             yield str(Path(argument).relative_to(root))
         else:
-            raise UsageError(f"{argument} is not in the checkout {root}, which is all that a job has")
+            raise UsageError(f"{argument} is outside the checkout {root}: a job can read only what is inside")
 
 
 def _run_in(folder: Path) -> Run | None:

@@ -1,4 +1,4 @@
-"""A work's process: it ends when it is told to, and with who started it."""
+"""A task's process: it ends when the job is stopped, or when its parent process ends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.jobs.progress import POLL_S, end_pytest
 
 
 def variables() -> dict[str, str]:
-    """What the process is to have in its environment, for its lifeline."""
+    """Return the environment variables by which the process watches its parent."""
     return {PARENT: str(os.getpid())}
 
 
@@ -42,10 +42,10 @@ def run(arguments: Sequence[str], log: Path, workspace: Workspace) -> tuple[int,
 
 
 def followed(child: subprocess.Popen[bytes], workspace: Workspace) -> int:
-    """Its exit status, once it has ended; it is ended in order if the job is told to end.
+    """Wait for the process and return its exit status; end it in order if the job is stopped.
 
     Raises:
-        Stopped: the job was told to end.
+        Stopped: the job was stopped.
     """
     try:
         while True:
@@ -53,12 +53,12 @@ def followed(child: subprocess.Popen[bytes], workspace: Workspace) -> int:
                 return child.wait(POLL_S)
             except subprocess.TimeoutExpired:
                 if workspace.stopped():
-                    raise Stopped(f"the process in {workspace.folder} was told to end") from None
+                    raise Stopped(f"the process in {workspace.folder} was stopped") from None
     except BaseException:
         end_pytest(child)
         raise
 
 
 def ended_how(status: int) -> str:
-    """``killed by SIGKILL``, ``ended with status 2``."""
+    """Describe an exit status: ``killed by SIGKILL``, ``ended with status 2``."""
     return f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"

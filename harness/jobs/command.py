@@ -1,4 +1,4 @@
-"""The work of jobs that are one of the harness's own commands, in a process and a folder of its own."""
+"""The task that runs one of the harness's commands, in a separate process and folder."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from harness.jobs.job import NotStarted, TaskResult, Workspace
 PROCESS = "harness.cli.as_job"
 """Module that runs a command as a job's process."""
 SAYS = "command.log"
-"""File in the job's folder with all that the command printed."""
+"""File in the job's folder with the command's output."""
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A command that takes ``--folder``. What it says of Paddle is in its files, not in its status."""
+    """A command that takes ``--folder``. Its verdict on Paddle is in its files, not in its exit status."""
 
     arguments: tuple[str, ...]
-    """Its name, arguments and options, which mean the same on every machine."""
+    """Name, arguments and options, which must mean the same on every machine."""
     files: tuple[tuple[str, str], ...] = ()
-    """What lies in the folder before it begins, by relative path and text."""
+    """Files to put into the folder before the start, by relative path and text."""
 
     def perform(self, workspace: Workspace) -> TaskResult:
-        """Run it to its end.
+        """Run the command to its end.
 
         Raises:
-            NotStarted: what it was asked for cannot be meant.
-            Stopped: it was told to end, and has.
+            NotStarted: its arguments are invalid.
+            Stopped: the job was stopped, and the command has ended.
         """
         clock = time.monotonic()
         for name, text in self.files:

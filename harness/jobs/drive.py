@@ -1,4 +1,4 @@
-"""Jobs handed to an backend in the order of their dependencies, each to its end, all into the journal."""
+"""Submit jobs to a backend in the order of their dependencies, and write their results to the journal."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from harness.jobs.journal import Journal
 from harness.jobs.watch import Watch
 
 TRIES = 2
-"""Attempts of a job that fails or is killed."""
+"""Most attempts of a job that fails or is killed."""
 MOST_LOST = 5
-"""Machines that may go away under one job before it counts as failed."""
+"""Machines that one job may lose before it counts as failed."""
 LOOK_S = 1.0
 EARLIER = "attempts"
-"""Folder beside the jobs' own, with what earlier attempts left."""
+"""Folder for the files of earlier attempts."""
 
 
 def drive(
     jobs: Sequence[Job], backend: Backend, folder: Path, journal: Journal, watch: Watch
 ) -> dict[str, JobResult]:
-    """Run every job that the journal does not hold as done; how each of them ended, by name.
+    """Run every job that the journal does not hold as done; return all results by name.
+
+    Whatever is raised, running jobs are stopped first.
 
     Raises:
-        NotStarted: a job was refused before its first case, and none has come to its end: what was asked
-            for cannot be meant.
+        NotStarted: a job was refused before its first case and none has ended yet: invalid arguments.
         HarnessError: the journal cannot be written.
-        KeyboardInterrupt: the user ended it. The jobs that ran are told to end first, whatever is raised.
+        KeyboardInterrupt: the user interrupted it.
     """
     return _Drive(jobs, backend, folder, journal, watch).run()
 
@@ -91,7 +92,7 @@ class _Drive:
         future.add_done_callback(self.came.put)
 
     def _wait(self) -> None:
-        """The next job that comes back; and every second a look at everything."""
+        """Wait for the next job that ends; poll the backend every second."""
         with contextlib.suppress(queue.Empty):
             future = self.came.get(timeout=LOOK_S)
             self._back(self.going.pop(future), future)
@@ -113,7 +114,7 @@ class _Drive:
             self.lost[job.name] += 1
             self.tries[job.name] -= 1
             if self.lost[job.name] <= MOST_LOST:
-                self.watch.say(f"{job.name}: {error}; it runs elsewhere")
+                self.watch.say(f"{job.name}: {error}; running it on another machine")
                 self.ready.append(job)
                 return
             done = TaskResult(False, str(error))
@@ -121,7 +122,7 @@ class _Drive:
             if not any(end.status == "done" for end in self.ends.values()):
                 raise NotStarted(f"the run of {job.name} did not start: {error}") from error
             done = TaskResult(False, str(error))
-        except Exception as error:  # whatever a work raises is how the job ended
+        except Exception as error:  # whatever a task raises is the job's result
             done = TaskResult(False, f"{error}" or type(error).__name__)
         if done.ok:
             self._end(job, "done", done)
@@ -132,9 +133,9 @@ class _Drive:
             self._end(job, "failed", done)
 
     def _end(self, job: Job, status: Status, done: TaskResult) -> None:
-        told = msgspec.structs.asdict(done)
-        del told["ok"]
-        end = JobResult(job.name, job.digest, status, self.tries[job.name], **told)
+        fields = msgspec.structs.asdict(done)
+        del fields["ok"]
+        end = JobResult(job.name, job.digest, status, self.tries[job.name], **fields)
         self.journal.ended(end)
         self._settle(end)
         self.watch.ended()
@@ -150,7 +151,7 @@ class _Drive:
 
 
 def set_aside(where: Path, folder: Path) -> None:
-    """What an attempt that did not come to its end has left, kept out of the next one's way."""
+    """Move the files of an unfinished attempt away, so that the next one starts with an empty folder."""
     if not where.exists():
         return
     earlier = folder / EARLIER

@@ -1,4 +1,4 @@
-"""What a job is, how it ends, and what it is told of the place where it runs."""
+"""A job, its result, and the workspace in which it runs."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Status = Literal["done", "failed", "not-run"]
 
 
 class NotStarted(HarnessError):
-    """The work was refused before its first case: most likely what was asked for cannot be meant."""
+    """The task was refused before its first case, most likely because of invalid arguments."""
 
 
 class Stopped(HarnessError):
-    """The job was told to end before it had ended by itself."""
+    """The job was stopped before it had ended by itself."""
 
 
 class NodeLost(HarnessError):
-    """The machine went away under the job, which is no fault of the job's."""
+    """The job's machine went away, which is not the job's fault."""
 
 
 class Unschedulable(HarnessError):
@@ -31,69 +31,69 @@ class Unschedulable(HarnessError):
 
 
 class Workspace(msgspec.Struct, frozen=True):
-    """Where a job runs."""
+    """The folders of a running job, and whether to stop."""
 
     root: Path
-    """The checkout there."""
+    """Checkout on the machine that runs the job."""
     folder: Path
-    """Where the job writes; it need not exist."""
+    """Folder in which the job writes; it need not exist."""
     stopped: Callable[[], bool] = bool
-    """Whether the job is to end now."""
+    """Whether the job must end now."""
 
 
 class TaskResult(msgspec.Struct, frozen=True):
-    """How a work came out, as it tells itself."""
+    """A task's result, as the task itself reports it."""
 
     ok: bool = True
     reason: str = ""
-    """Why it did not come to its end."""
+    """Why the task did not reach its end."""
     records: str = ""
-    """sha256 of its ``records.jsonl``."""
+    """sha256 of the run's ``records.jsonl``."""
     artifacts: tuple[str, ...] = ()
-    """Keys of the store's entries that it made or used."""
+    """Keys of store entries that the task made or used."""
     where: str = ""
     """The machine."""
     seconds: float = 0.0
 
 
 class Task(Protocol):
-    """What a job does: frozen, so that it has a hash, and picklable, so that it can travel."""
+    """What a job does: frozen, so that it has a hash, and picklable, so that it can be sent."""
 
     def perform(self, workspace: Workspace) -> TaskResult:
-        """Do it, in a process of its own, writing below ``workspace.folder``.
+        """Run the task in a separate process that writes below ``workspace.folder``.
 
         Raises:
             NotStarted: it was refused before its first case.
-            Stopped: ``workspace.stopped()``.
-            HarnessError: it cannot be done there.
+            Stopped: ``workspace.stopped()`` became true.
+            HarnessError: it cannot be run there.
         """
         ...  # pragma: no cover
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One work, and what it needs. ``folder`` is relative to the run's, with forward slashes."""
+    """One task, and what it needs. ``folder`` is relative to the run's folder, with forward slashes."""
 
     name: str
     work: Any
     """A :class:`Task`."""
     folder: str
     after: tuple[str, ...] = ()
-    """Jobs that must have ended before, however they ended; what they made is there then."""
+    """Jobs that must have ended before, well or not; their artifacts are available to this one."""
     resources: dict[str, float] = {}
-    """What a machine must have: ``CPU`` (1 unless said), ``GPU``, and any name that a machine claims."""
+    """Amounts that a machine must have: ``CPU`` (default 1), ``GPU``, or any name that a machine declares."""
     labels: dict[str, str] = {}
-    """What a machine must be labelled with."""
+    """Labels that a machine must have."""
     timing: bool = False
-    """Whether it needs the machine for itself."""
+    """Whether the job needs the machine to itself."""
 
     @property
     def digest(self) -> str:
-        """Hash of all that decides what the job does."""
+        """Return a hash of all that decides what the job does."""
         return key_of({"work": type(self.work).__name__, **msgspec.to_builtins(self)})
 
 
 class JobResult(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a job ended; a line of the journal."""
+    """Result of a job; a line of the journal."""
 
     job: str
     digest: str
@@ -107,7 +107,7 @@ class JobResult(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def sentence(self) -> str:
-        """What is told of a job that is not done."""
+        """Message about a job that is not done."""
         if self.status == "not-run":
             return f"{self.job} was not run: {self.reason}"
         return f"{self.job} failed {'twice' if self.attempts > 1 else 'once'}: {self.reason}"

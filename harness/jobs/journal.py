@@ -1,4 +1,4 @@
-"""The journal of a run's folder: which jobs were begun, and how they ended. Whole lines, on disk at once."""
+"""The journal of a run's folder: which jobs were begun and how they ended, each line synced to disk."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class _Line(msgspec.Struct, omit_defaults=True):
 
 
 class Journal:
-    """One run's. Reading tolerates a last line that a kill has cut.
+    """The journal of one run. Reading accepts a last line that was cut off when the command was killed.
 
     Attributes:
-        ends: by job, how those that were written down last have ended.
-        closed: whether the command that drove the jobs has come to its own end.
+        ends: last recorded result of each job.
+        closed: whether the command that ran the jobs came to its end.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -49,23 +49,23 @@ class Journal:
         self._encode = msgspec.json.Encoder().encode
 
     def finished(self, job: Job, folder: Path) -> JobResult | None:
-        """How the job ended, if it came to its end and its records are still those of then."""
+        """Return the job's result, if it finished and its records are unchanged."""
         end = self.ends.get(job.name)
         if end is None or end.status != "done" or end.digest != job.digest:
             return None
         return end if not end.records or digest_of(folder / "records.jsonl") == end.records else None
 
     def begun(self, job: str, attempt: int) -> None:
-        """An attempt is handed to the backend."""
+        """Record that an attempt is submitted to the backend."""
         self._write(_Line("begun", job, attempt))
 
     def ended(self, end: JobResult) -> None:
-        """A job has ended for good; it is on disk when this returns."""
+        """Record a job's final result; it is on disk when this returns."""
         self.ends[end.job] = end
         self._write(_Line("ended", end=end), sync=True)
 
     def close(self, whole: bool) -> None:
-        """``whole``: nothing is left to do, so that the folder is not gone on with."""
+        """Close the journal. ``whole``: nothing is left to do, so the folder cannot be resumed."""
         if whole:
             self._write(_Line("closed"), sync=True)
         self._lines.close()
@@ -87,7 +87,7 @@ def _lines(path: Path) -> Iterator[_Line | None]:
 
 
 def is_open(folder: Path) -> bool:
-    """Whether the folder's jobs are those of a command that did not come to its end."""
+    """Whether the folder's jobs belong to a command that did not come to its end."""
     if not (folder / JOURNAL).exists():
         return False
     kinds = [line.kind for line in _lines(folder / JOURNAL) if line is not None]
@@ -95,7 +95,7 @@ def is_open(folder: Path) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """sha256 of a file; '' if it cannot be read."""
+    """Return the sha256 of a file; '' if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
@@ -103,9 +103,9 @@ def digest_of(path: Path) -> str:
 
 
 def new_folder(given: str, root: Path, kind: str, label: str) -> Path:
-    """The folder asked for, made; or ``reports/<kind>/<time>-<label>``.
+    """Make and return the given folder, or else ``reports/<kind>/<time>-<label>``.
 
-    One whose jobs were left unfinished is gone on with.
+    A folder with unfinished jobs is accepted, to resume them.
 
     Raises:
         UsageError: it already holds records.

@@ -1,7 +1,7 @@
-"""For a process that must not outlive who started it; also a pytest plugin (``-p harness.jobs.lifeline``).
+"""End a process when its parent ends; also a pytest plugin (``-p harness.jobs.lifeline``).
 
-A driver or a node that is killed cannot end its children. Its runs are begun anew by the next driver, so
-what is left of them would only be in the way; their workers end with the connection to them.
+A driver or a node that is killed cannot end its children. The next driver starts their runs again, so left
+over processes would only be in the way. Their workers end when the connection to them closes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 
 PARENT = "HARNESS_PARENT"
-"""Environment variable with the starting process's number."""
+"""Environment variable with the process id of the parent."""
 EVERY_S = 0.5
 
 
@@ -23,11 +23,11 @@ def _watch(parent: int) -> None:
 
 
 def hold() -> None:
-    """Watch from here on, from a thread: the process itself may be busy for minutes."""
+    """Watch the parent from a thread, as the process itself may be busy for minutes."""
     parent = int(os.environ[PARENT])
     threading.Thread(target=_watch, args=(parent,), name="lifeline", daemon=True).start()
 
 
 def pytest_configure() -> None:
-    """As a plugin."""
+    """Start watching, as a pytest plugin."""
     hold()

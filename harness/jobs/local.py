@@ -16,10 +16,10 @@ from harness.jobs.job import Job, Stopped, TaskResult, Unschedulable, Workspace
 
 
 class Local:
-    """The default backend. Works start processes of their own, so threads are enough to wait for them.
+    """The default backend. Tasks start separate processes, so threads are enough to wait for them.
 
     Args:
-        at_once: jobs at the same time, timing jobs aside.
+        at_once: jobs at the same time; a timing job always runs alone.
     """
 
     def __init__(self, root: Path, at_once: int) -> None:
@@ -33,13 +33,13 @@ class Local:
         if lacking:
             nowhere: Future[TaskResult] = Future()
             nowhere.set_exception(
-                Unschedulable(f"this machine has no {lacking}; --backend ray finds a node that has it")
+                Unschedulable(f"this machine has no {lacking}; use --backend ray to find a node that has it")
             )
             return nowhere
         return self._pool.submit(self._run, job, folder)
 
     def look(self) -> None:
-        """This machine stays as it is."""
+        """Do nothing: this machine does not change."""
 
     def _run(self, job: Job, folder: Path) -> TaskResult:
         with self._machine.alone() if job.timing else self._machine.shared():
@@ -63,7 +63,7 @@ def _lacking(job: Job) -> str:
 
 
 class Machine:
-    """Shared by many, or held by one alone, who goes first where both wait."""
+    """Read-write lock that prefers the exclusive holder."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -73,7 +73,7 @@ class Machine:
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
-        """With others, but never beside one who is alone."""
+        """Hold the lock together with others, but never with an exclusive holder."""
         with self._changed:
             self._changed.wait_for(lambda: not self._alone and not self._wanting)
             self._sharing += 1
@@ -86,7 +86,7 @@ class Machine:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """With nobody."""
+        """Hold the lock exclusively."""
         with self._changed:
             self._wanting += 1
             self._changed.wait_for(lambda: not self._alone and not self._sharing)

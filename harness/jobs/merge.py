@@ -1,4 +1,4 @@
-"""The parts of one environment's run, each a job's, as the one run they would have been."""
+"""Merge the parts of one environment's run, each made by a job, into one run."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from harness.report import write_report
 
 AREA = "jobs"
 UNITED = ("models", "producers", "targets")
-"""Options whose values the parts share out among them."""
+"""Options whose values are divided among the parts."""
 
 
 def merged(parts: Sequence[tuple[JobResult, Path, str]], folder: Path) -> Run:
-    """Write the parts' records into ``folder`` as one run, with its page; that run.
+    """Write the parts' records into ``folder`` as one run, with its page, and return the run.
 
-    Each part is how its job ended, where its records are, and its name in the run. A job that failed or
-    was not run is a record of its own. The run has an end if every part has.
+    Each part is a job's result, the folder of its records, and its name in the run. A job that failed or
+    was not run becomes a record. The run has a footer if every part has one.
 
     Raises:
         HarnessError: the folder cannot be written.
@@ -31,7 +31,7 @@ def merged(parts: Sequence[tuple[JobResult, Path, str]], folder: Path) -> Run:
     header = _header(runs, folder, len(lost))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "records.jsonl"
-    path.unlink(missing_ok=True)  # of a command that was killed while it wrote
+    path.unlink(missing_ok=True)  # left by a command that was killed while it wrote
     writer = RecordWriter(path)
     writer.write(header)
     for record in [*(record for run in runs for record in run.records), *lost]:
@@ -93,7 +93,7 @@ def _problems(footers: Iterable[RunFooter]) -> Iterator[str]:
 
 
 def _load(loads: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Counts and lists added up; of anything else the last."""
+    """Add counts and lists up; of anything else keep the last value."""
     found: dict[str, Any] = {}
     for load in loads:
         for name, value in load.items():

@@ -1,4 +1,4 @@
-"""Environments as jobs know them: by a name, and by a text that names them wherever the job runs."""
+"""Environments for jobs: a short name, and a text that names the environment on any machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.jobs.suites import text_of
 
 
 class Named(msgspec.Struct, frozen=True):
-    """An environment by its short name, the text that names it on any machine, and what is to be noted."""
+    """An environment: its short name, the text that names it on any machine, and a note for the reader."""
 
     name: str
     text: str
@@ -20,11 +20,11 @@ class Named(msgspec.Struct, frozen=True):
 
 
 def named(texts: Sequence[str], backend: BackendName) -> list[Named]:
-    """Each environment once. Made here, where this machine runs them; else made where a job needs them.
+    """Return each environment once. Local jobs: make them now; else they are made where a job needs them.
 
     Raises:
-        UsageError: a text names none.
-        HarnessError: one cannot be made.
+        UsageError: a text names no environment.
+        HarnessError: an environment cannot be made.
     """
     if backend is BackendName.local:
         here = [environment for text in texts for environment in resolve(text)]

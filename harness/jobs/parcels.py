@@ -1,4 +1,4 @@
-"""Entries of the store on their way to another machine's store, held against their hashes on arrival."""
+"""Send store entries to another machine's store, and check their hashes on arrival."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from harness.core.hashing import key_of, sha256
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """One entry: what its ``manifest.json`` says, and the content of each file by relative path."""
+    """One entry: the content of its ``manifest.json``, and of each file by relative path."""
 
     manifest: Manifest
     files: dict[str, bytes]
 
 
 def pack(root: Path, keys: Iterable[str]) -> Iterator[Parcel]:
-    """Those of the entries that are in the store in ``root``."""
+    """Yield the entries that are in the store in ``root``."""
     for key in keys:
         try:
             manifest = msgspec.json.decode((root / key / "manifest.json").read_bytes(), type=Manifest)
             files = {name: (root / key / name).read_bytes() for name in manifest.files}
         except (OSError, msgspec.MsgspecError):
-            continue  # a recipe that failed leaves none, and a damaged one is made anew where it is used
+            continue  # a failed recipe leaves no entry, and a damaged one is made again where it is used
         yield Parcel(manifest, files)
 
 
 def unpack(store: Store, parcel: Parcel) -> None:
-    """Put the entry into the store, unless it is there.
+    """Put the entry into the store, unless it is there already.
 
     Raises:
-        HarnessError: what arrived is not what was sent, or the store cannot be written.
+        HarnessError: the entry was damaged on the way, or the store cannot be written.
     """
     manifest = parcel.manifest
     if key_of(manifest.origin) != manifest.key:
-        raise HarnessError(f"the artifact {manifest.key} arrived with another origin than it was made from")
+        raise HarnessError(f"the artifact {manifest.key} arrived with a manifest that does not match its key")
 
     def fill(folder: Path) -> Mapping[str, Any]:
         for name, content in parcel.files.items():

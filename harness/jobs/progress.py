@@ -1,6 +1,6 @@
-"""A run's pytest as a child process: started, followed while it runs, ended in order, summed up.
+"""Run pytest as a child process: start it, show its progress, end it in order, sum it up.
 
-What it shows is read from the records and the log that pytest writes in the run's folder.
+The progress is read from the records and the log that pytest writes in the run's folder.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from harness.report import summary
 
 POLL_S = 0.2
 PLAIN_EVERY_S = 20.0
-"""How often a run says where it is when its output goes to a file."""
+"""Seconds between two lines of progress when the output goes to a file."""
 OUTCOME_WORD = re.compile(r" (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
 ENDING_S = 20.0
-"""How long an interrupted pytest may take to close its records."""
+"""Seconds that an interrupted pytest may take to close its records."""
 
 out = Console(highlight=False, soft_wrap=True)
 
 
 class Follower:
-    """Reads a growing ``records.jsonl`` and pytest's log beside it."""
+    """Reads a growing ``records.jsonl`` and the pytest log next to it."""
 
     def __init__(self, folder: Path) -> None:
         self.records = folder / "records.jsonl"
@@ -52,7 +52,7 @@ class Follower:
         self.read = 0
 
     def news(self) -> Iterator[dict[str, Any]]:
-        """Cases finished since the last call."""
+        """Yield the cases finished since the last call."""
         try:
             with self.records.open("rb") as file:
                 file.seek(self.read)
@@ -78,7 +78,7 @@ class Follower:
         return ", ".join(f"{self.counts[o]} {o}" for o in OUTCOMES if self.counts[o]) or "starting"
 
     def current(self) -> str:
-        """The case pytest has started and not finished: the log's last line names it."""
+        """Name of the case that pytest has started and not finished, from the log's last line."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 2000))
@@ -94,10 +94,10 @@ class Follower:
 def start_pytest(
     root: Path, folder: Path, arguments: list[str], variables: Mapping[str, str] | None = None
 ) -> tuple[subprocess.Popen[bytes], Follower]:
-    """pytest as a child that writes its log into the run's folder, and who follows it.
+    """Start pytest as a child that writes its log into the run's folder; return it and its follower.
 
     Args:
-        variables: environment variables beside this process's own.
+        variables: environment variables in addition to this process's.
 
     Raises:
         HarnessError: the folder cannot be made.
@@ -121,7 +121,7 @@ def start_pytest(
 
 
 def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
-    """pytest as a child, followed to its end; its exit status."""
+    """Run pytest as a child, show its progress, and return its exit status."""
     child, follower = start_pytest(root, folder, arguments)
     interrupted = False
     with signals_interrupt():
@@ -140,7 +140,7 @@ def run_pytest(root: Path, folder: Path, arguments: list[str]) -> int:
 
 @contextlib.contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the child too, the way Ctrl-C does."""
+    """Make SIGTERM and SIGHUP end the child, as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -161,7 +161,7 @@ def _follow(child: subprocess.Popen[bytes], follower: Follower) -> None:
         TextColumn("{task.fields[counts]}"),
         TextColumn("[dim]{task.fields[current]}"),
     )
-    # Wrapped, the live line would leave its old self behind at every redraw.
+    # A live line that wraps would leave a copy behind at every redraw.
     console = Console(highlight=False)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("run", total=None, counts="starting", current="")
@@ -194,7 +194,7 @@ def _unexpected(record: dict[str, Any]) -> bool:
 
 
 def _line(record: dict[str, Any]) -> str:
-    return f"{record['outcome']:>8}  {record['case']}: {record.get('surprise') or record.get('reason', '')}"
+    return f"{record['outcome']:>8}  {record['case']}: {record.get('unexpected') or record.get('reason', '')}"
 
 
 def end_pytest(child: subprocess.Popen[bytes]) -> None:
@@ -213,7 +213,7 @@ def end_pytest(child: subprocess.Popen[bytes]) -> None:
 def _conclude(folder: Path, follower: Follower, status: int, interrupted: bool) -> int:
     if not (folder / "records.jsonl").exists():
         text = last_error(follower.log.read_text(errors="replace"))
-        # Nothing of a run in it: only what this command and pytest put there themselves.
+        # The folder holds no run: remove what this command and pytest put there, and nothing else.
         for path in (follower.log, folder / "junit.xml"):
             path.unlink(missing_ok=True)
         shutil.rmtree(folder / "logs", ignore_errors=True)

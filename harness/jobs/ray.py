@@ -1,7 +1,7 @@
-"""Jobs as tasks of a Ray cluster, whose scheduler finds them nodes that have what they need.
+"""Run jobs as tasks of a Ray cluster, whose scheduler finds nodes that have what they need.
 
-A node needs Ray and the harness's own dependencies; the checkout travels with the tasks. Artifacts travel
-through Ray's object store by way of this side's store, so that they outlive the node that made them.
+A node needs Ray and the harness's dependencies; the checkout is sent with the tasks. Artifacts are sent
+through Ray's object store and kept in the controller's store, so that they outlive the node that made them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,17 @@ except ImportError:
 FRESH_S = 0.5
 THREADS = "OMP_NUM_THREADS"
 LEFT_AT_HOME = (".git", ".venv*", "reports", "docs", "findings", "tests", "**/__pycache__", "*.log")
-"""What of the checkout no job reads."""
+"""Parts of the checkout that no job reads, and that are not sent."""
 GONE = ("NodeDiedError", "ObjectLostError", "TaskUnschedulableError", "LocalRayletDiedError")
-"""How a task ends whose node, or what it was to read, is gone."""
+"""Exceptions of a task whose node or input is gone."""
 
 
 def must_be_installed() -> None:
-    """Raises a UsageError where Ray is not."""
+    """Check that Ray is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
     if ray is None:
         raise UsageError(
             "--backend ray needs Ray: install the project's ray extra "
@@ -51,7 +55,7 @@ def must_be_installed() -> None:
 
 
 class NodeResult(msgspec.Struct, frozen=True):
-    """What comes back from a node: the work's own word, the files it wrote, the artifacts it made."""
+    """Result from a node: the task's result, the files it wrote, the artifacts it made."""
 
     done: TaskResult
     files: dict[str, bytes]
@@ -59,12 +63,12 @@ class NodeResult(msgspec.Struct, frozen=True):
 
 
 class OnRay:
-    """The backend on a cluster.
+    """The backend that runs jobs on a Ray cluster.
 
     Args:
-        root: the checkout, which travels.
-        store: this side's.
-        address: of the cluster; '' starts one on this machine.
+        root: the checkout, which is sent to the nodes.
+        store: the controller's artifact store.
+        address: address of the cluster; '' starts one on this machine.
     """
 
     def __init__(self, root: Path, store: Path, address: str) -> None:
@@ -74,7 +78,7 @@ class OnRay:
                 f"--address {address}: run the command on a node of the cluster, and give HOST:PORT or auto"
             )
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Ray's own is 15: beside any other program a job would wait, and a timing job measure that.
+        # Ray's default is 15: next to other programs a job would wait, and a timing job would measure that.
         os.environ.setdefault("RAY_worker_niceness", "0")
         try:
             _must_answer(address)
@@ -115,13 +119,13 @@ class OnRay:
         return future
 
     def _nodes(self) -> list[dict[str, Any]]:
-        """Those that were alive a moment ago: thousands of jobs are submitted in one."""
+        """Return the nodes alive a moment ago; cached, as thousands of jobs may be submitted at once."""
         if time.monotonic() - self._asked > FRESH_S:
             self._known, self._asked = [node for node in ray.nodes() if node["Alive"]], time.monotonic()
         return self._known
 
     def _needs(self, job: Job, fitting: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Options of the task: a timing job takes every processor of one node, so it is alone there."""
+        """Return the task's options: a timing job takes all processors of a node, to be alone there."""
         more = {name: amount for name, amount in job.resources.items() if name not in ("CPU", "GPU")}
         needs = {"num_gpus": job.resources.get("GPU", 0), "resources": more}
         if not job.timing:
@@ -134,7 +138,7 @@ class OnRay:
         return {**needs, "num_cpus": node["Resources"]["CPU"], "scheduling_strategy": alone}
 
     def _parcels(self, keys: Sequence[str]) -> dict[str, Any]:
-        """Each artifact is put into the object store once, whoever reads it."""
+        """Return references to artifacts; each is put into the object store only once."""
         new = [key for key in keys if key not in self._sent]
         self._sent |= {parcel.manifest.key: ray.put(parcel) for parcel in pack(self._store.root, new)}
         return {key: self._sent[key] for key in keys if key in self._sent}
@@ -148,8 +152,8 @@ class OnRay:
         try:
             error = came.exception()
             if error is not None:
-                self._asked = 0.0  # who is there may have changed with it
-                raise _told(error, job)
+                self._asked = 0.0  # the set of nodes may have changed
+                raise _translated(error, job)
             arrived = came.result()
             for parcel in arrived.parcels:
                 unpack(self._store, parcel)
@@ -159,7 +163,7 @@ class OnRay:
             future.set_exception(failure)
 
     def look(self) -> None:
-        """Jobs that wait for a node which has gone, and that no other could run, end here."""
+        """Poll the cluster; fail waiting jobs that no node can run any more."""
         nodes = self._nodes()
         alive = frozenset(node["NodeID"] for node in nodes)
         if alive == self._alive:
@@ -188,10 +192,10 @@ class OnRay:
 
 
 def _must_answer(address: str) -> None:
-    """Somebody listens there; Ray itself would ask for minutes.
+    """Check that something listens at the address; Ray itself would try for minutes.
 
     Raises:
-        OSError: nobody does.
+        OSError: nothing does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
@@ -199,10 +203,10 @@ def _must_answer(address: str) -> None:
 
 
 def _where(address: str) -> dict[str, str]:
-    """What Ray is told of the cluster. One of this machine alone is for this machine alone."""
+    """Return Ray's options for the cluster. A local one accepts connections from this machine only."""
     if not address:
         return {"address": "local", "_node_ip_address": "127.0.0.1"}
-    # Ray takes a loopback address for this machine's outer one, unless it is said to be the node's own.
+    # Ray replaces a loopback address by the machine's outer one, unless it is given as the node's address.
     host = address.rpartition(":")[0]
     return {"address": address, **({"_node_ip_address": host} if host.startswith("127.") else {})}
 
@@ -213,9 +217,9 @@ def _is_here(address: str) -> bool:
 
 
 def _checkout(root: Path, address: str) -> dict[str, Any]:
-    """How tasks come by the checkout: it travels, but on this machine it is read where it lies.
+    """Return how tasks get the checkout: it is sent, but on this machine it is read in place.
 
-    Nodes of one machine would unpack it over each other.
+    Several nodes on one machine would unpack it over each other.
     """
     if not _is_here(address):
         return {"working_dir": str(root), "excludes": list(LEFT_AT_HOME)}
@@ -224,12 +228,12 @@ def _checkout(root: Path, address: str) -> dict[str, Any]:
 
 
 def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> NodeResult:
-    """Do the job on this node, in a folder of that name that is removed afterwards. Runs as a Ray task.
+    """Run the job on this node, in a folder of that name that is removed afterwards. Runs as a Ray task.
 
-    ``root``: the checkout, where it did not travel.
+    ``root``: the checkout, where it was not sent.
     """
     if THREADS not in psutil.Process().environ():
-        os.environ.pop(THREADS, None)  # set by Ray for its task; the worker would compute in another order
+        os.environ.pop(THREADS, None)  # set by Ray; it would change the worker's order of summation
     where = getattr(job.work, "store", None)
     store = Store(where) if where is not None else None
     if store is not None:
@@ -254,7 +258,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """The files of a run, in a folder that appears whole."""
+    """Write the files of a run, so that the folder appears complete or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     for name, content in files.items():
@@ -265,12 +269,12 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     os.rename(part, folder)
 
 
-def _told(error: BaseException, job: Job) -> BaseException:
-    """Ray's exception in the words of the interface."""
+def _translated(error: BaseException, job: Job) -> BaseException:
+    """Translate Ray's exception into one of the interface."""
     if isinstance(error, exceptions.RayTaskError):
         error = error.cause
     if isinstance(error, exceptions.TaskCancelledError | KeyboardInterrupt):
-        return Stopped(f"{job.name} was told to end")
+        return Stopped(f"{job.name} was stopped")
     if isinstance(error, tuple(getattr(exceptions, name) for name in GONE)):
         return NodeLost(f"its node is gone ({type(error).__name__})")
     if isinstance(error, exceptions.WorkerCrashedError):
@@ -282,7 +286,7 @@ def _told(error: BaseException, job: Job) -> BaseException:
 
 
 def _fitting(job: Job, nodes: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The nodes that have what the job needs, whether or not they have it free."""
+    """Return the nodes that have what the job needs, whether or not it is free."""
     needs = {"CPU": 1.0, **job.resources}
     return [
         node

@@ -1,4 +1,4 @@
-"""A recorded case run again: through pytest, with the options of its run."""
+"""Run a recorded case again, through pytest and with the options of its run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from harness.records.files import Run, read_run
 
 
 def options_of(run: Run) -> Options:
-    """The options the run was started with.
+    """Return the options with which the run was started.
 
     Raises:
-        HarnessError: they are not of this harness's kind.
+        HarnessError: this harness does not know them.
     """
     try:
         return msgspec.convert({**run.header.options, "folder": ""}, Options)
@@ -33,10 +33,10 @@ def options_of(run: Run) -> Options:
 
 
 def run_again(run: Run, record: Record, root: Path) -> tuple[int, Record | None]:
-    """Run this check alone, with the run's options: pytest's exit status, and the new record.
+    """Run this check alone, with the run's options; return pytest's exit status and the new record.
 
     Raises:
-        HarnessError: pytest left no records; its own words.
+        HarnessError: pytest left no records; has pytest's message.
     """
     folder = new_folder(root, "reruns")
     options = msgspec.structs.replace(options_of(run), folder=str(folder), retry_failed=True)
@@ -52,7 +52,7 @@ def run_alone(
         more: pytest's other arguments.
 
     Raises:
-        HarnessError: pytest left no records; its own words.
+        HarnessError: pytest left no records; has pytest's message.
     """
     folder = Path(options.folder)
     # No conftest.py above an extension's suites loads the plugin.
@@ -78,7 +78,7 @@ def project_options(root: Path) -> list[str]:
 
 
 def last_error(text: str) -> str:
-    """pytest's own word on why it did not run."""
+    """Return pytest's message on why it did not run."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     # Of arguments that it does not know pytest says so behind its usage, in another way.
     errors = [

@@ -1,4 +1,4 @@
-"""One command's jobs: its backend, opened when there is something to run, and its journal."""
+"""Run a command's jobs: its journal, and its backend, which is opened when there is something to run."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from harness.jobs.watch import Watch
 
 
 class Interrupted(HarnessError):
-    """The user ended it."""
+    """The user interrupted the command."""
 
     exit_status = 128 + signal.SIGINT
 
 
 class Runner:
-    """A context; left without an exception it closes the folder's journal for good.
+    """A context manager; if it exits without an exception, it closes the folder's journal for good.
 
     Args:
-        store: this side's, where what other machines made arrives.
+        store: the controller's artifact store, which receives what other machines made.
     """
 
     def __init__(self, settings: Settings, root: Path, folder: Path, store: Path, console: Console) -> None:
@@ -48,11 +48,11 @@ class Runner:
         self.journal.close(whole=kind is None)
 
     def run(self, jobs: Sequence[Job]) -> dict[str, JobResult]:
-        """How each job ended, by name; those that had ended before are not run again.
+        """Run the jobs that have not finished before; return all results by name.
 
         Raises:
-            HarnessError: what was asked for cannot be meant, or no backend answers.
-            Interrupted: the user ended it; the runs are closed in order first.
+            HarnessError: the arguments are invalid, or no backend answers.
+            Interrupted: the user interrupted it; the runs are closed in order first.
         """
         if not jobs:
             return {}
@@ -64,6 +64,6 @@ class Runner:
         except KeyboardInterrupt:
             self._backend.close()
             raise Interrupted(
-                f"interrupted; what the runs had found is in {self.folder}: the same command with --folder "
-                "and that folder goes on from there"
+                f"interrupted; what the runs have found is in {self.folder}: to continue, give the same "
+                "command with --folder and that folder"
             ) from None

@@ -1,4 +1,4 @@
-"""A run's cases shared out among machines: by what their targets need, or each target on one of its own."""
+"""Divide a run's cases among machines: by what their targets need, or one machine for each target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.targets.target import Target
 
 
 class Share(msgspec.Struct, frozen=True):
-    """Some of a run's cases, and what the machine that runs them must have."""
+    """Some of a run's cases, and what the machine for them must have."""
 
     name: str = ""
     """'' for everything that any machine can run."""
@@ -29,8 +29,8 @@ class Share(msgspec.Struct, frozen=True):
 def shares(options: Options) -> list[Share]:
     """All cases that the options choose, each in one share.
 
-    A target that states ``resources`` or ``labels`` has its cases run where those are; all else is the
-    first share. Without such targets that is the only one.
+    Targets that state ``resources`` or ``labels`` are grouped by them; all else is the first share, and the
+    only one if there are no such targets.
 
     Raises:
         HarnessError: a targets file cannot be read.
@@ -49,7 +49,7 @@ def shares(options: Options) -> list[Share]:
 def apart(options: Options) -> list[Share]:
     """All cases that the options choose: a share for each target, and one for those on none.
 
-    A target's share measures what its machine can do at most, too.
+    A target's share also measures the peak performance of its machine.
 
     Raises:
         HarnessError: a targets file cannot be read, or a target is not known.

@@ -1,4 +1,4 @@
-"""The work of most jobs: one environment's pytest run of a selection of cases, in a folder of its own."""
+"""The task of most jobs: run pytest in one environment on a selection of cases, in a separate folder."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _making = threading.Lock()
 class Suite(msgspec.Struct, frozen=True):
     """A selection of cases in one environment, with the environments whose files they load.
 
-    Environments are texts that name them (``harness/environments``), and are made where the job runs.
+    Environments are given by name (``harness/environments``) and are made where the job runs.
     """
 
     environment: str
@@ -39,7 +39,7 @@ class Suite(msgspec.Struct, frozen=True):
     """pytest's others: paths relative to the checkout, and what is not this harness's."""
     producers: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
-    """Targets files, each by name and text: they are written where the job runs."""
+    """Targets files, each by name and text; they are written where the job runs."""
 
     @property
     def store(self) -> Path:
@@ -47,11 +47,11 @@ class Suite(msgspec.Struct, frozen=True):
         return self.options.store_folder
 
     def perform(self, workspace: Workspace) -> TaskResult:
-        """Run pytest to its end. Cases that fail are findings, and the job is done all the same.
+        """Run pytest to its end. Failing cases are findings; the job is done all the same.
 
         Raises:
-            NotStarted: pytest left no records; its own word on why.
-            Stopped: it was told to end, and has.
+            NotStarted: pytest left no records; has pytest's message.
+            Stopped: the job was stopped, and pytest has ended.
             HarnessError: an environment cannot be made there.
         """
         clock = time.monotonic()
@@ -96,7 +96,7 @@ def _done(folder: Path, status: int) -> TaskResult:
 
 
 def environment(text: str) -> Environment:
-    """The environment of that name on this machine, made if need be; looked at once a process.
+    """Return the environment of that name on this machine, made if necessary; cached in this process.
 
     Raises:
         HarnessError: it cannot be made.
@@ -108,7 +108,7 @@ def environment(text: str) -> Environment:
 
 
 def text_of(known: Environment) -> str:
-    """The text that names an environment wherever this process looks for it."""
+    """Return the text that names an environment in this process."""
     suffix = LEGACY if known.asked.endswith(LEGACY) else ""
     text = known.asked if known.managed else known.python + suffix
     if text.removesuffix(LEGACY).endswith(".whl") and "://" not in text:

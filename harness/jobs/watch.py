@@ -1,4 +1,4 @@
-"""What is shown while jobs run: a line each on a terminal, a line now and then elsewhere."""
+"""Show progress while jobs run: a line for each on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from harness.jobs.progress import PLAIN_EVERY_S, Follower
 SAID = "said"
 """File in a job's folder whose lines are shown as they come."""
 MOST_LINES = 8
-"""Jobs with a line of their own; a cluster runs more."""
+"""Most jobs shown at once; a cluster runs more."""
 
 
 class Watch:
-    """Follows jobs by the records that grow in their folders, where those are on this machine."""
+    """Shows the progress of jobs from the growing records in their folders, if those are on this machine."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -49,7 +49,7 @@ class Watch:
         self._progress.stop()
 
     def begin(self, jobs: Sequence[Job], done: int) -> None:
-        """``done``: how many of the jobs an earlier command has run already."""
+        """Start the display. ``done``: number of jobs that an earlier command has finished."""
         self._total, self._ended = len(jobs), done
         if done:
             self.say(f"{done} of {len(jobs)} jobs are done already and are not run again")
@@ -57,26 +57,26 @@ class Watch:
             self._all = self._progress.add_task("jobs", total=len(jobs), completed=done, counts="")
 
     def started(self, job: Job, folder: Path) -> None:
-        """The backend has it."""
+        """Show a job that was submitted to the backend."""
         line = None
         if len(self._jobs) < MOST_LINES:
             line = self._progress.add_task(escape(job.name), total=None, counts="")
         self._jobs[job.name] = Follower(folder), line
 
     def back(self, job: Job) -> None:
-        """The backend gave it back, well or not."""
+        """Remove a job that came back from the backend, well or not."""
         _, line = self._jobs.pop(job.name)
         if line is not None:
             self._progress.remove_task(line)
 
     def ended(self) -> None:
-        """A job has ended for good."""
+        """Count a job that has ended for good."""
         self._ended += 1
         if self._all is not None:
             self._progress.update(self._all, completed=self._ended)
 
     def tick(self) -> None:
-        """Read on, and show what came."""
+        """Read new records, and show the progress."""
         plain = not self.console.is_terminal and time.monotonic() - self._said > PLAIN_EVERY_S
         if plain:
             self._said = time.monotonic()
@@ -103,5 +103,5 @@ class Watch:
         self._heard[name] = len(said)
 
     def say(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self.console.print(escape(text), soft_wrap=True)

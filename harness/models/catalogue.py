@@ -1,4 +1,4 @@
-"""What the controller knows of models and recipes: as their worker describes them, and by their sources."""
+"""What the controller knows about models and recipes: a worker's descriptions, and hashes of the sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.models.files import UserModel
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """A model as its worker describes it; one of the user's has a ``form``, and no inputs before it ran."""
+    """A model as a worker describes it; a user model has a ``form``, and no inputs before its first run."""
 
     name: str
     summary: str
@@ -38,9 +38,9 @@ TECHNIQUES = ("qat", "ptq", "weights", "prune")
 
 
 class MethodInfo(msgspec.Struct, frozen=True):
-    """A documented way to compress a model, as its recipe states it (``harness/worker/recipes``).
+    """A documented compression method, as its recipe declares it (``harness/worker/recipes``).
 
-    ``profile``: ``""`` for the run's own, or ``"legacy-ir"``.
+    ``profile``: ``""`` for the run's, or ``"legacy-ir"``.
     """
 
     name: str
@@ -56,7 +56,7 @@ class MethodInfo(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """Its name in case ids; a profile comes last, as in the names of targets."""
+        """Name in case ids; a profile comes last, as in the names of targets."""
         return f"{self.name}-{self.profile}" if self.profile else self.name
 
     @property
@@ -65,7 +65,7 @@ class MethodInfo(msgspec.Struct, frozen=True):
 
 
 class RecipeInfo(msgspec.Struct, frozen=True):
-    """A recipe as its worker describes it; ``module`` is the worker's that holds it."""
+    """A recipe as a worker describes it; ``module`` is the worker's module that contains it."""
 
     name: str
     summary: str
@@ -80,7 +80,7 @@ class RecipeInfo(msgspec.Struct, frozen=True):
 
 
 def user_info(model: UserModel) -> ModelInfo:
-    """A model of the user's before it was run."""
+    """Describe a user model before its first run."""
     return ModelInfo(
         name=model.name,
         summary=f"{model.form}: {model.path}",
@@ -99,9 +99,9 @@ def user_info(model: UserModel) -> ModelInfo:
 
 @functools.cache
 def source_digest(module: str, model_file: str, users: bool = False) -> str:
-    """Hash of the sources an artifact depends on: its recipe's module and all that imports, the model's file.
+    """Hash the sources an artifact depends on: its recipe's module with all imports, and the model's file.
 
-    ``users``: what makes the user's models of their files counts too.
+    ``users``: whether to add the code that builds user models from their files.
     """
     files = {*_imported(module), *_imported("harness.worker.protocol.server")}
     if users:
@@ -123,7 +123,7 @@ def model_source(name: str) -> Path:
 
 @functools.cache
 def _imported(module: str) -> frozenset[Path]:
-    """Files of a worker's module and of every worker's module that it imports, itself or through others."""
+    """Return the files of a worker's module and of all worker modules it imports, directly or indirectly."""
     found: set[Path] = set()
     waiting = [module]
     while waiting:
@@ -146,13 +146,13 @@ def _imported(module: str) -> frozenset[Path]:
 
 
 CONVERTERS = {"paddle2onnx": ("paddle2onnx", "polygraphy", "onnx-graphsurgeon")}
-"""Modules beside Paddle that write a recipe's files, and the distributions that decide what is written:
-paddle2onnx folds constants with Polygraphy where that has its GraphSurgeon."""
+"""Modules other than Paddle that write a recipe's files, and the distributions that decide what is written:
+paddle2onnx folds constants with Polygraphy if GraphSurgeon is installed."""
 
 
 @functools.cache
 def converters(module: str) -> tuple[str, ...]:
-    """Distributions whose versions an artifact of this recipe's module depends on, beside Paddle's."""
+    """Return the distributions, except Paddle's, whose versions an artifact of this module depends on."""
     sources = [file.read_text() for file in sorted(_imported(module))]
     used = [name for name in CONVERTERS if any(f"import {name}" in source for source in sources)]
     return tuple(distribution for name in used for distribution in CONVERTERS[name])

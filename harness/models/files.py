@@ -1,6 +1,6 @@
-"""A model of the user's as files: which there are in a folder, and what belongs to each.
+"""User models as files: which models a folder contains, and which files belong to each.
 
-Nothing is loaded here: what a model holds is asked of a worker (``harness/models/first_run.py``).
+Nothing is loaded here: a worker finds out what a model contains (``harness/models/first_run.py``).
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 OLDER_PROGRAM = "__model__"
 OLDER_PARAMS = ("__params__", "params", "__variables__")
-"""Names of the combined parameters beside a ``__model__``; without one of them, a file per parameter."""
+"""Names of the combined parameters next to a ``__model__``; if none exists, each parameter has a file."""
 
 
 class UserModel(msgspec.Struct, frozen=True):
-    """One model of the user's.
+    """One user model.
 
     ``path`` is absolute: the Python file, the program file, or the graph's folder. ``params`` is a
-    ``.pdparams`` of a layer, or the parameter file of a deployed program whose name does not tell;
-    ``inputs`` an ``.npz`` with example inputs; ``spec`` texts as ``user_models.input_spec`` reads them.
+    ``.pdparams`` of a layer, or a deployed program's parameter file if its name differs from the
+    program's; ``inputs`` an ``.npz`` with example inputs; ``spec`` texts for ``specification.input_spec``.
     """
 
     path: str
@@ -52,7 +52,7 @@ class UserModel(msgspec.Struct, frozen=True):
 
     @property
     def parameter_file(self) -> str:
-        """The combined parameters of a deployed model; '' where each has a file of its own."""
+        """A layer's ``params``; a deployed model's combined parameters, '' where each has a file."""
         program = Path(self.path)
         if self.params or self.form != "deployed":
             return self.params
@@ -62,7 +62,7 @@ class UserModel(msgspec.Struct, frozen=True):
 
     @property
     def files(self) -> list[Path]:
-        """The files that make the model, as far as this side can tell."""
+        """The model's files, as far as they are known without running it."""
         path = Path(self.path)
         found = [Path(name) for name in (self.parameter_file, self.inputs) if name]
         if self.form == "graph":
@@ -75,7 +75,7 @@ class UserModel(msgspec.Struct, frozen=True):
 
 
 def digest(files: Iterable[Path]) -> str:
-    """Hash of the contents of files, in the order of their names."""
+    """Hash the names and contents of files, in the order of their paths."""
     found = hashlib.sha256()
     for file in sorted(set(files)):
         found.update(file.name.encode())
@@ -84,11 +84,13 @@ def digest(files: Iterable[Path]) -> str:
 
 
 def copy_deployed(model: UserModel, out: Path) -> dict[str, Any]:
-    """A deployed model's files as they are, under the names that readers of an artifact expect.
+    """Copy a deployed model's files to ``out``, under the names that readers of an artifact expect.
 
     Combined parameters: ``inference_model/model.json`` (or ``.pdmodel``) and ``model.pdiparams``;
-    one file per parameter: ``separate_persistables``. Contents do not change. Returns the manifest's
-    values.
+    one file per parameter: ``separate_persistables``. Contents do not change.
+
+    Returns:
+        The values of the artifact's manifest.
     """
     program = Path(model.path)
     if not model.parameter_file:
@@ -107,7 +109,7 @@ def copy_deployed(model: UserModel, out: Path) -> dict[str, Any]:
 
 
 def safe(name: str) -> str:
-    """A name for files and case ids: letters, digits, dots and underscores; ``/`` becomes a dot."""
+    """Make a name fit for files and case ids: letters, digits, dots, underscores; ``/`` becomes a dot."""
     return re.sub(r"[^\w.]", "_", name.replace("/", "."), flags=re.ASCII).strip(".") or "model"
 
 
@@ -115,7 +117,7 @@ def safe(name: str) -> str:
 
 
 def found_at(path: Path, factory: str) -> Iterator[UserModel]:
-    """The models that a path stands for: one, or all those in a folder of many.
+    """Yield the models of a path: one, or all those in a folder of many.
 
     Raises:
         HarnessError: there is none, or the file has no such factory.
@@ -124,7 +126,9 @@ def found_at(path: Path, factory: str) -> Iterator[UserModel]:
         _require_factory(path, factory)
         yield UserModel(str(path), "layer", safe(path.stem), factory)
     elif path.suffix == ".py":
-        raise HarnessError(f"{path} needs the name of what makes the layer: {path.name}:FACTORY")
+        raise HarnessError(
+            f"{path} needs the name of the function or class that makes the layer: {path.name}:FACTORY"
+        )
     elif path.is_dir():
         yield from _of_folder(path)
     else:
@@ -137,7 +141,7 @@ def _require_factory(path: Path, factory: str) -> None:
     try:
         body = ast.parse(path.read_bytes()).body
     except SyntaxError:
-        return  # another Python's syntax, or none: the interpreter under test will say
+        return  # another Python's syntax, or no Python: the interpreter under test will report it
     names: set[str] = set()
     for node in ast.walk(ast.Module(body, [])):
         if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
@@ -151,13 +155,13 @@ def _require_factory(path: Path, factory: str) -> None:
 
 
 def _program(path: Path) -> Path:
-    """The program file of a deployed model named by it or by its prefix."""
+    """Return the program file of a deployed model; ``path`` is that file or its prefix."""
     if path.is_file():
         if path.suffix in (".json", ".pdmodel") or path.name == OLDER_PROGRAM:
             return path
         raise HarnessError(
-            f"{path} is no model: give a Python file and factory (net.py:build), a program (.pdmodel, .json "
-            "or __model__), its prefix, or a folder"
+            f"{path} is not a model: give a Python file and factory (net.py:build), a program (.pdmodel, "
+            ".json or __model__), its prefix, or a folder"
         )
     # Not with_suffix: a prefix may have a dot in it.
     found = [Path(f"{path}{ending}") for ending in (".json", ".pdmodel") if Path(f"{path}{ending}").is_file()]
@@ -177,9 +181,10 @@ def _stem(path: Path) -> str:
 
 
 def _of_folder(folder: Path) -> list[UserModel]:
-    """Every graph and every deployed model in the folder or below it, named by its relative path.
+    """Find every graph and every deployed model in the folder or below it, named by its relative path.
 
-    A folder with one program gives it its own name, since programs are so often named `inference`.
+    Where a folder has one program, the model has the folder's name, since many programs are named
+    `inference`.
     """
     found = []
     for place in [folder, *sorted(item for item in folder.rglob("*") if item.is_dir())]:
@@ -199,19 +204,19 @@ def _of_folder(folder: Path) -> list[UserModel]:
     if len(found) == 1:
         path = Path(found[0].path)
         return [msgspec.structs.replace(found[0], name=safe((path if path.is_dir() else path.parent).name))]
-    return list(_told_apart(found, folder))
+    return list(_with_distinct_names(found, folder))
 
 
 def _programs(folder: Path) -> Iterator[Path]:
     if (folder / OLDER_PROGRAM).is_file():
         yield folder / OLDER_PROGRAM
     for params in folder.glob("*.pdiparams"):
-        # Any .json may lie about; a program has its parameters beside it.
+        # Not every .json is a program; a program has its parameters next to it.
         yield from (p for e in (".json", ".pdmodel") if (p := params.with_suffix(e)).is_file())
 
 
-def _told_apart(models: list[UserModel], folder: Path) -> Iterator[UserModel]:
-    """Models whose paths became one name get a piece of a hash behind it: other models do not move it."""
+def _with_distinct_names(models: list[UserModel], folder: Path) -> Iterator[UserModel]:
+    """Append a hash of the path to names that several models have: it does not depend on other models."""
     counts = Counter(model.name for model in models)
     for model in models:
         if counts[model.name] > 1:

@@ -1,8 +1,8 @@
-"""Which of the user's models an environment can run: each is run once, on its own, before any check.
+"""The first run of user models, once before any check: it finds out which an environment can run.
 
-A model that cannot be loaded, does not answer in time, takes too much memory, answers with
-something that is not a number, or never the same twice, is refused in this environment, with the
-reason; the others go on.
+A model is refused in this environment, with the reason, if it cannot be loaded, does not answer in
+time, takes too much memory, returns values that are not finite, or does not repeat its outputs. The
+other models go on.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from harness.models.specification import declaration
 from harness.pool.workers import RemoteError, WorkerCrash, WorkerFailure, WorkerPool, WorkerSpec
 
 OWN_TOTAL = "models of your own"
-"""Where a run's footer keeps their total."""
+"""Key of the user models' total in a run's footer."""
 
 APART = {"HARNESS_FIRST_RUNS": "1"}
-"""Environment of the worker that runs models for the first time: what they break is no other's."""
+"""Environment variables of the worker for first runs: what a model breaks there affects no other worker."""
 
 PROCESS_GIB = 0.25
-"""What a worker takes before any model."""
+"""Memory that a worker takes without a model."""
 
 
 class FirstRun(msgspec.Struct, frozen=True):
-    """What the first run of a model found. Without ``refusal`` the model is usable here.
+    """Result of a model's first run. If ``refusal`` is empty, the model is usable here.
 
-    ``kind`` is a word for counting: ``not loaded``, ``crash``, ``timeout``, ``memory``,
+    ``kind`` is the kind of refusal, for counting: ``not loaded``, ``crash``, ``timeout``, ``memory``,
     ``not finite``, ``not repeatable``. ``failure`` is set where a call did not return.
-    ``profile`` is where a deployed program loads, ``exact`` whether a float64 run exists.
-    ``batches``: batch sizes that run; ``batch_failure`` why another does not.
+    ``profile``: the profile that loads a deployed program; ``exact``: whether a float64 run exists.
+    ``batches``: batch sizes that run; ``batch_failure``: why another does not.
     """
 
     model: str
@@ -56,21 +56,21 @@ class FirstRun(msgspec.Struct, frozen=True):
 
     @property
     def open_batch(self) -> bool:
-        """Whether the inputs as they are stated leave the batch size open."""
+        """Whether the stated inputs leave the batch size open."""
         return len(self.batches) > 1 or self.batch_failure is not None
 
     @property
     def not_finite(self) -> int:
-        """Values of the first run's outputs that are no finite numbers."""
+        """Number of values in the first run's outputs that are not finite."""
         return sum(int((~np.isfinite(a)).sum()) for a in self.runs[0] if a.dtype.kind in "fc")
 
 
 class FirstRuns:
-    """Runs models for the first time, each once, when they are first asked for.
+    """Runs each model for the first time, once, when it is first asked for.
 
     Args:
-        pool: workers of the environment under test; every one of them learns of the models, and of
-            the limit of memory.
+        pool: workers of the environment under test; each of them is given the models and the memory
+            limit.
     """
 
     def __init__(self, pool: WorkerPool, models: Sequence[UserModel], limits: Limits) -> None:
@@ -87,17 +87,17 @@ class FirstRuns:
 
     @property
     def done(self) -> list[FirstRun]:
-        """What was found so far."""
+        """Results so far."""
         return list(self._found.values())
 
     def of(self, name: str) -> FirstRun:
-        """What the first run of the model found; it is run now unless it was before."""
+        """Return the result of the model's first run; run it now unless it was run before."""
         if name not in self._found:
             self._found[name] = self._run(self.models[name])
         return self._found[name]
 
     def digest(self, name: str) -> str:
-        """Hash of the files the model is made of, those its Python file imported included."""
+        """Hash the model's files, with those that its Python file imported."""
         return self.of(name).sources or digest(self.models[name].files)
 
     def _run(self, model: UserModel) -> FirstRun:
@@ -115,7 +115,7 @@ class FirstRuns:
         return found
 
     def _deployed(self, model: UserModel) -> FirstRun:
-        """In the profile that reads the program: the new IR's loader takes no ``.pdmodel``."""
+        """Run the model in the profile that reads its program: the new IR does not load a ``.pdmodel``."""
         try:
             return self._examine(model, self._spec())
         except RemoteError as failure:
@@ -153,7 +153,7 @@ class FirstRuns:
         return found if model.form == "deployed" else self._oracle(found, spec)
 
     def _other_batch(self, found: FirstRun, spec: WorkerSpec) -> FirstRun:
-        """Try another batch size where the inputs leave it open; one that cannot is run at batch 1 only."""
+        """Try another batch size where the inputs leave it open; a model that fails runs at batch 1 only."""
         if not any(shape and shape[0] is None for _, shape, _ in found.inputs):
             return found
         try:
@@ -174,7 +174,7 @@ class FirstRuns:
         return msgspec.structs.replace(found, batches=(1, rows))
 
     def _oracle(self, found: FirstRun, spec: WorkerSpec) -> FirstRun:
-        """Whether the network runs in float64 throughout: an oracle that is float32 inside is none."""
+        """Find out whether the network runs in float64 throughout: one that uses float32 is no oracle."""
         try:
             dtypes = self._call("float64", spec, found.model)
         except WorkerFailure as failure:
@@ -220,7 +220,7 @@ def _refused(model: UserModel, failure: WorkerFailure) -> FirstRun:
 
 
 def total(found: Iterable[FirstRun]) -> str:
-    """How many models are usable, and how many were refused by which kind of reason."""
+    """Count the usable models, and the refused ones by kind of refusal, in a sentence."""
     results = list(found)
     kinds = [item.kind for item in results if item.refusal]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))

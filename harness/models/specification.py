@@ -36,7 +36,7 @@ _RANGE = re.compile(r"(?P<low>[-+.\deE]+?)\.\.(?P<high>[-+.\deE]+)")
 
 
 class InputSpec(msgspec.Struct, frozen=True):
-    """What a specification's text says of one input; None: as the model has it.
+    """What a specification's text says about one input; None: as the model has it.
 
     ``shape`` has None where a dimension is open. ``low`` and ``high`` bound drawn values, both
     included for integers.
@@ -50,13 +50,13 @@ class InputSpec(msgspec.Struct, frozen=True):
 
 
 def declaration(model: UserModel) -> dict[str, Any]:
-    """The model in plain values, for the workers."""
+    """Convert the model to plain values, for the workers."""
     specs = [msgspec.to_builtins(input_spec(text)) for text in model.spec]
     return {**msgspec.structs.asdict(model), "params": model.parameter_file, "spec": specs}
 
 
 def input_spec(text: str) -> InputSpec:
-    """``NAME[:DTYPE][:SHAPE][:LOW..HIGH]``, each part known by its form; SHAPE is ``?x3x224x224``.
+    """Parse ``NAME[:DTYPE][:SHAPE][:LOW..HIGH]``; a part's form says which it is. SHAPE: ``?x3x224x224``.
 
     Raises:
         HarnessError: a part has none of these forms.
@@ -76,8 +76,8 @@ def input_spec(text: str) -> InputSpec:
                 interval = None
         if part not in DTYPES and not _SHAPE.fullmatch(part) and interval is None:
             raise HarnessError(
-                f"{part!r} in the input specification {text!r} is no dtype, no shape such as ?x3x224x224 "
-                "and no range such as 0..7"
+                f"{part!r} in the input specification {text!r} is not a dtype, a shape such as ?x3x224x224, "
+                "or a range such as 0..7"
             )
     if not name or len(found) < len(parts) + 1:
         raise HarnessError(f"an input specification reads NAME[:DTYPE][:SHAPE][:LOW..HIGH], not {text!r}")
@@ -87,7 +87,7 @@ def input_spec(text: str) -> InputSpec:
 
 
 def parse(text: str) -> list[UserModel]:
-    """The models that ``PATH[:FACTORY][,key=value…]`` names: several where PATH is a folder of many.
+    """Return the models that ``PATH[:FACTORY][,key=value…]`` names: several where PATH is a folder of many.
 
     Raises:
         HarnessError: a file is missing, a key is unknown, or the file has no such factory.
@@ -108,21 +108,21 @@ def parse(text: str) -> list[UserModel]:
 
 
 def all_from_table(table: Mapping[str, Any]) -> list[UserModel]:
-    """Every model of a ``[[model]]`` table, whose path may be a folder of many.
+    """Return every model of a ``[[model]]`` table, whose path may be a folder of many.
 
     Raises:
         HarnessError: as :func:`parse`.
     """
-    strange = sorted(set(table) - {"path", *KEYS})
-    if strange or not isinstance(table.get("path"), str):
-        wrong = f"unknown key {', '.join(strange)}" if strange else "path is missing"
+    unknown = sorted(set(table) - {"path", *KEYS})
+    if unknown or not isinstance(table.get("path"), str):
+        wrong = f"unknown key {', '.join(unknown)}" if unknown else "path is missing"
         raise HarnessError(f"a [[model]] has a path and any of {', '.join(KEYS)}: {wrong}")
     spec = table.get("spec", [])
     options = {key: table.get(key, "") for key in KEYS if key != "spec"}
     if not all(isinstance(value, str) for value in options.values()) or not (
         isinstance(spec, list | tuple) and all(isinstance(item, str) for item in spec)
     ):
-        raise HarnessError(f"the [[model]] {table['path']}: its values are texts, and spec is a list of them")
+        raise HarnessError(f"the [[model]] {table['path']}: its values must be texts, spec a list of texts")
     return _models(table["path"], {**options, "spec": list(spec)})
 
 
@@ -137,7 +137,7 @@ def table_text(table: Mapping[str, Any]) -> str:
 
 
 def absolute(text: str) -> str:
-    """The same specification with absolute paths, so that it means the same from any folder."""
+    """Return the specification with absolute paths, so that it means the same from any folder."""
     head, *rest = _OPTION.split(text)
     python = _PYTHON.fullmatch(head)
     path = Path(python["path"] if python else head).expanduser().absolute()
@@ -149,10 +149,12 @@ def absolute(text: str) -> str:
 
 
 def unique(models: Iterable[UserModel], taken: Iterable[str] = ()) -> list[UserModel]:
-    """The models, none of which has the name of another or of a reference model.
+    """Return the models, after checking that their names differ from each other and from ``taken``.
+
+    ``taken``: names of the reference models.
 
     Raises:
-        HarnessError: one does.
+        HarnessError: a model has the name of another or of a reference model.
     """
     found: dict[str, UserModel] = {}
     names = set(taken)

@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in selection.MARKERS:
         config.addinivalue_line("markers", marker)
     if not hasattr(config.option, "models"):
-        # pytest has read its options before it came upon the conftest.py that loads this plugin.
+        # pytest had read its options before it found the conftest.py that loads this plugin.
         raise pytest.UsageError("the suites' options are not known yet: give `-p harness.plugin` as well")
     for line in getattr(config.option, harness_options.USED, ()):
         print(line, file=sys.stderr)
@@ -81,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
     if config.option.tbstyle == "auto":
-        # Python's own: pytest's takes a tenth of a second each, and a record has the worker's.
+        # Python's traceback: pytest's takes a tenth of a second each, and a record has the worker's.
         config.option.tbstyle = "native"
     if not config.option.xmlpath:
         config.option.xmlpath = str(session.folder / "junit.xml")
@@ -108,9 +108,9 @@ def _of_suites(item: Any) -> RunSession | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
-    """Ask for everything the options name before any file is collected.
+    """Resolve everything that the options name before any file is collected.
 
-    What fails here is one sentence; in pytest_generate_tests it would be an error of every file.
+    A failure here is one sentence; in pytest_generate_tests it would be an error of every file.
     """
     run = session.config.stash.get(SESSION, None)
     if run is None:
@@ -172,10 +172,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         full = full or selection.left_out(session, item) or selection.skipped_in_quick(session, item)
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in user_models.parameters(item).values())
-        elsewhere = selection.of_another_share(session.options, item)
-        unfit = full or unasked or nothing or elsewhere or user_models.senseless(session, item)
+        another_share = selection.of_another_share(session.options, item)
+        unfit = full or unasked or nothing or another_share or user_models.senseless(session, item)
         (dropped if unfit else kept).append(item)
-    # What cannot run here at all is told first, and known before anything else asks for it.
+    # First runs come first: models that cannot run here are then known before other tests need them.
     kept.sort(key=lambda item: not user_models.is_first_run(item))
     if dropped:
         config.hook.pytest_deselected(items=dropped)
@@ -230,7 +230,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     except NotApplicable as reason:
         raise pytest.skip.Exception(str(reason)) from reason
     except Exception as error:
-        # Whatever the check itself stumbles over after a comparison failed comes of the same fault:
+        # An exception of the check after a failed comparison comes from the same fault:
         # that comparison is the verdict, and "fail" the outcome.
         failed = _of_suites(pyfuncitem) is not None and any(
             not comparison.ok for comparison in pyfuncitem.stash.get(CASE, Case()).comparisons
@@ -277,7 +277,7 @@ def pytest_runtest_makereport(
         and user_models.model_of(session, item)
         and known.departure(outcome, message_of(error))
     ):
-        known = None  # what is known of reference models may hold for a model of the user's, or not
+        known = None  # an expected failure of reference models may hold for a user model, or not
     if known is not None and outcome != "not-run":
         departure = known.departure(outcome, message_of(error))
         record = with_known(record, known, departure)
@@ -299,13 +299,13 @@ def pytest_runtest_makereport(
 
 
 def say_where(session: RunSession, item: pytest.Item) -> None:
-    """A record of a target on another host says which host, environment and processor that was."""
+    """Add host, environment and processor to the measures of a case whose target is on another host."""
     target = user_models.parameters(item).get("target")
     where = session.executor.where(target) if isinstance(target, Target) else {}
     if where and CASE in item.stash:
         named = ("host", "interpreter", "python", "paddle", "profile", "numpy", "gpus")
-        told = {name: where[name] for name in named}
-        item.stash[CASE].measures["where"] = {**told, "cpu": where["cpu"]["model"]}
+        facts = {name: where[name] for name in named}
+        item.stash[CASE].measures["where"] = {**facts, "cpu": where["cpu"]["model"]}
 
 
 # The end

@@ -84,7 +84,7 @@ def names_in(parser: pytest.Parser) -> set[str]:
 
 
 def from_config(config: pytest.Config) -> Options:
-    """The options of a pytest run.
+    """Read the options of a pytest run.
 
     Raises:
         HarnessError: a number is out of its bounds, or a model's specification is wrong.
@@ -128,10 +128,10 @@ def with_arguments(
 
 
 def choose(kind: str, wanted: tuple[str, ...], known: list[str]) -> list[str]:
-    """The wanted names in the known order; all if none is wanted.
+    """Return the wanted names in the order of the known ones; all if none is wanted.
 
     Raises:
-        HarnessError: an unknown name, with those there are.
+        HarnessError: a name is unknown; the message lists the known ones.
     """
     unknown = [name for name in wanted if name not in known]
     if unknown:

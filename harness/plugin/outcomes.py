@@ -1,4 +1,4 @@
-"""From what a test raised to an outcome and a record."""
+"""Turning what a test raised into an outcome and a record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.pool.workers import WorkerFailure
 
 
 def classify(error: BaseException | None) -> Outcome:
-    """Pass, fail (wrong answer), error (raised), crash, timeout, or not-run."""
+    """Return the outcome: pass, fail (wrong answer), error (raised), crash, timeout, or not-run."""
     if error is None:
         return "pass"
     if isinstance(error, WorkerFailure):
@@ -57,7 +57,7 @@ def record_of(
     out_of_scope: bool = False,
     warnings: tuple[str, ...] = (),
 ) -> Record:
-    """The record of a finished test."""
+    """Make the record of a finished test."""
     case = case or Case()
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     target = parameters.get("target")
@@ -115,14 +115,14 @@ def _failure(error: BaseException | None) -> RemoteFailure | None:
 
 
 def message_of(error: BaseException | None) -> str:
-    """All that a failure said, the log included: what a known failure's ``match`` must occur in."""
+    """Return all that a failure said, with the log: an expected failure's ``match`` must occur in it."""
     if isinstance(error, WorkerFailure):
         return f"{error.failure.type}: {error.failure.message}\n{error.failure.log_tail}"
     return str(error)
 
 
 def with_known(record: Record, known: ExpectedFailure, departure: str) -> Record:
-    """The record with what its entry says, and how it departed from that."""
+    """Add to the record what its expected failure says, and how it departed from that."""
     return msgspec.structs.replace(
         record,
         expected_failure=known.reason,
@@ -133,7 +133,7 @@ def with_known(record: Record, known: ExpectedFailure, departure: str) -> Record
 
 
 def worker_text(error: WorkerFailure) -> str:
-    """A worker's failure as pytest prints it."""
+    """Return a worker's failure as pytest prints it."""
     parts = [str(error), error.failure.traceback]
     if error.outcome != "error":
         parts.append("last lines of the worker's log:\n" + error.failure.log_tail)

@@ -1,4 +1,4 @@
-"""What a run selects of the suites, and what a test's marks and parameters say of it."""
+"""Which tests of the suites a run selects, by their marks and parameters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MARKERS = (
 
 
 def claims_of(item: Any) -> tuple[str, ...]:
-    """The claims a test decides, each once."""
+    """Return the claims that a test decides, each once."""
     named = (claim for marker in item.iter_markers("claims") for claim in marker.args)
     return tuple(dict.fromkeys(named))
 
@@ -70,11 +70,11 @@ def left_out(session: RunSession, item: Any) -> bool:
 
 
 MACHINE = "machine"
-"""Mark of what tells of the machine, and its name among those of targets."""
+"""Mark of the checks that are about the machine, and their name among those of targets."""
 
 
 def of_another_share(options: Options, item: Any) -> bool:
-    """Whether the case is one that another machine runs, by its target."""
+    """Whether another machine runs the case, by its target."""
     name = getattr(user_models.parameters(item).get("target"), "name", "")
     if not name and item.get_closest_marker(MACHINE):
         name = MACHINE
@@ -82,7 +82,7 @@ def of_another_share(options: Options, item: Any) -> bool:
 
 
 def skipped_in_quick(session: RunSession, item: Any) -> bool:
-    """Whether the quick tier does without the case, as a known failure says of it.
+    """Whether the quick tier leaves out the case, because an expected failure says so.
 
     What is asked for by name runs. The gate's tier has a choice of its own, which is compared with that
     of another release.
@@ -94,7 +94,7 @@ def skipped_in_quick(session: RunSession, item: Any) -> bool:
 
 
 def out_of_scope(session: RunSession, item: Any, claims: tuple[str, ...]) -> bool:
-    """Whether the test is of a network or a target that its claims' documents do not describe."""
+    """Whether the claims' documents do not describe the test's network or target."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     target, model = parameters.get("target"), parameters.get("model")
     if (
@@ -108,12 +108,12 @@ def out_of_scope(session: RunSession, item: Any, claims: tuple[str, ...]) -> boo
     if model is None:
         return False
     described = set(session.executor.models[model].document.split())
-    # A claim of this project's own is about the documents' networks, whichever document.
+    # A claim that this project added is about the networks of all documents.
     return not (documents & described if documents else described)
 
 
 def is_whole(config: pytest.Config, session: RunSession) -> bool:
-    """Whether every check of the tier was asked for, so that an unused known failure is stale."""
+    """Whether every check of the tier was asked for, so that an unused expected failure is stale."""
     opts = session.options
     narrowed = (
         opts.models
@@ -131,7 +131,7 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
 
 
 def paths(config: Any) -> Iterator[Path]:
-    """Files and folders that pytest was asked for; ``--pyargs`` may name a package or a module of one."""
+    """Yield the files and folders given to pytest; with ``--pyargs`` they may be packages or modules."""
     for argument in config.args:
         name = argument.split("::")[0]
         path = Path(config.invocation_params.dir, name)

@@ -44,12 +44,12 @@ from harness.targets.target import Target
 ARTIFACTS = "artifacts.json"
 """Keys of the store's entries that a finished run made or used."""
 ONLY_OWN = "none"
-"""What ``--models`` takes for: no reference model, all of the user's own."""
-NEAR_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
+"""Value of ``--models`` for no reference model and all user models."""
+CONTROLLER_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
 
 
 class RunSession:
-    """What one pytest run over the suites holds: options, folder, executor, record writer.
+    """One pytest run over the suites: options, folder, executor, record writer.
 
     The executor is made on first use, so that ``--help`` and ``--collect-only`` of nothing start no
     worker. Nothing is written before :meth:`begin`.
@@ -96,7 +96,7 @@ class RunSession:
         return self.open_executor(self.options.python, self.options.paddle_profile, "logs")
 
     def open_executor(self, python: str, profile: str, logs: str) -> Executor:
-        """An executor of that interpreter and profile, whose workers log into this folder of the run.
+        """Open an executor of that interpreter and profile; its workers log into the run's folder ``logs``.
 
         Raises:
             HarnessError: as :attr:`executor`.
@@ -120,14 +120,14 @@ class RunSession:
             raise HarnessError(
                 f"Paddle does not work in {python} ({error.failure.type}: "
                 f"{error.failure.message.splitlines()[0]}): install the project's paddle extra there, or "
-                "name another interpreter with --python; `harness doctor` tells more"
+                "name another interpreter with --python; `harness doctor` says more"
             ) from error
 
     @functools.cached_property
     def producers(self) -> tuple[Producer, ...]:
         """The environments whose files are loaded here, in the order in which they were named.
 
-        One that is the environment under test shares its executor.
+        If one is the environment under test, it shares the run's executor.
 
         Raises:
             HarnessError: two have one name, an interpreter is missing, or Paddle does not work there.
@@ -168,17 +168,17 @@ class RunSession:
 
     @property
     def only_users(self) -> bool:
-        """Whether ``--models`` asks for models of the user's own and for no reference model."""
-        own = {ONLY_OWN, *(model.name for model in self.user_models)}
-        return bool(self.options.models) and own.issuperset(self.options.models)
+        """Whether ``--models`` names user models and no reference model."""
+        names = {ONLY_OWN, *(model.name for model in self.user_models)}
+        return bool(self.options.models) and names.issuperset(self.options.models)
 
     def models(
         self, trained: bool = False, role: str = "conformance", forms: Sequence[str] = FORMS
     ) -> list[str]:
-        """Names of the chosen models of this tier with that role.
+        """Return the names of the chosen models of this tier with that role.
 
-        ``role``: ``"user"`` for the user's own, ``"any"``, or a reference model's; with
-        ``"conformance"`` the user's own of these ``forms`` are among them.
+        ``role``: ``"user"`` for user models, ``"any"``, or a reference model's. User models have the role
+        ``"conformance"`` as well; ``forms`` narrows them.
         """
         wanted = self.options.models
         if ONLY_OWN in wanted:
@@ -200,10 +200,10 @@ class RunSession:
     def methods(
         self, techniques: Sequence[str] = TECHNIQUES, graph: str = "", names: Sequence[str] = ()
     ) -> list[tuple[str, MethodInfo]]:
-        """The chosen models, each with every documented way of this tier to compress it.
+        """Return the chosen models, each with every compression method that this tier has for it.
 
         ``techniques``, ``graph`` and ``names`` narrow that (``harness/models/catalogue.py``). Where models
-        are named, those that a method has in the full tier only are among them.
+        are named by option, a method's models of the full tier are included.
         """
         # A method names its models, those for latency among them.
         chosen = self.models(role="any")
@@ -221,7 +221,7 @@ class RunSession:
         ]
 
     def reach(self) -> dict[str, Any]:
-        """What the chosen targets' interpreters elsewhere say of themselves, by the targets' names.
+        """Return descriptions of the chosen targets' other interpreters, by the targets' names.
 
         Raises:
             HarnessError: one cannot be reached, or has no Paddle. It was asked for, so nothing is run.
@@ -237,7 +237,7 @@ class RunSession:
         absent: bool = False,
         more: tuple[str, ...] = (),
     ) -> list[Target]:
-        """The chosen targets, of some runtimes, on a CPU or not, or by name where a check asks for that.
+        """Return the chosen targets, of some runtimes, on a CPU or not, or by name if a check asks for that.
 
         ``names`` narrows those of the harness: a target of the user's own, or of an extension, is among
         them whatever its name.
@@ -252,13 +252,13 @@ class RunSession:
             for target in self._chosen()
             if target.models == models
             and (not runtime or target.runtime in ((runtime,) if isinstance(runtime, str) else runtime))
-            and (not names or target.name in names or target.name in self._own_targets)
+            and (not names or target.name in names or target.name in self._user_targets)
             and (absent or target.device != targets.ANY_CUSTOM)
             and (not device or (target.device == "cpu") == (device == "cpu"))
         ]
 
     @functools.cached_property
-    def _own_targets(self) -> set[str]:
+    def _user_targets(self) -> set[str]:
         return {*targets.of_extensions(), *targets.read(map(Path, self.options.targets_file))}
 
     def _chosen(self) -> list[Target]:
@@ -283,8 +283,8 @@ class RunSession:
                 environment={
                     **executor.environment,
                     "dataset": executor.builder.dataset,
-                    **self._own(),
-                    **self._elsewhere(),
+                    **self._forms(),
+                    **self._other_environments(),
                 },
                 harness={
                     "version": harness.__version__,
@@ -292,7 +292,7 @@ class RunSession:
                     "python": platform.python_version(),
                     "platform": platform.platform(),
                     "interpreter": sys.executable,
-                    "packages": {name: metadata.version(name) for name in NEAR_PACKAGES},
+                    "packages": {name: metadata.version(name) for name in CONTROLLER_PACKAGES},
                     **({"extensions": [e.distribution for e in extensions()]} if extensions() else {}),
                 },
                 claims=claims(),
@@ -301,11 +301,11 @@ class RunSession:
         )
         self._point_latest()
 
-    def _own(self) -> dict[str, Any]:
-        own = {model.name: model.form for model in self.user_models}
-        return {"user_models": own} if own else {}
+    def _forms(self) -> dict[str, Any]:
+        forms = {model.name: model.form for model in self.user_models}
+        return {"user_models": forms} if forms else {}
 
-    def _elsewhere(self) -> dict[str, Any]:
+    def _other_environments(self) -> dict[str, Any]:
         found = {
             target: {name: value for name, value in where.items() if name != "installed"}
             for target, where in self.reach().items()
@@ -363,14 +363,14 @@ class RunSession:
             executor.pool.close()
 
     def _executors(self) -> list[Executor]:
-        """Those that were opened, each once."""
+        """Return the executors that were opened, each once."""
         executors = [self.executor] if "executor" in self.__dict__ else []
         executors += [producer.executor for producer in self.__dict__.get("producers", ())]
         return list(dict.fromkeys(executors))
 
 
 def _producer(text: str) -> tuple[str, str, str]:
-    """Name, interpreter and profile of ``NAME=PYTHON[@PROFILE]``, or of a release.
+    """Parse name, interpreter and profile of ``NAME=PYTHON[@PROFILE]``, or of a release.
 
     Raises:
         HarnessError: it is neither.

@@ -1,4 +1,4 @@
-"""What the plugin asks of a test whose model is one of the user's own."""
+"""What the plugin has to know about a test of a user model."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from harness.plugin.session import RunSession
 
 
 def model_of(session: RunSession, item: Any) -> str:
-    """The model of the user's own that a test is of, or ''."""
+    """Return the user model that a test is for, or ''."""
     model = parameters(item).get("model")
     return model if isinstance(model, str) and model in session.executor.builder.first_runs.models else ""
 
 
 def is_first_run(item: Any) -> bool:
-    """Whether a test is of the user's models and of nothing else: it says whether they can be used."""
+    """Whether a test is for user models only: it decides whether they can be used."""
     marker = item.get_closest_marker("models")
     return marker is not None and marker.kwargs.get("role") == "user"
 
 
 def senseless(session: RunSession, item: Any) -> bool:
-    """Whether a test has nothing to do with what was asked for, or nothing to run.
+    """Whether a test is not wanted, or has nothing to run.
 
-    Where only the user's models are asked for, a check that takes no model is of a reference model,
-    or of none. A deployed model has no dynamic graph.
+    If only user models are wanted, a test without one is not. On a deployed model, a test of the
+    dynamic graph has nothing to run.
     """
     model = model_of(session, item)
     if not model:
@@ -46,5 +46,5 @@ def must_be_usable(session: RunSession | None, item: Any) -> None:
 
 
 def parameters(item: Any) -> dict[str, Any]:
-    """What a test was given: its model, target and the like."""
+    """Return a test's parameters: its model, target and the like."""
     return item.callspec.params if hasattr(item, "callspec") else {}

@@ -1,7 +1,7 @@
-"""Where worker processes run, and this machine as such a place (another one: :mod:`harness.pool.remote`).
+"""Hosts of worker processes, and this machine as one of them (others: :mod:`harness.pool.remote`).
 
-A process on another host is seen like one of this machine. What differs is behind :class:`Process`: how
-it is started and ended, how its words arrive, and what becomes of the paths that a call names.
+A process on another host is used like one of this machine. What differs is behind :class:`Process`: how
+it is started and ended, how its output arrives, and how the paths in a call are translated.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ FAILURES = (
     execnet.TimeoutError,
     execnet.HostNotFound,
 )
-"""How a start fails: execnet asserts that what it started speaks its language."""
+"""Exceptions of a start that fails; execnet asserts that the process speaks its protocol."""
 
 
 class Process(abc.ABC):
@@ -84,16 +84,16 @@ class Process(abc.ABC):
         return not self.channel.isclosed()
 
     def carry(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A call's arguments as the process can use them."""
+        """Return a call's arguments as the process can use them."""
         return arguments
 
     @abc.abstractmethod
     def fetch_log(self) -> None:
-        """See that all the process printed so far is in its log file here."""
+        """Copy all that the process printed so far to its log file here."""
 
     @abc.abstractmethod
     def status(self) -> int | None:
-        """How the process ended, as `subprocess` says it; None if it lives on for ten seconds."""
+        """Return the exit status as `subprocess` gives it; None if the process is alive after 10 s."""
 
     @abc.abstractmethod
     def kill(self) -> None:
@@ -124,7 +124,7 @@ class Host(Protocol):
     """A place where workers can be started."""
 
     def start(self, python: str, variables: Mapping[str, str], log: Path) -> Process:
-        """A new process with these environment variables.
+        """Start a process with these environment variables.
 
         Raises:
             HarnessError: it cannot be started.
@@ -151,7 +151,7 @@ class Here:
             ) from error
 
     def close(self) -> None:
-        """Nothing connects to it."""
+        """Do nothing: there is no connection."""
 
 
 class LocalProcess(Process):
@@ -167,7 +167,7 @@ class LocalProcess(Process):
         return super().alive and psutil.pid_exists(self.pid)
 
     def fetch_log(self) -> None:
-        """The process writes that very file."""
+        """Do nothing: the process writes that file itself."""
 
     def status(self) -> int | None:
         with contextlib.suppress(Exception):
@@ -185,5 +185,5 @@ class LocalProcess(Process):
 
 
 def environment(variables: Mapping[str, str]) -> str:
-    """Environment variables in execnet's words."""
+    """Write environment variables in execnet's syntax."""
     return "".join(f"//env:{name}={value}" for name, value in variables.items())

@@ -1,8 +1,8 @@
-"""Workers on another host, through execnet: the connection, the files that travel, the processes there.
+"""Workers on another host, through execnet: the connection, the files sent there, the processes there.
 
-The other host needs a Python with Paddle and NumPy, and nothing of this project: the worker's code travels
-like every file, by content (``remote_agent.py`` of the worker's protocol), and only what the host lacks
-is sent.
+The other host needs a Python with Paddle and NumPy, and nothing of this project. Files are sent by content
+(``remote_agent.py`` of the worker's protocol), the worker's code among them, and only those that the host
+lacks.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ from harness.core.paths import ROOT
 from harness.pool.hosts import FAILURES, WORKER, Process, environment
 
 ANSWER_S = 60.0
-"""Within this an idle host answers a question about a process, or takes a piece of a file."""
+"""Seconds in which an idle host answers a question about a process, or takes a piece of a file."""
 
 PIECE = 4 << 20
-"""Bytes of a file that travel in one message."""
+"""Bytes of a file that are sent in one message."""
 
 EXTENSIONS = "extensions"
 """Folder there with a folder for each extension."""
 
 CARRIED = ("files", "digits")
-"""Arguments of calls whose paths are carried to the other host: what an execution reads."""
+"""Arguments of calls whose files are sent to the other host: what an execution reads."""
 
 SSH = "-o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15"
-"""Nobody is there to answer a question; a host that fell silent is noticed within a minute."""
+"""ssh asks no questions, since nobody could answer; a host that stops answering is noticed in a minute."""
 
 
 class RemoteHost:
     """Another host, or another user's or container's interpreter: one connection for all its workers.
 
-    A process of the standard library alone keeps the connection there (``remote_agent.py``). It keeps the
-    files that were sent, starts the workers, and tells how they ended; they end with it.
+    A process there, the remote agent (``remote_agent.py``, standard library only), holds the connection. It
+    keeps the files that were sent, starts the workers, and reports how they ended; they end with it.
 
     Args:
-        interpreter: in execnet's words, as :func:`refusal` wants it.
+        interpreter: in execnet's syntax, as :func:`refusal` checks it.
 
     Raises:
-        HarnessError: no Python answers there; what to try.
+        HarnessError: no Python answers there; the message says what to try.
     """
 
     def __init__(self, interpreter: str) -> None:
@@ -61,17 +61,17 @@ class RemoteHost:
         self._group = execnet.Group()
         spec = execnet.XSpec(interpreter)
         spec.id, spec.execmodel, spec.python = "host", "thread", spec.python or "python3"
-        with tempfile.NamedTemporaryFile("r", prefix="ssh-", suffix=".log") as said:
+        with tempfile.NamedTemporaryFile("r", prefix="ssh-", suffix=".log") as ssh_log:
             if spec.ssh:
-                spec.ssh = f"-E {said.name} {SSH} {spec.ssh}"
+                spec.ssh = f"-E {ssh_log.name} {SSH} {spec.ssh}"
             try:
                 self._channel = self._group.makegateway(spec).remote_exec(
                     (ROOT / "harness" / "worker" / "protocol" / "remote_agent.py").read_text()
                 )
                 self.facts: dict[str, Any] = self.ask("hello")
             except FAILURES as error:
-                words = [line for line in said.read().splitlines() if line.strip()]
-                raise HarnessError(self._unreachable(spec, words[-1] if words else str(error))) from error
+                lines = [line for line in ssh_log.read().splitlines() if line.strip()]
+                raise HarnessError(self._unreachable(spec, lines[-1] if lines else str(error))) from error
 
     def _unreachable(self, spec: Any, why: str) -> str:
         address = execnet.XSpec(self.interpreter).ssh
@@ -79,12 +79,12 @@ class RemoteHost:
         by_hand = f"ssh {config}{address} {spec.python} -V" if address else f"{spec.python} -V"
         why = f" ({why})" if why else ""
         return (
-            f"no Python answers at {self.interpreter}{why}: mend what `{by_hand}` says, or leave the targets "
-            "out that name it (--targets)"
+            f"no Python answers at {self.interpreter}{why}: correct what `{by_hand}` says, or leave out the "
+            "targets that name it (--targets)"
         )
 
     def ask(self, name: str, *arguments: Any) -> Any:
-        """``harness.worker.protocol.remote_agent.<name>(*arguments)`` there.
+        """Call ``harness.worker.protocol.remote_agent.<name>(*arguments)`` there.
 
         Raises:
             HarnessError: it failed, or the connection is gone.
@@ -102,17 +102,17 @@ class RemoteHost:
                 ) from error
         if kind != "ok":
             raise HarnessError(
-                f"{self.interpreter} cannot do its part ({name}: {kind}: {answer}): see that its cache "
-                "folder can be written and has space"
+                f"{self.interpreter} could not answer a request ({name}: {kind}: {answer}): see that its "
+                "cache folder can be written and has space"
             )
         return answer
 
     # Files
 
     def tree(self, files: Mapping[str, Path]) -> str:
-        """The path there of a folder that has these files, ``{relative path: file here}``.
+        """Return the path there of a folder that has these files, ``{relative path: file here}``.
 
-        Sent is what the host lacks; it verifies what arrives, and what it kept from earlier runs.
+        Files that the host lacks are sent; it verifies these, and those it kept from earlier runs.
         """
         digests = {relative: self._digests.of(path) for relative, path in sorted(files.items())}
         sources = {digests[relative]: path for relative, path in files.items()}
@@ -134,19 +134,19 @@ class RemoteHost:
                     break
 
     def carried(self, paths: Mapping[str, str]) -> dict[str, str]:
-        """Paths of this machine as they are there, once their files are.
+        """Send the files of these paths there, and return the paths there.
 
-        A path is a folder's, a file's, or one without its ending (`jit.save`'s prefix). What is no
-        absolute path stays as it is: the name of a file in one of the folders, say.
+        A path names a folder, a file, or files without their ending (`jit.save`'s prefix). A text that is
+        no absolute path stays as it is, for example the name of a file in one of the folders.
         """
-        mine = {name: Path(text) for name, text in paths.items() if os.path.isabs(text)}
-        if not mine:
+        local = {name: Path(text) for name, text in paths.items() if os.path.isabs(text)}
+        if not local:
             return dict(paths)
-        base = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in mine.values()]))
-        files = {str(file.relative_to(base)): file for path in mine.values() for file in _files_of(path)}
+        base = Path(os.path.commonpath([path if path.is_dir() else path.parent for path in local.values()]))
+        files = {str(file.relative_to(base)): file for path in local.values() for file in _files_of(path)}
         folder = self.tree(files)
-        there = {name: os.path.join(folder, path.relative_to(base)) for name, path in mine.items()}
-        return {**paths, **there}
+        remote = {name: os.path.join(folder, path.relative_to(base)) for name, path in local.items()}
+        return {**paths, **remote}
 
     # Processes
 
@@ -171,7 +171,7 @@ class RemoteHost:
 
 
 class RemoteProcess(Process):
-    """A worker on another host: a child of the process that keeps the connection, reached through it."""
+    """A worker on another host: a child of the remote agent, reached through it."""
 
     def __init__(
         self, host: RemoteHost, group: Any, root: str, variables: Mapping[str, str], log: Path
@@ -191,13 +191,17 @@ class RemoteProcess(Process):
         host.ask("adopt", self.pid, self._log_there)
 
     def carry(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Raises: NotApplicable: another argument than those of executions names a file of this machine."""
+        """Send the files that an execution reads; return the arguments with their paths there.
+
+        Raises:
+            NotApplicable: another argument names a file of this machine.
+        """
         found = {}
         for name, value in arguments.items():
             if name in CARRIED:
                 texts = value if isinstance(value, Mapping) else {name: value}
-                led = self.host.carried(texts)
-                value = led if isinstance(value, Mapping) else led[name]
+                carried = self.host.carried(texts)
+                value = carried if isinstance(value, Mapping) else carried[name]
             elif isinstance(value, str) and os.path.isabs(value):
                 raise NotApplicable(
                     f"only executions run on another host, and this call names a file of this one: {value}"
@@ -218,7 +222,7 @@ class RemoteProcess(Process):
         return None if found is None else int(found)
 
     def kill(self) -> None:
-        # What it printed until now is kept, since its log there goes with it.
+        # Keep what it printed until now: its log there is removed with it.
         with contextlib.suppress(HarnessError):
             self.fetch_log()
         with contextlib.suppress(HarnessError):
@@ -226,13 +230,13 @@ class RemoteProcess(Process):
         self._ended = True
         with contextlib.suppress(Exception):
             self._gateway.exit()
-        # execnet would ask at the end how it ended, of a connection that is gone by then.
+        # At its end, execnet would wait for this gateway, whose connection is gone by then.
         with contextlib.suppress(ValueError):
             self._group._gateways_to_join.remove(self._gateway)
 
 
 def refusal(interpreter: str) -> str:
-    """Why a target's interpreter cannot be meant, or ''."""
+    """Return why a target's interpreter is invalid, or ''."""
     example = "write ssh=USER@HOST//python=PATH, or popen//python=PATH"
     try:
         spec = execnet.XSpec(interpreter)
@@ -255,7 +259,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
 
 
 def _files_of(path: Path) -> list[Path]:
-    """A folder's files, a file, or the files that begin with a prefix and a dot.
+    """Return a folder's files, a file, or the files that begin with a prefix and a dot.
 
     Raises:
         FileNotFoundError: there are none.

@@ -1,4 +1,4 @@
-"""Worker processes as the controller sees them: their calls, deadlines and deaths."""
+"""Worker processes as the controller sees them: calls, deadlines and crashes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from harness.pool.remote import RemoteHost
 from harness.worker.protocol.wire import pack, unpack
 
 LOG_TAIL_LINES = 60
-"""Python's own stacks of a crash take thirty lines; what was printed before them must be there too."""
+"""Lines of the log that a failure keeps. Python's stacks of a crash take thirty; the lines before them must
+be there too."""
 
 
 class WorkerSpec(msgspec.Struct, frozen=True):
     """Which interpreter a worker runs in, and with which extra environment variables.
 
-    ``interpreter`` names one elsewhere in execnet's words; ``python`` is then of no account.
+    ``interpreter`` names one on another host in execnet's syntax; ``python`` is then ignored.
     """
 
     python: str
@@ -40,12 +41,12 @@ class WorkerSpec(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, env=env)
 
     def at(self, interpreter: str) -> WorkerSpec:
-        """The same elsewhere; here for ``''``."""
+        """Return this spec for another interpreter ('': this machine)."""
         return msgspec.structs.replace(self, interpreter=interpreter)
 
 
 class WorkerFailure(Exception):
-    """A call that did not return; ``outcome`` tells how it ended."""
+    """A call that did not return; ``outcome`` says how it ended."""
 
     outcome: Outcome = "error"
 
@@ -56,14 +57,14 @@ class WorkerFailure(Exception):
 
     @property
     def sentence(self) -> str:
-        """What happened, in a line: Paddle's messages start with a C++ stack."""
+        """What happened, in one line, without the C++ stack that Paddle's messages start with."""
         lines = [line.strip() for line in self.failure.message.splitlines() if line.strip()]
         summary = [i for i, line in enumerate(lines) if "Error Message Summary" in line]
         rest = [line for line in lines[summary[-1] + 1 :] if set(line) - {"-"}] if summary else lines
-        told = rest or lines or ["(no message)"]
+        message = rest or lines or ["(no message)"]
         # dy2static's messages quote the converted code first and end with the error.
-        text = f"{self.failure.type}: {told[-1] if told[0] == 'In transformed code:' else told[0]}"
-        # A C++ exception that nobody caught says in the log only what it was.
+        text = f"{self.failure.type}: {message[-1] if message[0] == 'In transformed code:' else message[0]}"
+        # What an uncaught C++ exception was is only in the log.
         thrown = [line.strip() for line in self.failure.log_tail.splitlines() if "what():" in line]
         return f"{text}; {thrown[-1]}" if thrown and self.outcome == "crash" else text
 
@@ -91,9 +92,9 @@ class Worker:
 
     Attributes:
         spec: interpreter and environment variables.
-        log: file with all the process printed, C++ included.
+        log: file with everything that the process printed, C++ included.
         heard: Python warnings that its calls raised; a pool's workers share one set.
-        guests: what a worker is told before its first call, and again where it has changed.
+        guests: user models and memory limit, sent with the first call and again where they changed.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Worker:
         self.log = log
         self.heard = set() if heard is None else heard
         self.guests = guests or Guests()
-        self._told: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
         self._mark = 0
         self._ended = False
         # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
@@ -125,9 +126,9 @@ class Worker:
         return not self._ended and self._process.alive
 
     def call(self, name: str, deadline: float, /, **arguments: Any) -> Any:
-        """``harness.worker.<name>(**arguments)`` in the worker; arrays cross as ``.npy``.
+        """Call ``harness.worker.<name>(**arguments)`` in the worker; arrays are sent as ``.npy``.
 
-        On another host, files that an execution reads are carried there first.
+        Files that an execution reads are first sent to the worker's host, if it is another one.
 
         Raises:
             RemoteError: it raised. WorkerCrash: the process died, or one that it had started.
@@ -136,7 +137,7 @@ class Worker:
         self._process.fetch_log()
         self._mark = self.log.stat().st_size if self.log.exists() else 0
         carried = self._process.carry(arguments)
-        request = {"call": name, "arguments": carried, **self.guests.news(self._told)}
+        request = {"call": name, "arguments": carried, **self.guests.news(self._sent)}
         channel = self._process.channel
         try:
             channel.send(pack(request))
@@ -158,7 +159,7 @@ class Worker:
         return answer["ok"]
 
     def printed(self) -> str:
-        """What the process printed during the last call."""
+        """Return what the process printed during the last call."""
         self._process.fetch_log()
         with self.log.open("rb") as file:
             file.seek(self._mark)
@@ -166,12 +167,12 @@ class Worker:
 
     def kill(self) -> None:
         """End the process and its children at once."""
-        # The channel notices later: a call in between would be told of a crash that is none of its own.
+        # The channel notices later: a call in between would report a crash that it did not cause.
         self._ended = True
         self._process.kill()
 
     def close(self) -> None:
-        """Let the process end by itself, and see that it does."""
+        """Let the process end by itself, and kill it if it does not."""
         self._process.close()
         self.kill()
 
@@ -192,34 +193,35 @@ class Worker:
 
 
 class Guests:
-    """The user's models as their workers know them, and the memory a worker may take.
+    """User models as workers know them, and a worker's memory limit.
 
     Attributes:
         models: declarations in plain values by name; a changed one is a new dict.
-        memory: bytes that a process may allocate, its own quarter of a GiB included; 0: no limit.
+        memory: bytes that a process may allocate, including the quarter of a GiB that it takes without a
+            model; 0: no limit.
     """
 
     def __init__(self) -> None:
         self.models: dict[str, dict[str, Any]] = {}
         self.memory = 0
 
-    def news(self, told: dict[str, Any]) -> dict[str, Any]:
-        """What a worker that has been told ``told`` does not know yet; it then counts as told."""
+    def news(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Return what has to be sent to a worker; ``sent`` is what it has, and is updated."""
         found: dict[str, Any] = {}
-        models = [given for name, given in list(self.models.items()) if told.get(name) is not given]
+        models = [given for name, given in list(self.models.items()) if sent.get(name) is not given]
         if models:
             found["first"] = {"models.user.declare": {"models": models}}
-            told.update({given["name"]: given for given in models})
-        if self.memory and "" not in told:
-            found["memory"] = told[""] = self.memory
+            sent.update({given["name"]: given for given in models})
+        if self.memory and "" not in sent:
+            found["memory"] = sent[""] = self.memory
         return found
 
 
 class WorkerPool:
     """Warm workers by specification, and fresh ones on request.
 
-    A fresh worker is one that has served no call; one is kept started ahead of need, since
-    importing Paddle takes seconds on an otherwise idle core.
+    A fresh worker has served no call; one is kept started ahead of need, since importing Paddle
+    takes seconds on an otherwise idle core.
     """
 
     def __init__(self, logs: Path, python: str, deadline: float, profile: str = "default") -> None:
@@ -242,11 +244,11 @@ class WorkerPool:
         with self._lock:
             number = next(self._numbers)
             host = self._host(spec.interpreter)
-        # The user's own models are files of this machine, and the limit is of its memory.
+        # User models are files of this machine, and the limit is for its memory.
         guests = None if spec.interpreter else self.guests
         worker = Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, guests, host)
         if warm_up:
-            with contextlib.suppress(WorkerFailure):  # the first real call will meet it again
+            with contextlib.suppress(WorkerFailure):  # the first real call will fail in the same way
                 worker.call("protocol.environment.import_paddle", START_DEADLINE_S)
         return worker
 
@@ -269,12 +271,12 @@ class WorkerPool:
             again = worker is not None or spec in self._discarded
             worker = self._warm[spec] = self._spare(spec)
             if again:
-                # What ended once ends again: the next one starts while this one works.
+                # What ended once may end again: the next one starts while this one works.
                 self._stand_by(spec)
         return worker
 
     def _spare(self, spec: WorkerSpec) -> Worker:
-        """The worker that was started ahead, or a new one."""
+        """Return the worker that was started ahead, or a new one."""
         future = self._standby.pop(spec, None)
         worker = future.result() if future is not None else None
         return worker if worker is not None and worker.alive else self._start(spec)
@@ -284,10 +286,10 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def elsewhere(self, new: bool, spec: WorkerSpec | None = None) -> Iterator[Worker]:
-        """Another process than the rest of the run has: a :meth:`fresh` one if ``new``.
+        """Give the block a process that the rest of the run does not use: a :meth:`fresh` one if ``new``.
 
-        Else the one that the last such block had, which saves the seconds of a start where being
-        another process is what matters, and not being new.
+        Else it is the process of the last such block: this saves the seconds of a start where another
+        process is needed, but not a new one.
         """
         spec = spec or self.default
         if new:
@@ -297,7 +299,7 @@ class WorkerPool:
             yield self.warm(spec.with_env({"HARNESS_PROCESS": "elsewhere"}))
 
     def warned(self) -> tuple[str, ...]:
-        """Python warnings of the calls since this was last asked."""
+        """Return the Python warnings of the calls since this method was last called."""
         found = tuple(sorted(self.heard))
         self.heard.clear()
         return found
@@ -312,7 +314,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
-        """A process that has served no call, ended after the block."""
+        """Give the block a process that has served no call, and end it afterwards."""
         spec = spec or self.default
         worker = self._spare(spec)
         self._stand_by(spec)
@@ -323,7 +325,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def alone(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
-        """A new process with none started ahead of the next one, which would disturb a timing."""
+        """Give the block a new process, and start no other ahead of need, which would disturb a timing."""
         worker = self._start(spec or self.default)
         try:
             yield worker
@@ -332,7 +334,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def quiet(self) -> Iterator[None]:
-        """Wait until no standby is being started, so that nothing of ours disturbs a timing."""
+        """Wait until no standby is being started, so that none disturbs a timing."""
         for future in list(self._standby.values()):
             with contextlib.suppress(HarnessError):
                 future.result()

@@ -37,7 +37,7 @@ class RecordWriter:
         self._lines = Lines(path)
 
     def write(self, line: Line) -> None:
-        """Append one line and hand it to the operating system at once.
+        """Append one line and flush it to disk.
 
         Raises:
             HarnessError: the disk is full or the folder has become unwritable.
@@ -56,7 +56,7 @@ class Run(msgspec.Struct, frozen=True):
     records: tuple[Record, ...]
     footer: RunFooter | None
     damaged: int = 0
-    """Lines that could not be read: at most the last one, cut by a kill, unless the disk is at fault."""
+    """Number of unreadable lines: at most the last one, cut off by a kill, unless the disk is faulty."""
 
     @property
     def complete(self) -> bool:
@@ -69,7 +69,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def read_lines(path: Path) -> Iterator[Line | None]:
-    """Each line decoded, or None where it is damaged (a line cut by a kill, say).
+    """Yield each line decoded, or None where it is damaged (for example cut off by a kill).
 
     Raises:
         HarnessError: the file is missing, or was written by a newer harness.
@@ -104,7 +104,7 @@ def _current(header: RunHeader) -> RunHeader:
 
 
 def read_run(folder: Path) -> Run:
-    """The run in ``folder`` (a run folder, or its ``records.jsonl``), finished or not.
+    """Read the run in ``folder`` (a run folder, or its ``records.jsonl``), finished or not.
 
     Raises:
         HarnessError: no records there, or no header in them.

@@ -1,4 +1,4 @@
-"""A run found by its name, and a case of it by a part of its id."""
+"""Find a run by its name, and a case of it by a part of its id."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MOST_CANDIDATES = 8
 
 
 def open_run(name: str, root: Path) -> Run:
-    """The run of that name: a folder, its ``records.jsonl``, or a name below ``reports/``.
+    """Read the run of that name: a folder, its ``records.jsonl``, or a name below ``reports/``.
 
     Raises:
-        HarnessError: there is none; the newest there are.
+        HarnessError: there is none; the message names the newest runs.
     """
     for path in (Path(name), reports(root) / name):
         if path.exists():
@@ -29,10 +29,10 @@ def open_run(name: str, root: Path) -> Run:
 
 
 def find_case(run: Run, wanted: str) -> Record:
-    """The record whose case id is ``wanted``, or the only one that contains it.
+    """Return the record whose case id is ``wanted``, or the only one that contains it.
 
     Raises:
-        HarnessError: none or several do; which.
+        HarnessError: none or several do; the message names them.
     """
     records = {record.case: record for record in run.records}
     if wanted in records:

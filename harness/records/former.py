@@ -1,4 +1,4 @@
-"""Names that fields of stored files had in earlier schemas, and lines read under today's names."""
+"""Earlier field names of stored files, and their conversion to today's names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSED = "refused by Paddle "
 
 
 def line_of_schema_1(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of ``records.jsonl`` in schema 1, with the names of schema 2."""
+    """Convert a line of ``records.jsonl`` from schema 1 to the names of schema 2."""
     if line.get("kind") == "run":
         return {
             "areas": AREAS,
@@ -69,7 +69,7 @@ def gate_of_schema_1(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def renamed(fields: Any, names: Mapping[str, str]) -> Any:
-    """The mapping with today's names; what is no mapping is left to whoever reads it."""
+    """Return the mapping with today's names; return another value unchanged, for its reader to reject."""
     if not isinstance(fields, Mapping):
         return fields
     return {names.get(key, key): value for key, value in fields.items()}

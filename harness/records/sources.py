@@ -1,4 +1,4 @@
-"""What of the harness decides an outcome, as one hash."""
+"""One hash of all sources that can change an outcome."""
 
 from __future__ import annotations
 

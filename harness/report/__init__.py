@@ -1,7 +1,7 @@
 """One offline HTML file for one run: ``render`` makes the text, ``write_report`` the file.
 
-:mod:`harness.report.summary` holds the arithmetic behind the page (verdict, claims, grid) as
-pure functions, for the command line and the gate as well.
+:mod:`harness.report.summary` computes the page's verdict, claims and grid in pure functions, which the
+command line and the gate use too.
 """
 
 from __future__ import annotations

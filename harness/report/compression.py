@@ -1,6 +1,6 @@
-"""From a run to the rows of the table of compressed models, each with its verdict; pure functions.
+"""Make the rows of the table of compressed models from a run, each with its verdict; pure functions.
 
-A row is one model that one method compressed, seen by all checks of the area together.
+A row is one model compressed by one method, with the results of all checks of the area.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """In the order in which one would rather take them."""
 
 ACCURACY = ("accuracy", "pruned_accuracy")
-"""Checks whose raising means that the model cannot be run at all."""
+"""Checks that raise only if the model cannot be run at all."""
 
 _LATER = {
     "run 2": "second run differs",
@@ -46,7 +46,7 @@ _LATER = {
     "another process": "another process gives other outputs",
     "two threads": "two threads give other outputs",
 }
-"""Comparison of the check of later runs -> what it means that it failed."""
+"""Comparison of the check of later runs -> meaning of its failure."""
 
 Fault = tuple[str, bool]
 """What is wrong in a few words, and whether that alone forbids the model."""
@@ -60,20 +60,20 @@ class Reason(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What one method made of one model; None where no check measured it."""
+    """One model compressed by one method; a field is None where no check measured it."""
 
     model: str
     method: str
-    """The method's id, as case ids have it."""
+    """Id of the method, as in case ids."""
     name: str
-    """The same without its profile."""
+    """Id of the method without its profile."""
     technique: str
     graph: str
     api: str
     profile: str
     verdict: Verdict
     reasons: tuple[Reason, ...] = ()
-    """The gravest first. Of a row that does not work, the one error."""
+    """Reasons, the gravest first; only the error where the row does not work."""
     workaround: str = ""
     accuracy: Accuracy | None = None
     quantized: Quantized | None = None
@@ -85,14 +85,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def anchor(self) -> str:
-        """Where on the run's page its verdict is explained."""
+        """Section of the run's page that explains the verdict."""
         if self.reasons and self.reasons[0].case.is_finding:
             return self.reasons[0].case.anchor
         return "not-run" if self.verdict in ("not run", "not enough data") else "cases"
 
     @property
     def error(self) -> str:
-        """Why it does not work."""
+        """Error if it does not work, else ''."""
         return self.reasons[0].text if self.verdict == "does not work" else ""
 
 
@@ -103,12 +103,12 @@ def rows(run: Run, found: Iterable[Case]) -> tuple[Row, ...]:
     own = own_profile(run, groups)
     every = [_row(model, method, group, own) for (model, method), group in groups.items()]
     ran = {(row.model, row.name, row.profile) for row in every if row.verdict != "not run"}
-    # A run that is in legacy IR itself has every method of legacy IR under its plain name.
+    # In a run under legacy IR, the methods of legacy IR have their plain names.
     return tuple(r for r in every if r.verdict != "not run" or (r.model, r.name, r.profile) not in ran)
 
 
 def own_profile(run: Run, groups: Mapping[tuple[str, str], Sequence[Case]]) -> str:
-    """The profile of methods that name none: as their checks say, else as the run's header does."""
+    """Return the profile of methods that name none, from their checks or else from the run's header."""
     plain = (
         case for (_, method), group in groups.items() if not method.endswith(f"-{LEGACY}") for case in group
     )
@@ -117,7 +117,7 @@ def own_profile(run: Run, groups: Mapping[tuple[str, str], Sequence[Case]]) -> s
 
 
 def judge(cases: Sequence[Case]) -> tuple[Verdict, tuple[Reason, ...]]:
-    """What the checks of one model and method say together, and why."""
+    """Return the verdict of all checks of one model and method, and its reasons."""
     ran = [case for case in cases if case.record.outcome != "not-run" or measured(case.record)]
     if not ran:
         ((_, group), *_) = tables.not_run(cases)
@@ -142,7 +142,7 @@ def judge(cases: Sequence[Case]) -> tuple[Verdict, tuple[Reason, ...]]:
 
 
 def check_of(record: Record) -> str:
-    """``compression/later_runs[lenet-qat-slim]`` -> ``later_runs``."""
+    """Return a record's check: ``later_runs`` for ``compression/later_runs[lenet-qat-slim]``."""
     return record.case.removeprefix(f"{AREA}/").partition("[")[0]
 
 
@@ -180,7 +180,7 @@ def _int8(record: Record) -> Int8Run | None:
 
 
 def _faults(case: Case) -> list[Fault]:
-    """What one check found wrong."""
+    """List what one check found wrong."""
     record, check = case.record, check_of(case.record)
     words = check.replace("_", " ")
     if case.standing == "empty":
@@ -189,12 +189,12 @@ def _faults(case: Case) -> list[Fault]:
         return _cost_of_filters(record) if check == "pruned_accuracy" else []
     if record.outcome != "fail":
         return [(f"{words}: {_ended(record)}", check == "later_runs")]
-    told = _TOLD[check](record) if check in _TOLD else []
-    return told or [(f"{words}: {_first_line(record)}", check in ACCURACY)]
+    explained = _EXPLANATIONS[check](record) if check in _EXPLANATIONS else []
+    return explained or [(f"{words}: {_first_line(record)}", check in ACCURACY)]
 
 
 def _cost_of_filters(record: Record) -> list[Fault]:
-    """A loss that is accepted, because a network without the same filters has it too."""
+    """Report a loss that is accepted, because a network without those filters has it too."""
     found = part(facts(record), "accuracy", Accuracy)
     if found is None or not found.is_worse:
         return []
@@ -202,7 +202,7 @@ def _cost_of_filters(record: Record) -> list[Fault]:
 
 
 def _ended(record: Record) -> str:
-    """How a check ended that found nothing out."""
+    """Say how a check ended that found nothing out."""
     kind = record.failure.type if record.failure is not None else ""
     signal = record.failure.signal if record.failure is not None else ""
     if record.outcome == "error":
@@ -257,7 +257,7 @@ def _of_int8(record: Record) -> list[Fault]:
 
 
 def _of_int8_weights(_: Record) -> list[Fault]:
-    # What that costs is for the check of int8 kernels to say; without them the model is what it was.
+    # The check of int8 kernels measures what that costs; without such kernels the model is unchanged.
     return [("int8 kernels are given other weights than the file's", False)]
 
 
@@ -275,7 +275,7 @@ def _of_size(record: Record) -> list[Fault]:
     return [(f"{cost.elements_ratio:.0%} of the parameters are left", False)]
 
 
-_TOLD: dict[str, Callable[[Record], list[Fault]]] = {
+_EXPLANATIONS: dict[str, Callable[[Record], list[Fault]]] = {
     **dict.fromkeys(ACCURACY, _of_accuracy),
     "quantized": _of_quantized,
     "scales": _of_scales,
@@ -285,11 +285,11 @@ _TOLD: dict[str, Callable[[Record], list[Fault]]] = {
     "later_runs": _of_later_runs,
     "smaller": _of_size,
 }
-"""Check -> what it means that it failed; nothing where its measures do not tell."""
+"""Check -> function that explains its failure from its measures; no faults where they explain nothing."""
 
 
 def _undecided(cases: Sequence[Case]) -> tuple[Reason, ...]:
-    """Why it is not known that the accuracy holds; empty where it is."""
+    """Say why it is undecided whether the accuracy holds; empty where it is decided."""
     about = [case for case in cases if check_of(case.record) in ACCURACY]
     for case in about:
         accuracy = part(facts(case.record), "accuracy", Accuracy)

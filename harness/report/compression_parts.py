@@ -1,6 +1,6 @@
 """The parts of the measure ``compression``, one for each check that measures something.
 
-Shares and ratios are of one, as the checks record them; properties say them as a table shows them.
+Fields hold shares and ratios as fractions of 1, as the checks record them; properties format them for tables.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from harness.execution.engine_log import MULTIPLYING
 
 MEASURE = "compression"
 WHO = ("technique", "graph", "api", "profile")
-"""Entries that every check writes before it measures anything."""
+"""Entries that every check writes before it measures."""
 
 T = TypeVar("T")
 
 
 class Accuracy(msgspec.Struct, frozen=True):
-    """What a candidate loses against a baseline on the same ``n`` examples.
+    """Accuracy that a candidate loses against a baseline on the same ``n`` examples.
 
     See :mod:`harness.checks.non_inferiority`.
     """
@@ -40,7 +40,7 @@ class Accuracy(msgspec.Struct, frozen=True):
 
     @property
     def delta(self) -> str:
-        """Points that the candidate gains; below 0 where it loses."""
+        """Percentage points that the candidate gains; below 0 where it loses."""
         return points(-100 * self.estimate)
 
     @property
@@ -50,17 +50,17 @@ class Accuracy(msgspec.Struct, frozen=True):
 
     @property
     def least(self) -> float:
-        """Points lost at the least."""
+        """Fewest points lost, by the interval."""
         return 100 * self.low
 
     @property
     def most(self) -> float:
-        """Points lost at the most."""
+        """Most points lost, by the interval."""
         return 100 * self.high
 
     @property
     def allowed(self) -> float | None:
-        """Points that it may lose."""
+        """Points that the candidate may lose."""
         return None if self.bound is None else 100 * self.bound
 
     @property
@@ -73,7 +73,7 @@ class Accuracy(msgspec.Struct, frozen=True):
 
 
 class Quantized(msgspec.Struct, frozen=True):
-    """Layers that were to be quantized, and how many have a quantized weight and input."""
+    """Layers that should be quantized, and how many have a quantized weight and input."""
 
     layers: int
     weights: int
@@ -89,14 +89,14 @@ class Quantized(msgspec.Struct, frozen=True):
 
 
 class Scales(msgspec.Struct, frozen=True):
-    """Smallest and largest scale of an activation over the float network's range."""
+    """Smallest and largest scale of an activation, divided by its range in the float network."""
 
     least: float | None = None
     largest: float | None = None
 
 
 class Export(msgspec.Struct, frozen=True):
-    """Distance of the export from the network in memory, and what quantizing itself moved (rms)."""
+    """Difference of the export from the network in memory, and the change by quantization (both RMS)."""
 
     moved: float
     quantization_error: float
@@ -107,7 +107,7 @@ class Export(msgspec.Struct, frozen=True):
 
 
 class Int8(msgspec.Struct, frozen=True):
-    """What int8 kernels did: primitives by kind, and how far from the simulation they are (rms)."""
+    """Int8 kernels: number of primitives by kind, and their difference from the simulation (RMS)."""
 
     int8_primitives: dict[str, int]
     error: float | None = None
@@ -127,7 +127,7 @@ class Int8(msgspec.Struct, frozen=True):
 
 
 class Int8Run(msgspec.Struct, frozen=True):
-    """Int8 kernels of one target; ``accuracy`` is of them against the simulation."""
+    """Int8 kernels on one target; ``accuracy`` compares them with the simulation."""
 
     target: str
     seen: Int8 | None
@@ -148,12 +148,12 @@ class Cost(msgspec.Struct, frozen=True):
 
     @property
     def quantizers(self) -> int:
-        """Operators that carry a scale."""
+        """Number of operators that have a scale."""
         return sum(count for name, count in self.operators.items() if "quant" in name)
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Time of a call over the float model's, with its interval: below 1 is faster."""
+    """Time of a call divided by the float model's, with its interval: below 1 is faster."""
 
     ratio: float
     low: float | None = None
@@ -163,18 +163,18 @@ class Latency(msgspec.Struct, frozen=True):
     """Whether int8 kernels ran; else the quantizers were simulated."""
     median_us: float | None = None
     memory_mib: float | None = None
-    """What running it added to the process's memory; ``memory_before_mib`` is the float model's."""
+    """Memory that running the model added to the process; ``memory_before_mib``: the float model's."""
     memory_before_mib: float | None = None
 
 
 def facts(record: Record) -> dict[str, Any]:
-    """What the check of this record wrote into the measure; empty where that is no mapping."""
+    """Return what the record's check wrote into the measure; empty where that is not a mapping."""
     value = record.measures.get(MEASURE)
     return value if isinstance(value, dict) else {}
 
 
 def part(found: dict[str, Any], name: str, kind: type[T]) -> T | None:
-    """One part, or None where it is missing or malformed."""
+    """Return one part, or None where it is missing or malformed."""
     try:
         return msgspec.convert(found.get(name), kind)
     except msgspec.ValidationError:
@@ -182,11 +182,11 @@ def part(found: dict[str, Any], name: str, kind: type[T]) -> T | None:
 
 
 def measured(record: Record) -> bool:
-    """Whether the check came to measure anything."""
+    """Whether the check measured anything."""
     return any(name not in WHO for name in facts(record))
 
 
 def points(value: float) -> str:
-    """A difference with its sign, to a hundredth."""
+    """Format a difference with its sign, to a hundredth."""
     text = f"{value:+.2f}"
     return "0.00" if text[1:] == "0.00" else text.replace("-", "\u2212")

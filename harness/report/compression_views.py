@@ -1,4 +1,4 @@
-"""The rows of compressed models as the page shows them: by technique and method, the best first."""
+"""Arrange the rows of compressed models for the page: by technique and method, the best first."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TITLES = {
     "other": "Other methods",
 }
 MOST_OPEN_METHODS = 12
-"""Flows of a technique that its table shows; the others, which are worse, start folded."""
+"""Methods of a technique that its table shows; the others, which are worse, start folded."""
 MOST_NAMED = 4
-"""Flows named in a sentence."""
+"""Most methods named in a sentence."""
 
 LOOK: dict[Verdict, tuple[str, str]] = {
     "trust": ("✓", "pass"),
@@ -36,7 +36,7 @@ LOOK: dict[Verdict, tuple[str, str]] = {
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One method under one profile, over all models that it ran on: no better than its worst."""
+    """One method under one profile, over all models that it ran on; it counts as its worst model does."""
 
     name: str
     profile: str
@@ -44,7 +44,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def ran(self) -> tuple[Row, ...]:
-        """Its rows but those that were not run, or all where none was."""
+        """Rows of models that were run, or all rows where none was."""
         return tuple(row for row in self.rows if row.verdict != "not run") or self.rows
 
     @property
@@ -57,22 +57,22 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def most(self) -> float | None:
-        """Points that it loses at most, on the model where it may lose most."""
+        """Upper bound of the points lost, on the model with the largest bound."""
         return max((row.accuracy.most for row in self.rows if row.accuracy), default=None)
 
 
 class Method(msgspec.Struct, frozen=True):
-    """One documented way, under every profile in which it was tried."""
+    """One documented method, under every profile in which it was tried."""
 
     name: str
     api: str
     rows: tuple[Row, ...]
-    """By model; under it the run's own profile first."""
+    """Rows by model; for each model the run's own profile first."""
     best: Choice
 
 
 class Note(msgspec.Struct, frozen=True):
-    """An error that several rows share, and what to do instead."""
+    """An error that several rows share, and a workaround."""
 
     number: int
     text: str
@@ -89,7 +89,7 @@ class Technique(msgspec.Struct, frozen=True):
     methods: tuple[Method, ...]
     notes: tuple[Note, ...]
     numbers: dict[tuple[str, str], int]
-    """Model and method -> the number of its note."""
+    """Model and method -> number of its note."""
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -109,14 +109,14 @@ class Technique(msgspec.Struct, frozen=True):
 
     @property
     def sample(self) -> tuple[int, float | None]:
-        """The most images that accuracies were compared on, and the confidence of their bounds."""
+        """Most images on which accuracies were compared, and the confidence of their bounds."""
         seen = [row.accuracy for row in self.rows if row.accuracy]
         return max((item.n for item in seen), default=0), next((i.confidence for i in seen), None)
 
 
 def techniques(rows: Sequence[Row]) -> tuple[Technique, ...]:
-    """The rows by technique, its methods and what to say of them."""
-    # What a method of no profile ran in: nothing need be set for that.
+    """Group the rows by technique, with its methods, advice and notes."""
+    # The profile of methods that name none: it needs no setting.
     own = next((row.profile for row in rows if row.method == row.name), "")
     groups: dict[str, list[Row]] = {name: [] for name in TITLES}
     for row in rows:
@@ -125,7 +125,7 @@ def techniques(rows: Sequence[Row]) -> tuple[Technique, ...]:
 
 
 def verdict_counts(methods: Iterable[Method]) -> tuple[tuple[Verdict, int], ...]:
-    """Flows by what their best profile makes of them, the best verdict first."""
+    """Count methods by the verdict of their best profile, the best verdict first."""
     counted = Counter(method.best.verdict for method in methods)
     return tuple((verdict, counted[verdict]) for verdict in VERDICTS if counted[verdict])
 
@@ -137,7 +137,7 @@ def release(header: RunHeader) -> str:
 
 
 def advice(methods: Sequence[Method], own: str) -> str:
-    """Which of the methods to take, best first, in a sentence or two."""
+    """Say in one or two sentences which methods to take, the best first."""
     best = methods[0].best
     where = _where(best, own)
     if best.verdict == "trust":
@@ -165,8 +165,8 @@ def advice(methods: Sequence[Method], own: str) -> str:
 def _technique(name: str, rows: Sequence[Row], own: str) -> Technique:
     methods = [_method(method, group, own) for method, group in grouped(rows, lambda row: row.name).items()]
     methods.sort(key=lambda method: (*_rank(method.best, own), method.name))
-    told = Counter((row.error, row.workaround) for row in rows if row.error)
-    shared = {key: number for number, key in enumerate((k for k in told if told[k] > 1), start=1)}
+    errors = Counter((row.error, row.workaround) for row in rows if row.error)
+    shared = {key: number for number, key in enumerate((k for k in errors if errors[k] > 1), start=1)}
     return Technique(
         name,
         TITLES[name],
@@ -196,7 +196,7 @@ def _method(name: str, rows: Sequence[Row], own: str) -> Method:
 
 
 def _rank(choice: Choice, own: str) -> tuple[int, bool, int, float, float]:
-    """What to prefer: the verdict, nothing to set, more models, less to lose, a smaller file."""
+    """Return a sort key: better verdict, nothing to set, more models, smaller loss, smaller file."""
     return (
         VERDICTS.index(choice.verdict),
         choice.profile != own,
@@ -207,7 +207,7 @@ def _rank(choice: Choice, own: str) -> tuple[int, bool, int, float, float]:
 
 
 def _worth(choice: Choice) -> str:
-    """What it costs and what it saves, at the worst of its models."""
+    """Say what a method costs and saves, on the worst of its models."""
     models = " and ".join(dict.fromkeys(row.model for row in choice.ran if row.model))
     most = choice.most or 0.0
     parts = [f"loses {f'at most {most:.2f} points' if most > 0 else 'nothing'} on {models}"]

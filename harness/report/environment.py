@@ -1,4 +1,4 @@
-"""What the page says about where a run took place: the expected facts first, then all the rest."""
+"""The page's facts about a run's environment: the expected ones first, then all the rest."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from harness.core.containers import at
 from harness.records.files import Run
 from harness.report.wording import number
 
-# Label, then the keys that lead to it. A missing one is shown as "not recorded": a report
-# without a Paddle commit should look like one.
+# Label, then its keys in the header. A missing fact is shown as "not recorded", so that a reader sees
+# that, for example, the Paddle commit is unknown.
 _EXPECTED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Paddle", ("paddle", "version")),
     ("Paddle commit", ("paddle", "commit")),
@@ -42,14 +42,14 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True):
-    """``expected`` in a fixed order, then what else the worker, harness and options told."""
+    """``expected`` facts in a fixed order, then all others from the worker, harness and options."""
 
     expected: tuple[Fact, ...]
     groups: tuple[tuple[str, tuple[Fact, ...]], ...]
 
 
 def facts(run: Run) -> Facts:
-    """Every leaf of the header's dictionaries once, whatever their shape."""
+    """Return every leaf of the header's dictionaries once, whatever their shape."""
     end = dict(run.footer.load) if run.footer is not None else {}
     shown = [_expected(label, at(run.header.environment, keys)) for label, keys in _EXPECTED]
     shown.append(_expected("Load at end", end.pop("load1", None)))
@@ -87,7 +87,7 @@ def _fact(label: str, value: Any) -> Fact:
 
 
 def _without(value: dict[str, Any], taken: list[tuple[str, ...]]) -> dict[str, Any]:
-    """A copy of ``value`` without the leaves in ``taken``."""
+    """Copy ``value`` without the leaves in ``taken``."""
     left: dict[str, Any] = {}
     for key, item in value.items():
         below = [keys[1:] for keys in taken if keys[0] == key]

@@ -1,4 +1,4 @@
-"""The drawings of a run's page: loss curves and latencies."""
+"""Drawings of a run's page: loss curves and latencies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.report.tables import Curve, Latency
 
 
 def loss_curve(curve: Curve, name: str) -> Markup:
-    """Uninterrupted and resumed loss over steps, with the interruption marked.
+    """Draw uninterrupted and resumed loss over steps, with the interruption marked.
 
     ``name`` must be unique on the page; it prefixes the drawing's ids.
     """
@@ -36,7 +36,7 @@ def overlay(
     first_difference: int | None,
     start: int = 0,
 ) -> Markup:
-    """One loss curve over another, whose first step is ``start``; a start above 0 is marked."""
+    """Draw a loss curve over another, whose first step is ``start``; a start above 0 is marked."""
     with svg.style(name):
         figure = Figure(figsize=(4.2, 2.3))
         axes = svg.axes(figure, left=0.55, bottom=0.45)
@@ -57,9 +57,9 @@ def overlay(
 
 
 def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
-    """One row per target: median with the 99 % interval of the median, p95 and p99; log scale.
+    """Draw one row per target: median with its 99 % interval, p95 and p99; log scale.
 
-    Latencies in microseconds. ``name`` must be unique on the page.
+    Latencies are in microseconds. ``name`` must be unique on the page.
     """
     with svg.style(name):
         labels = [svg.short(_row_label(row, rows)) for row in rows]
@@ -81,7 +81,7 @@ def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
 
 
 def _row_label(row: Latency, rows: Sequence[Latency]) -> str:
-    """The target, with its threads where the same target appears more than once."""
+    """Return the target, with its threads where the same target appears more than once."""
     twice = sum(other.target == row.target for other in rows) > 1
     return f"{row.target}, {row.values.get('threads', '?')} thr" if twice else row.target
 

@@ -1,4 +1,4 @@
-"""What each way of running a model cannot do: from a run's cases to a table; pure functions."""
+"""Table of what each way of running a model cannot do, from a run's cases; pure functions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Gap(msgspec.Struct, frozen=True):
 def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
     """For every target (or area of one runtime) its gaps, gravest first; targets as the run met them.
 
-    Cases of compressing a model are left out: what a method makes of a network is told in its own table.
+    Cases of compressed models are left out, as they have a separate table.
     """
     runtimes = {name for name, area in areas.items() if area.runtime}
     members: dict[str, dict[tuple[str, Outcome], list[Case]]] = {}

@@ -31,15 +31,15 @@ def write_page(text: str, path: Path) -> Path:
     Raises:
         HarnessError: the folder is missing or unwritable, or the disk is full.
     """
-    # A lone surrogate, should one get this far, must not cost the whole page.
+    # A lone surrogate that gets this far must not prevent the page.
     return write_whole(path, text.encode("utf-8", errors="replace"), "the report")
 
 
 @cache
 def templates(whole: str) -> Environment:
-    """The templates, with the filters of :mod:`harness.report.wording`.
+    """Return the templates, with the filters of :mod:`harness.report.wording`.
 
-    ``whole`` is the file that holds unabridged what the page cuts short.
+    ``whole`` names the file that holds in full what the page cuts short.
     """
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -68,5 +68,5 @@ def templates(whole: str) -> Environment:
 
 
 def _tame(value: Any) -> Any:
-    """Applied to every value the template prints, before it is escaped."""
+    """Clean a value that the template prints, before it is escaped."""
     return wording.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value

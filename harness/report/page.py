@@ -1,4 +1,4 @@
-"""The page: view data into the template, the text into a file."""
+"""A run's page: fill the template and write the file."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from harness.report import compression, compression_views, environment, gaps, su
 from harness.report.layout import templates, write_page
 
 MOST_DRAWN_CURVES = 9
-"""Loss curves drawn, a third of them passes; the table below them has all."""
+"""Most loss curves drawn, a third of them of passing cases; the table below has all."""
 MOST_OPEN_FINDINGS = 12
-"""Findings shown unfolded, the first of every cause; the others start folded."""
+"""Most findings shown unfolded, the first of every cause; the others start folded."""
 
 
 def render(run: Run) -> str:
-    """The whole page as text: one HTML document that needs no other file, and no script."""
+    """Return the page as text: one HTML document that needs no other file and no script."""
     # Matplotlib takes half a second to import; the command line imports this module for less.
     from harness.report import figures
 
@@ -74,7 +74,7 @@ def render(run: Run) -> str:
 
 
 def write_report(run: Run, path: Path) -> Path:
-    """Write the page to ``path`` in one step; ``path``.
+    """Write the page to ``path`` in one step; return ``path``.
 
     Raises:
         HarnessError: the folder is missing or unwritable, or the disk is full.

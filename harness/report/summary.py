@@ -1,4 +1,4 @@
-"""From a run to what can be said about it; pure functions, no text layout and no files."""
+"""Summarise a run: verdict, claims, grid; pure functions, without text layout or files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Standing = Literal["unexpected", "departed", "empty", "known", "not-run", "pass"
 Status = Literal["pass", "fail", "incomplete"]
 ClaimVerdict = Literal["holds", "broken", "not run"]
 
-# A wrong answer ranks above a crash: it is the one that nobody notices.
+# A wrong answer ranks above a crash, because nobody notices it.
 SEVERITY: tuple[Outcome, ...] = ("fail", "crash", "timeout", "error", "pass", "not-run")
 
 NOT_COVERED = "no check covers it in this run"
@@ -25,7 +25,7 @@ _PYTEST_INTERRUPTED = 2
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The run in one sentence; ``reasons`` are the clauses that kept it from passing."""
+    """The run in one sentence; ``reasons``: clauses that say why it does not pass."""
 
     status: Status
     sentence: str
@@ -34,7 +34,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """Something that contradicts a claim, and how many cases saw it on which targets."""
+    """Something that contradicts a claim, with the number of cases and the targets that show it."""
 
     text: str
     outcome: Outcome
@@ -43,11 +43,11 @@ class Observation(msgspec.Struct, frozen=True):
     issue: str = ""
     targets: tuple[str, ...] = ()
     out_of_scope: bool = False
-    """Seen only out_of_scope what the claim's document describes."""
+    """Whether it was seen only outside what the claim's document describes."""
 
 
 class ClaimRow(msgspec.Struct, frozen=True):
-    """One claim of the documents against the records that rest on it."""
+    """One claim of the documents, with the records that check it."""
 
     id: str
     sentence: str
@@ -55,7 +55,7 @@ class ClaimRow(msgspec.Struct, frozen=True):
     counts: dict[Outcome, int]
     observed: tuple[Observation, ...] = ()
     reasons: tuple[tuple[str, int], ...] = ()
-    """Why cases were not run, each with its number of cases, most frequent first."""
+    """Reasons why cases were not run, each with its number of cases, most frequent first."""
 
     @property
     def cases(self) -> int:
@@ -69,17 +69,17 @@ class Cell(msgspec.Struct, frozen=True):
     cases: int
     counts: dict[Outcome, int]
     budget_used: float | None
-    """Largest numerical error over the allowed one; None where no numbers were held to an allowance."""
+    """Largest numerical error divided by the allowed one; None where no comparison allows an error."""
     unexpected: int
     known: int
     first_bad: int | None
-    """Index into ``run.records`` of the case that decided ``worst``, if it is a bad one."""
+    """Index into ``run.records`` of the case that decided ``worst``, if that is bad."""
     reason: str = ""
-    """Why nothing ran, where nothing did."""
+    """Reason, where nothing ran."""
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """Model × target, rows and columns in the order in which the run met them.
+    """Model × target, rows and columns in the order of the run.
 
     A merged run has a column for each target of each machine.
     """
@@ -88,13 +88,13 @@ class Grid(msgspec.Struct, frozen=True):
     targets: tuple[str, ...]
     cells: dict[tuple[str, str], Cell]
     outside: int
-    """Cases that name no model or no target, hence have no cell."""
+    """Cases without a cell, because they name no model or no target."""
 
 
 def standing(record: Record) -> Standing:
-    """How a record counts: bad and unexpected, known, a departure from a known failure, …
+    """Return how a record counts: pass, unexpected, an expected failure, a departure from one, …
 
-    A pass that rests on no comparison or no element is ``"empty"``, which is never good.
+    A pass without any comparison or any element is ``"empty"``, which is never good.
     """
     if record.unexpected:
         return "departed"
@@ -106,7 +106,7 @@ def standing(record: Record) -> Standing:
 
 
 def outcome_counts(run: Run) -> dict[Outcome, int]:
-    """Number of cases for each of the six outcomes, zeros included, in the order of the house."""
+    """Count cases for each of the six outcomes, zeros included, in the usual order."""
     return _counts(run.records)
 
 
@@ -117,7 +117,7 @@ def standing_counts(run: Run) -> dict[Standing, int]:
 
 
 def cause(record: Record) -> str:
-    """The one-sentence cause of a bad record, never empty."""
+    """Return the cause of a bad record in one sentence, never empty."""
     if record.reason:
         return record.reason
     if record.failure is not None:
@@ -131,10 +131,10 @@ def cause(record: Record) -> str:
 
 
 def verdict(run: Run) -> Verdict:
-    """One sentence and a status for the run.
+    """Return a sentence and a status for the run.
 
-    No footer is always ``incomplete``. With a footer, anything wrong is ``fail``; missing or
-    unreadable records alone are ``incomplete``. A run without cases or comparisons never passes.
+    Without a footer it is always ``incomplete``. With a footer, anything wrong is ``fail``; only missing or
+    unreadable records are ``incomplete``. A run without cases or comparisons never passes.
     """
     standings = standing_counts(run)
     wrong = _wrong(run, standings)
@@ -163,7 +163,7 @@ def verdict(run: Run) -> Verdict:
 
 
 def claim_rows(run: Run) -> tuple[ClaimRow, ...]:
-    """A verdict for every claim in the header, then for claims that only records name."""
+    """Return a verdict for every claim in the header, then for claims that only records name."""
     by_claim: dict[str, list[Record]] = {claim: [] for claim in run.header.claims}
     for record in run.records:
         for claim in dict.fromkeys(record.claims):
@@ -176,13 +176,13 @@ def claim_rows(run: Run) -> tuple[ClaimRow, ...]:
 
 
 def claim_counts(rows: Iterable[ClaimRow]) -> dict[ClaimVerdict, int]:
-    """Number of claims for each verdict, zeros included."""
+    """Count claims for each verdict, zeros included."""
     counted = Counter(row.verdict for row in rows)
     return {"broken": counted["broken"], "holds": counted["holds"], "not run": counted["not run"]}
 
 
 def grid(run: Run) -> Grid:
-    """Worst outcome, number of cases and worst budget_used for every model on every target."""
+    """Return worst outcome, number of cases and largest budget used for every model on every target."""
     members: dict[tuple[str, str], list[int]] = {}
     outside = 0
     for index, record in enumerate(run.records):
@@ -206,7 +206,7 @@ def _counts(records: Iterable[Record]) -> dict[Outcome, int]:
 def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
     def rank(index: int) -> tuple[bool, int]:
         record = records[index]
-        # What nobody expected decides over a known failure of a graver kind.
+        # An unexpected failure outweighs an expected one of a graver kind.
         news = record.outcome in BAD_OUTCOMES and standing(record) != "known"
         return (not news, SEVERITY.index(record.outcome))
 
@@ -228,7 +228,7 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
 
 
 def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) -> ClaimRow:
-    """What the document describes decides; where no case is of that, all cases do."""
+    """Judge a claim by the cases in scope of its document; by all cases where none is."""
     deciding = [record for record in records if not record.out_of_scope] or records
     seen: dict[tuple[str, Outcome, bool, str], list[Record]] = {}
     skipped: Counter[str] = Counter()
@@ -261,7 +261,7 @@ def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) ->
 
 
 def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:
-    """Clauses for everything that makes a run fail, the most telling one first."""
+    """Return a clause for everything that makes a run fail, the most important first."""
     clauses: list[str] = []
     unexpected = Counter(r.outcome for r in run.records if standing(r) == "unexpected")
     if unexpected:
@@ -286,7 +286,7 @@ def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:
 
 
 def _missing(run: Run) -> list[str]:
-    """Clauses for records that should be there and are not."""
+    """Return a clause for each kind of missing records."""
     clauses: list[str] = []
     recorded = len(run.records)
     if run.footer is None:

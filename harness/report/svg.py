@@ -1,8 +1,8 @@
-"""Inline SVG whose colours are the page's own CSS variables.
+"""Inline SVG whose colours are the page's CSS variables.
 
-Matplotlib draws with sentinel colours, which are then replaced by ``var(--fig-…)``: one drawing
-reads on light, on dark and on paper. Text stays text (``svg.fonttype: none``), ids carry the
-figure's name so that many drawings share a page, and the same numbers give the same bytes.
+Matplotlib draws with sentinel colours, which are then replaced by ``var(--fig-…)``, so that one drawing
+works on a light page, a dark one and on paper. Text stays text (``svg.fonttype: none``). Ids contain the
+figure's name, so that a page can have many drawings. The same numbers give the same bytes.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ _MOST_LABEL = 30
 
 
 def style(name: str) -> AbstractContextManager[None]:
-    """In which to draw the figure ``name``, unique on its page; it prefixes the drawing's ids."""
+    """Return the context in which to draw figure ``name``, unique on its page; it prefixes the ids."""
     return matplotlib.rc_context({**_STYLE, "svg.hashsalt": name})
 
 
 def axes(figure: Figure, *, left: float, bottom: float) -> Axes:
-    """Axes with margins in inches: ten times quicker than having matplotlib measure the text."""
+    """Add axes with margins in inches: ten times faster than letting matplotlib measure the text."""
     width, height = figure.get_size_inches()
     right, top = 0.12, 0.08
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
@@ -68,23 +68,23 @@ def axes(figure: Figure, *, left: float, bottom: float) -> Axes:
 
 
 def margin(labels: Sequence[str]) -> float:
-    """Inches that the longest label takes; 0.076 inches is a wide average letter at this size."""
+    """Return the width of the longest label in inches, at a generous 0.076 inches a letter."""
     return 0.15 + 0.076 * max(map(len, labels))
 
 
 def short(text: str) -> str:
-    """``text`` as a label of a drawing: 30 characters at most."""
+    """Shorten ``text`` to a label of at most 30 characters."""
     text = clean(text)
     return text if len(text) <= _MOST_LABEL else text[: _MOST_LABEL - 1] + "…"
 
 
 def plottable(values: Sequence[float | None]) -> list[float]:
-    """Gaps where there is no number."""
+    """Replace None by NaN, which is drawn as a gap."""
     return [math.nan if value is None else value for value in values]
 
 
 def interval(axes: Axes, y: float, low: float, median: float, high: float, colour: str) -> None:
-    """A median as a dot on the bar of its interval."""
+    """Draw a median as a dot on the bar of its interval."""
     axes.plot([low, high], [y, y], color=colour, lw=5, alpha=0.45, solid_capstyle="butt")
     axes.plot([median], [y], "o", color=colour, ms=4.5)
 
@@ -103,7 +103,7 @@ def label_rows(axes: Axes, labels: Sequence[str], what: str, log: bool = True) -
 
 
 def time_axis(axes: Axes) -> None:
-    """A logarithmic axis of microseconds with two to four labelled ticks at round times."""
+    """Set a logarithmic axis of microseconds with two to four labelled ticks at round times."""
     low, high = axes.get_xlim()
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks: list[float] = []
@@ -135,20 +135,20 @@ def time(microseconds: float) -> str:
 
 
 def markup(figure: Figure, name: str, description: str) -> Markup:
-    """The drawing as one ``<svg>`` element; ``description`` is what is read aloud in its place."""
+    """Return the drawing as one ``<svg>`` element; screen readers read ``description``."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    # Metadata, comments and namespaces carry addresses and nothing a reader sees.
+    # Metadata, comments and namespaces contain addresses, and nothing that a reader sees.
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text).replace("xlink:href", "href")
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = text.replace('href="#', f'href="#{name}-').replace("url(#", f"url(#{name}-")
-    # The page's own font; matplotlib names its bundled one.
+    # Use the page's font instead of matplotlib's.
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
     text = re.sub(r"font-family: [^;\"]*;?", "", text)
-    # Coordinates to a hundredth of a point; the numbers that are read stay as they are.
+    # Round coordinates to a hundredth of a point, but not the numbers in texts.
     text = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(-?\d+\.\d{2})\d+", r"\1", tag[0]), text)
     text = re.sub(r">\s+<", "><", text)
     for sentinel, variable in _VARIABLES.items():

@@ -1,7 +1,7 @@
-"""From a run to the rows of the page's tables; pure functions.
+"""Make the rows of the page's tables from a run; pure functions.
 
-``Record.measures`` is free-form, so every reader here tolerates what it does not expect: a
-malformed ``curves`` or ``latency`` is left to the generic listing instead of raising.
+``Record.measures`` has no fixed form, so nothing here raises on what it does not expect: a malformed
+``curves`` or ``latency`` is shown in the generic listing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression", "yardstick
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A record with its place in the run; ``anchor`` is its id on the page."""
+    """A record with its index in the run; ``anchor`` is its id on the page."""
 
     index: int
     record: Record
@@ -49,12 +49,12 @@ class Case(msgspec.Struct, frozen=True):
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
-        """Details, failed ones first, then by budget_used."""
+        """Recorded comparisons, failed ones first, then by budget used."""
         return tuple(sorted(self.record.details, key=lambda item: (item.ok, -(item.budget_used or 0.0))))
 
 
 class KnownFinding(msgspec.Struct, frozen=True):
-    """One entry of known_failures.toml and the cases that behaved as it says."""
+    """One entry of known_failures.toml, and the cases that failed as it expects."""
 
     reason: str
     issue: str
@@ -93,11 +93,11 @@ class Curve(msgspec.Struct, frozen=True):
     largest: float | None
     """Largest absolute difference after the interruption; None where no step has both."""
     first_difference: int | None
-    """First step whose two losses are not the same number."""
+    """First step at which the two losses differ."""
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """One ``latency`` measure beside its case."""
+    """One ``latency`` measure with its case."""
 
     case: Case
     group: str
@@ -106,7 +106,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Damage(msgspec.Struct, frozen=True):
-    """How one loader took one damaged file."""
+    """Result of loading one damaged file with one loader."""
 
     case: Case
     loader: str
@@ -129,7 +129,7 @@ def cases(run: Run) -> tuple[Case, ...]:
 
 
 def new_findings(found: Iterable[Case]) -> tuple[Case, ...]:
-    """Unexpected results, then departures from known failures, then empty passes."""
+    """Return unexpected results, then departures from expected failures, then empty passes."""
     order: tuple[Standing, ...] = ("unexpected", "departed", "empty")
     picked = [case for case in found if case.standing in order]
     picked.sort(key=lambda c: (order.index(c.standing), SEVERITY.index(c.record.outcome), c.index))
@@ -137,7 +137,7 @@ def new_findings(found: Iterable[Case]) -> tuple[Case, ...]:
 
 
 def unfolded(findings: Iterable[Case], most: int) -> frozenset[int]:
-    """Indexes of the findings to show open: the first of every cause, ``most`` at the most."""
+    """Return the indexes of findings to show open: the first of every cause, at most ``most``."""
     first: dict[tuple[str, str], int] = {}
     for case in findings:
         first.setdefault((case.record.outcome, case.cause), case.index)
@@ -171,13 +171,13 @@ def areas(found: Iterable[Case], stated: Mapping[str, Area]) -> tuple[CasesOfAre
 
 
 def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
-    """Passing cases with the largest error over allowed error: where drift would show first."""
+    """Return the passing cases that use most of their allowed error: drift would show there first."""
     passing = [c for c in found if c.standing == "pass" and c.record.numeric_budget_used is not None]
     return tuple(sorted(passing, key=lambda c: -(c.record.numeric_budget_used or 0.0))[:most])
 
 
 def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
-    """Every well-formed ``curves`` measure, findings first."""
+    """Return every well-formed ``curves`` measure, findings first."""
     rows = [curve for case in found if (curve := _curve(case)) is not None]
     return tuple(
         sorted(rows, key=lambda row: (not row.case.is_finding, bool(row.case.record.expected_failure)))
@@ -185,7 +185,7 @@ def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
 
 
 def latencies(found: Iterable[Case]) -> tuple[Latency, ...]:
-    """Every ``latency`` measure that has a median, sorted by model, batch and threads."""
+    """Return every ``latency`` measure that has a median, sorted by model, batch and threads."""
     rows: list[Latency] = []
     for case in found:
         values = case.record.measures.get("latency")
@@ -219,13 +219,13 @@ def damages(found: Iterable[Case]) -> DamageTable:
 
 
 def measures(record: Record) -> tuple[tuple[str, str], ...]:
-    """What has no table of its own, flattened to ``key.subkey`` and printable text."""
+    """Return the measures that no table shows, as ``key.subkey`` and printable text."""
     plain = {k: v for k, v in record.measures.items() if not is_special(record, k)}
     return tuple(_flat(plain, ""))
 
 
 def is_special(record: Record, key: str) -> bool:
-    """Whether this measure is shown by a section of its own (it is well-formed, that is)."""
+    """Whether this measure is well-formed and so shown in a separate section."""
     value = record.measures.get(key)
     if key not in SPECIAL_MEASURES or not isinstance(value, dict):
         return False
@@ -239,7 +239,7 @@ def is_special(record: Record, key: str) -> bool:
 
 
 def rerun(run: Run, case: str) -> str:
-    """The command that runs this case again; quoted for a POSIX shell."""
+    """Return the command that runs this case again, quoted for a POSIX shell."""
     folder = run.folder.resolve().name
     quoted = shlex.quote(case)
     return f"harness rerun {shlex.quote(folder)} " + (quoted if quoted[:1] == "'" else f"'{case}'")

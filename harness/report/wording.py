@@ -1,4 +1,4 @@
-"""Values to text: numbers short and honest, hostile or endless strings tame."""
+"""Format values as text: short exact numbers, and safe, bounded strings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\
 
 
 def clean(text: str) -> str:
-    """``text`` without terminal colours; other control characters become U+FFFD."""
+    """Return ``text`` without terminal colours; other control characters become U+FFFD."""
     return _CONTROL.sub("\ufffd", _ANSI.sub("", text.replace("\r\n", "\n")))
 
 
 def clip(text: str, most: int, *, keep: str = "start", whole: str = "records.jsonl") -> str:
-    """At most ``most`` characters of ``text``, saying how many are left out, and where they are.
+    """Cut ``text`` to at most ``most`` characters, saying how many are left out and where they are.
 
-    ``keep="end"`` keeps the tail, which is where a traceback or a log tells its story.
+    ``keep="end"`` keeps the end, where a traceback or a log says what happened.
     """
     if len(text) <= most:
         return text
@@ -31,7 +31,7 @@ def clip(text: str, most: int, *, keep: str = "start", whole: str = "records.jso
 
 
 def number(value: Any) -> str:
-    """Four significant digits for a float, thousands separators for an int, text for the rest."""
+    """Format a float with four significant digits, an int with thousands separators, others as text."""
     if value is None:
         return "—"
     if isinstance(value, bool):
@@ -49,7 +49,7 @@ def number(value: Any) -> str:
 
 
 def ratio(value: float | None) -> str:
-    """A budget_used: two digits after the point near 1, so that 0.97 and 1.04 stay apart."""
+    """Format a budget used, with two decimals near 1, so that 0.97 and 1.04 stay apart."""
     if value is None:
         return "—"
     if not math.isfinite(value):
@@ -62,7 +62,7 @@ def ratio(value: float | None) -> str:
 
 
 def size(value: int) -> str:
-    """Bytes in binary units, three digits, in one word."""
+    """Format bytes in binary units, with three digits, as one word."""
     for unit, step in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if value >= step:
             return f"{value / step:.3g}\N{NO-BREAK SPACE}{unit}"
@@ -70,12 +70,12 @@ def size(value: int) -> str:
 
 
 def change(value: float | None) -> str:
-    """A relative change, 0.021 as ``+2.1 %``."""
+    """Format a relative change: 0.021 as ``+2.1 %``."""
     return "—" if value is None else f"{round(100 * value, 1) + 0.0:+.1f} %"
 
 
 def percent(share: float | None) -> str:
-    """A share of something: two digits below 1 %, one decimal above, none from 100 % on."""
+    """Format a share in per cent: two digits below 1 %, one decimal above, none from 100 % on."""
     if share is None or not math.isfinite(share):
         return "—" if share is None else str(share)
     value = 100 * share
@@ -85,7 +85,7 @@ def percent(share: float | None) -> str:
 
 
 def moment(value: str) -> str:
-    """An ISO 8601 moment to the minute; anything else as it is."""
+    """Format an ISO 8601 time to the minute; return anything else unchanged."""
     try:
         when = datetime.fromisoformat(value)
     except ValueError:
@@ -94,12 +94,12 @@ def moment(value: str) -> str:
 
 
 def prose(text: str) -> Markup:
-    """Escaped text with `` `this` `` set as code, the way the claims are written."""
+    """Escape text and show `` `this` `` as code, as claims are written."""
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(clean(text)))))
 
 
 def seconds(value: float) -> str:
-    """A duration for people: ``0.8 s``, ``14 s``, ``3 min 20 s``, ``1 h 04 min``."""
+    """Format a duration for people: ``0.8 s``, ``14 s``, ``3 min 20 s``, ``1 h 04 min``."""
     if value < 10:
         return f"{value:.2g} s" if value else "0 s"
     if value < 120:

@@ -1,4 +1,4 @@
-"""Latency beside the yardstick engine: from the records of a run to a table, models by targets."""
+"""Latency relative to the yardstick engine: a table of models by targets, from a run's records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ratio(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One model: the yardstick's own median, and the ratios by target."""
+    """One model: the yardstick's median, and the ratios by target."""
 
     case: Case
     model: str
@@ -38,7 +38,7 @@ class Table(msgspec.Struct, frozen=True):
 
 
 def table(found: Iterable[Case]) -> Table | None:
-    """The table of every well-formed ``yardstick`` measure, or None where no case has one."""
+    """Return the table of every well-formed ``yardstick`` measure, or None where no case has one."""
     rows: list[Row] = []
     engines: dict[str, None] = {}
     for case in found:

@@ -1,1 +1,1 @@
-"""Speed one can decide on: two sides measured in pairs of fresh processes that take turns."""
+"""Compare the speed of two sides, measured in pairs of fresh processes that take turns."""

@@ -1,4 +1,4 @@
-"""What the harness's way of running a model adds: one target against a plainer one, in pairs."""
+"""Measure the time that the harness adds to a run: one target against a simpler one, in pairs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LEAST_PAIRS = 4
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One work: medians of a run on either target, and what the measured one adds.
+    """One workload: median time of a run on both targets, and what the measured target adds.
 
-    ``added``, ``low`` and ``high`` are shares of the plainer target's time, the interval at 99 %;
-    ``added_us`` the same of its median, microseconds.
+    ``added`` and its 99 % interval ``low`` to ``high`` are shares of the simpler target's time;
+    ``added_us`` has the same in microseconds, computed from the simpler target's median.
     """
 
     work: str
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Added(msgspec.Struct, frozen=True):
-    """All rows, and where they were measured."""
+    """All rows, and the machine on which they were measured."""
 
     name: str
     target: str
@@ -53,7 +53,7 @@ class Added(msgspec.Struct, frozen=True):
 
 
 def rows(pool: Pool, alpha: float = 0.01) -> tuple[Row, ...]:
-    """What the pairs say; the plainer target is the baseline of each.
+    """Compute a row for each workload; the simpler target is the baseline.
 
     Raises:
         HarnessError: fewer than four pairs.
@@ -86,7 +86,7 @@ def rows(pool: Pool, alpha: float = 0.01) -> tuple[Row, ...]:
 
 
 def write(found: Added, folder: Path) -> Path:
-    """`added.json` in the folder.
+    """Write `added.json` into the folder; return its path.
 
     Raises:
         HarnessError: it cannot be written.

@@ -1,8 +1,8 @@
-"""Keeps a processor from going to sleep: ``python awake.py PROCESSOR PARENT`` spins there.
+"""Keep a processor from going to sleep: ``python awake.py PROCESSOR PARENT`` runs a busy loop on it.
 
-Until the parent, given by its number, has ended. With the least priority there is (``SCHED_IDLE``), so
-that whatever else wants the processor has it at once. It imports nothing of this package: it starts where
-nothing is installed.
+It ends when the process with id PARENT has ended. It has the lowest priority (``SCHED_IDLE``), so that any
+other program gets the processor at once. It imports nothing of this package, to start where nothing is
+installed.
 """
 
 import os
@@ -14,7 +14,7 @@ def main(processor: int, parent: int) -> None:
         os.sched_setaffinity(0, {processor})
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except OSError:
-        return  # the system refuses: the spread of the pairs tells
+        return  # the system refuses; the spread of the pairs will show it
     while os.getppid() == parent:
         for _ in range(1_000_000):
             pass

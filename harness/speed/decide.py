@@ -1,13 +1,12 @@
-"""From pairs of processes to a verdict on speed: pure functions.
+"""Decide on speed from pairs of processes: pure functions.
 
-The sample is a pair of fresh processes, one of each side, that took turns on one core: its value is
-the logarithm of candidate over baseline. What two pairs have in common (which side started first) is
-taken out; what is left is near enough to normal, since each value is a mean over sessions of medians of
-many runs, for Student's t to give intervals that hold with few pairs. A bootstrap over so few is too
-narrow.
+A sample is a pair of fresh processes, one of each side, that took turns on one core; its value is the
+logarithm of candidate over baseline. The effect of which side started first is removed. Each value is a
+mean over sessions of medians of many runs, so the rest is close enough to normal for Student's t to give
+valid intervals with few pairs. A bootstrap over so few would be too narrow.
 
-A change takes two measurements: the first chooses what to measure again, in new pairs, and their
-p-values together decide, so that neither has to be sure alone.
+A change needs two measurements. The first one selects what to measure again, in new pairs. Their combined
+p-values decide, so that neither has to be certain alone.
 """
 
 from __future__ import annotations
@@ -23,25 +22,25 @@ from scipy import special, stats
 Answer = Literal["same", "slower", "faster", "not enough data"]
 
 POWER = 0.95
-"""Chance with which a change of the size called detectable is found."""
+"""Probability of finding a change of the size called detectable."""
 
 CONFIRMED_P = 0.05
-"""What the second measurement must reach by itself, whatever the first one said; one-sided."""
+"""Largest one-sided p-value of the second measurement alone, whatever the first one said."""
 
 SECOND_LOOKS = tuple(range(4, 25, 2))
 SECOND_GROWTH = 2.0
-"""The second measurement has fewer works to measure, so that its pairs are cheaper and may be more."""
+"""Growth of ``alpha`` in the second measurement. It has fewer workloads, so it can afford more pairs."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When two sides count as equally fast.
 
     ``threshold``: *same* is an interval inside plus or minus this share. ``floor``: the smallest change
-    that is told as one. ``alpha``: how often the intervals of a case may miss, all looks together.
-    ``looks``: after how many pairs is looked; the last one ends the case. Until a look the share
+    that is reported. ``alpha``: how often the intervals of a case may miss, over all looks together.
+    ``looks``: numbers of pairs after which to look; the last look ends the case. Up to a look, the share
     (pairs / pairs of the last look) ** ``growth`` of ``alpha`` is spent, most of it at the end, where the
     interval is narrowest (Lan and DeMets, Biometrika 70, 1983; the power family of Kim and DeMets,
-    Biometrika 74, 1987). The looks' shares are added up as if they were independent, which is safe.
+    Biometrika 74, 1987). The looks' shares are added as if they were independent, which is conservative.
     """
 
     threshold: float = 0.02
@@ -51,15 +50,15 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     growth: float = 3.0
 
     def once(self, pairs: int, alpha: float) -> Rule:
-        """The rule of a single look after so many pairs."""
+        """Return the rule with a single look after so many pairs."""
         return msgspec.structs.replace(self, alpha=alpha, looks=(pairs,))
 
     def second(self) -> Rule:
-        """The rule of the second measurement, whose interval has :data:`CONFIRMED_P` on either side."""
+        """Return the rule of the second measurement: its interval leaves :data:`CONFIRMED_P` on each side."""
         return msgspec.structs.replace(self, alpha=2 * CONFIRMED_P, looks=SECOND_LOOKS, growth=SECOND_GROWTH)
 
     def share(self, pairs: int) -> float:
-        """The share of ``alpha`` for a look after so many pairs."""
+        """Return the share of ``alpha`` for a look after so many pairs."""
         spent = [float((look / self.looks[-1]) ** self.growth) for look in (0, *self.looks)]
         reached = [
             now - then for look, then, now in zip(self.looks, spent, spent[1:], strict=False) if look <= pairs
@@ -75,11 +74,11 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True):
-    """What the pairs so far say of candidate over baseline; shares, 0.02 is two per cent slower.
+    """Estimate of candidate over baseline from the pairs so far; shares, 0.02 is two per cent slower.
 
     ``low`` to ``high`` holds with ``1 - alpha`` over all looks. ``spread``: standard deviation of a
     pair's log ratio. ``detectable``: the smallest change these pairs would have shown (95 % power).
-    ``p``: two-sided, of no change, the repeated looks paid for.
+    ``p``: two-sided p-value of no change, corrected for repeated looks.
     """
 
     pairs: int
@@ -92,7 +91,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def estimate(samples: Sequence[Sample], rule: Rule) -> Estimate:
-    """The change and its interval.
+    """Estimate the change and its interval.
 
     Raises:
         ValueError: fewer than two pairs of either order.
@@ -119,7 +118,7 @@ def estimate(samples: Sequence[Sample], rule: Rule) -> Estimate:
 
 
 def answer(found: Estimate, rule: Rule) -> Answer:
-    """What an estimate decides."""
+    """Return the answer that an estimate gives."""
     if found.low > 0 and found.change >= rule.floor:
         return "slower"
     if found.high < 0 and found.change <= -rule.floor:
@@ -130,7 +129,7 @@ def answer(found: Estimate, rule: Rule) -> Answer:
 
 
 def look(samples: Sequence[Sample], rule: Rule) -> tuple[Estimate, Answer] | None:
-    """The decision after these pairs; None where the rule does not look now."""
+    """Decide after these pairs; None where the rule has no look at this number of pairs."""
     if len(samples) not in rule.looks:
         return None
     found = estimate(samples, rule)
@@ -138,7 +137,7 @@ def look(samples: Sequence[Sample], rule: Rule) -> tuple[Estimate, Answer] | Non
 
 
 def sequential(samples: Sequence[Sample], rule: Rule) -> tuple[Estimate, Answer]:
-    """The first look that decides, or the last one.
+    """Return the first look that decides, or else the last one.
 
     Raises:
         ValueError: fewer pairs than the first look takes.
@@ -157,10 +156,10 @@ def sequential(samples: Sequence[Sample], rule: Rule) -> tuple[Estimate, Answer]
 
 
 class Second(msgspec.Struct, frozen=True):
-    """What a second measurement says of a change that a first one saw.
+    """Result of a second measurement of a change that a first one saw.
 
-    ``p``: of no change, both measurements together. ``holds``: the second one by itself says that there
-    is a change of at least the floor in the same direction. ``ends``: more pairs are of no use.
+    ``p``: p-value of no change, from both measurements. ``holds``: the second one alone shows a change of
+    at least the floor in the same direction. ``ends``: more pairs are of no use.
     """
 
     estimate: Estimate
@@ -170,10 +169,10 @@ class Second(msgspec.Struct, frozen=True):
 
 
 def again(first: Estimate, samples: Sequence[Sample], rule: Rule, most: float) -> Second | None:
-    """The first look at the second measurement's pairs that ends it, or the last one; None before any.
+    """Return the look that ends the second measurement, or else the last one; None before the first.
 
-    ``samples`` are of new pairs, which had no part in choosing this work. ``most``: with this p-value a
-    change counts whatever the other works are, and it is not measured any longer.
+    ``samples`` are of new pairs, which had no part in selecting this workload. ``most``: a change with at
+    most this p-value counts whatever the other workloads give, so its measurement ends.
     """
     sign, second, found = math.copysign(1.0, first.change), rule.second(), None
     mirrored = [Sample(sign * one.log_ratio, one.swapped) for one in samples]
@@ -195,7 +194,7 @@ def again(first: Estimate, samples: Sequence[Sample], rule: Rule, most: float) -
 
 
 def combined(first: float, second: float) -> float:
-    """The p-value of two independent measurements, the second one planned after the first was seen.
+    """Combine the p-values of two independent measurements, the second planned after the first was seen.
 
     Fisher's product (Bauer and Köhne, Evaluation of experiments with adaptive interim analyses,
     Biometrics 50, 1994).
@@ -205,7 +204,7 @@ def combined(first: float, second: float) -> float:
 
 
 def discoveries(values: Sequence[float], rate: float) -> list[bool]:
-    """Which of many p-values count when at most this share of those that count may be false.
+    """Select the p-values that count, such that at most the share ``rate`` of them is expected to be false.
 
     Benjamini and Hochberg (Journal of the Royal Statistical Society B 57, 1995).
     """

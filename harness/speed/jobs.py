@@ -1,4 +1,4 @@
-"""Calibrations as jobs: one release each, on a machine that it has for itself."""
+"""Calibrations as jobs: one for each release, with a machine to itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.jobs.runner import Runner
 
 
 def jobs_of(found: Sequence[Named], options: Sequence[str], settings: Settings) -> list[Job]:
-    """A timing job for each environment, in a folder that is called like it."""
+    """Return a timing job for each environment, in a folder of the same name."""
     jobs = [
         settings.job(f"aa-test {one.name}", Command(("aa-test", one.text, *options)), slug(one.name))
         for one in found
@@ -34,15 +34,15 @@ def calibrated(
     store: Path,
     console: Console,
 ) -> list[tuple[JobResult, Path]]:
-    """How each environment's calibration ended, and the folder with what it left.
+    """Run each environment's calibration; return how it ended, and its folder.
 
     Args:
-        texts: the environments.
-        options: of the command, the same for each.
+        texts: names of the environments.
+        options: options of the command, the same for each.
 
     Raises:
-        Interrupted: the user ended it.
-        HarnessError: an environment cannot be made, or no engine answers.
+        Interrupted: the user interrupted it.
+        HarnessError: an environment cannot be made, or no backend answers.
     """
     jobs = jobs_of(named(texts, settings.backend), options, settings)
     with Runner(settings, root, folder, store, console) as runner:

@@ -1,4 +1,4 @@
-"""What a machine was doing while it measured: processors, governor, load, time taken away."""
+"""The state of a machine while it measures: processors, governor, load, stolen time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """Where the measured processes run and where this one does: processor numbers.
+    """Numbers of the processors for the measured processes and for this one.
 
-    ``why`` says what is missing where they cannot be kept apart. ``helpers``: for threads of the
-    measured processes that no run is timed in, such as those that free tensors, one that is kept awake;
-    none where there is no other processor.
+    ``why``: reason where they cannot be separated. ``helpers``: a processor, kept awake, for threads of the
+    measured processes in which no run is timed, such as those that free tensors; empty where there is no
+    other processor.
     """
 
     measured: tuple[int, ...]
@@ -33,7 +33,7 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Conditions(msgspec.Struct, frozen=True):
-    """A moment of the machine. Times are seconds since it started, over all processors."""
+    """State of the machine at one moment. Times are seconds since it started, over all processors."""
 
     load: float
     steal_s: float
@@ -43,7 +43,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def identity() -> str:
-    """Processor and how many this process may use: what a calibration holds for."""
+    """Name the processor and how many this process may use: a calibration is valid for these."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -53,7 +53,10 @@ def identity() -> str:
 
 
 def placement() -> Placement:
-    """One processor for both measured processes, the others for this one, one of them for their threads."""
+    """Choose one processor for both measured processes, and the others for this one.
+
+    One of the others also serves the measured processes' threads in which no run is timed.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return Placement((), (), "this system cannot keep a process on a processor")
     allowed = sorted(os.sched_getaffinity(0))
@@ -66,8 +69,8 @@ def placement() -> Placement:
 def apart(place: Placement) -> Iterator[None]:
     """Keep this process off the measured processor for the block, and the helpers' processor awake.
 
-    A thread that waits on a processor which has gone to sleep is woken late: on a virtual machine by
-    0.1 ms, ten times a run, or not at all late, as the host happens to have it.
+    A thread on a sleeping processor may be woken late: on a virtual machine by 0.1 ms, ten times a run, or
+    not late at all, depending on the host.
     """
     if not place.orchestrator or place.orchestrator == place.measured:
         yield
@@ -75,7 +78,7 @@ def apart(place: Placement) -> Iterator[None]:
     before = os.sched_getaffinity(0)
     _move(place.orchestrator)
     command = [sys.executable, "-S", str(AWAKE)]
-    # In a session of their own: Ctrl-C is for this process, which ends them.
+    # In a new session, so that Ctrl-C reaches only this process, which ends them.
     spinning = [
         subprocess.Popen([*command, str(cpu), str(os.getpid())], start_new_session=True)
         for cpu in place.helpers
@@ -90,14 +93,14 @@ def apart(place: Placement) -> Iterator[None]:
 
 
 def _move(cpus: Any) -> None:
-    # Threads that read from workers are of this process, and each has an affinity of its own.
+    # Threads of this process that read from workers have separate affinities.
     for task in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):
             os.sched_setaffinity(int(task), set(cpus))
 
 
 def conditions() -> Conditions:
-    """The machine now."""
+    """Read the machine's present state."""
     times = psutil.cpu_times()
     governor = GOVERNOR.read_text().strip() if GOVERNOR.exists() else ""
     return Conditions(

@@ -1,4 +1,4 @@
-"""A pair of fresh processes, one of each side, that take turns on one processor."""
+"""Measure with a pair of fresh processes, one of each side, that take turns on one processor."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ BLOCK_S = 0.005
 """Seconds of a block of the warm-up."""
 SETTLE_S = 0.1
 TURN_S = 0.0002
-"""Seconds of a turn, at least: one run of most works, so that what disturbs the machine meets both sides."""
+"""Least seconds of a turn: one run of most models, so that a disturbance affects both sides."""
 LEAST_ROUNDS = 15
 GROUP = 5
-"""Rounds in a row with the same slowdown."""
+"""Successive rounds with the same slowdown."""
 
 
 class Side(msgspec.Struct, frozen=True):
-    """One of the two that are compared: an environment, by the name it is told by."""
+    """One of the two sides compared: an environment, with the name shown to the user."""
 
     name: str
     executor: Executor
@@ -50,12 +50,12 @@ class Workload(msgspec.Struct, frozen=True):
 
 
 class Timed(msgspec.Struct, frozen=True):
-    """What one session on either side gave for one work; logs are natural, of candidate over baseline.
+    """Times of one workload from one session on each side; natural logarithms of candidate over baseline.
 
-    ``ratios``: for each ``extra`` (a slowdown put into the candidate), see :func:`read`.
-    ``medians``: seconds of a run. ``load``: log ratio of the seconds that loading took; ``load_mib``
-    of either side. ``disturbed``: share of turns from which the system took the processor;
-    ``unsteady``: a side still gained when its warm-up ended.
+    ``ratios``: one for each ``extra`` (a slowdown added to the candidate), see :func:`read`.
+    ``medians``: seconds per run. ``load``: log ratio of the loading times; ``load_mib``: memory for loading
+    on each side. ``disturbed``: share of turns in which the system took the processor away;
+    ``unsteady``: a side was still getting faster when its warm-up ended.
     """
 
     ratios: tuple[float, ...]
@@ -68,10 +68,10 @@ class Timed(msgspec.Struct, frozen=True):
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """What one pair of processes gave for one work: every session, and their means, which are the sample.
+    """Times of one workload from one pair of processes: every session, and their means, which are the sample.
 
-    A session differs from the next one in the same process by how its memory happens to lie, and most of
-    the noise is that; what a process has in common is the rest.
+    Sessions in one process differ by their memory layout, which causes most of the noise; the rest is
+    common to all sessions of a process.
     """
 
     swapped: bool
@@ -80,23 +80,23 @@ class Measured(msgspec.Struct, frozen=True):
 
     @property
     def ratios(self) -> tuple[float, ...]:
-        """Log of candidate over baseline for each extra: the mean over the sessions."""
+        """Log of candidate over baseline for each extra, as the mean over the sessions."""
         return tuple(float(value) for value in np.mean([one.ratios for one in self.sessions], axis=0))
 
     @property
     def medians(self) -> tuple[float, float]:
-        """Seconds of a run, baseline and candidate: the geometric mean over the sessions."""
+        """Seconds per run of baseline and candidate, as the geometric mean over the sessions."""
         first, second = np.exp(np.mean(np.log([one.medians for one in self.sessions]), axis=0))
         return float(first), float(second)
 
     @property
     def load(self) -> float:
-        """Log ratio of the seconds that loading took."""
+        """Log ratio of the loading times."""
         return float(np.mean([one.load for one in self.sessions]))
 
     @property
     def load_mib(self) -> tuple[float, float]:
-        """Of the first session: later ones find memory that earlier ones have given back."""
+        """Memory for loading in the first session; later ones reuse memory that earlier ones freed."""
         return self.sessions[0].load_mib
 
     @property
@@ -112,18 +112,18 @@ class Measured(msgspec.Struct, frozen=True):
         return Sample(self.ratios[index], self.swapped)
 
     def first(self, sessions: int) -> Measured:
-        """The same pair, had it measured so many sessions only."""
+        """Return the same pair with only its first ``sessions`` sessions."""
         return msgspec.structs.replace(self, sessions=self.sessions[:sessions])
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one pair of processes measures of each work: sessions, and seconds of runs in each, a side.
+    """What one pair of processes measures of each workload: sessions, and seconds of runs per side in each.
 
     The best number of sessions is the square root of (cost of a pair ÷ cost of a session) × (variance
-    within a pair ÷ variance between pairs), and the best length of a session follows in the same way
-    (Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013). Measured on a shared machine,
-    a session's own value is known to 0.8 % after 0.15 s, but sessions differ by 1 to 3 %, as the hour has
-    it, by how their memory lies: rather more sessions, and short ones.
+    within a pair ÷ variance between pairs); the best length of a session follows in the same way (Kalibera
+    and Jones, Rigorous benchmarking in reasonable time, ISMM 2013). Measured on a shared machine: after
+    0.15 s a session's value is known to 0.8 %, but sessions differ by 1 to 3 %, depending on the hour,
+    because of their memory layout. So there are many short sessions.
     """
 
     sessions: int = 4
@@ -133,22 +133,22 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def visits(
     works: Sequence[Workload], sessions: int, rng: np.random.Generator
 ) -> Iterator[tuple[int, Workload]]:
-    """Every work's first session, then every work's second one, each time in a new order."""
+    """Yield every workload's first session, then every workload's second one, each time in a new order."""
     for number in range(sessions):
         for index in rng.permutation(len(works)):
             yield number, works[index]
 
 
 Turn = tuple[int, float]
-"""Whose it is, and what share of its time its runs spend once more."""
+"""Index of the side, and the slowdown of its runs as a share of their time."""
 
 
 def order(rounds: int, extras: Sequence[float], rng: np.random.Generator) -> list[Turn]:
-    """The sides by turns, the baseline first and last: of each slowdown at least so many rounds.
+    """Plan the turns, the baseline first and last, with at least ``rounds`` rounds of each slowdown.
 
-    Strictly by turns: a side that ran twice in a row, or more often than the other, finds the caches
-    warmer, which looked like 5 % in a calibration. A slowdown stays for :data:`GROUP` rounds, since what
-    one run spends the next one feels, and all come in random order before any comes again.
+    The sides alternate strictly: one that runs twice in a row, or more often than the other, finds warmer
+    caches, which looked like 5 % in a calibration. A slowdown lasts :data:`GROUP` rounds, as a slow run
+    also affects the next one. All slowdowns come once, in random order, before any is repeated.
     """
     found: list[Turn] = []
     while len(found) < 2 * rounds * len(extras):
@@ -160,11 +160,11 @@ def order(rounds: int, extras: Sequence[float], rng: np.random.Generator) -> lis
 def read(
     whose: Sequence[Turn], seconds: Sequence[Sequence[float]], extras: Sequence[float]
 ) -> tuple[tuple[float, ...], tuple[float, float]]:
-    """For each slowdown the median log ratio of candidate over baseline; and either side's plain median.
+    """Return for each slowdown the median log ratio of candidate over baseline, and each side's median.
 
-    Each turn of the candidate is divided by the baseline's before and by the one after it. What slows the
-    machine down (another machine's work on the same core) stays for milliseconds, mostly for longer than
-    two runs, so that most of these ratios have none of it; medians of longer blocks have it all.
+    Each turn of the candidate is divided by the baseline's turn before it and by the one after it. A
+    disturbance (work of another machine on the same core) lasts for milliseconds, mostly longer than two
+    runs, so it cancels in most of these ratios. Medians of longer blocks would contain it.
     """
     baseline, candidate = (np.asarray(side) for side in seconds)
     extra = np.asarray([turn[1] for turn in whose if turn[0] == 1])
@@ -176,7 +176,7 @@ def read(
 
 
 class Pair:
-    """Two processes; ``workers[0]`` is the baseline's."""
+    """Two processes; ``workers[0]`` is that of the baseline."""
 
     def __init__(
         self, sides: Sequence[Side], workers: Sequence[Worker], swapped: bool, helpers: Sequence[int] = ()
@@ -194,9 +194,9 @@ class Pair:
         extras: Sequence[float] = (0.0,),
         number: int = 0,
     ) -> Timed:
-        """Time one work in a new session on either side, for about ``budget_s`` seconds of runs on each.
+        """Time one workload in a new session on each side, for about ``budget_s`` seconds of runs on each.
 
-        ``number``: which session of the pair this is; the sides take turns in opening theirs first.
+        ``number``: index of the session in the pair; the sides take turns in opening their session first.
 
         Raises:
             WorkerFailure: loading or running raised, crashed or hung.
@@ -215,7 +215,7 @@ class Pair:
             seconds, disturbed = self._turns(held, runs, whose)
         finally:
             for one in held:
-                if self.workers[one["side"]].alive:  # a process that was killed would tell of that instead
+                if self.workers[one["side"]].alive:  # a killed process would raise and hide the first error
                     self._call(one["side"], "release", number=one["number"])
         ratios, medians = read(whose, seconds, extras)
         return Timed(
@@ -229,7 +229,7 @@ class Pair:
         )
 
     def _turns(self, held: Sequence[dict[str, Any]], runs: int, whose: Sequence[Turn]) -> tuple[Any, float]:
-        """Median seconds of each turn of either side, and the share of turns that the system broke into."""
+        """Return median seconds of each side's turns, and the share of turns that the system interrupted."""
         with tempfile.TemporaryDirectory(prefix="paddle-turns-") as folder, ThreadPoolExecutor(2) as callers:
             pipes = [os.path.join(folder, name) for name in ("baseline", "candidate")]
             for pipe in pipes:
@@ -251,7 +251,7 @@ class Pair:
             ended, _ = wait(calls, return_when=FIRST_EXCEPTION)
             failures = [failure for call in ended if (failure := call.exception()) is not None]
             if failures:
-                # The other side may wait for one that will not come; what it says then is no news.
+                # The other side may wait for a turn that will not come; ignore its error.
                 for worker in self.workers:
                     worker.kill()
                 raise failures[0]
@@ -285,10 +285,10 @@ class Pair:
 def pair(
     sides: Sequence[Side], profiles: Sequence[Target], swapped: bool, place: Placement
 ) -> Iterator[Pair]:
-    """A pair of new processes on the measured processor; ``swapped``: the candidate's starts first.
+    """Start a pair of processes on the measured processor; ``swapped``: the candidate's starts first.
 
-    ``profiles``: a target of each side, whose environment variables its process starts with. They import
-    Paddle at the same time, the one that starts first on the measured processor.
+    ``profiles``: a target of each side, with the environment variables for its process. Both import Paddle
+    at the same time, the first one on the measured processor.
     """
     order = (1, 0) if swapped else (0, 1)
     with contextlib.ExitStack() as stack:
@@ -313,5 +313,5 @@ def pair(
 
 def _pin(worker: Worker, deadline: float, cpus: Sequence[int]) -> None:
     if cpus:
-        with contextlib.suppress(RemoteError):  # where it is refused, the spread tells
+        with contextlib.suppress(RemoteError):  # where the system refuses, the spread will show it
             worker.call("machine.affinity.pin", deadline, cpus=list(cpus))

@@ -1,4 +1,4 @@
-"""The pairs of a calibration: measured, kept a line at a time, and read again."""
+"""Measure the pairs of a calibration, keep them line by line, and read them again."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from harness.speed.measure import Measured, Plan, Side, Timed, Workload, pair, v
 from harness.speed.session import Tell
 
 EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
-"""Slowdowns put into the candidate, as shares of a call; the first is none."""
+"""Slowdowns added to the candidate, as shares of a call; the first is none."""
 
 PAIRS = "pairs.jsonl"
-"""What was measured: a line that says of what, then one for each pair of processes, by work."""
+"""File of the measured pairs: a line with the subject, then one for each pair of processes, by workload."""
 
 FORM = 3
-"""Of the lines of :data:`PAIRS`; those of another form cannot be used together with these."""
+"""Format of the lines of :data:`PAIRS`; pairs of different formats cannot be combined."""
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The first line of the pairs: the environment, and where and how it was timed.
+    """The first line of the file: the environment, and where and how it was timed.
 
     ``form``: 1 had one session a pair, and other threads than the timed one on its processor; 2 took
     turns in blocks of 5 ms.
@@ -44,7 +44,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Pool = dict[str, list[Measured]]
-"""By the id of the work."""
+"""Measured pairs by the id of the workload."""
 
 
 def collect(
@@ -57,13 +57,13 @@ def collect(
     seed: int = 0,
     plan: Plan = Plan(),  # noqa: B008
 ) -> Pool:
-    """Pairs of every work with every slowdown until the seconds are spent; both orders equally often.
+    """Measure pairs of every workload with every slowdown until the time is used; both orders equally often.
 
-    Each is appended to ``file`` when it is complete, so that an interrupted calibration keeps what it
+    Each pair is appended to ``file`` when it is complete, so that an interrupted calibration keeps what it
     measured. Ctrl-C ends the measuring.
 
     Raises:
-        WorkerFailure: a work cannot be run.
+        WorkerFailure: a workload cannot be run.
         HarnessError: the file cannot be written.
     """
     rng = np.random.default_rng(seed)
@@ -94,11 +94,11 @@ def collect(
 
 
 def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
-    """What earlier calibrations on this machine measured, together: of which environment, and the pairs.
+    """Combine the pairs of earlier calibrations on this machine; return the environment and the pairs.
 
     Raises:
-        HarnessError: a folder holds none, or those of an earlier form, or of another machine, environment,
-            number of sessions or set of slowdowns.
+        HarnessError: a folder holds no pairs, or pairs of an earlier format or of another machine,
+            environment, number of sessions or set of slowdowns.
     """
     found: Pool = {}
     subjects: set[Subject] = set()
@@ -119,9 +119,9 @@ def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
         except msgspec.DecodeError as error:
             raise HarnessError(f"{file} holds no pairs ({error}); calibrate anew") from error
     if len(subjects) > 1 or any(one.machine != machine.identity() for one in subjects):
-        told = "; ".join(sorted(map(str, subjects)))
+        listed = "; ".join(sorted(map(str, subjects)))
         raise HarnessError(
-            f"pairs of one environment on this machine and of one plan are needed, these are of {told}"
+            f"all pairs must be of one environment on this machine and of one plan, but these are of {listed}"
         )
     if any(one.extras != EXTRAS for measured in found.values() for one in measured):
         raise HarnessError("these pairs were measured with other slowdowns; calibrate anew")
@@ -133,5 +133,5 @@ def _pair_of(line: bytes, last: bool) -> dict[str, Measured]:
         return msgspec.json.decode(line, type=dict[str, Measured])
     except msgspec.DecodeError:
         if last:
-            return {}  # a kill cut it
+            return {}  # cut off when the process was killed
         raise

@@ -1,4 +1,4 @@
-"""Many works at once: pairs of processes until every work is decided or the time is spent."""
+"""Measure many workloads together, in pairs of processes, until all are decided or the time is used."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from harness.speed.decide import Answer, Estimate, Rule, Sample
 from harness.speed.measure import Measured, Plan, Side, Timed, Workload, pair, visits
 
 FALSE_DISCOVERIES = 0.02
-"""Share of the changes told that may be none; of forty works alike one in 2,000 may be told."""
+"""Share of reported changes that may be false; with forty unchanged workloads, one in 2,000 is reported."""
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One work's verdict, and what it rests on.
+    """One workload's verdict, with its data.
 
-    ``medians_us``: of a run, baseline and candidate, microseconds. ``confirmed``: a second,
-    independent measurement, ``again``, said so too (None: there was none to make). ``p``: of no change,
-    both together. ``load``: the change of the time that loading takes, if the pairs allow to tell.
-    ``why``: what kept a work from being timed.
+    ``medians_us``: microseconds per run, baseline and candidate. ``confirmed``: whether a second,
+    independent measurement, ``again``, found the change too (None: it was not needed). ``p``: p-value of no
+    change from both. ``load``: change of the loading time, if there are enough pairs. ``why``: reason where
+    there is no verdict.
     """
 
     work: str
@@ -45,7 +45,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """All results, with how they came about."""
+    """All results, with the conditions of the measurement."""
 
     sides: tuple[str, str]
     results: tuple[Result, ...]
@@ -62,14 +62,14 @@ Tell = Callable[[str], None]
 
 
 class _Course:
-    """One work on its way to a verdict: its first measurement's pairs, then its second one's."""
+    """One workload's progress to a verdict: the pairs of its first measurement, then of its second."""
 
     def __init__(self, work: Workload, rule: Rule, most: float) -> None:
         self.work, self.rule, self.most = work, rule, most
         self.first: list[Measured] = []
         self.second: list[Measured] = []
         self.seen: Estimate | None = None
-        """The change that the first one saw: from then on pairs are the second one's."""
+        """Change that the first measurement saw; later pairs belong to the second one."""
         self.ended = False
         self.why = ""
 
@@ -103,11 +103,11 @@ def compare(
     seed: int = 0,
     plan: Plan = Plan(),  # noqa: B008
 ) -> Outcome:
-    """Measure until every work is decided, at most ``budget_s`` seconds.
+    """Measure until every workload is decided, for at most ``budget_s`` seconds.
 
-    A work that looks slower or faster is measured once more, in new pairs and beside those that are still
-    measured for the first time. Works of one environment profile share a pair's processes; their order is
-    drawn anew for each round of sessions, so that none always follows the same other one.
+    A workload that looks slower or faster is measured once more, in new pairs, while others are still
+    measured for the first time. Workloads of one environment profile share a pair's processes. Each round
+    of sessions has a new random order, so that none always follows the same other one.
     """
     started, before, place = time.monotonic(), machine.conditions(), machine.placement()
     courses = [_Course(work, rule, FALSE_DISCOVERIES / len(works)) for work in works]
@@ -136,7 +136,7 @@ def _measure(
     rng: np.random.Generator,
     tell: Tell,
 ) -> None:
-    """Pairs for each work until it is decided or the time is spent."""
+    """Measure pairs of each workload until it is decided or the time is used."""
     for course in courses:
         try:  # artifacts are made before the clock matters
             for side, target in zip(sides, course.work.targets, strict=True):
@@ -178,7 +178,7 @@ def _one_pair(
                 try:
                     one = processes.measure(work, plan.seconds, rng, number=number)
                 except WorkerFailure as failure:
-                    # The others are measured in processes that nothing has happened to.
+                    # The other workloads are measured in new processes.
                     waiting.pop(work.id).failed(failure.sentence)
                     break
                 sessions[work.id].append(one)
@@ -210,7 +210,7 @@ def _result(work: Workload, measured: Sequence[Measured], why: str, rule: Rule) 
 
 
 def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float) -> Result:
-    """Slower or faster only if a second measurement, which chose nothing, says so by itself."""
+    """Keep slower or faster only if the independent second measurement alone shows it too."""
     if result.answer not in ("slower", "faster") or result.estimate is None:
         return result
     second = decide.again(result.estimate, [one.sample() for one in again], rule, most)
@@ -235,14 +235,14 @@ def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float)
 
 
 def _counted(results: dict[str, Result]) -> dict[str, Result]:
-    """Changes that stand when all works are looked at together."""
-    told = [work for work, result in results.items() if result.estimate is not None]
-    counts = decide.discoveries([results[work].p for work in told], FALSE_DISCOVERIES)
-    for work, stands in zip(told, counts, strict=True):
+    """Keep the changes that remain significant when all workloads are considered together."""
+    estimated = [work for work, result in results.items() if result.estimate is not None]
+    counts = decide.discoveries([results[work].p for work in estimated], FALSE_DISCOVERIES)
+    for work, stands in zip(estimated, counts, strict=True):
         if results[work].answer in ("slower", "faster") and not stands:
             results[work] = msgspec.structs.replace(
                 results[work],
                 answer="not enough data",
-                why="one of so many works may look like this by chance",
+                why="one of so many workloads may look like this by chance",
             )
     return results

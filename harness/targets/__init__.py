@@ -1,1 +1,1 @@
-"""Where and how a runtime runs: the targets of ``targets.toml``, engines beside Paddle, what can run here."""
+"""Where and how a runtime runs: targets of ``targets.toml``, engines other than Paddle, what can run here."""

@@ -1,4 +1,4 @@
-"""Whether a target can run: here, or where it names another interpreter."""
+"""Whether a target can run here, or on the other interpreter that it names."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from harness.targets.target import Target, repeats
 
 
 def described(pool: WorkerPool, interpreter: str) -> dict[str, Any]:
-    """What an environment elsewhere says of itself.
+    """Return the description of another interpreter's environment.
 
     Raises:
-        HarnessError: there is none, or Paddle does not work in it; what to do.
+        HarnessError: nothing answers there, or Paddle does not work; the message says what to do.
     """
     try:
         found: dict[str, Any] = pool.call("protocol.environment.describe", spec=pool.default.at(interpreter))
     except WorkerFailure as error:
         raise HarnessError(
             f"Paddle does not work at {interpreter} ({error.sentence}): install it there, name another "
-            "interpreter, or leave the targets out that name this one (--targets)"
+            "interpreter, or leave out the targets that name this one (--targets)"
         ) from error
     return found
 
@@ -33,9 +33,12 @@ def unavailable(
     here: Mapping[str, Any],
     where: Mapping[str, Any],
 ) -> str | None:
-    """Why a target cannot run, or None: ``here`` is the environment under test, ``where`` another's or {}.
+    """Return why a target cannot run, or None.
 
-    ``targets``: all there are, one of which it may be in another profile.
+    Args:
+        targets: all targets; the target may repeat one of them in another profile.
+        here: description of the environment under test.
+        where: description of the target's other interpreter; {} if it names none.
     """
     paddle = here["paddle"]["version"]
     if here["profile"] == "legacy-ir" and not where and repeats(target, targets):

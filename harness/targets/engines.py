@@ -1,4 +1,4 @@
-"""The engines that runtimes and recipes need beside Paddle: their interpreters, when first asked for."""
+"""The engines other than Paddle that runtimes and recipes need: their interpreters, made on first use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.pool.workers import WorkerPool
 
 
 class Engines:
-    """What the runtimes of the environment under test say they need (``runtimes.engines``)."""
+    """The engines that the runtimes of the environment under test say they need (``runtimes.engines``)."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
@@ -22,11 +22,11 @@ class Engines:
         return found
 
     def _of(self, kind: str, name: str) -> str:
-        """The engine of a runtime or of a recipe; '' for those that are Paddle itself."""
+        """Return the engine of a runtime or of a recipe; '' for those that run in Paddle."""
         return next((need["engine"] for need in self._needs if need[kind] == name), "")
 
     def refusal(self, runtime: str) -> str:
-        """Why the runtime's engine cannot be had here; ''."""
+        """Return why the runtime's engine is not available here, or ''."""
         try:
             self.options(runtime)
         except NotApplicable as reason:
@@ -34,26 +34,26 @@ class Engines:
         return ""
 
     def options(self, runtime: str) -> dict[str, str]:
-        """What a runtime is told of its engine.
+        """Return a runtime's options that name its engine's interpreter; {} without an engine.
 
         Raises:
-            NotApplicable: its environment cannot be made.
+            NotApplicable: the engine's environment cannot be made.
         """
         engine = self._of("runtime", runtime)
         return {"python": self._python(engine)} if engine else {}
 
     def parameters(self, recipe: str) -> dict[str, str]:
-        """What a recipe is told of its engine; raises as :meth:`options`."""
+        """Return a recipe's parameters that name its engine's interpreter; raise as :meth:`options`."""
         engine = self._of("recipe", recipe)
         return {"engine_python": self._python(engine)} if engine else {}
 
     def origin(self, recipe: str) -> dict[str, str]:
-        """What a recipe's artifact owes to its engine: where that lies makes no difference."""
+        """Return the engine's part of an artifact's origin: name and version, not its path."""
         engine = self._of("recipe", recipe)
         return {"engine": engines()[engine].label} if engine else {}
 
     def profile(self, runtime: str) -> str:
-        """The profile whose export a runtime's recipe needs; ''."""
+        """Return the profile whose export a runtime's recipe needs, or ''."""
         return next((need["profile"] for need in self._needs if need["runtime"] == runtime), "")
 
     def _python(self, engine: str) -> str:
@@ -61,7 +61,7 @@ class Engines:
             try:
                 self._found[engine] = python_of(engine)
             except HarnessError as error:
-                self._found[engine] = error  # every case would wait for the same refusal again
+                self._found[engine] = error  # else every case would wait for the same refusal
         found = self._found[engine]
         if isinstance(found, HarnessError):
             raise NotApplicable(str(found)) from found

@@ -32,9 +32,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     interpreter: str = ""
     price_per_hour: float = 0.0
     resources: dict[str, float] = {}
-    """What a node of a cluster must have to run its cases: ``GPU``, or any name that a node claims."""
+    """What a cluster node must have to run the target's cases: ``GPU``, or any name that a node declares."""
     labels: dict[str, str] = {}
-    """How such a node must be labelled."""
+    """Labels that such a node must have."""
 
     @property
     def device(self) -> str:
@@ -43,7 +43,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def env(self) -> dict[str, str]:
-        """Environment variables its worker starts with."""
+        """Environment variables that the target's worker starts with."""
         env = dict(LEGACY_IR) if self.profile == "legacy-ir" else {}
         if self.device == "gpu" and self.storage == "float32":
             # Else newer GPUs multiply in TF32, which keeps ten bits of the fraction.
@@ -52,9 +52,9 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def repeats(target: Target, targets: Iterable[Target]) -> bool:
-    """Whether a legacy-IR target is a plain one but for its profile.
+    """Whether a legacy-IR target equals a plain one except for its profile.
 
-    Where there is no other IR, the two are the same.
+    In a Paddle that has no other IR, the two are the same.
     """
     return target.profile == "legacy-ir" and any(
         (other.runtime, other.options, other.profile) == (target.runtime, target.options, "")
@@ -110,10 +110,10 @@ def read(files: Iterable[Path]) -> dict[str, Target]:
 
 
 def expanded(found: Mapping[str, Target], devices: Sequence[str]) -> dict[str, Target]:
-    """The targets, and in place of those with ``device = "custom"`` one for each type of custom device.
+    """Replace each target with ``device = "custom"`` by one target for each type of custom device.
 
-    ``devices``: what the environment under test reports: ``predictor-custom`` becomes ``predictor-npu``,
-    and stays what it is where there is none.
+    ``devices``: the types that the environment under test reports. ``predictor-custom`` becomes
+    ``predictor-npu``, for example; without devices it stays as it is.
     """
     made: dict[str, Target] = {}
     for name, target in found.items():
@@ -121,7 +121,7 @@ def expanded(found: Mapping[str, Target], devices: Sequence[str]) -> dict[str, T
             made[name] = target
             continue
         for device in devices:
-            own = name.replace(ANY_CUSTOM, device)
+            new_name = name.replace(ANY_CUSTOM, device)
             options = {**target.options, "device": device}
-            made[own] = msgspec.structs.replace(target, name=own, options=options)
+            made[new_name] = msgspec.structs.replace(target, name=new_name, options=options)
     return made

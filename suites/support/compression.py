@@ -1,4 +1,4 @@
-"""A compressed model beside the float one it was made from, on the same test digits."""
+"""A compressed model and the float model it was made from, on the same test digits."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ from suites.support.logits import distance, logits
 T = TypeVar("T")
 
 PLAIN = "predictor-no-onednn"
-"""The target that runs a program operator by operator, its quantizers included: what it computes
-is what the program says, and no kernel's reading of it."""
+"""The target that runs a program operator by operator, its quantizers included. It computes what the
+program says; no int8 kernel interprets it."""
 
 ONEDNN, INT8 = "predictor-onednn", "predictor-int8"
-"""What a latency is compared on: the engine that has int8 kernels, without and with them."""
+"""Targets that latencies are compared on: the engine that has int8 kernels, without and with them."""
 
 ABSENT = ["prior_box"]
-"""Operator types that oneDNN has int8 kernels for and no network here has: where int8 is for these alone, its
-passes take the quantizers out and every layer runs in float32, on weights as the passes read them."""
+"""Operator types that oneDNN has int8 kernels for and that no network here has. With int8 for these alone,
+its passes remove the quantizers, and every layer runs in float32 on the weights as the passes read them."""
 
 OPERATORS = {"Conv2D": ("conv2d", "depthwise_conv2d"), "Linear": ("matmul_v2", "mul", "matmul")}
-"""What layers become in a program."""
+"""Operators that a layer type becomes in a program."""
 
 MULTIPLIERS = frozenset(kind for kinds in OPERATORS.values() for kind in kinds)
-"""Operators that a layer multiplies in, whichever it is."""
+"""Operators in which a layer of any type multiplies."""
 
 HELD = 64
-"""Test digits whose logits a recipe keeps from before the export."""
+"""Number of test digits whose logits a recipe keeps from before the export."""
 
 CALIBRATION = (32, 8)
-"""Training digits that recipes calibrate on: the first, so many a batch, and so many batches."""
+"""Batch size and number of batches that recipes calibrate on: the first training digits."""
 
 ROUNDINGS = tolerance.MOVED_MULTIPLE * tolerance.EPSILON["float32"]
-"""What inputs and parameters of a quantized program are moved by, to see what other orders of its sums may
-do. Through quantizers an effect is not in proportion to its cause: a value that lies between two levels
-falls to one or the other, and all that is behind it changes by a step. So the harness's allowance for
-another engine, which multiplies the effect in a float network, multiplies the cause here."""
+"""Relative size by which inputs and parameters of a quantized program are moved, to see what another order
+of its sums may do. Quantizers make an effect disproportionate to its cause: a value between two levels
+falls to one or the other, and everything after it changes by a step. In a float network the allowance for
+another engine multiplies the effect; here it multiplies the cause."""
 
 APART = 2**0.5
-"""Two executions over one and the exact one: they are off by as much, each in its own way."""
+"""Factor from the error of one execution to the difference of two that are equally and independently off."""
 
 BATCH = 250
 TIMED, BLOCKS = 32, 12
@@ -63,11 +63,11 @@ TIMED, BLOCKS = 32, 12
 
 
 class Subject:
-    """One model that one method compressed, and what a check asks of it.
+    """One model compressed by one method, and what a check asks of it.
 
     Raises:
         WorkerFailure: the method raised, crashed or hung.
-        NotApplicable: the method is that of legacy IR, which the environment is in already.
+        NotApplicable: the method is for legacy IR, and the environment already uses legacy IR.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Subject:
             "api": method.api,
             "profile": method.profile or executor.profile,
         }
-        # Before anything is made: a row of the page's table says what failed to be.
+        # Before anything is made: the page's table needs a row for a method that failed.
         case.measures["compression"] = self.facts
         self.memo = run.memo
         self.images = run.options.accuracy_samples
@@ -89,11 +89,11 @@ class Subject:
         self.values = self.artifact.values
 
     def target(self, name: str) -> Target:
-        """A target of the executor, in the method's profile."""
+        """Return a target of the executor, in the method's profile."""
         return msgspec.structs.replace(self.executor.targets[name], profile=self.method.profile)
 
     def files(self, folder: str = "inference_model") -> dict[str, str]:
-        """Program and parameters of the deployable model, for any runtime."""
+        """Return program and parameters of the deployable model, as every runtime takes them."""
         return {
             "prefix": self.artifact.file(folder, "model"),
             "folder": self.artifact.file(folder),
@@ -103,7 +103,7 @@ class Subject:
         }
 
     def readable(self, target: Target) -> Target:
-        """The target in a profile that can load the program: a ``.pdmodel`` needs legacy IR."""
+        """Return the target in a profile that can load the program: a ``.pdmodel`` needs legacy IR."""
         legacy = self.values["program"].endswith(".pdmodel") and self.executor.profile != "legacy-ir"
         return msgspec.structs.replace(target, profile="legacy-ir" if legacy else "")
 
@@ -113,7 +113,7 @@ class Subject:
         return self.executor.spec(self.readable(self.executor.targets["static"]))
 
     def stored(self) -> dict[str, Any]:
-        """Folder, program, parameters and bits as :mod:`harness.worker.inspection.compressed` takes them."""
+        """Return the arguments of :mod:`harness.worker.inspection.compressed`: the files and the bits."""
         return {
             "folder": self.artifact.file("inference_model"),
             "program": Path(self.values["program"]).name,
@@ -123,25 +123,25 @@ class Subject:
 
     @property
     def quantizable(self) -> set[str]:
-        """Operators whose weights were to be quantized; a recipe may name them by their layers."""
+        """Operators whose weights should be quantized; a recipe may name them by their layers."""
         asked: list[str] = self.values["quantizable"]
         return {operator for name in asked for operator in OPERATORS.get(name, (name,))}
 
     def inspect(self) -> dict[str, Any]:
-        """What the program holds, read from its files."""
+        """Return what the program holds, read from its files."""
         found: dict[str, Any] = self.executor.pool.call(
             "inspection.compressed.inspect", spec=self.reader, **self.stored()
         )
         return found
 
     def digits(self) -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
-        """Test digits in batches as feeds, and all labels.
+        """Return the test digits in batches as feeds, and all labels.
 
         Raises:
             NotApplicable: the network is not trained on digits.
         """
         if not self.executor.models[self.model].trained:
-            raise NotApplicable(f"{self.model} is not trained here, so no digits are its to recognise")
+            raise NotApplicable(f"{self.model} is not trained here, so it recognises no digits")
 
         def read() -> tuple[list[list[NDArray[Any]]], NDArray[Any]]:
             found = self.executor.pool.call(
@@ -157,9 +157,9 @@ class Subject:
         return self._once(f"digits {self.model}", read)
 
     def few(self, feeds: int) -> list[list[NDArray[Any]]]:
-        """Feeds of :data:`HELD` test digits each, the first of which the recipe kept the logits of.
+        """Return feeds of :data:`HELD` test digits each; the recipe kept the logits of the first feed.
 
-        Of a network that is not trained: the few random examples that the recipe kept, and others.
+        For a network that is not trained: the few random examples that the recipe kept, then others.
         """
         if not self.executor.models[self.model].trained:
             kept = self.arrays("compressed.npz")["feed"]
@@ -168,20 +168,20 @@ class Subject:
         return [[array[i * HELD : (i + 1) * HELD] for array in batch] for i in range(feeds)]
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]]:
-        """A file of arrays that the recipe kept."""
+        """Return the arrays of a file that the recipe kept, by name."""
         found: dict[str, NDArray[Any]] = self.executor.pool.call(
             "checks.simulation.arrays", path=self.artifact.file(name)
         )
         return found
 
     def ranges(self) -> list[dict[str, Any]]:
-        """What goes into each layer of the float network: on the calibration's digits.
+        """Return the range of each layer's input in the float network, on the calibration's digits.
 
         Raises:
             NotApplicable: the network is not trained on digits.
         """
         if not self.executor.models[self.model].trained:
-            raise NotApplicable(f"{self.model} is not trained here: no digits have calibrated it")
+            raise NotApplicable(f"{self.model} is not trained here, so digits cannot calibrate it")
         weights = self.executor.builder.artifact("checkpoint", self.model).file("model.pdparams")
         return self._once(
             f"ranges {weights}",
@@ -196,10 +196,9 @@ class Subject:
         )
 
     def step_errors(self) -> list[dict[str, Any]]:
-        """How far rounded weights are from the float ones, in steps.
+        """Return how far each rounded weight is from its float one, in steps.
 
-        None where something trained them, or where they were fused with a BatchNorm before: weights of
-        the same names are then other ones.
+        Empty where the weights were trained or fused with a BatchNorm: the same names are then other weights.
         """
         fused = self.method.parameters.get("optimize_model", False)
         if self.method.technique == "qat" or fused or not self.values.get("nearest", True):
@@ -216,29 +215,29 @@ class Subject:
         return found
 
     def run(self, target: Target, feeds: list[list[NDArray[Any]]], **more: Any) -> Execution:
-        """The deployable model on a target."""
+        """Run the deployable model on a target."""
         return self.executor.execute(target, self.model, feeds, files=self.files(), **more)
 
     def simulated(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
-        """What the program says of all test digits, ``[n, classes]``: several checks hold something to it."""
+        """Return the program's logits on the feeds, ``[n, classes]``; several checks compare with them."""
         return self._once(
             f"simulated {self.artifact.manifest.key}",
             lambda: logits(self.run(self.target(PLAIN), feeds).outputs),
         )
 
     def _once(self, key: str, compute: Callable[[], T]) -> T:
-        """What another check of the run has computed, or computed now."""
+        """Return what another check of the run has computed; compute it now if none has."""
         if key not in self.memo:
             self.memo[key] = compute()
         found: T = self.memo[key]
         return found
 
     def before(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
-        """Logits of the float network in dynamic graph, ``[n, classes]``."""
+        """Return the logits of the float network in dynamic graph, ``[n, classes]``."""
         return logits(self.executor.reference(self.model, feeds))
 
     def narrowed(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
-        """Logits of the network narrowed and trained on without PaddleSlim, ``[n, classes]``."""
+        """Return the logits of the pruning control, trained without PaddleSlim, ``[n, classes]``."""
         found: list[NDArray[Any]] = self.executor.pool.call(
             "training.pruning_control.logits",
             model=self.model,
@@ -249,28 +248,28 @@ class Subject:
         return np.concatenate(found)
 
     def quantization_error(self, feeds: list[list[NDArray[Any]]], quantized: NDArray[Any]) -> float:
-        """Root mean square by which quantizing moves the logits: the unit that other errors are told in.
+        """Return the RMS change of the logits by quantization; other errors are given in this unit.
 
-        Against the float network with the program's own weights, so that what a training changed is no
+        Compared with the float network that has the program's weights, so that a change by training is no
         error. Where only weights are quantized, or layers were fused and the program has other
-        parameters: against the network before.
+        parameters: compared with the network before.
         """
         if self.method.technique == "weights":
             return distance(quantized, self.before(feeds))
         return distance(quantized, self.own_weights(feeds))
 
     def own_weights(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
-        """Logits of the float network with the program's own weights; its own where layers were fused."""
+        """Return :meth:`unfused`; where layers were fused, the logits of the network before."""
         try:
             return self.unfused(feeds)
         except LookupError:
             return self.before(feeds)
 
     def unfused(self, feeds: list[list[NDArray[Any]]]) -> NDArray[Any]:
-        """Logits of the float network with the program's own weights.
+        """Return the logits of the float network with the program's weights.
 
         Raises:
-            LookupError: layers were fused, so that the program has other ones.
+            LookupError: layers were fused, so the program has other weights.
         """
 
         def compute() -> NDArray[Any] | None:
@@ -295,10 +294,10 @@ class Subject:
         return found
 
     def latency(self, target: Target) -> dict[str, Any]:
-        """Time and memory of the compressed model over the float one's, both on oneDNN, in one session.
+        """Return time and memory of the compressed model over the float one's, both on oneDNN in one session.
 
-        The float export and the compressed model take turns in one process; the ratio is of each
-        block, its interval that of the blocks' median at 99 %.
+        The float export and the compressed model take turns in one process. Each block gives a ratio; the
+        interval is that of the blocks' median at 99 %.
         """
         executor, pool = self.executor, self.executor.pool
         exported = executor.builder.files(self.target(ONEDNN), self.model)
@@ -344,7 +343,7 @@ class Subject:
     def accuracy(
         self, what: str, baseline: NDArray[Any], candidate: NDArray[Any], labels: NDArray[Any], bound: float
     ) -> tuple[non_inferiority.Loss, non_inferiority.Standing]:
-        """What the candidate's logits lose to the baseline's, and how that stands to the bound in points."""
+        """Return the accuracy that the candidate loses, and its standing to the bound (in points)."""
         right = [logits.argmax(axis=1) == labels for logits in (baseline, candidate)]
         found = non_inferiority.loss(*right)
         stands = found.against(bound / 100)
@@ -367,7 +366,7 @@ class Subject:
         """Demand that the loss of accuracy is at most ``bound`` points; ``what`` names it in the facts.
 
         Raises:
-            NotApplicable: the images are too few to tell.
+            NotApplicable: there are too few images to decide.
         """
         found, stands = self.accuracy(what, baseline, candidate, labels, bound)
         if stands is non_inferiority.Standing.undecided:
@@ -375,7 +374,7 @@ class Subject:
                 f"not enough data: {found.sentence()}, and the bound is {bound:g} points; give more digits "
                 "with --dataset (the full MNIST has ten times as many)"
             )
-        # Where the loss is surely beyond the bound, the lower end tells by how much at least.
+        # Where the loss is surely beyond the bound, the lower end says by how much at least.
         worse = stands is non_inferiority.Standing.worse
         self.case.at_most(
             "points lost, at 99 % confidence", 100 * (found.low if worse else found.high), bound
@@ -383,16 +382,16 @@ class Subject:
 
 
 def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Tolerance:
-    """What float32 arithmetic alone may move the float network's logits by."""
+    """Return what float32 arithmetic alone may move the float network's logits by."""
     return subject.executor.tolerances(subject.model, feeds)[0]
 
 
 def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Tolerance:
-    """What float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
+    """Return what float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
 
-    That of the float network where a trained one is pruned, whose logits keep their size. Else what the
-    very program moves by when its inputs and parameters move by :data:`ROUNDINGS`: an untrained network
-    that lost half of its filters can have logits of 1e9.
+    For a pruned trained network it is the float network's rounding, since the logits keep their size. Else
+    it is how far this program's logits move when inputs and parameters move by :data:`ROUNDINGS`: an
+    untrained network that lost half of its filters can have logits of 1e9.
     """
     if not subject.method.quantizes and subject.executor.models[subject.model].trained:
         return rounding(subject, feeds)
@@ -403,7 +402,7 @@ def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.
 def moved(
     subject: Subject, feeds: list[list[NDArray[Any]]], size: float, draws: int = tolerance.DRAWS
 ) -> list[NDArray[Any]]:
-    """Of each draw the model's logits ``[n, classes]``, inputs and parameters moved by that share."""
+    """Return each draw's logits ``[n, classes]``; inputs and parameters move by up to the share ``size``."""
     target, found = subject.readable(subject.executor.targets["static"]), []
     for draw in range(draws):
         options = {**target.options, "perturb": size, "draw": draw}

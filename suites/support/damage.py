@@ -1,6 +1,6 @@
 """Ways a model file gets damaged, as pure functions from bytes to bytes.
 
-Every position is found by meaning, never by a number: a byte of a known weight, a letter of an
+Every position is found by its meaning, never by an offset: a byte of a known weight, a letter of an
 operator's name, the first byte. So a damage does the same to every release's files, and does not
 move when a checkout's path (which programs carry in their call stacks) is longer.
 """
@@ -22,17 +22,17 @@ EXPONENT_BIT = 0x40
 """In the most significant byte of a float32: the exponent's highest bit, 2^128 in the value."""
 
 OPERATOR_NAME = re.compile(rb'(?:"\d\.|\x1a\x04)relu')
-"""An operator's type in a ``.json`` program (``"1.relu"``) and in a ``.pdmodel`` (field 3, length 4);
-the variables' names and the call stack have the word too, but not in this form."""
+"""An operator's type in a ``.json`` program (``"1.relu"``) and in a ``.pdmodel`` (field 3, length 4).
+Variables' names and the call stack contain the word too, but not in this form."""
 
 
 def flip(data: bytes, position: int, mask: int) -> bytes:
-    """The same bytes, but for the bits of ``mask`` at ``position``."""
+    """Return the bytes with the bits of ``mask`` flipped at ``position``."""
     return data[:position] + bytes([data[position] ^ mask]) + data[position + 1 :]
 
 
 def flip_value(data: bytes, payload: bytes) -> bytes:
-    """The highest exponent bit of the middle element of a float32 array whose bytes are ``payload``.
+    """Flip the highest exponent bit of the middle element of a float32 array whose bytes are ``payload``.
 
     Raises:
         ValueError: the array is not in the data, or more than once.
@@ -44,7 +44,7 @@ def flip_value(data: bytes, payload: bytes) -> bytes:
 
 
 def flip_operator(data: bytes) -> bytes:
-    """One bit of the first ``relu`` of a program, which then reads ``selu``: an operator there is, too.
+    """Flip one bit of the first ``relu`` of a program, so that it reads ``selu``, another valid operator.
 
     Raises:
         ValueError: the program has no ``relu``.
@@ -56,12 +56,12 @@ def flip_operator(data: bytes) -> bytes:
 
 
 def flip_first_byte(data: bytes) -> bytes:
-    """The lowest bit of the first byte: the file's own mark, or its first length or version."""
+    """Flip the lowest bit of the first byte: the file's magic number, or its first length or version."""
     return flip(data, 0, 0x01)
 
 
 def png() -> bytes:
-    """A whole, valid PNG: one grey pixel."""
+    """Return a whole, valid PNG: one grey pixel."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         checksum = zlib.crc32(kind + content)
@@ -79,17 +79,17 @@ ANY_FILE: Mapping[str, Callable[[bytes], bytes]] = {
     "foreign-png": lambda data: png(),
     "bit-flip-first-byte": flip_first_byte,
 }
-"""What can be done to a file without knowing what it holds."""
+"""Damages that need no knowledge of what the file holds."""
 
 DAMAGES = (*ANY_FILE, "bit-flip-content", "missing")
 """``bit-flip-content`` is a weight's exponent in parameters, an operator's name in a program."""
 
 
 def damage(file: Path, kind: str, payload: bytes | None) -> None:
-    """Do it to a file in place; ``payload`` is an array that it holds, None for a program.
+    """Damage a file in place; ``payload`` is the bytes of an array that it holds, None for a program.
 
     Raises:
-        ValueError: the damage cannot be done to this file, or would leave it as it was.
+        ValueError: the damage cannot be done to this file, or would leave it unchanged.
     """
     if kind == "missing":
         file.unlink()
@@ -107,10 +107,10 @@ def damage(file: Path, kind: str, payload: bytes | None) -> None:
 
 
 def holder(folder: Path, payload: bytes) -> str:
-    """The one file of a folder that holds the array (one file per parameter: names differ by release).
+    """Return the one file of a folder that holds the array (one file per parameter: names differ by release).
 
     Raises:
-        ValueError: none does, or several do.
+        ValueError: no file holds it, or several do.
     """
     found = [
         file.name for file in sorted(folder.iterdir()) if file.is_file() and payload in file.read_bytes()
@@ -121,10 +121,10 @@ def holder(folder: Path, payload: bytes) -> str:
 
 
 def payload_of(array: NDArray[Any]) -> bytes:
-    """An array's bytes as they lie in a file.
+    """Return an array's bytes as they are in a file.
 
     Raises:
-        ValueError: it is no float32 array, whose exponent the flip could reach.
+        ValueError: it is not a float32 array; the flip changes a float32 exponent.
     """
     if array.dtype != np.float32:
         raise ValueError(f"the array is {array.dtype}, not float32")

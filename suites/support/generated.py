@@ -13,11 +13,11 @@ FINDINGS = ROOT / "findings"
 
 
 def sample() -> dict[str, Any]:
-    """The sample: networks by name, as Hypothesis drew them once (what it draws differs by version)."""
+    """Return the sample: networks by name, as Hypothesis drew them once (its draws differ by version)."""
     found: dict[str, Any] = json.loads(SAMPLE.read_text())
     return found
 
 
 def findings() -> dict[str, Any]:
-    """The shrunk network of every finding, by the name of its script."""
+    """Return the shrunk network of every finding, by the name of its script."""
     return {file.stem: json.loads(file.read_text()) for file in sorted(FINDINGS.glob("*.json"))}

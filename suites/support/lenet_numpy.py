@@ -9,7 +9,7 @@ from scipy.signal import correlate
 
 
 def lenet(parameters: dict[str, Any], images: Any) -> Any:
-    """Logits ``[n, 10]`` of images ``[n, 1, 28, 28]``; parameters by their structured names."""
+    """Return logits ``[n, 10]`` of images ``[n, 1, 28, 28]``; parameters by their structured names."""
     x = images.astype("float64")
     x = _pool(np.maximum(_convolve(x, parameters["conv1.weight"], parameters["conv1.bias"], 2), 0))
     x = _pool(_convolve(np.maximum(x, 0), parameters["conv2.weight"], parameters["conv2.bias"], 0))

@@ -9,21 +9,23 @@ from numpy.typing import NDArray
 
 
 def distance(quantized: NDArray[Any], before: NDArray[Any]) -> float:
-    """Their distance, at least a ten-thousandth of the logits' size: where nothing was quantized, rounding
-    alone is no error."""
+    """Return the RMS of their difference, at least a ten-thousandth of the logits' RMS.
+
+    The floor keeps rounding from counting as an error where nothing was quantized.
+    """
     return max(rms(quantized - before), 1e-4 * rms(before))
 
 
 def logits(runs: list[list[NDArray[Any]]]) -> NDArray[Any]:
-    """The first output of every run, joined along the batch."""
+    """Return the first output of every run, joined along the batch."""
     return np.concatenate([run[0] for run in runs])
 
 
 def rms(array: NDArray[Any]) -> float:
-    """Root mean square in float64."""
+    """Return the root mean square, computed in float64."""
     return float(np.sqrt(np.mean(np.square(array.astype("float64")))))
 
 
 def agreement(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Share of rows with the same largest element."""
+    """Return the share of rows whose largest element is at the same index."""
     return float((a.argmax(axis=1) == b.argmax(axis=1)).mean())

@@ -1,4 +1,4 @@
-"""ONNX files of a model, and where one leaves the program it was converted from."""
+"""ONNX files of a model, and where one diverges from the program it was converted from."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from harness.targets.target import Target
 
 ONNXRUNTIME = "onnxruntime"
 OPSET = 17
-"""The opset that files are made in unless a check asks for another."""
+"""The opset of files for which a check asks for no other."""
 
 
 def require_onnx(executor: Executor) -> None:
-    """Raises NotApplicable, with the command that gets it, where a package is missing."""
+    """Raise NotApplicable where a package is missing, with the command that installs it."""
     reason = executor.pool.call("machine.engines.missing", packages=["paddle2onnx", "onnx", "onnxruntime"])
     if reason:
         raise NotApplicable(reason)
 
 
 def converted(executor: Executor, model: str) -> str:
-    """The file that the `paddle2onnx` command makes of the exported program."""
+    """Return the file that the `paddle2onnx` command writes for the exported program."""
     return executor.builder.files(executor.targets[ONNXRUNTIME], model)["model"]
 
 
 def exported(executor: Executor, model: str, opset: int = OPSET, opsets: tuple[int, ...] = (OPSET,)) -> str:
-    """The file that `paddle.onnx.export` makes of the network, one of several opsets made together.
+    """Return the file that `paddle.onnx.export` writes for the network; ``opsets`` are exported together.
 
     Raises:
-        CheckFailed: it wrote none, or an empty one.
+        CheckFailed: it wrote no file, or an empty one.
     """
     made = executor.builder.artifact("onnx-export", model, opsets=list(opsets))
     if str(opset) not in made.values["files"]:
@@ -43,13 +43,13 @@ def exported(executor: Executor, model: str, opset: int = OPSET, opsets: tuple[i
 
 
 def program(executor: Executor, model: str) -> dict[str, str]:
-    """Folder, program and parameters that the command converts."""
+    """Return folder, program and parameters that the command converts."""
     files = executor.builder.files(Target("static", "static"), model)
     return {"folder": files["folder"], "program": files["program"], "params": files["params"]}
 
 
 def first_diverging(executor: Executor, model: str, path: str, feed: Feed) -> dict[str, Any]:
-    """The first node of a file whose output is not the value that Paddle's program has there."""
+    """Find the first node of a file whose output differs from the value in Paddle's program."""
     found: dict[str, Any] = executor.pool.call(
         "checks.onnx_nodes.first_diverging",
         path=path,
@@ -61,7 +61,7 @@ def first_diverging(executor: Executor, model: str, path: str, feed: Feed) -> di
 
 
 def explain(case: Case, executor: Executor, model: str, path: str, feed: Feed) -> None:
-    """Where a comparison has failed, a note that names the node at which the file leaves the program."""
+    """Where a comparison has failed, add a note that names the node at which the file diverges."""
     if all(comparison.ok for comparison in case.comparisons):
         return
     found = first_diverging(executor, model, path, feed)
@@ -70,7 +70,7 @@ def explain(case: Case, executor: Executor, model: str, path: str, feed: Feed) -
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """What :func:`first_diverging` found, in words."""
+    """Return in words what :func:`first_diverging` found."""
     if not found["first"]:
         return (
             f"none of the {found['compared']} intermediate tensors that Paddle's program has too differs "
@@ -83,7 +83,7 @@ def sentence(found: dict[str, Any]) -> str:
 
 
 def json_program(folder: Path) -> Path:
-    """A program of the new IR that holds nothing, and parameters that are none."""
+    """Write a program of the new IR without operators, and an empty parameter file; return the program."""
     path = folder / "model.json"
     path.write_text('{"base_code": {"magic": "pir", "trainable": true, "version": 1}, "program": {}}')
     path.with_suffix(".pdiparams").write_bytes(b"")

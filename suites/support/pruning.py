@@ -1,4 +1,4 @@
-"""Which filters a pruning kept, found by comparing weights before and after, against its criterion."""
+"""Which filters a pruning kept, found by comparing weights before and after, and checked by its criterion."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Array = NDArray[Any]
 
 
 def scores(weight: Array, criterion: str) -> Array | None:
-    """A number per filter (axis 0); the filters with the smallest ones are pruned.
+    """Return a score per filter (axis 0); the filters with the smallest scores are pruned.
 
     ``l1``, ``l2``: the filter's norm. ``fpgm``: the sum of its distances to all filters (He et al.,
-    "Filter Pruning via Geometric Median", arXiv 1811.00250). None for a criterion that does not look at
+    "Filter Pruning via Geometric Median", arXiv 1811.00250). None for a criterion that does not use
     the filters.
     """
     rows = weight.reshape(len(weight), -1).astype("float64")
@@ -32,12 +32,12 @@ def scores(weight: Array, criterion: str) -> Array | None:
 
 
 def kept(before: Array, after: Array) -> tuple[list[int], ...] | None:
-    """For each axis, which indices of ``before`` make up ``after``; None if it is no such selection."""
+    """Return for each axis which indices of ``before`` make up ``after``; None if no selection does."""
     if before.ndim != after.ndim:
         return None
     if before.ndim == 1:
         return _kept_vector(before, after)
-    # Kernels (or single weights of a matrix) are looked up by their bytes, which are rarely twice there.
+    # Kernels (or single weights of a matrix) are looked up by their bytes, which rarely occur twice.
     places: dict[bytes, list[tuple[int, int]]] = {}
     for row in range(before.shape[0]):
         for column in range(before.shape[1]):
@@ -50,7 +50,7 @@ def kept(before: Array, after: Array) -> tuple[list[int], ...] | None:
 
 
 def _agreed(after: Array, places: Mapping[bytes, list[tuple[int, int]]], axis: int) -> list[int] | None:
-    """The index along one axis that all kernels of a slice of ``after`` have in common."""
+    """Return the index along one axis that all kernels of a slice of ``after`` have in common."""
     found: list[int] = []
     for index in range(after.shape[axis]):
         common: set[int] | None = None
@@ -64,7 +64,7 @@ def _agreed(after: Array, places: Mapping[bytes, list[tuple[int, int]]], axis: i
 
 
 def _kept_vector(before: Array, after: Array) -> tuple[list[int]] | None:
-    """In ascending order, which a vector of repeated values would otherwise leave open."""
+    """Return the kept indices in ascending order: repeated values would leave the order open."""
     found: list[int] = []
     at = 0
     for value in after:
@@ -78,7 +78,7 @@ def _kept_vector(before: Array, after: Array) -> tuple[list[int]] | None:
 
 
 def check(case: Case, arrays: Mapping[str, Array], values: Mapping[str, Any]) -> None:
-    """Demand that every pruned layer kept the filters its criterion ranks first, and all others followed.
+    """Demand that each pruned layer kept the filters its criterion ranks first, and that other arrays follow.
 
     ``arrays``: ``original/<name>`` and ``pruned/<name>``; ``values``: the recipe's ``ratios`` (by
     parameter) and ``criterion``.
@@ -108,9 +108,9 @@ def check(case: Case, arrays: Mapping[str, Array], values: Mapping[str, Any]) ->
 
 
 def _follows(before: Array, after: Array, selections: set[tuple[int, ...]]) -> bool:
-    """Whether every shrunk axis kept what some pruned layer kept, channel by channel behind a flatten."""
+    """Whether every shrunk axis kept what some pruned layer kept; after a flatten, as blocks of channels."""
     if before.ndim == 1 and any(_is(before, after, chosen) for chosen in selections):
-        return True  # of a vector of equal values any selection could be meant
+        return True  # every selection of a vector of equal values looks the same
     selection = kept(before, after)
     if selection is None:
         return False

@@ -69,9 +69,9 @@ def test_extremes_stay_within_one() -> None:
 
 
 def test_what_is_no_pair_is_refused() -> None:
-    with pytest.raises(ValueError, match="no pair"):
+    with pytest.raises(ValueError, match="cannot be paired"):
         loss(np.ones(3, bool), np.ones(4, bool))
-    with pytest.raises(ValueError, match="no pair"):
+    with pytest.raises(ValueError, match="cannot be paired"):
         loss(np.ones(0, bool), np.ones(0, bool))
 
 

@@ -155,7 +155,7 @@ def test_script_of_another_kind_of_case_is_refused(
     refused = command(folder, "harness.cli", "rerun", "latest", "mended", "--script")
     assert refused.returncode == 1
     assert refused.stderr.splitlines() == [
-        "area/mended cannot be told as plain Paddle calls: use `harness rerun` without --script"
+        "area/mended cannot be written as plain Paddle calls: use `harness rerun` without --script"
     ]
 
 

@@ -60,11 +60,11 @@ def test_profile_is_a_suffix_and_nothing_where_there_is_only_one() -> None:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("3.9.9", "3.9.9 is no known release: give a release (2.6.2, 3.0.0,"),
+        ("3.9.9", "3.9.9 is not a known release: give a release (2.6.2, 3.0.0,"),
         ("", "an empty text names no environment"),
         ("nonsense", "nonsense names no environment"),
         ("3.3.1@old", "3.3.1@old names no environment"),
-        (">=4", "no known release is in >=4: there are 2.6.2"),
+        (">=4", "no known release is in >=4: the known ones are 2.6.2"),
         ("3.2.0..3.1.0", "no known release is in 3.2.0..3.1.0"),
         (">=x", "write it as in '>=3.0,<3.3'"),
         ("/no/such.whl", "there is no wheel /no/such.whl"),
@@ -74,7 +74,7 @@ def test_profile_is_a_suffix_and_nothing_where_there_is_only_one() -> None:
         ("ftp://x/simple", "is not an http(s):// or file:// URL"),
         ("file:///no/such", "there is no index file:///no/such"),
         ("https://x/simple#torch", "torch is not Paddle"),
-        ("https://x/simple#paddlepaddle===", "says not what to take"),
+        ("https://x/simple#paddlepaddle===", "does not say what to take"),
     ],
 )
 def test_what_names_nothing_is_a_sentence_and_wrong_usage(text: str, part: str) -> None:
@@ -100,7 +100,7 @@ def test_wheel_by_its_name(tmp_path: Path) -> None:
         "wheel", "3.4.0.dev20260101", "paddlepaddle-gpu", "legacy-ir",
     )  # fmt: skip
     assert parse(f"{tmp_path / names[1]}@legacy-ir")[0].profile == "default", "2.6 has the legacy IR only"
-    with pytest.raises(UsageError, match="not named as a wheel"):
+    with pytest.raises(UsageError, match="not named like a wheel"):
         parse(str(tmp_path / names[2]))
     with pytest.raises(UsageError, match="a wheel of six"):
         parse(str(tmp_path / names[3]))

@@ -322,12 +322,12 @@ def test_list_and_remove(root: Path, made: Path, tmp_path: Path) -> None:
     assert left == ["mine"], "what killed processes left is swept up, and nothing else"
     assert (target / "file").exists(), "a link is removed, never followed"
     process = command(root, "remove", NEWEST)
-    assert process.communicate()[0].strip() == f"nothing of that is in {root}"
+    assert process.communicate()[0].strip() == f"no such environment in {root}"
 
 
 def test_remove_says_what(tmp_path: Path) -> None:
     process = command(tmp_path, "remove")
-    assert process.communicate()[1].strip() == "say which environments to remove, or --all"
+    assert process.communicate()[1].strip() == "name the environments to remove, or give --all"
     assert process.returncode == 2
 
 

@@ -81,7 +81,7 @@ def started(python: Path, cwd: Path, *arguments: str, status: int = 0, **variabl
 def run(environments: Environments, folder: Path, *arguments: str, status: int = 0) -> Run:
     """The suites, run in a folder that has none, with the extension's."""
     where = folder / "run"
-    asked = ("harness.cli", "run", f"--run-folder={where}", *arguments)
+    asked = ("harness.cli", "run", f"--folder={where}", *arguments)
     started(environments.controller, folder, *asked, status=status)
     return read_run(where)
 
@@ -106,12 +106,12 @@ def test_all_kinds_are_there_in_one_run(environments: Environments, store: Path,
         "compression/filters[lenet-prune-smallest]": "pass",
     }
     one = records["zipped/same_bits[two_linear-zipped]"]
-    assert (one.claims, one.target, one.area, one.beyond) == (("own-zip",), "zipped", "zipped", False)
+    assert (one.claims, one.target, one.area, one.out_of_scope) == (("own-zip",), "zipped", "zipped", False)
     assert one.comparisons == 4
     known = records["zipped/as_it_is[two_linear]"]
-    assert known.known.endswith("reads no archive.")
+    assert known.expected_failure.endswith("reads no archive.")
     assert known.workaround == "unpack the archive first"
-    assert not known.surprise
+    assert not known.unexpected
     header = found.header
     assert header.harness["extensions"] == ["own-check 1.0"]
     assert "own-check" not in header.environment["installed"], "it is beside the controller only"

@@ -57,7 +57,7 @@ def test_the_gate_is_called_with_the_policy_and_more_options(
     given = {"OLD": "9.9.8", "NEW": "9.9.9", "POLICY": "gate.toml", "RUNNER_TEMP": str(tmp_path)}
     done = run(gate, tmp_path, **given, ARGUMENTS="")
     assert done.returncode == 2
-    assert "9.9.8 is no known release" in done.stderr
+    assert "9.9.8 is not a known release" in done.stderr
     done = run(gate, tmp_path, **given, ARGUMENTS="--models lenet --jobs none")
     assert "Invalid value for '--jobs'" in done.stderr
     (tmp_path / "gate.toml").write_text("[wrong]\n")

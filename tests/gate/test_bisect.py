@@ -100,7 +100,7 @@ def test_candidates_are_the_ends_and_the_releases_between(
         (("3.2.2", "3.3.0@legacy-ir"), "differ in profile"),
         (("", "", "3.3.1"), "is not before"),
         (("", "", sys.executable), "--releases takes releases"),
-        (("3.9.9", ""), "is no known release"),
+        (("3.9.9", ""), "is not a known release"),
     ],
 )
 def test_ends_that_cannot_be_meant(arguments: tuple[str, ...], part: str) -> None:
@@ -246,7 +246,7 @@ def test_end_that_is_not_what_it_is_said_to_be(
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (("nonsense",), "nonsense is no case id (area/check[parameters])"),
+        (("nonsense",), "nonsense is not a case id: give area/check[parameters]"),
         (("nowhere/breaks",), "the areas are area"),
         (("area/nothing[lenet]",), "suites/test_area.py has no check nothing"),
         (("area/breaks", "--good", "3.3.0", "--bad", "3.1.0"), "is not before the bad end"),
@@ -309,8 +309,8 @@ def test_neighbours_side_by_side() -> None:
     assert found["outcome"] == ("pass", "fail")
     assert found["reason"] == ("", "r")
     assert found["output 0"] == (
-        "agrees\nneeded 1e-06, allowed 1e-05",
-        "off\nneeded 1, allowed 1e-05\nworst at [0]: got 1, expected 2",
+        "agrees\nerror 1e-06, allowed 1e-05",
+        "off\nerror 1, allowed 1e-05\nworst at [0]: got 1, expected 2",
     )
     assert "failure" not in found
     message = "Traceback\n  File x\n\nsummary [Hint: x]\n---\n"
@@ -334,7 +334,7 @@ def test_what_the_answer_rests_on_is_said() -> None:
     found = list(bisect_cli.told(result(steps=steps, first_bad="c", last_good="a", untried=("x",))))
     assert found[1:] == ["skipped: b", "it is c", f"{bisect_cli.ASSUMES} Not tried: x."]
     other = (*steps, Step("d", "bad", outcome="crash"))
-    assert "The bad ones are not bad alike, so there may be more than one change: c fail, d crash." in list(
+    assert "The bad ones fail differently, so there may be more than one change: c fail, d crash." in list(
         bisect_cli.told(result(steps=other, first_bad="c", last_good="a"))
     )
     wrong = list(bisect_cli.told(result(steps=steps[:1], sentence="nothing to search")))

@@ -160,7 +160,7 @@ def test_a_busy_machine_is_told(tmp_path: Path) -> None:
 def test_page_without_a_probe_says_so(tmp_path: Path) -> None:
     records = [record for record in RECORDS if record is not LIMITS]
     text = render(comparison.compare([run(tmp_path / "one", records)], TARGETS), "harness compare one")
-    assert "No run measured what its machine can do at most" in text
+    assert "No run measured the limits of its machine" in text
 
 
 def test_page_without_latencies_says_so(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_page_shows_intervals_and_what_was_not_decided() -> None:
     page = render(gate(paired=tuple(speed.rows(outcome(*RESULTS)))))
     table = section(page, "speed")
     assert "1 slower, 1 faster, 1 same, 3 not enough data" in table
-    assert f"each model in {Plan().sessions} sessions a pair" in table
+    assert f"with {Plan().sessions} sessions of each model per pair" in table
     assert "4 pairs" in table
     assert "+5.0 %" in table
     assert "-30.0 %" in table

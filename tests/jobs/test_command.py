@@ -66,7 +66,7 @@ def test_a_command_ends_when_it_is_told_to(python: str, tmp_path: Path) -> None:
     [
         (("--address", "localhost:6379"), "give --backend ray with it"),
         (("--labels", "machine=quiet"), "choose among machines"),
-        (("--backend", "local", "--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
+        (("--backend", "local", "--resources", "GPU=many"), "write NAME=NUMBER, as in GPU=1,kunlun=1"),
     ],
 )
 @pytest.mark.parametrize("command", ["fuzz", "aa-test", "run"])

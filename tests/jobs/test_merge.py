@@ -113,7 +113,7 @@ def test_resources_and_labels_are_read() -> None:
     assert parsed_resources("GPU, kunlun=0.5,") == {"GPU": 1.0, "kunlun": 0.5}
     assert parsed_labels("room=quiet") == {"room": "quiet"}
     for text in ("GPU=many", "GPU=0", "=1"):
-        with pytest.raises(UsageError, match="write it as in GPU=1"):
+        with pytest.raises(UsageError, match="write NAME=NUMBER, as in GPU=1"):
             parsed_resources(text)
-    with pytest.raises(UsageError, match="write it as in machine=quiet"):
+    with pytest.raises(UsageError, match="write NAME=VALUE, as in machine=quiet"):
         parsed_labels("quiet")

@@ -56,5 +56,5 @@ def test_what_arrives_damaged_is_refused(parcel: Parcel, tmp_path: Path, content
 
 def test_another_origin_is_refused(parcel: Parcel, tmp_path: Path) -> None:
     other = msgspec.structs.replace(parcel.manifest, origin={**ORIGIN, "model": "lstm"})
-    with pytest.raises(HarnessError, match="another origin"):
+    with pytest.raises(HarnessError, match="does not match its key"):
         unpack(Store(tmp_path / "mine"), msgspec.structs.replace(parcel, manifest=other))

@@ -52,7 +52,7 @@ LAYERS = ("cnn", "blocks", "recurrent", "branches", "words", "regression", "one_
 
 @pytest.mark.parametrize("name", [*GRAPHS, *LAYERS, "served"])
 def test_usable_models(own: Executor, name: str) -> None:
-    found = own.usable(name)
+    found = own.builder.usable(name)
     assert (found.refusal, found.kind) == ("", "")
     assert found.inputs
     assert found.outputs
@@ -75,12 +75,12 @@ def test_usable_models(own: Executor, name: str) -> None:
     ],
 )
 def test_refused_models(own: Executor, name: str, kind: str, words: str) -> None:
-    found = own.usable(name)
+    found = own.builder.usable(name)
     assert found.kind == kind
     assert words in found.refusal
     assert "\n" not in found.refusal
-    assert own.refusal(name) == found.refusal
-    assert own.usable(name) is found, "it is run once"
+    assert own.builder.refusal(name) == found.refusal
+    assert own.builder.usable(name) is found, "it is run once"
 
 
 def test_model_that_needs_too_much_is_refused_before_anything_is_allocated(
@@ -98,7 +98,7 @@ def test_model_that_needs_too_much_is_refused_before_anything_is_allocated(
 
 
 def test_total(own: Executor) -> None:
-    results = [own.usable(name) for name in ("cnn", "noise", "syntax", "trouble.unknown_operator")]
+    results = [own.builder.usable(name) for name in ("cnn", "noise", "syntax", "trouble.unknown_operator")]
     said = "1 of 4 models of your own are usable here; refused: 1 not repeatable, 2 not loaded"
     assert total(results) == said
     assert total(results[:1]) == "1 of 1 models of your own are usable here"
@@ -106,7 +106,7 @@ def test_total(own: Executor) -> None:
 
 def test_every_worker_knows_the_models(own: Executor) -> None:
     name = "regression"
-    own.usable(name)
+    own.builder.usable(name)
     feed = own.sample(name, 2)
     with own.pool.fresh(own.spec()) as worker:
         assert (
@@ -120,12 +120,12 @@ def test_every_worker_knows_the_models(own: Executor) -> None:
 
 def test_batch_that_is_open_in_name_only(own: Executor) -> None:
     """Its other cases run at batch 1, whatever they ask for."""
-    found = own.usable("one_row")
+    found = own.builder.usable("one_row")
     assert found.batch_failure is not None
     assert "Reshape" in found.batch_failure.sentence
     assert own.sample("one_row", 8)[0].shape == (1, 4, 4)
-    assert own.usable("cnn").batches == (1, 3)
-    assert own.usable("vision.pooling").open_batch is False
+    assert own.builder.usable("cnn").batches == (1, 3)
+    assert own.builder.usable("vision.pooling").open_batch is False
 
 
 # What they are fed
@@ -169,13 +169,13 @@ def test_example_inputs(pool: WorkerPool, folder: Path, tmp_path: Path) -> None:
     assert found.inputs == (("ids", (5, 6), "int64"), ("weights", (5, 6), "float32"))
     np.savez(tmp_path / "wrong.npz", ids=rows, other=rows)
     found = first_run(pool, f"{file}:build,name=wrong,inputs={tmp_path / 'wrong.npz'},{WORDS}")
-    assert "example inputs other are none of ids, weights" in found.refusal
+    assert "example inputs other are not among ids, weights" in found.refusal
 
 
 def test_parameters_of_a_file(own: Executor, folder: Path, tmp_path: Path) -> None:
     """A `.pdparams` replaces the factory's values; one of another network is refused."""
-    own.usable("cnn")
-    saved = own.artifact("checkpoint", "cnn").file("model.pdparams")
+    own.builder.usable("cnn")
+    saved = own.builder.artifact("checkpoint", "cnn").file("model.pdparams")
     cnn, pool = folder / "layers" / "cnn.py", own.pool
     assert first_run(pool, f"{cnn}:build,name=cnn_saved,params={saved}").refusal == ""
     regression = folder / "layers" / "regression.py"
@@ -222,15 +222,15 @@ def test_key_of_an_artifact_hashes_all_the_files_a_model_is_made_of(own: Executo
 
 
 def test_deployed_files_are_copied_as_they_are(own: Executor, executor: Executor) -> None:
-    copied, exported = own.artifact("jit", "served"), executor.builder.artifact("jit", "lenet")
+    copied, exported = own.builder.artifact("jit", "served"), executor.builder.artifact("jit", "lenet")
     for name in ("inference_model/model.pdiparams", exported.values["program"]):
         assert copied.manifest.files[name] == exported.manifest.files[name]
     with pytest.raises(NotApplicable, match="served is deployed: it has no Python code"):
-        own.artifact("checkpoint", "served")
+        own.builder.artifact("checkpoint", "served")
     with pytest.raises(NotApplicable, match="no network for the dynamic graph"):
-        own.files(Target("x", "dygraph"), "served")
+        own.builder.files(Target("x", "dygraph"), "served")
     with pytest.raises(NotApplicable, match="which legacy IR does not read"):
-        own.files(Target("x", "jit", profile="legacy-ir"), "served")
+        own.builder.files(Target("x", "jit", profile="legacy-ir"), "served")
 
 
 def test_yardstick_without_an_oracle_is_like_the_one_with_it(own: Executor, executor: Executor) -> None:
@@ -249,7 +249,7 @@ def test_yardstick_without_an_oracle_is_like_the_one_with_it(own: Executor, exec
 
 
 def test_wrapper_of_a_graph_is_a_file_with_named_arguments(own: Executor) -> None:
-    own.usable("text.attention")
+    own.builder.usable("text.attention")
     wrappers = [file.read_text() for file in (own.pool.logs / "wrappers").glob("captured_*.py")]
     (found,) = [text for text in wrappers if "text/attention" in text]
     assert "def forward(self, data_0, data_1):" in found

@@ -95,11 +95,11 @@ def test_text_with_absolute_paths_means_the_same_elsewhere(here: Path, monkeypat
         ("net.py:build,name=a-b", "'a-b' cannot name a model"),
         ("net.py:build,name=none", "'none' cannot name a model"),
         ("net.py:build,params=no.pdparams", "the file no.pdparams of the model net.py:build does not exist"),
-        ("net.py:build,spec=x:floaty", "'floaty' in the input specification 'x:floaty' is no dtype"),
-        ("net.py:build,spec=x:1..2..3", "is no dtype, no shape"),
+        ("net.py:build,spec=x:floaty", "'floaty' in the input specification 'x:floaty' is not a dtype"),
+        ("net.py:build,spec=x:1..2..3", "is not a dtype, a shape"),
         ("net.py:build,spec=x:5..2", "the range in the input specification 'x:5..2' is empty"),
         ("net.py:build,spec=x:int8:int16", "reads NAME[:DTYPE][:SHAPE][:LOW..HIGH]"),
-        ("examples.npz", "is no model: give a Python file and factory"),
+        ("examples.npz", "is not a model: give a Python file and factory"),
         ("missing", "does not exist, nor do missing.json and missing.pdmodel"),
         ("empty", "holds no model"),
         ("two,name=x", "holds 2 models: name can be given for a single one only"),
@@ -240,7 +240,7 @@ def test_records_of_a_run(run: Run) -> None:
     assert reason.startswith(f"refused by Paddle {run.header.environment['paddle']['version']}: SyntaxError")
     assert run.header.environment["user_models"]["not_a_number"] == "graph"
     assert found["models/usable[regression]"].measures["inputs"] == [["features", [None, 7], "float32"]]
-    assert found["a/same[regression]"].known == ""
+    assert found["a/same[regression]"].expected_failure == ""
     assert any("batch 1" in note for note in found["models/batches[one_row]"].notes)
 
 

@@ -224,7 +224,7 @@ def no_python(folder: Path) -> str:
 def test_where_no_python_answers_a_sentence_says_what_to_try(
     tmp_path: Path, python: Callable[[Path], str]
 ) -> None:
-    with pytest.raises(HarnessError, match=r"no Python answers at popen.*: mend what `.* -V` says"):
+    with pytest.raises(HarnessError, match=r"no Python answers at popen.*: correct what `.* -V` says"):
         RemoteHost(interpreter_in(tmp_path, python(tmp_path)))
 
 

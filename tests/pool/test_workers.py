@@ -115,7 +115,7 @@ def test_file_that_python_cannot_decode_keeps_its_words(bare_pool: WorkerPool, t
 
 def test_what_cannot_be_sent_raises_here_and_leaves_the_worker(pool: WorkerPool) -> None:
     before = pool.call("checks.selftest.pid")
-    with pytest.raises(TypeError, match="cannot cross"):
+    with pytest.raises(TypeError, match="cannot be sent"):
         pool.call("checks.selftest.echo", value=object())
     assert pool.call("checks.selftest.pid") == before
 

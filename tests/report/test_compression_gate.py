@@ -126,7 +126,7 @@ def test_gate_page_links_no_run_that_lies_elsewhere(tmp_path: Path) -> None:
 
 
 def test_gate_page_says_why_it_has_no_table(tmp_path: Path) -> None:
-    missing = "are not beside this page"
+    missing = "are not next to this page"
     assert missing in html.unescape(section(render_gate(gate()), "compression"))
     assert missing in section(render_gate(gate(), tmp_path), "compression")
     unnamed = gate(baseline=Subject("2.6.2", "2.6.2"))

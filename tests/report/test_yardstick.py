@@ -40,7 +40,7 @@ def test_models_by_targets(tmp_path: Path) -> None:
 
 def test_on_the_page(tmp_path: Path) -> None:
     text = page.render(write_run(tmp_path, [measured()]))
-    assert "Beside onnxruntime 1.19.2" in text
+    assert "Compared with onnxruntime 1.19.2" in text
     assert "[1.4–1.6]" in text
     assert "No case of this run measured latency" not in text
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.speed import decide
-from harness.speed.aa_test import CASES
+from harness.speed.aa import CASES
 from harness.speed.decide import Rule, Sample
 from harness.speed.session import FALSE_DISCOVERIES
 

@@ -38,8 +38,10 @@ def with_own(executor: Executor) -> Executor:
     path = executor.builder.artifact("jit", "lenet").file("inference_model", "model")
     models = parse(f"{path},name=own,spec=x:-1..1")
     other = copy.copy(executor)
-    other.first_runs = FirstRuns(executor.pool, models, Limits())
-    other.models = {**executor.models, **{model.name: user_info(model) for model in models}}
+    other.builder = copy.copy(executor.builder)
+    other.builder.first_runs = FirstRuns(executor.pool, models, Limits())
+    other.builder.models = {**executor.models, **{model.name: user_info(model) for model in models}}
+    other.models = other.builder.models
     return other
 
 

@@ -36,7 +36,7 @@ def test_inference_library_that_is_none_or_another_build_is_a_reason(
 ) -> None:
     spec = pool.default.with_env({"PADDLE_INFERENCE_DIR": str(tmp_path)})
     said = pool.call("cpp.program.missing", spec=spec)
-    assert said.startswith("PADDLE_INFERENCE_DIR is no inference library")
+    assert said.startswith("PADDLE_INFERENCE_DIR is not an inference library")
     header = tmp_path / "paddle" / "include" / "paddle_inference_api.h"
     header.parent.mkdir(parents=True)
     header.touch()

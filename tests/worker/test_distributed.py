@@ -69,7 +69,7 @@ def test_nothing_survives_the_worker_that_runs_it(bare_pool: WorkerPool, executo
 
 
 def test_a_configuration_that_means_nothing_is_refused(executor: Executor) -> None:
-    with pytest.raises(RemoteError, match="a training knows no epoch"):
+    with pytest.raises(RemoteError, match="unknown configuration of a training: epoch"):
         executor.pool.call(
             "training.distributed.run", digits=str(executor.builder.digits), config={"epoch": 3}
         )

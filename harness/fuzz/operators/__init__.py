@@ -1,4 +1,4 @@
-"""Every operator of a generated network, as rules that compose valid networks; one module per family."""
+"""Rules that add one operator to a generated network and keep it valid; one module per family."""
 
 from harness.fuzz.operators import arithmetic, layers, order, shapes
 from harness.fuzz.operators.rule import RULES

@@ -25,7 +25,7 @@ def steps(b: Builder, v: Value) -> Value:
 
 @on()
 def bounded(b: Builder, v: Value) -> Value:
-    """Functions that need a domain, after what gives it."""
+    """Add a function with a limited domain, after an operator that maps into it."""
     op = b.choose(("exp", "expm1", "sqrt", "log1p", "rsqrt", "log", "reciprocal"))
     if op in ("exp", "expm1"):
         return b.add(op, [b.add("clip", [v], v.tail, low=-5.0, high=5.0)], v.tail)
@@ -37,7 +37,7 @@ def bounded(b: Builder, v: Value) -> Value:
 
 @on(weight=3)
 def parametric(b: Builder, v: Value) -> Value:
-    """Activations and scalings with attributes."""
+    """Add an activation or scaling with attributes."""
     op = b.choose(("leaky_relu", "elu", "gelu", "softplus", "hardtanh", "clip", "scale", "add_scalar",
                    "multiply_scalar", "subtract_from", "pow"))  # fmt: skip
     number = b.choose((1.0, 0.5, 2.0, -1.0, 0.1, 3.0))
@@ -70,7 +70,7 @@ def binary(b: Builder, v: Value) -> Value:
 
 @on(weight=3)
 def with_parameter(b: Builder, v: Value) -> Value:
-    """Broadcast against a parameter of as many trailing axes, some of length one."""
+    """Combine with a broadcast parameter over some trailing axes, of which some have length one."""
     op = b.choose(("add_parameter", "multiply_parameter", "parameter_minus", "maximum_parameter"))
     kept = b.integer(0, len(v.tail))
     shape = [1 if b.flag() else length for length in v.tail[len(v.tail) - kept :]] or [1]
@@ -127,7 +127,7 @@ def matmul_left(b: Builder, v: Value) -> Value:
 
 @on(when=lambda v: v.batched and len(v.tail) >= 2, weight=2)
 def matmul_pair(b: Builder, v: Value) -> Value:
-    """A value times another of its shape, one of them transposed."""
+    """Multiply a value by another of its shape, with one of them transposed."""
     other, by_rows = b.like(v), b.flag()
     size = v.tail[-2] if by_rows else v.tail[-1]
     return b.add("matmul_transposed", [v, other], [*v.tail[:-2], size, size], tx=not by_rows, ty=by_rows)
@@ -147,5 +147,5 @@ def einsum(b: Builder, v: Value) -> Value:
 
 @on(when=lambda v: v.batched and len(v.tail) == 3 and v.tail[2] <= 16)
 def attention(b: Builder, v: Value) -> Value:
-    """Heads by steps by features are Paddle's [batch, steps, heads, features]."""
+    """Add attention; Paddle expects [batch, steps, heads, features]."""
     return b.add("attention", [v, b.like(v), b.like(v)], v.tail, causal=b.flag())

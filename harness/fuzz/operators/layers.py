@@ -9,7 +9,7 @@ from harness.fuzz.operators.rule import image, on, rank, sequence
 
 
 def _window(b: Builder, length: int) -> tuple[int, int, int, int, int]:
-    """Kernel, stride, padding, dilation that fit, and the length that comes out."""
+    """Draw kernel, stride, padding and dilation that fit; return them with the output length."""
     kernel = b.choose([k for k in (1, 2, 3) if k <= length])
     stride, padding = b.choose((1, 2, 3)), b.choose((0, 1, 2))
     dilation = b.choose([d for d in (1, 2) if d * (kernel - 1) + 1 <= length + 2 * padding])
@@ -25,19 +25,19 @@ def conv2d(b: Builder, v: Value) -> Value:
     out = groups * b.integer(1, max(1, 6 // groups))
     windows = [_window(b, length) for length in size]
     kernel, stride, padding, dilation, sizes = (list(column) for column in zip(*windows, strict=True))
-    told: object = padding
+    argument: object = padding
     style = b.choose(("pair", "four", "SAME", "VALID"))
     if style == "four":
         extra = b.integer(0, 1)
-        told = [padding[0], padding[0] + extra, padding[1], padding[1]]
+        argument = [padding[0], padding[0] + extra, padding[1], padding[1]]
         sizes[0] = (size[0] + 2 * padding[0] + extra - dilation[0] * (kernel[0] - 1) - 1) // stride[0] + 1
     elif style == "SAME":
-        told, dilation = "SAME", [1, 1]
+        argument, dilation = "SAME", [1, 1]
         sizes = [-(-length // s) for length, s in zip(size, stride, strict=True)]
     elif style == "VALID" and all(
         d * (k - 1) + 1 <= n for d, k, n in zip(dilation, kernel, size, strict=True)
     ):
-        told = "VALID"
+        argument = "VALID"
         sizes = [
             (n - d * (k - 1) - 1) // s + 1 for n, d, k, s in zip(size, dilation, kernel, stride, strict=True)
         ]
@@ -47,7 +47,7 @@ def conv2d(b: Builder, v: Value) -> Value:
         params["bias"] = b.weight([out])
     return b.add(
         op, [v], [*sizes, out] if nhwc else [out, *sizes], params=params,
-        stride=stride, padding=told, dilation=dilation, groups=groups, layout="NHWC" if nhwc else "NCHW",
+        stride=stride, padding=argument, dilation=dilation, groups=groups, layout="NHWC" if nhwc else "NCHW",
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def pool2d(b: Builder, v: Value) -> Value:
     for length in v.tail[1:]:
         room = length + 2 * padding - kernel
         sizes.append((-(-room // stride) if ceil else room // stride) + 1)
-    # A window that starts in the padding behind the last element holds no element at all.
+    # A window that starts in the padding after the last element contains no element.
     if ceil and any(
         (n - 1) * stride >= length + padding for n, length in zip(sizes, v.tail[1:], strict=True)
     ):
@@ -157,7 +157,7 @@ def recurrent(b: Builder, v: Value) -> Value:
     op, hidden, layers = b.choose(("lstm", "gru", "lstm_state")), b.integer(1, 4), b.integer(1, 2)
     common: dict[str, Any] = {"size": v.tail[1], "hidden": hidden, "layers": layers, "seed": b.seed()}
     if op == "lstm_state":
-        # [layers, batch, hidden]: the batch is no longer in front.
+        # [layers, batch, hidden]: the batch is no longer axis 0.
         state = b.add(op, [v], [hidden], batched=True, which=b.integer(0, 1), **common)
         b.values.pop()
         return b.add("unbind", [state], [hidden], axis=0, which=layers - 1)

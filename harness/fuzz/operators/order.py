@@ -1,4 +1,4 @@
-"""Reductions, order, and values of whole numbers and booleans."""
+"""Reductions, sorting, and integer and boolean values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def reduce(b: Builder, v: Value) -> Value:
 
 @on(weight=1, when=lambda v: v.batched)
 def reduce_batch(b: Builder, v: Value) -> Value:
-    """Over the batch: the network is no longer one of independent rows."""
+    """Reduce over the batch, after which rows are no longer independent."""
     b.equivariant = False
     if len(v.tail) < 1 or b.flag():
         op = b.choose(("sum", "mean", "max", "min"))

@@ -1,7 +1,7 @@
-"""A rule: when an operator applies to a value, and what shape and dtype come out.
+"""Rules: when an operator applies to a value, and which shape and dtype it gives.
 
-A rule is a function of the builder and the value it acts on; :data:`RULES` holds them with the dtype and
-the condition, in the order in which shrinking prefers them.
+A rule is a function of the builder and the value to which it applies. :data:`RULES` holds them with dtype
+and condition, in the order in which shrinking prefers them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ When = Callable[[Value], bool]
 
 @dataclass(frozen=True)
 class Entry:
-    """A rule, with the dtype of the value it acts on and what else must hold of it."""
+    """A rule, with the dtype of its value and the condition on it."""
 
     rule: Rule
     dtype: str
     when: When
     weight: int = 1
-    """How often it is on the list that is drawn from."""
+    """Number of times the rule is in the list to draw from."""
 
 
 RULES: list[Entry] = []
@@ -40,15 +40,15 @@ def on(dtype: str = "float32", when: When = lambda value: True, weight: int = 1)
 
 
 def rank(low: int, high: int = 9) -> When:
-    """As many axes behind the batch."""
+    """Return a condition on the number of axes after the batch."""
     return lambda value: low <= len(value.tail) <= high
 
 
 def image(value: Value) -> bool:
-    """A batch of channels by height by width."""
+    """Whether the value is a batch of channels by height by width."""
     return value.batched and len(value.tail) == 3
 
 
 def sequence(value: Value) -> bool:
-    """A batch of steps by features."""
+    """Whether the value is a batch of steps by features."""
     return value.batched and len(value.tail) == 2

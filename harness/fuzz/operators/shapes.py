@@ -1,4 +1,4 @@
-"""What moves values without computing: reshaping, slicing, joining, padding, resizing."""
+"""Operators that move values without computing: reshaping, slicing, joining, padding, resizing."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def pad(b: Builder, v: Value) -> Value:
     mode = b.choose(("constant", "reflect", "replicate", "circular"))
     sides = [b.integer(0, 2) for _ in range(4)]
     if mode != "constant":
-        # Reflection takes from inside, so a side must be shorter than the axis.
+        # Reflection copies from inside, so the padding must be shorter than the axis.
         sides = [min(side, v.tail[2 - i // 2] - 1) for i, side in enumerate(sides)]
     tail = [v.tail[0], v.tail[1] + sides[2] + sides[3], v.tail[2] + sides[0] + sides[1]]
     if mode == "constant":

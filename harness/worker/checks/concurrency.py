@@ -14,10 +14,10 @@ from harness.worker.runtimes.predictor import Session
 def clones(
     files: Mapping[str, str], model: str, feeds: List[List[np.ndarray]], rounds: int
 ) -> Dict[str, Any]:
-    """Outputs of the original for each feed, of a clone each, and of the clones running at once.
+    """Return each feed's outputs: from the original, from a clone per feed, and from all clones at once.
 
-    The clones are made before any thread starts: making predictors from several threads is
-    another matter. ``together[clone][round]`` are a clone's outputs while the others run too.
+    The clones are made before any thread starts: making predictors from several threads is not what is
+    checked. ``together[clone][round]`` are a clone's outputs while the others run too.
 
     Raises:
         Whatever a thread raised.

@@ -1,4 +1,4 @@
-"""Training that goes on from files which another release may have written."""
+"""Training that resumes from files that another release may have written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCH = 32
 
 
 def _settle(net: Any) -> None:
-    """Train mode without chance: only layers that need it to be trained at all stay in it.
+    """Remove randomness from train mode: only layers that cannot be trained otherwise stay in it.
 
     Dropout draws from a generator whose numbers are no promise between releases or dtypes.
     """
@@ -29,7 +29,7 @@ def _settle(net: Any) -> None:
 
 
 def _widened(state: Dict[str, Any]) -> Dict[str, Any]:
-    """Float32 moments and powers as a float64 network's optimizer holds them."""
+    """Return float32 moments and powers as a float64 network's optimizer holds them."""
     arrays = {name: np.asarray(value) for name, value in state.items() if not isinstance(value, dict)}
     return {
         **state,
@@ -44,13 +44,13 @@ def _widened(state: Dict[str, Any]) -> Dict[str, Any]:
 def continued(
     model: str, params: str, optimizer: str, digits: str, steps: int, dtype: str = "float32"
 ) -> Dict[str, Any]:
-    """Go on from a checkpoint for ``steps`` updates on the first examples, in their order.
+    """Resume from a checkpoint for ``steps`` updates on the first examples, in their order.
 
     Returns losses ``[steps]`` before each update, and the parameters after the last. ``dtype``
     ``"float64"`` is the oracle: the same state widened, the same examples.
 
     Raises:
-        Whatever `paddle.load` or `set_state_dict` makes of the files.
+        Whatever `paddle.load` or `set_state_dict` raises for the files.
     """
     reference = networks.get(model)
     assert reference.training is not None, model
@@ -78,14 +78,14 @@ def continued(
 
 
 def model_load(model: str, checkpoint: str) -> Dict[str, Any]:
-    """`Model.load` (after `prepare`, as restoring an optimizer needs) of another's files.
+    """Call `Model.load` on another release's files, after `prepare`, which restoring an optimizer needs.
 
     Returns parameters ``before`` and ``after``, and the ``optimizer`` entries that wait for the first
     update, by their saved names.
     """
     reference = networks.get(model)
     assert reference.training is not None, model
-    paddle.seed(99)  # other initial values than the checkpoint's, so that loading shows
+    paddle.seed(99)  # initial values differ from the checkpoint's, so that loading has an effect
     net = reference.build(**reference.arguments)
     wrapped = paddle.Model(net)
     optimizer = loops.make_optimizer(reference.training, wrapped.parameters())

@@ -1,4 +1,4 @@
-"""The first run of a user's model: whether it loads, what it takes and gives, and whether it repeats."""
+"""The first run of a user model: whether it loads, its inputs and outputs, and whether it repeats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OTHER_BATCH = 3
 
 
 def needs(name: str) -> int:
-    """Bytes that parameters and inputs take, as far as that can be told before anything is allocated."""
+    """Return the bytes of parameters and inputs, as far as known before anything is allocated."""
     given = user.declaration(name)
     if given["form"] == "graph":
         return graphs.size(given["path"])
@@ -29,12 +29,12 @@ def needs(name: str) -> int:
 
 
 def feeds(name: str) -> List[Any]:
-    """``[name, shape, dtype]`` of a deployed program's inputs, as its file has them."""
+    """Return ``[name, shape, dtype]`` of a deployed program's inputs, as its file has them."""
     return deployed.feeds(user.declaration(name))
 
 
 def run(name: str) -> Dict[str, Any]:
-    """The model run twice on the same feed; what it takes and gives, and the files it is made of.
+    """Run the model twice on the same feed; return its inputs and outputs, and the files it consists of.
 
     Raises:
         Whatever loading or running it raises.
@@ -57,7 +57,7 @@ def run(name: str) -> Dict[str, Any]:
 
 
 def other_batch(name: str) -> int:
-    """Run another batch size; how many rows that was."""
+    """Run another batch size; return its number of rows."""
     session = _Session(name)
     try:
         session.infer(networks.get(name).sample(OTHER_BATCH, 1))
@@ -67,10 +67,10 @@ def other_batch(name: str) -> int:
 
 
 def float64(name: str) -> List[str]:
-    """Run the network in float64; the dtypes of its floating outputs.
+    """Run the network in float64; return the dtypes of its floating outputs.
 
     Raises:
-        Whatever a network that fixes its types raises.
+        Whatever the network raises, for example because it fixes its types.
     """
     net = networks.network(networks.get(name), None, "float64")
     net.eval()
@@ -81,7 +81,7 @@ def float64(name: str) -> List[str]:
 
 
 class _Session:
-    """The plainest execution there is: the network itself, or the static executor's run of a program."""
+    """The simplest execution: the network itself, or the static executor's run of a program."""
 
     def __init__(self, name: str) -> None:
         model = networks.get(name)

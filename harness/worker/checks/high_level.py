@@ -19,10 +19,10 @@ from harness.worker.recipes.documents import Watch, high_level
 def resume(
     model: str, digits: str, checkpoint: str, epoch: int, load_first: bool, epochs: int
 ) -> Dict[str, Any]:
-    """Load ``checkpoint`` (a prefix) and fit ``epochs`` more; the losses of every batch.
+    """Load ``checkpoint`` (a prefix) and fit ``epochs`` more; return the loss of every batch.
 
-    `fit` shuffles by the number of epochs its own sampler has served, which no checkpoint keeps:
-    ``epoch`` is the one to go on with. 0 hands `fit` the dataset, as document 003 does.
+    `fit` shuffles by the number of epochs that its sampler has served, which no checkpoint keeps:
+    ``epoch`` is the epoch to continue with. With 0, `fit` gets the dataset, as in document 003.
     ``load_first`` calls `load` before `prepare`, as the document's listing does.
     """
     wrapped, optim = high_level(networks.get(model))
@@ -34,7 +34,7 @@ def resume(
     data = Digits(digits)
     train, test = data.dataset("train", ToTensor()), data.dataset("test", ToTensor())
     if epoch:
-        # What `fit` makes of a dataset, with the epoch in reach.
+        # The loader that `fit` makes from a dataset, with an epoch that can be set.
         sampler = paddle.io.DistributedBatchSampler(train, 64, shuffle=True)
         sampler.set_epoch(epoch)
         train = paddle.io.DataLoader(train, batch_sampler=sampler)
@@ -46,12 +46,12 @@ def resume(
 def load(
     model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **arguments: Any
 ) -> Dict[str, Any]:
-    """`Model.load` into a new, prepared network; parameters before and after, optimizer state after.
+    """Call `Model.load` on a new, prepared network; return parameters before and after, and optimizer state.
 
-    ``other`` are arguments that build the network with other shapes.
+    ``other``: arguments that build the network with other shapes.
     """
     reference = networks.get(model)
-    paddle.seed(99)  # other initial values than the checkpoint's, so that loading shows
+    paddle.seed(99)  # initial values differ from the checkpoint's, so that loading has an effect
     net = reference.build(**{**reference.arguments, **(other or {})})
     wrapped = paddle.Model(
         net, networks.input_specs(reference), [paddle.static.InputSpec([None, 1], "int64", "label")]
@@ -69,12 +69,12 @@ def load(
 
 
 def names_in_paddle_io() -> List[str]:
-    """Which of document 003's `paddle.io.load` and `paddle.io.load_inference_model` exist."""
+    """Return which of document 003's `paddle.io.load` and `paddle.io.load_inference_model` exist."""
     return [name for name in ("load", "load_inference_model") if hasattr(paddle.io, name)]
 
 
 def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray]) -> Dict[str, Any]:
-    """Save and load the same parameters by every system document 003 lists; outputs for one feed each.
+    """Save and load the same parameters by every system of document 003; return each one's outputs.
 
     Systems: `Model.save/load`, `paddle.save/load`, `static.save/load`,
     `static.save_inference_model/load_inference_model`. Loading starts from a network with other

@@ -12,7 +12,7 @@ from harness.worker.inspection import programs
 
 
 def combined_parameters(folder: str, program: str) -> Dict[str, np.ndarray]:
-    """Floating values by generated name, as `load_inference_model` put them into the scope."""
+    """Return floating values by generated name, as `load_inference_model` put them into the scope."""
     with programs.static_mode():
         _, loaded, _, _ = programs.load(folder, program)
         scope = paddle.static.global_scope()
@@ -20,10 +20,10 @@ def combined_parameters(folder: str, program: str) -> Dict[str, np.ndarray]:
             item["name"]: np.array(scope.find_var(item["name"]).get_tensor())
             for item in programs.parameters(loaded)
         }
-        # An LSTM's dropout state is a byte buffer no file holds; parameters are floating.
+        # An LSTM's dropout state is a byte buffer that no file holds; parameters are floating.
         return {name: value for name, value in found.items() if np.issubdtype(value.dtype, np.floating)}
 
 
 def separate_parameters(folder: str, names: List[str]) -> Dict[str, np.ndarray]:
-    """Values of one file per parameter."""
+    """Return the values of the parameters named, read from one file each."""
     return {name: np.asarray(paddle.load(os.path.join(folder, name), return_numpy=True)) for name in names}

@@ -1,8 +1,8 @@
-"""Every way Paddle loads a model file, each giving arrays that show what was loaded.
+"""Every way in which Paddle loads a model file; each gives arrays that show what was loaded.
 
-A loader is a function of ``files`` (paths by role), the model and a feed, that returns a flat
+A loader is a function of ``files`` (paths by role), the model and a feed. It returns a flat
 dict of arrays: loaded values, and outputs or a training step where there is something to run.
-Whatever Paddle raises goes on to the caller; nothing here catches it.
+It lets every exception of Paddle reach the caller.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from harness.worker.runtimes import jit, predictor, static
 from harness.worker.training import loops
 
 M_PERTURB = -6
-"""glibc's number of this option of `mallopt`; other C libraries answer that they do not have it."""
+"""glibc's number of this `mallopt` option; other C libraries report that they do not have it."""
 
 Feed = List[np.ndarray]
 Loader = Callable[[Mapping[str, str], ReferenceModel, Feed], Dict[str, np.ndarray]]
 
 
 def _paddle_load(path: str) -> Any:
-    """`paddle.load`, and what it gave as a flat dict; a thing of another kind by its type's name."""
+    """Call `paddle.load`; return its result, also as a flat dict (for another type, the type's name)."""
     loaded = paddle.load(path)
     if isinstance(loaded, dict):
         return loaded, states.flatten(loaded)
@@ -36,7 +36,7 @@ def _paddle_load(path: str) -> Any:
 
 
 def load_params(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
-    """`paddle.load` of parameters, `set_state_dict` into a new network, its outputs."""
+    """Load parameters with `paddle.load` and `set_state_dict`; return them and the network's outputs."""
     state, found = _paddle_load(files["params"])
     if isinstance(state, dict):
         net = model.build(**model.arguments)
@@ -48,14 +48,14 @@ def load_params(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> 
 
 
 def load_optimizer(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
-    """`paddle.load` of an optimizer's state."""
+    """Load an optimizer's state with `paddle.load`."""
     return _paddle_load(files["optimizer"])[1]
 
 
 def model_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
-    """`Model.load` after `prepare` (only then the optimizer is restored), outputs, one training step.
+    """Call `Model.load` after `prepare` (only then is the optimizer restored), run, and do one training step.
 
-    The step is what an optimizer's state is for; its result shows what was restored.
+    The step uses the optimizer's state, so its result shows what was restored.
     """
     assert model.training is not None, model.name
     net = model.build(**model.arguments)
@@ -73,7 +73,7 @@ def model_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> D
 
 
 def _built(model: ReferenceModel) -> Tuple[Any, List[Any], Any]:
-    """The network as a static program, initialised: program, outputs, executor. In static mode."""
+    """Build the network in static mode and initialise it; return program, outputs and executor."""
     main, startup = paddle.static.Program(), paddle.static.Program()
     with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
         inputs = networks.static_inputs(model)
@@ -86,7 +86,7 @@ def _built(model: ReferenceModel) -> Tuple[Any, List[Any], Any]:
 
 
 def save_static(model: str, weight: np.ndarray, prefix: str) -> None:
-    """`static.save` of the network as it is initialised, but with ``weight`` as its last parameter.
+    """Save the initialised network with `static.save`, with ``weight`` as the parameter of that shape.
 
     Raises:
         ValueError: no parameter, or more than one, has the shape of ``weight``.
@@ -103,7 +103,7 @@ def save_static(model: str, weight: np.ndarray, prefix: str) -> None:
 
 
 def static_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
-    """`static.load` into a program with other values, and its outputs."""
+    """Call `static.load` on a program with other values; return the loaded values and its outputs."""
     with programs.static_mode():
         paddle.seed(model.seed + 1)
         main, outputs, executor = _built(model)
@@ -113,10 +113,10 @@ def static_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> 
 
 
 def _execution(runtime: Any, **options: Any) -> Loader:
-    """What one of the runtimes gives for the feed.
+    """Return a loader that gives a runtime's outputs for the feed.
 
-    Not by `runtimes.execute`: that asks a session to describe itself, and `Config.summary` raises
-    on its own where the model came from memory.
+    It does not use `runtimes.execute`: that calls `describe`, and `Config.summary` itself raises where
+    the model came from memory.
     """
 
     def load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> Dict[str, np.ndarray]:
@@ -146,11 +146,11 @@ LOADERS: Dict[str, Loader] = {
 
 
 def scramble_memory(value: int = 0xA5) -> bool:
-    """Have the C library overwrite memory as it gives it out and takes it back; whether it can.
+    """Make the C library overwrite memory when it is allocated and freed; return whether it can.
 
-    Where a loader reads less than it made room for, the rest holds whatever lay there, often the
-    very weights of the load before, and the outcome would be luck. `MALLOC_PERTURB_` does the same,
-    but only if it is there before the process starts.
+    Where a loader reads less than it allocated, the rest holds old memory, often the weights of
+    the load before, and the outcome would be luck. `MALLOC_PERTURB_` does the same, but only if it
+    is set before the process starts.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return bool(mallopt is not None and mallopt(M_PERTURB, value))
@@ -160,7 +160,7 @@ def load(loader: str, files: Mapping[str, str], model: str, feed: Feed) -> Dict[
     """Load the files with one of :data:`LOADERS`.
 
     Raises:
-        FileNotFoundError: the folder of the files is missing, which is the caller's mistake.
+        FileNotFoundError: the folder of the files is missing, an error of the caller.
     """
     for path in files.values():
         folder = os.path.dirname(path)

@@ -1,9 +1,9 @@
-"""Where an ONNX model leaves Paddle's program: its intermediate tensors beside the program's own values.
+"""Where an ONNX model diverges from Paddle's program: compares its intermediate tensors with the program's.
 
-paddle2onnx names tensors after what they were converted from: by the variable of a ``.pdmodel``, or by
-the operator of the new IR, its number among those of its kind, and its result. So every such tensor has
-a counterpart that Paddle's static executor can fetch. Tensors that the conversion made up (shapes, the
-sum before a bias that Paddle adds in one operator) have none, nor have those inside loops.
+paddle2onnx names a tensor after its source: the variable of a ``.pdmodel``, or in the new IR the operator,
+its number among those of its kind, and the index of the result. So every such tensor has a counterpart that
+Paddle's static executor can fetch. Tensors that only the conversion made (shapes, the sum before a bias that
+Paddle adds in the same operator) and tensors inside loops have none.
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ import numpy as np
 from harness.worker.inspection import programs
 
 DIVERGES = 1e-3
-"""Share of a tensor's root mean square that the two may differ by. Float32 engines differ by a
-millionth of it, and a wrong weight by a tenth: this tells a cause, and judges nothing."""
+"""Largest difference of the two, as a share of the tensor's root mean square. Float32 engines differ by a
+millionth of it, a wrong weight by a tenth. It only helps to find a cause; no verdict depends on it."""
 
 
 def first_diverging(
     path: str, folder: str, program: str, params: str, inputs: List[str], feed: List[np.ndarray]
 ) -> Dict[str, Any]:
-    """The first node whose output is not the value that Paddle's program has there.
+    """Find the first node whose output differs from the value in Paddle's program.
 
-    ``path`` is the ``.onnx`` file; ``folder``, ``program`` and ``params`` what it was converted from;
-    ``feed`` an array for each of ``inputs``. Returns ``nodes`` (number of nodes that are no
-    constants), ``compared`` (tensors
-    with a counterpart), and ``first`` ('' if none diverges): the node's name, with its ``operator``,
-    ``tensor``, the ``counterpart``'s ``error`` and ``scale`` (both root mean squares), and the nodes
-    ``between`` it and the last tensors that agree, in which the cause must lie as well.
+    ``path`` is the ``.onnx`` file; ``folder``, ``program`` and ``params`` are what it was converted from;
+    ``feed`` has an array for each of ``inputs``. Returns ``nodes`` (number of nodes without constants),
+    ``compared`` (number of tensors with a counterpart), and ``first`` ('' if none diverges): the node's
+    name, with its ``operator``, ``tensor``, ``error`` (RMS of the difference), ``scale`` (RMS of the
+    counterpart), and the nodes ``between`` it and the last tensors that agree: one of them is the cause.
     """
     import onnx
 
@@ -66,7 +65,7 @@ def first_diverging(
 
 
 def _between(nodes: List[Any], tensor: str, agreeing: set) -> List[Any]:
-    """The nodes that the tensor is made by, back to tensors that agree, in the graph's order."""
+    """Return the nodes that compute the tensor, back to tensors that agree, in the graph's order."""
     made_by = {output: node for node in nodes for output in node.output}
     kept, waiting = set(), [tensor]
     while waiting:
@@ -80,7 +79,7 @@ def _between(nodes: List[Any], tensor: str, agreeing: set) -> List[Any]:
 
 
 def intermediates(model: Any, feed: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
-    """Every tensor that a node of the graph gives, by name, from onnxruntime: each is made an output."""
+    """Return every node's output tensors by name, from onnxruntime: each is made an output of the graph."""
     import onnx
     import onnxruntime
 
@@ -108,9 +107,9 @@ def intermediates(model: Any, feed: Mapping[str, np.ndarray]) -> Dict[str, np.nd
 def counterparts(
     folder: str, program: str, params: str, outputs: List[str], feed: Mapping[str, np.ndarray]
 ) -> Dict[str, np.ndarray]:
-    """The program's own values, from the static executor, by the names that paddle2onnx gives them.
+    """Return the program's values from the static executor, by the names that paddle2onnx gives them.
 
-    ``outputs`` are the file's: what the program fetches, whatever paddle2onnx calls it.
+    ``outputs``: the file's names for what the program fetches.
     """
     with programs.static_mode():
         executor, loaded, _, fetches = programs.load(folder, program, params)
@@ -122,7 +121,7 @@ def counterparts(
 
 
 def _variables(program: Any) -> Dict[str, Any]:
-    """Results of the operators of a ``.pdmodel``'s main block: a variable each, by its own name."""
+    """Return the results of the operators in a ``.pdmodel``'s main block: variables, by name."""
     block = program.global_block()
     results = [name for op in block.ops if op.type not in ("feed", "fetch") for name in op.output_arg_names]
     return {
@@ -137,7 +136,7 @@ def _is_tensor(variable: Any) -> bool:
 
 
 def _values(program: Any) -> Dict[str, Any]:
-    """Results of the operators of the new IR's main block, as paddle2onnx counts them."""
+    """Return the results of the operators in the new IR's main block, numbered as paddle2onnx does."""
     found: Dict[str, Any] = {}
     counted: Counter = Counter()
     for op in program.global_block().ops:
@@ -156,7 +155,7 @@ def _fetchable(value: Any) -> bool:
 
 
 def _is_another(got: np.ndarray, expected: Mapping[str, np.ndarray]) -> bool:
-    """Whether it is another of the program's values: fused with its bias, a convolution keeps its name."""
+    """Whether it equals another of the program's values: a convolution fused with its bias keeps its name."""
     if not np.issubdtype(got.dtype, np.floating):
         return False
     alike = [array for array in expected.values() if array.size == got.size]
@@ -164,7 +163,7 @@ def _is_another(got: np.ndarray, expected: Mapping[str, np.ndarray]) -> bool:
 
 
 def _distance(got: np.ndarray, expected: np.ndarray) -> Any:
-    """Root mean squares of the difference and of what is expected; infinite where they are no pair."""
+    """Return the RMS of the difference and of ``expected``; infinite where they cannot be compared."""
     if got.size != expected.size:
         return float("inf"), 1.0
     if not np.issubdtype(expected.dtype, np.floating):

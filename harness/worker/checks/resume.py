@@ -1,8 +1,8 @@
-"""Training that is interrupted and goes on in another process.
+"""Training that is interrupted and resumed in another process.
 
-A checkpoint is a folder of what documents 000 and 003 say to save (parameters and optimizer
-state) and of what else decides the next update: scheduler (inside the optimizer's state),
-gradient scaler, position and order of the data, random state of dropout.
+A checkpoint is a folder with what documents 000 and 003 say to save (parameters and optimizer
+state), and with everything else that decides the next update: scheduler (inside the optimizer's
+state), gradient scaler, position and order of the data, random state of dropout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PER_EPOCH = 6
 
 
 class Loop:
-    """A training whose whole state can be saved and loaded between any two steps.
+    """A training loop whose whole state can be saved and loaded between any two steps.
 
     Config: ``optimizer`` (class name), ``scheduler`` (class name of ``paddle.optimizer.lr`` or
     ``""``), ``amp`` (bfloat16 ``auto_cast`` with a gradient scaler), ``clip`` (global norm),
@@ -65,7 +65,7 @@ class Loop:
         )
 
     def step(self) -> float:
-        """One update; the loss before it."""
+        """Do one update; return the loss before it."""
         position = self.done % PER_EPOCH
         if position == 0 and self.done:
             self.order = self.rng.permutation(len(self.labels))
@@ -106,7 +106,7 @@ class Loop:
         )
 
     def load(self, folder: str, without: Sequence[str] = ()) -> None:
-        """Go back to a saved state; ``without`` leaves parts of it out (for showing that they matter)."""
+        """Load a saved state; ``without`` names parts to leave out (to show that they matter)."""
         self.net.set_state_dict(paddle.load(os.path.join(folder, "model.pdparams")))
         if "optimizer" not in without:
             self.optimizer.set_state_dict(paddle.load(os.path.join(folder, "model.pdopt")))
@@ -121,7 +121,7 @@ class Loop:
             paddle.set_rng_state(state["random_state"])
 
     def state(self) -> Dict[str, np.ndarray]:
-        """Parameters, buffers, optimizer and scaler state as arrays, by name."""
+        """Return parameters, buffers, optimizer and scaler state as arrays, by name."""
         states = {"network": self.net.state_dict(), "optimizer": self.optimizer.state_dict()}
         if self.scaler is not None:
             # Its scale changes too late to reach the losses of a short training; its counters do not.
@@ -167,7 +167,7 @@ def resumed(
     folder: str,
     without: Optional[Sequence[str]] = None,
 ) -> Dict[str, Any]:
-    """Load the checkpoint in ``folder`` and train up to step ``steps``; as :func:`uninterrupted` returns."""
+    """Load the checkpoint in ``folder`` and train up to step ``steps``; return as :func:`uninterrupted`."""
     loop = Loop(model, config, digits)
     loop.load(folder, without or ())
     return _go_on(loop, steps)

@@ -1,4 +1,4 @@
-"""Saving and loading values of every kind, and what came back."""
+"""Save and load values of every kind, and return what came back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.worker.models.states import bits
 
 
 def load_arrays(path: str) -> Dict[str, np.ndarray]:
-    """A saved state dict as arrays."""
+    """Load a state dict as arrays."""
     return {name: np.asarray(value) for name, value in paddle.load(path, return_numpy=True).items()}
 
 
@@ -28,7 +28,7 @@ def _shown(state: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def facts(state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
-    """dtype, ``stop_gradient`` and generated name of every tensor."""
+    """Return dtype, ``stop_gradient`` and generated name of every tensor."""
     return {
         name: {
             "dtype": str(value.dtype).split(".")[-1],
@@ -41,7 +41,7 @@ def facts(state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
 
 
 def save_network(model: str, weights: str, out: str, protocol: int = 4) -> Dict[str, Any]:
-    """`paddle.save` of a network's state dict; what was in memory when it was saved."""
+    """Save a network's state dict with `paddle.save`; return the state that was in memory."""
     net = networks.network(networks.get(model), weights)
     state = net.state_dict()
     paddle.save(state, out, protocol=protocol)
@@ -49,16 +49,16 @@ def save_network(model: str, weights: str, out: str, protocol: int = 4) -> Dict[
 
 
 def set_and_read(model: str, path: str) -> Dict[str, Any]:
-    """A new network given the saved state: its own state afterwards, and the names not matched."""
+    """Set the saved state in a new network; return the network's state and the names not matched."""
     net = networks.get(model).build(**networks.get(model).arguments)
     missing, unexpected = net.set_state_dict(paddle.load(path))
     return {**_shown(net.state_dict()), "missing": list(missing), "unexpected": list(unexpected)}
 
 
 def save_dtype(dtype: str, out: str) -> Dict[str, Any]:
-    """Tensors of one dtype, of rank 2, of rank 0, and without elements, saved in one dict.
+    """Save tensors of one dtype (of rank 2, of rank 0, and without elements) in one dict.
 
-    Values include the type's extremes, a negative zero and a NaN where it has them.
+    Values include the type's extremes, a negative zero and a NaN where the type has them.
     """
     rng = np.random.default_rng(7)
     state = {}
@@ -85,7 +85,7 @@ def load_dtype(path: str, return_numpy: bool = False) -> Dict[str, Any]:
 
 
 def build(description: Any) -> Any:
-    """The object a description stands for: see :func:`describe` for the form."""
+    """Build the object that a description stands for; :func:`describe` has the form."""
     kind, content = description
     if kind == "dict":
         return {key: build(item) for key, item in content}
@@ -98,7 +98,7 @@ def build(description: Any) -> Any:
 
 
 def describe(value: Any) -> Any:
-    """A nested object as ``[kind, content]``: dict, list, tuple, tensor, array, or a plain value's type."""
+    """Return a nested object as ``[kind, content]``: dict, list, tuple, tensor, array, or a value's type."""
     if isinstance(value, dict):
         return ["dict", [[key, describe(item)] for key, item in value.items()]]
     if isinstance(value, (list, tuple)):
@@ -111,7 +111,7 @@ def describe(value: Any) -> Any:
 
 
 def save_object(description: Any, out: str, protocol: int, in_memory: bool) -> Dict[str, Any]:
-    """`paddle.save` of the described object to a file, or to a `BytesIO` written to that file."""
+    """Save the described object with `paddle.save` to a file, or to a `BytesIO` written to that file."""
     value = build(description)
     if in_memory:
         buffer = io.BytesIO()
@@ -124,7 +124,7 @@ def save_object(description: Any, out: str, protocol: int, in_memory: bool) -> D
 
 
 def load_object(path: str, in_memory: bool) -> Any:
-    """The description of what `paddle.load` gives."""
+    """Return the description of what `paddle.load` gives."""
     if in_memory:
         with open(path, "rb") as file:
             return describe(paddle.load(io.BytesIO(file.read())))
@@ -132,7 +132,7 @@ def load_object(path: str, in_memory: bool) -> Any:
 
 
 def save_load_objects(descriptions: List[Any], folder: str, protocol: int, in_memory: bool) -> List[Any]:
-    """Save and load each description; what came back. For many small examples in one call."""
+    """Save and load each description; return what came back. One call for many small examples."""
     came_back = []
     for index, description in enumerate(descriptions):
         path = os.path.join(folder, f"object-{index}.pdparams")

@@ -1,6 +1,6 @@
-"""Calls that crash, hang, raise or tell about their process: the harness's own test aids.
+"""Calls that crash, hang, raise or report about their process, for the harness's tests.
 
-No suite uses them. `tests/` calls them to prove that a dead or silent worker is seen as what it is.
+No suite uses them. `tests/` calls them to prove that a dead or silent worker is recognised.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional
 
 
 def echo(value: Any) -> Any:
-    """The value, after it crossed the boundary twice."""
+    """Return the value, which then has crossed the process boundary twice."""
     return value
 
 
@@ -24,12 +24,12 @@ def pid() -> int:
 
 
 def environ(names: List[str]) -> Dict[str, Optional[str]]:
-    """Environment variables of the worker; None where one isn't set."""
+    """Return environment variables of the worker; None where one isn't set."""
     return {name: os.environ.get(name) for name in names}
 
 
 def say(text: str) -> None:
-    """Print, past Python's own buffers too, the way C++ code does."""
+    """Print without Python's buffers, as C++ code does."""
     os.write(1, text.encode() + b"\n")
 
 
@@ -44,12 +44,12 @@ def abort() -> None:
 
 
 def leave(status: int) -> None:
-    """End the process without Python's goodbye."""
+    """End the process at once, without Python's cleanup."""
     os._exit(status)
 
 
 def hang(children: int = 0) -> None:
-    """Never return; with children that never return either."""
+    """Never return; also start so many children that never return."""
     for _ in range(children):
         if os.fork() == 0:
             while True:
@@ -64,7 +64,7 @@ def fail(kind: str, message: str) -> None:
 
 
 def fail_in_c(message: Optional[bytes]) -> None:
-    """Raise a RuntimeError from compiled code, with a message as pybind11 sets it, or with none at all."""
+    """Raise a RuntimeError from compiled code, with a message as pybind11 sets it, or without one."""
     if message is None:
         raising = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyErr_SetNone", ctypes.pythonapi))
         raising(RuntimeError)
@@ -74,23 +74,23 @@ def fail_in_c(message: Optional[bytes]) -> None:
 
 
 def text_of(path: str) -> str:
-    """The text of a file."""
+    """Return the text of a file."""
     with open(path, encoding="utf-8") as file:
         return file.read()
 
 
 def fail_without_words() -> None:
-    """Raise an exception of Python that has no message."""
+    """Raise a Python exception without a message."""
     raise RuntimeError
 
 
 def unsendable() -> Any:
-    """Something that cannot cross to a worker."""
+    """Return an object that cannot cross the process boundary."""
     return object()
 
 
 def digits(folder: str, split: str) -> Dict[str, Any]:
-    """Images and labels of a split as Paddle's own loader reads them."""
+    """Return images and labels of a split as Paddle's loader reads them."""
     from harness.worker.models.digits import Digits
 
     images, labels = Digits(folder).arrays(split)
@@ -98,7 +98,7 @@ def digits(folder: str, split: str) -> Dict[str, Any]:
 
 
 def can_import(name: str) -> Optional[str]:
-    """What importing the module raises, or None."""
+    """Return what importing the module raises, or None."""
     try:
         importlib.import_module(name)
     except ImportError as error:
@@ -107,12 +107,12 @@ def can_import(name: str) -> Optional[str]:
 
 
 def modules() -> List[str]:
-    """Names of all imported modules."""
+    """Return the names of all imported modules."""
     return sorted(sys.modules)
 
 
 def warn(text: str, times: int, raising: bool = False) -> None:
-    """Warn so many times from one place; ``{}`` in the text is the number of the warning."""
+    """Warn ``times`` times from one line; ``{}`` in the text becomes the number of the warning."""
     for number in range(times):
         warnings.warn(text.format(number), stacklevel=1)
     if raising:
@@ -120,7 +120,7 @@ def warn(text: str, times: int, raising: bool = False) -> None:
 
 
 def sources() -> List[str]:
-    """Files of the modules of this project that are loaded."""
+    """Return the files of this project's loaded modules."""
     names = ("harness.worker", "reference_models")
     loaded = [module for name, module in list(sys.modules.items()) if name.startswith(names)]
     return [module.__file__ or "" for module in loaded]

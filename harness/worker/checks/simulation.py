@@ -1,6 +1,6 @@
-"""What a compressed program should compute, by what its own file and the float network say.
+"""What a compressed program should compute, derived from its file and the float network.
 
-Nothing here asks a quantized operator: Paddle's float network and NumPy do it all.
+No quantized operator is used: Paddle's float network and NumPy compute everything.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 
 COPY = re.compile(r"_deepcopy_\d+$")
-"""What Paddle adds to the name of a parameter in a copied layer, which is what PaddleSlim exports of PACT."""
+"""What Paddle adds to a parameter's name in a copied layer; PaddleSlim exports copied layers for PACT."""
 
 
 def step_errors(
     folder: str, program: str, params: str, float_files: Mapping[str, str], bits: int = 8
 ) -> List[Dict[str, Any]]:
-    """How far each quantized weight is from the float one of the same name, in steps of its scale.
+    """Return how far each quantized weight is from the float one of the same name, in steps of its scale.
 
-    ``float_files``: ``folder``, ``program`` and ``params`` of the program before quantization. A
-    weight rounded to the nearest level is at most half a step off, and by as many steps more as float32's
-    ``rounding`` moves one at the last level by when it is divided and multiplied. Layers whose weight has no
-    namesake of that shape are left out.
+    ``float_files``: ``folder``, ``program`` and ``params`` of the program before quantization. A weight
+    that was rounded to the nearest level is off by at most half a step plus ``rounding``, the steps by which
+    float32 division and multiplication move a weight at the last level. Layers without a float weight of
+    the same name and shape are left out.
     """
     before = Program(float_files["folder"], float_files["program"], float_files["params"]).stored
     read = Program(folder, program, params)
@@ -53,16 +53,16 @@ def step_errors(
 
 
 def arrays(path: str) -> Dict[str, np.ndarray]:
-    """What an ``.npz`` file of a recipe holds."""
+    """Return the arrays of a recipe's ``.npz`` file, by name."""
     with np.load(path) as found:
         return {name: found[name] for name in found.files}
 
 
 def ranges(model: str, weights: str, digits: str, batch: int, batches: int) -> List[Dict[str, Any]]:
-    """What goes into each convolution and linear layer of the float network, in the order they run.
+    """Measure the input range of each convolution and linear layer of the float network, in running order.
 
-    Over the first ``batches`` batches of training digits. Returns for each layer its ``op`` (the class),
-    the ``largest`` magnitude, and the ``mean`` of the examples' largest ones.
+    It runs the first ``batches`` batches of training digits. Returns for each layer its ``op`` (the class),
+    the ``largest`` magnitude, and the ``mean`` of each example's largest magnitude.
     """
     stated = networks.get(model)
     assert stated.training is not None, model
@@ -97,9 +97,9 @@ def simulate(
     feeds: List[List[np.ndarray]],
     bits: int = 8,
 ) -> List[np.ndarray]:
-    """Logits of the float network with every weight as a quantized program's file has it, times its scale.
+    """Return the logits of the float network with a quantized program's weights, dequantized by NumPy.
 
-    Paddle's network and NumPy do it all; no quantized operator is asked.
+    No quantized operator is used.
 
     Raises:
         LookupError: the program has other parameters than the network (layers were fused).
@@ -118,10 +118,10 @@ def simulate(
 
 
 def dequantized(array: np.ndarray, layer: Optional[Dict[str, Any]]) -> np.ndarray:
-    """A stored weight as the number it stands for.
+    """Return a stored weight as the float values it stands for.
 
-    Whole numbers stand for themselves times a scale, and so does whatever else has a scale and no
-    quantizer in front of its layer: PaddleSlim's rounding by training leaves numbers that are not whole.
+    Whole numbers are multiplied by their scale. So is any other weight with a scale and no quantizer in
+    front of its layer: PaddleSlim's rounding by training leaves numbers that are not whole.
     """
     if layer is None or layer["scales"] is None:
         return array

@@ -1,4 +1,4 @@
-"""What a process does whose speed is compared: open a session, warm up, and run in turns with another."""
+"""Calls of a process whose speed is compared: open a session, warm up, and run in turns with another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _held: Dict[int, Tuple[int, List[np.ndarray]]] = {}
 _numbers = itertools.count(1)
 
 STEADY = 0.02
-"""Share of its time that a run may still gain in a block for its warm-up to count as over."""
+"""The warm-up is over when a block makes a run faster by less than this share."""
 LEAST_BLOCKS = 3
 """Of a warm-up."""
 
@@ -32,9 +32,9 @@ def hold(
     feed: List[np.ndarray],
     helpers: Sequence[int] = (),
 ) -> Dict[str, Any]:
-    """Open a session and keep a feed for it: its number here, ``load_ms``, ``load_mib`` and outputs.
+    """Open a session and keep a feed for it; return its number, ``load_ms``, ``load_mib`` and outputs.
 
-    ``helpers``: processors for all threads but the one that runs are timed in.
+    ``helpers``: processors for all threads except the one in which runs are timed.
     """
     before = _resident()
     opened = runtimes.open_session(runtime, files, model, options)
@@ -62,8 +62,8 @@ def release(number: int) -> None:
 def settle(number: int, block_s: float, budget_s: float) -> Dict[str, Any]:
     """Run until two blocks in a row were no faster than the best before them, or the budget is spent.
 
-    Not until blocks agree: they scatter by more than a warm-up gains long after it is over. Returns the
-    least of the blocks' medians (``seconds`` of a run), and whether it became ``steady``.
+    It does not wait until blocks agree: long after the warm-up they scatter by more than it gained. Returns
+    the smallest median of a block (``seconds`` of a run), and whether it became ``steady``.
     """
     medians: List[float] = []
     first = block(number, 1)["seconds"][0]
@@ -84,7 +84,7 @@ def _runs(seconds: float, block_s: float) -> int:
 
 
 def block(number: int, runs: int) -> Dict[str, Any]:
-    """Time ``runs`` runs: ``seconds`` of each, and ``taken``: how often the system took the processor."""
+    """Time ``runs`` runs; return ``seconds`` of each, and ``taken``: how often they were preempted."""
     seconds, taken = _timed(number)(runs, 0.0, False)
     return {"seconds": seconds, "taken": taken}
 
@@ -94,16 +94,16 @@ def turns(
 ) -> Dict[str, Any]:
     """Run when it is this side's turn, and hand over to the other side's process without a third one.
 
-    ``order``: of every turn whose it is, and the share of its own time that each of its runs spends once
-    more doing nothing of use, for calibration. Both sides spend it, so that either finds the processor as
-    the other does (vector units that have rested, for one); only the candidate's clock counts it.
-    ``receive`` and ``give`` are named pipes; a byte in one is the turn. Returns the median ``seconds`` of
-    each own turn and from how many of them the system took the processor (``taken``): of those until
-    then, where the other side has ended, which is told of there.
+    ``order``: for every turn, the side, and a slowdown as a share of a run's time, for the A/A test. Each run
+    spins for that share after its work. Both sides spin, so that each finds the processor in the same state
+    (for example with rested vector units); only the candidate's clock counts it. ``receive`` and ``give`` are
+    named pipes; a byte in one passes the turn. Returns the median ``seconds`` of each turn of this side, and
+    in how many of them it was preempted (``taken``). If the other side ends, only the turns
+    until then are returned; the other process reports why.
     """
     found: List[List[float]] = []
     taken = 0
-    # Opening waits for the other side, which has to open to read what this one opens to write.
+    # Opening waits for the other side, which has to open the same pipe at its other end.
     opening = ((give, os.O_WRONLY), (receive, os.O_RDONLY))
     ends = {path: os.open(path, how) for path, how in (opening if mine == 0 else opening[::-1])}
     try:
@@ -127,20 +127,20 @@ def turns(
 
 
 def _timed(number: int) -> Callable[[int, float, bool], Tuple[List[float], int]]:
-    """Seconds of each of so many runs, and how often the system took the processor from them.
+    """Return a function that times runs: it gives the seconds of each, and how often they were preempted.
 
-    The function's arguments: runs, extra (see :func:`turns`), and whether the seconds contain it.
+    Its arguments: runs, extra (the slowdown of :func:`turns`), and whether the seconds include it.
     """
     session, feed = _held[number]
     opened = runtimes._sessions[session]
     if hasattr(opened, "timed"):
-        return functools.partial(_timed_elsewhere, opened, feed)
+        return functools.partial(_timed_in_other_process, opened, feed)
     run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
     clock = time.perf_counter
 
     def timed(runs: int, extra: float, counted: bool) -> Tuple[List[float], int]:
         seconds: List[float] = []
-        # Of this thread: a session's others take turns on their own processors.
+        # Of this thread only: the session's other threads have other processors.
         before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
         for _ in range(runs):
             devices.synchronize(device)
@@ -158,10 +158,10 @@ def _timed(number: int) -> Callable[[int, float, bool], Tuple[List[float], int]]
     return timed
 
 
-def _timed_elsewhere(
+def _timed_in_other_process(
     opened: Any, feed: List[np.ndarray], runs: int, extra: float, counted: bool
 ) -> Tuple[List[float], int]:
-    """The same by the clock of a session that runs in another process."""
+    """Do the same by the clock of a session that runs in another process."""
     if extra:
         raise ValueError("a slowdown can be put into sessions of this process only")
     before = opened.taken()
@@ -170,7 +170,7 @@ def _timed_elsewhere(
 
 
 def _resident() -> float:
-    """Resident memory of the process, MiB."""
+    """Return the resident memory of this process, MiB."""
     with open("/proc/self/statm") as file:
         pages = int(file.read().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

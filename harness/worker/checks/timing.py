@@ -1,4 +1,4 @@
-"""Timing inside the worker: blocks of runs of an open session, and what they cost besides time."""
+"""Timing inside the worker: blocks of runs of an open session, and the memory they take."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from harness.worker.protocol import children
 
 
 def block(session: int, feed: List[np.ndarray], runs: int) -> Dict[str, Any]:
-    """Time ``runs`` runs of a session with one feed: seconds of each, and the last outputs.
+    """Time ``runs`` runs of a session with one feed; return seconds of each, and the last outputs.
 
-    A run is what a caller pays: handing the inputs over, running, fetching the outputs. The clock is
-    read when the session's device has nothing left to do.
+    A run includes what a caller pays for: passing the inputs, running, fetching the outputs. The clock is
+    read when the session's device is idle.
     """
     seconds, outputs = timed(runtimes._sessions[session], feed, runs)
     return {"seconds": seconds, "outputs": outputs}
 
 
 def timed(opened: Any, feed: List[np.ndarray], runs: int) -> Tuple[List[float], List[np.ndarray]]:
-    """Seconds of each run, and the last outputs; a session in another process has its own clock there."""
+    """Return seconds of each run, and the last outputs; a session in another process is timed there."""
     if hasattr(opened, "timed"):
         return opened.timed(feed, runs)
     device = getattr(opened, "device", "cpu")
@@ -42,7 +42,7 @@ def timed(opened: Any, feed: List[np.ndarray], runs: int) -> Tuple[List[float], 
 
 
 def prepared(opened: Any, feed: List[np.ndarray]) -> Callable[[], List[np.ndarray]]:
-    """A run of the feed in a session of this process, with what can be done before the clock runs done."""
+    """Return a function that runs the feed; what can be prepared before the clock starts is done here."""
     if hasattr(opened, "prepared"):
         run: Callable[[], List[np.ndarray]] = opened.prepared(feed)
         return run
@@ -50,10 +50,10 @@ def prepared(opened: Any, feed: List[np.ndarray]) -> Callable[[], List[np.ndarra
 
 
 def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) -> List[List[float]]:
-    """Median seconds of a run in each block, for each session: ``[sessions][blocks]``.
+    """Return the median seconds of a run in each block, for each session: ``[sessions][blocks]``.
 
-    The sessions take turns, and every block starts with another one, so that what slows the machine
-    down slows them alike.
+    The sessions take turns, and each block starts with a different one, so that a slow spell of the
+    machine affects all of them.
     """
     opened = [runtimes._sessions[session] for session in sessions]
     medians: List[List[float]] = [[] for _ in opened]
@@ -66,17 +66,17 @@ def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) 
 
 
 def reset_peak(device: str = "cpu") -> Dict[str, float]:
-    """Forget the process's peak memory so far (Linux), so that the next one is of what follows."""
+    """Reset the process's peak memory (Linux), so that the next peak covers what follows."""
     children.forget_peak()
     devices.reset_peak(device)
     return memory(device)
 
 
 def memory(device: str = "cpu", session: int = 0) -> Dict[str, float]:
-    """Peak resident memory since :func:`reset_peak`, and resident memory now, in MiB; the device's beside.
+    """Return peak resident memory since :func:`reset_peak`, and memory now, in MiB, and the device's memory.
 
-    Of a ``session`` that runs in another process: of that process since it was given the model, with
-    ``before_mib``, what it had before.
+    For a ``session`` in another process: that process's memory since it got the model, and ``before_mib``,
+    its memory before.
     """
     opened: Any = runtimes._sessions.get(session)
     if hasattr(opened, "memory"):
@@ -85,7 +85,7 @@ def memory(device: str = "cpu", session: int = 0) -> Dict[str, float]:
 
 
 def clock_cost(rounds: int = 1000) -> float:
-    """Seconds that reading the clock twice takes: the median over ``rounds``."""
+    """Return the seconds that reading the clock twice takes: the median over ``rounds``."""
     clock = time.perf_counter
     costs = []
     for _ in range(rounds):

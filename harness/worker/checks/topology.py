@@ -1,4 +1,4 @@
-"""What an inference program holds, beside the training program of the same network."""
+"""What an inference program holds, and what the training program of the same network holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.worker.models import networks
 
 
 def inspect(folder: str, program: str, params: str) -> Dict[str, Any]:
-    """Operators and parameters of an inference model, and the sizes of its files in bytes."""
+    """Return operators and parameters of an inference model, and the sizes of its files in bytes."""
     with programs.static_mode():
         _, loaded, feeds, fetches = programs.load(folder, program, params)
         return {
@@ -47,7 +47,7 @@ def training_program(model: str) -> Dict[str, Any]:
 
 
 def dygraph_parameters(model: str, weights: str) -> Dict[str, Any]:
-    """Shapes of the network's parameters and floating buffers, and how many bytes they take."""
+    """Return shapes of the network's parameters and floating buffers, and how many bytes they take."""
     net = networks.network(networks.get(model), weights)
     # Not the state dict: an LSTM lists each weight there under two names.
     values = [*net.parameters(), *(b for b in net.buffers() if paddle.is_floating_point(b))]

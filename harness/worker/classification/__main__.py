@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run one command; its exit status."""
+    """Run one command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m harness.worker.classification")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, summary in COMMANDS.items():
@@ -42,7 +42,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         if given.command == "show":
             _show(dataclasses.asdict(config))
             return 0
-        # Imported here: a mistake in the configuration is told without the seconds that Paddle takes.
+        # Imported here: an error in the configuration is reported without the seconds that Paddle takes.
         from harness.worker.classification import engine
 
         getattr(engine, given.command)(config, _say)

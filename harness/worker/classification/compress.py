@@ -17,15 +17,15 @@ from harness.worker.training.filter_groups import deciders
 
 QUANTIZABLE_LAYERS = ("Conv2D", "Linear")
 CALIBRATION_BATCH, CALIBRATION_BATCHES = 1, 10
-"""What PaddleClas's tool calibrates with: ten images."""
+"""Batch size and number of batches of PaddleClas's calibration: ten images."""
 QUANTIZABLE_OPERATORS = ("conv2d", "depthwise_conv2d", "conv2d_transpose", "mul", "matmul", "matmul_v2")
-"""What `quant_post_static` quantizes unless it is told otherwise."""
+"""Operators that `quant_post_static` quantizes by default."""
 QUANTIZED = "quant_post_static_model"
 
 
 @dataclass
 class Pruning:
-    """What a pruning did, by structured names.
+    """The result of a pruning, by structured names.
 
     ``ratios`` of the weights whose filters were ranked; ``original`` and ``pruned`` are all parameters
     and buffers just before and just after; ``flops`` is what PaddleSlim counts, before and after.
@@ -40,8 +40,8 @@ class Pruning:
 def quantize_aware(layer: Any, exporting: bool) -> Any:
     """Put fake quantization around convolutions and linear layers, in place; PaddleSlim's ``QAT``.
 
-    The settings are PaddleClas's. PACT clips activations in training by learned bounds; to export it is
-    left out, as there, for the scales that were learned behind it already hold its bounds.
+    The settings are PaddleClas's. PACT clips activations in training by learned bounds. Like PaddleClas, the
+    export leaves it out: the scales that were learned after it already contain its bounds.
     """
     from paddleslim.dygraph.quant import QAT
 
@@ -98,23 +98,23 @@ def is_backup(name: str) -> bool:
 
 
 def program_of(folder: str, name: str) -> str:
-    """The program of an inference model with both of its files.
+    """Return the program's path of the inference model in a folder; its parameter file must exist too.
 
     Raises:
-        ConfigError: there is none.
+        ConfigError: there is no such model.
     """
     prefix = os.path.join(folder, name)
     found = [prefix + ending for ending in (".json", ".pdmodel") if os.path.isfile(prefix + ending)]
     if found and os.path.isfile(prefix + ".pdiparams"):
-        # A folder may hold both: the float model's and that of a quantized one, exported over it.
+        # A folder may hold two programs: the float model's and that of a quantized one, exported later.
         return max(found, key=os.path.getmtime)
     raise ConfigError(f"Global.save_inference_dir is {folder}, which holds no exported {name} model")
 
 
 def quantize_offline(config: Config, name: str, images: Any) -> str:
-    """Calibrate and quantize an exported model; the folder of the quantized one, beside it.
+    """Calibrate and quantize an exported model; return the folder of the quantized one, next to it.
 
-    ``images`` is a dataset of inputs without labels. PaddleClas's own tool gives a sample generator,
+    ``images`` is a dataset of inputs without labels. PaddleClas's tool passes a sample generator,
     which Paddle 2.6 and newer refuse (PaddleClas issue 3084): they take a `paddle.io.DataLoader` only.
 
     Raises:
@@ -151,5 +151,5 @@ def quantize_offline(config: Config, name: str, images: Any) -> str:
 
 
 def input_name(config: Config) -> str:
-    """The name of the network's one input."""
+    """Return the name of the network's one input."""
     return networks.get(config.arch.name).inputs[0].name

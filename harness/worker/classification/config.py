@@ -14,10 +14,10 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "configs")
 
 @dataclass(frozen=True)
 class Global:
-    """``image_shape`` is channels, height, width; paths are those of the working folder.
+    """The section ``Global``: ``image_shape`` is channels, height, width; paths start at the working folder.
 
-    ``pretrained_model`` is a path without ``.pdparams``: to train, of a float model; to export, of
-    what the training saved.
+    ``pretrained_model`` is a path without ``.pdparams``: for training, of a float model; for export, of
+    the model that the training saved.
     """
 
     device: str
@@ -31,7 +31,7 @@ class Global:
 
 @dataclass(frozen=True)
 class Arch:
-    """A reference model by name; ``arguments`` replace those that it states itself."""
+    """A reference model by name; ``arguments`` replace those that the model states."""
 
     name: str
     class_num: Optional[int]
@@ -40,7 +40,7 @@ class Arch:
 
 @dataclass(frozen=True)
 class Slim:
-    """``quant`` and ``prune`` name the method, or are None; ``pruned_ratio`` is of every convolution."""
+    """``quant`` and ``prune`` name the method, or are None; ``pruned_ratio`` applies to every convolution."""
 
     quant: Optional[str] = None
     prune: Optional[str] = None
@@ -49,7 +49,7 @@ class Slim:
 
 @dataclass(frozen=True)
 class LearningRate:
-    """``decay_epochs`` and ``values`` are Piecewise's, with one value more than epochs."""
+    """``decay_epochs`` and ``values`` are for Piecewise; there is one value more than epochs."""
 
     name: str
     learning_rate: float
@@ -88,10 +88,10 @@ class Config:
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a YAML file with ``Section.key=value`` settings over it.
+    """Read a YAML file, apply ``Section.key=value`` settings, and return the configuration.
 
     Raises:
-        ConfigError: the file is missing or no YAML; a key is unknown, missing or of a wrong kind.
+        ConfigError: the file is missing or not YAML; a key is unknown or missing, or has a wrong type.
     """
     values = read(path)
     for override in overrides:
@@ -100,14 +100,14 @@ def load(path: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def read(path: str) -> Dict[str, Any]:
-    """The sections of a file, unchecked."""
+    """Read the sections of a file, unchecked."""
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
     except OSError as error:
         raise ConfigError(f"the configuration {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the configuration {path} is no text: {error}") from error
+        raise ConfigError(f"the configuration {path} is not a text file: {error}") from error
     values = _from_yaml(text, f"the configuration {path}")
     if not isinstance(values, dict):
         raise ConfigError(f"the configuration {path} has no sections")
@@ -124,25 +124,25 @@ def _override(values: Dict[str, Any], override: str) -> None:
             values[key] = {}
         values = values[key]
         if not isinstance(values, dict):
-            raise ConfigError(f"-o {override}: {'.'.join(keys[:depth])} is no section")
+            raise ConfigError(f"-o {override}: {'.'.join(keys[:depth])} is not a section")
     values[keys[-1]] = _from_yaml(text, f"the value of -o {override}")
 
 
 def _from_yaml(text: str, what: str) -> Any:
-    # Imported here: PyYAML comes with PaddleSlim, and an environment without both has other recipes.
+    # Imported here: PyYAML comes with PaddleSlim, and an environment without both still runs other recipes.
     import yaml
 
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{what} is no YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{what} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def parse(values: Mapping[str, Any]) -> Config:
-    """The configuration that sections hold.
+    """Return the configuration in the sections.
 
     Raises:
-        ConfigError: a key is unknown, missing or of a wrong kind.
+        ConfigError: a key is unknown or missing, or has a wrong type.
     """
     top = Section(values)
     class_num, run = _global(top.section("Global"))

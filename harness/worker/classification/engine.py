@@ -26,7 +26,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class Network:
-    """A network as built; ``quanter`` is PaddleSlim's object, of a quantization-aware one."""
+    """A network as built; ``quanter`` is PaddleSlim's object where it is quantization-aware, else None."""
 
     layer: Any
     quanter: Any = None
@@ -44,10 +44,10 @@ class Trained:
 
 
 def set_device(config: Config) -> None:
-    """Work on ``Global.device``.
+    """Select ``Global.device``.
 
     Raises:
-        ConfigError: it is gpu, and this Paddle or this machine has none.
+        ConfigError: it is gpu, and this Paddle does not support GPUs or sees none.
     """
     if config.run.device == "gpu":
         if not paddle.device.is_compiled_with_cuda():
@@ -61,10 +61,10 @@ def set_device(config: Config) -> None:
 
 
 def architecture(arch: Arch, channels: int) -> Tuple[ReferenceModel, Dict[str, Any]]:
-    """The reference model and the arguments to build it with.
+    """Return the reference model and the arguments to build it with.
 
     Raises:
-        ConfigError: there is no such model, or it takes no such argument.
+        ConfigError: there is no such model, or it does not take such an argument.
     """
     try:
         model = networks.get(arch.name)
@@ -84,10 +84,10 @@ def architecture(arch: Arch, channels: int) -> Tuple[ReferenceModel, Dict[str, A
 
 
 def build(config: Config, exporting: bool = False) -> Network:
-    """The network of ``Arch``, compressed as ``Slim`` says, with ``Global.pretrained_model``'s values.
+    """Build the network of ``Arch``, compressed as ``Slim`` says, with ``Global.pretrained_model``'s values.
 
-    To train, those are a float model's and are there before it is compressed; to export, they are what
-    the training saved of the compressed network.
+    For training the values are a float model's, and are set before the compression. For export they are
+    those that the training saved of the compressed network.
 
     Raises:
         ConfigError: an argument, or the file of the pretrained model, does not fit the network.
@@ -115,8 +115,8 @@ def _load_pretrained(config: Config, network: Network) -> None:
 def load_values(layer: Any, prefix: str) -> None:
     """Set a network's values from ``prefix.pdparams``.
 
-    `set_state_dict` only warns of a name that is missing or of another shape, and the value stays what
-    it was; here that is an error.
+    `set_state_dict` only warns where a name is missing or has another shape, and keeps the old value; here
+    that is an error.
 
     Raises:
         ConfigError: the file does not exist, or does not fit the network.
@@ -129,7 +129,7 @@ def load_values(layer: Any, prefix: str) -> None:
         if compress.is_backup(name):
             continue
         if name not in state:
-            raise ConfigError(f"{path} has no {name}: it is not of this network")
+            raise ConfigError(f"{path} has no {name}: it belongs to another network")
         if list(state[name].shape) != list(value.shape):
             raise ConfigError(
                 f"{path} has {name} of shape {list(state[name].shape)}, the network of {list(value.shape)}"
@@ -143,7 +143,7 @@ class Examples(paddle.io.Dataset):
     def __init__(self, loader: Loader, shape: Tuple[int, int, int]) -> None:
         """
         Raises:
-            ConfigError: the digits are not there, or the size is no multiple of theirs.
+            ConfigError: the digits are missing, or the size is not a multiple of theirs.
         """
         super().__init__()
         for name in FILES[loader.split]:
@@ -167,20 +167,20 @@ class Examples(paddle.io.Dataset):
         return self.sized(self.images[row : row + 1])[0], self.labels[row : row + 1]
 
     def sized(self, images: np.ndarray) -> np.ndarray:
-        """``[n, 1, 28, 28]`` at the configured channels, height and width: every pixel repeated."""
+        """Scale ``[n, 1, 28, 28]`` to the configured channels, height and width by repeating pixels."""
         images = images.repeat(self.scale[0], axis=2).repeat(self.scale[1], axis=3)
         return images.repeat(self.channels, axis=1)
 
 
 class Images(Examples):
-    """The same without their labels: samples ``[image]``."""
+    """The same examples without labels: samples ``[image]``."""
 
     def __getitem__(self, row: int) -> Any:
         return [super().__getitem__(row)[0]]
 
 
 def data_loader(loader: Loader, shape: Tuple[int, int, int]) -> Any:
-    """`paddle.io.DataLoader` over the digits; it shuffles with NumPy's generator, which `build` seeds."""
+    """Return a `paddle.io.DataLoader`; it shuffles the digits by NumPy's generator, which `build` seeds."""
     return paddle.io.DataLoader(
         Examples(loader, shape),
         batch_size=loader.batch_size,
@@ -191,7 +191,7 @@ def data_loader(loader: Loader, shape: Tuple[int, int, int]) -> Any:
 
 
 def schedule(optimizer: Optimizer, epochs: int, steps: int) -> Any:
-    """The learning rate step by step: warm-up from 0, then as named; ``steps`` make an epoch."""
+    """Return the scheduler: warm-up from 0, then the configured one; ``steps`` is the steps per epoch."""
     rate = optimizer.lr
     warmup = round(rate.warmup_epoch * steps)
     if rate.name == "Cosine":
@@ -256,10 +256,10 @@ def _accuracy(layer: Any, tests: Any) -> float:
 
 
 def export(config: Config, say: Say) -> str:
-    """Write the inference model of ``Global.pretrained_model``; its program's path.
+    """Write the inference model of ``Global.pretrained_model``; return its program's path.
 
-    Its output are the logits. A quantized network is saved by PaddleSlim, which writes a ``.pdmodel``
-    in every profile.
+    Its outputs are the logits. PaddleSlim saves a quantized network, and writes a ``.pdmodel`` in every
+    profile.
 
     Raises:
         ConfigError: as :func:`build`; or no pretrained model is named.
@@ -282,10 +282,10 @@ def export(config: Config, say: Say) -> str:
 
 
 def quantize(config: Config, say: Say) -> str:
-    """Quantize the exported model of ``save_inference_dir`` offline; the folder of the quantized one.
+    """Quantize the exported model in ``save_inference_dir`` offline; return the quantized model's folder.
 
     Raises:
-        ConfigError: there is no exported model, or no digits to calibrate with.
+        ConfigError: there is no exported model, or there are no digits to calibrate with.
     """
     set_device(config)
     architecture(config.arch, config.run.image_shape[0])

@@ -1,4 +1,4 @@
-"""Reading a nested mapping key by key, so that whatever is wrong is told in one sentence."""
+"""Reading a nested mapping key by key, so that any error is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import difflib
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 MISSING: Any = object()
-"""The default of a key that must be there."""
+"""The default of a required key."""
 
 
 class ConfigError(Exception):
-    """Something the user can mend; the message is one sentence."""
+    """An error that the user can correct; the message is one sentence."""
 
 
 class Section:
-    """One section of a configuration; ``name`` is its key with those above it, joined by dots.
+    """One section of a configuration; ``name`` is its full key, joined by dots.
 
-    Every method that takes a key raises :class:`ConfigError` where the value is not of its kind, or
+    Every method that takes a key raises :class:`ConfigError` where the value has another type, or
     where it is missing and has no default.
     """
 
@@ -26,7 +26,7 @@ class Section:
         self._known: Dict[str, None] = {}
 
     def place(self, key: str) -> str:
-        """The key as ``-o`` names it."""
+        """Return the key as ``-o`` names it."""
         return f"{self.name}.{key}" if self.name else key
 
     def has(self, key: str) -> bool:
@@ -38,7 +38,7 @@ class Section:
         if not self.has(key):
             raise ConfigError(f"the section {self.place(key)} is missing")
         if not isinstance(self._values[key], dict):
-            raise ConfigError(f"{self.place(key)} is {self._values[key]!r} where a section belongs")
+            raise ConfigError(f"{self.place(key)} is {self._values[key]!r}: it must be a section")
         return Section(self._values[key], self.place(key))
 
     def text(self, key: str, default: Any = MISSING) -> Any:
@@ -71,7 +71,7 @@ class Section:
         return value
 
     def wholes(self, key: str, length: int = 0) -> List[int]:
-        """Whole numbers of at least 1; ``length`` of them unless it is 0."""
+        """Return whole numbers of at least 1; exactly ``length`` of them unless it is 0."""
         value = self._get(key, MISSING)
         if (
             not isinstance(value, list)
@@ -91,16 +91,16 @@ class Section:
         return [item for item in found if item is not None]
 
     def rest(self) -> Dict[str, Any]:
-        """What was asked for by no key yet."""
+        """Return the values that no call has asked for yet."""
         left = {key: value for key, value in self._values.items() if key not in self._known}
         self._known.update(dict.fromkeys(left))
         return left
 
     def end(self) -> None:
-        """All keys were asked for.
+        """Demand that every key was asked for.
 
         Raises:
-            ConfigError: there is one that this section does not know.
+            ConfigError: a key is unknown in this section.
         """
         for key in self._values:
             if key not in self._known:
@@ -125,7 +125,7 @@ def _is_whole(value: Any) -> bool:
 
 def _as_number(value: Any) -> Optional[float]:
     if isinstance(value, str):
-        # YAML 1.1, which PyYAML reads, takes 1e-3 for a text.
+        # YAML 1.1, which PyYAML reads, parses 1e-3 as text.
         try:
             return float(value)
         except ValueError:

@@ -1,4 +1,4 @@
-// The command line: what it says, and what is wrong with it.
+// The command line: its options, its help, and errors in it.
 
 #pragma once
 
@@ -18,14 +18,14 @@ Runs a deployed PaddlePaddle model with Paddle Inference on the CPU.
 
 the model:
   --model FILE          its program: .json or .pdmodel
-  --params FILE         its parameters: .pdiparams (a program without any has no such file)
+  --params FILE         its parameters: .pdiparams (a program without parameters has no such file)
   --folder DIR          instead of both: __model__ and one file for each parameter
 the inputs and outputs:
   --input NAME=FILE     an input's values, a .npy file; once for each input
   --output DIR          write the outputs there, as output-0.npy, output-1.npy, ...
                         (default: print the first values of each)
 the engine:
-  --onednn on|off       oneDNN's kernels (default: as the library has it)
+  --onednn on|off       oneDNN's kernels (default: the library's default)
   --bfloat16            let oneDNN compute in bfloat16
   --int8                let oneDNN compute in int8 what the program quantizes
   --ir-optim on|off     optimisation of the program (default: on)
@@ -33,11 +33,11 @@ the engine:
   --threads N           threads of the CPU's math libraries (default: 1)
   --log                 let the library log, to standard error
 the runs:
-  --warmup N            runs before those that are timed (default: 0)
+  --warmup N            runs before the timed ones (default: 0)
   --repeat N            timed runs (default: 1): copying in, running, copying out
 the rest:
   --describe            print the library's version, inputs, outputs and configuration, and run nothing
-  --serve               run what a program asks for on standard input (docs/cpp.md)
+  --serve               answer requests on standard input (docs/cpp.md)
 
 exit status: 0 done; 1 the library or a file refused; 2 wrong arguments
 )";

@@ -1,7 +1,6 @@
 """The program as a running process: requests on its standard input, answers on its standard output.
 
-``docs/cpp.md`` describes the exchange. What the library logs goes to standard error, and so into the
-worker's log.
+``docs/cpp.md`` describes the protocol. The library logs to standard error, which is the worker's log.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from harness.worker.protocol.children import ChildDied
 
 
 class Refused(RuntimeError):
-    """The program answered with an error: the library's own words, or the program's."""
+    """The program answered with an error, in the library's words or its own."""
 
 
 class Child:
-    """One process; it has a model open or none."""
+    """One process, with one open model or none."""
 
     def __init__(self) -> None:
         command = [program.build(), "--serve"]
@@ -32,10 +31,10 @@ class Child:
         return self.process.poll() is None
 
     def open(self, arguments: List[str]) -> str:
-        """Open a model, with the arguments that the command line takes; what the program says of it.
+        """Open a model with the command line's arguments; return what the program reports about it.
 
         Raises:
-            Refused: it cannot be opened, with the reason. ChildDied: the process did not survive it.
+            Refused: it cannot be opened, with the reason. ChildDied: the process ended.
         """
         self._send(f"open {len(arguments)}", *(argument.encode() for argument in arguments))
         return self._counted().decode("utf-8", "replace")
@@ -43,7 +42,7 @@ class Child:
     def run(
         self, feed: Mapping[str, np.ndarray], repeat: int = 1
     ) -> Tuple[List[float], Dict[str, np.ndarray]]:
-        """Run the open model ``repeat`` times: seconds of each run, and the last outputs by name.
+        """Run the open model ``repeat`` times; return seconds of each run, and the last outputs by name.
 
         Raises:
             As :meth:`open`.
@@ -80,7 +79,7 @@ class Child:
             raise Refused(self._counted().decode("utf-8", "replace").strip())
 
     def _word(self) -> bytes:
-        """What stands before the answer's first space."""
+        """Read the answer up to its first space."""
         word = b""
         while not word.endswith(b" "):
             word += self._read(1)
@@ -111,9 +110,9 @@ _idle: List[Child] = []
 
 
 def take() -> Child:
-    """A process without a model: one that another session gave back, or a new one.
+    """Return a process without a model: one that another session gave back, or a new one.
 
-    Starting one takes a fifth of a second, most of it for the libraries.
+    A start takes a fifth of a second, mostly for loading the libraries.
     """
     while _idle:
         child = _idle.pop()
@@ -123,7 +122,7 @@ def take() -> Child:
 
 
 def give_back(child: Child) -> None:
-    """Close its model and keep the process for the next session; a dead one is forgotten."""
+    """Close its model and keep the process for the next session; a dead process is dropped."""
     if child.alive:
         child.close()
         _idle.append(child)

@@ -1,4 +1,4 @@
-"""A program that gives its input back, for each type that an input can have."""
+"""A Paddle program that returns its input, for each type that an input can have."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from harness.worker.inspection.programs import program_file
 
 
 def save(dtype: str, prefix: str) -> Dict[str, str]:
-    """Write the program for inputs ``x [n, 3]`` of that type; its files.
+    """Write the program for inputs ``x [n, 3]`` of that type; return its files.
 
-    Its outputs are the input's values in a row, ``[3n]``, and twice its one parameter, ``[3]``: a program
-    without any is one that 2.6.2 does not load.
+    Its outputs are the input's values in a row, ``[3n]``, and twice its one parameter, ``[3]``: 2.6.2 does
+    not load a program without parameters.
     """
     with programs.static_mode():
         main, startup = paddle.static.Program(), paddle.static.Program()

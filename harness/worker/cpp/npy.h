@@ -1,4 +1,4 @@
-// Arrays as NumPy's .npy files hold them (format versions 1 to 3, little-endian, C order).
+// Arrays in NumPy's .npy format (versions 1 to 3, little-endian, C order).
 
 #pragma once
 
@@ -24,7 +24,7 @@ struct Dtype {
   size_t size;
 };
 
-// bfloat16 is none of NumPy's types: such an output is written as the bits it has, in uint16.
+// NumPy has no bfloat16: such an output is written as its bits, in uint16.
 inline const std::vector<Dtype>& dtypes() {
   static const std::vector<Dtype> known = {
       {DataType::FLOAT32, "<f4", "float32", 4}, {DataType::FLOAT64, "<f8", "float64", 8},
@@ -62,7 +62,7 @@ inline std::string text(const std::vector<int>& shape) {
   return "[" + joined + "]";
 }
 
-// What stands behind 'key': in the header's Python dict, up to `end`.
+// Returns the text after 'key': in the header's Python dict, up to `end`.
 inline std::string field(const std::string& header, const std::string& key, const std::string& end,
                          const std::string& what) {
   const size_t at = header.find("'" + key + "':");

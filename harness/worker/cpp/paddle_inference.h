@@ -1,9 +1,9 @@
 // Paddle Inference as this program uses it: the official headers, or the few declarations it needs.
 //
-// With PADDLE_INFERENCE_API the official library's own header is included. Without it, what follows
-// declares just enough to link against the libpaddle.so of a wheel, which holds the same classes but
-// comes without headers. Names, arguments and return types are those of paddle_inference_api.h, so the
-// mangled names are the library's; docs/cpp.md says what else the declarations rest on.
+// With PADDLE_INFERENCE_API the official library's header is included. Without it, this file declares
+// just enough to link with the libpaddle.so of a wheel, which holds the same classes but has no
+// headers. Names, arguments and return types are those of paddle_inference_api.h, so the mangled
+// names are the library's; docs/cpp.md says what else the declarations rely on.
 
 #pragma once
 
@@ -84,8 +84,8 @@ class Tensor {
   DataType type() const;
 };
 
-// The library does not export the destructor of Tensor, and its size is not known here: a handle is
-// asked for once and lives as long as the process, which costs about a hundred bytes.
+// The library does not export the destructor of Tensor, and its size is not known here. So a handle is
+// requested once and lives as long as the process, which costs about a hundred bytes.
 struct Keep {
   void operator()(Tensor*) const {}
 };

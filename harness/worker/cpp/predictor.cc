@@ -1,4 +1,4 @@
-// A deployed model run with Paddle Inference in C++: document 002, section 4, as a program for any model.
+// Runs a deployed model with Paddle Inference in C++: document 002, section 4, as a program for any model.
 //
 // arguments.h says how it is called, docs/cpp.md how it is compiled by hand.
 
@@ -15,7 +15,7 @@
 
 namespace {
 
-// By hand: one feed from files, outputs to files or the screen
+// Called by hand: one feed from files, outputs to files or the screen
 
 void print_first_values(const npy::Array& array) {
   const size_t shown = std::min<size_t>(array.elements(), 10);
@@ -64,7 +64,7 @@ int run_files(const Options& options) {
   return 0;
 }
 
-// By a program: requests on standard input, answers on standard output
+// Called by a program: requests on standard input, answers on standard output
 
 class Server {
  public:
@@ -87,7 +87,7 @@ class Server {
   }
 
  private:
-  // A size on a line of its own, and as many bytes.
+  // The size on one line, then that many bytes.
   static std::string counted(const std::string& bytes) { return std::to_string(bytes.size()) + "\n" + bytes; }
 
   static std::string read_counted() {
@@ -128,7 +128,7 @@ class Server {
       const std::string name = read_counted();
       given.emplace_back(name, read_counted());
     }
-    // Only now, so that a refusal leaves nothing of the request unread.
+    // Only now, after the whole request is read: a refusal leaves nothing unread.
     for (const auto& [name, content] : given) feed.emplace_back(name, npy::read(content, "input '" + name + "'"));
     if (!session_) throw std::runtime_error("no model is open");
     const Result result = session_->run(feed, 0, repeat);

@@ -1,7 +1,7 @@
 """The program, compiled by this machine's compiler once for each release of Paddle and each source.
 
-It is linked against the official inference library where ``PADDLE_INFERENCE_DIR`` names one (unpacked:
-``paddle/include``, ``paddle/lib``, ``third_party/install``), else against the ``libpaddle.so`` of the
+It is linked with the official inference library where ``PADDLE_INFERENCE_DIR`` names one (unpacked:
+``paddle/include``, ``paddle/lib``, ``third_party/install``), else with the ``libpaddle.so`` of the
 installed wheel.
 """
 
@@ -25,7 +25,7 @@ PADDLE = os.path.dirname(os.path.abspath(paddle.__file__))
 
 
 def missing() -> Optional[str]:
-    """Why the program cannot be compiled here, or None."""
+    """Return why the program cannot be compiled here, or None."""
     if compiling.missing():
         return compiling.missing()
     if official():
@@ -43,20 +43,20 @@ def missing() -> Optional[str]:
 
 
 def official() -> str:
-    """The folder of the official inference library, or ''."""
+    """Return the folder of the official inference library, or ''."""
     return os.environ.get("PADDLE_INFERENCE_DIR", "")
 
 
 def _missing_official() -> Optional[str]:
     header = os.path.join(official(), "paddle", "include", "paddle_inference_api.h")
     if not os.path.exists(header):
-        return f"PADDLE_INFERENCE_DIR is no inference library: {header} is missing"
+        return f"PADDLE_INFERENCE_DIR is not an inference library: {header} is missing"
     commit = ""
     try:
         with open(os.path.join(official(), "version.txt")) as file:
             commit = next((line.split()[-1] for line in file if line.startswith("GIT COMMIT ID")), "")
     except OSError:
-        pass  # an older library says nothing: its outputs will
+        pass  # an older library reports no commit; a comparison of its outputs then decides
     own = str(getattr(paddle.version, "commit", ""))
     if commit and own and not (commit.startswith(own) or own.startswith(commit)):
         return (
@@ -67,7 +67,7 @@ def _missing_official() -> Optional[str]:
 
 
 def _libpython() -> Optional[str]:
-    """The shared library of this interpreter."""
+    """Return the path of this interpreter's shared library, or None."""
     version = "{}.{}".format(*sys.version_info)
     names = [
         str(sysconfig.get_config_var("INSTSONAME")),
@@ -82,7 +82,7 @@ def _libpython() -> Optional[str]:
 
 
 def command(output: str) -> List[str]:
-    """The compiler's arguments.
+    """Return the compiler's arguments.
 
     Raises:
         RuntimeError: the program cannot be compiled here (:func:`missing` says why).
@@ -107,10 +107,10 @@ def command(output: str) -> List[str]:
 
 @functools.cache
 def build() -> str:
-    """The program's path, compiled now unless it was before.
+    """Compile the program unless that was done before; return its path.
 
     Raises:
-        RuntimeError: the compiler refused, with its last words, or the folder cannot be written.
+        RuntimeError: the compiler failed (with its last messages), or the folder cannot be written.
     """
     return compiling.build(
         f"predictor-{paddle.__version__}",
@@ -122,6 +122,6 @@ def build() -> str:
 
 
 def run(arguments: List[str]) -> Dict[str, Any]:
-    """Run it as a user does: exit status (negative for a signal), and what it printed on either stream."""
+    """Run it as a user does; return the exit status (negative for a signal) and the text of both streams."""
     done = subprocess.run([build(), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return {"status": done.returncode, "out": done.stdout, "err": done.stderr}

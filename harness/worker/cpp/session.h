@@ -14,8 +14,8 @@
 
 namespace {
 
-// The library's own words for a missing file name no file in some releases, and in others it runs on with
-// whatever lay in the memory of the parameters.
+// For a missing file, the library's message names no file in some releases; in others the library continues
+// with uninitialised memory as parameters.
 void must_be_readable(const std::string& path) {
   if (!path.empty() && access(path.c_str(), R_OK) != 0) {
     throw std::runtime_error("cannot read " + path + ": " + std::strerror(errno));
@@ -49,7 +49,7 @@ struct Result {
   Named outputs;                // of the last run
 };
 
-// A predictor and its handles, which later runs use again.
+// A predictor and its handles, which later runs reuse.
 class Session {
  public:
   explicit Session(const Options& options) : config_(configured(options)) {
@@ -78,7 +78,7 @@ class Session {
       for (const auto& [name, array] : feed) copy_in(*inputs_.at(name), array);
       if (!predictor_->Run()) throw std::runtime_error("Run() returned false");
       if (outputs_.empty()) {
-        // Known only now in some releases.
+        // In some releases the outputs are only known now.
         for (const std::string& name : predictor_->GetOutputNames()) {
           outputs_.emplace_back(name, predictor_->GetOutputHandle(name));
         }
@@ -100,8 +100,8 @@ class Session {
     return text.str();
   }
 
-  // Type and shape of each input as the program declares them. Not part of the description: some releases
-  // cannot tell, and end the process over it.
+  // Type and shape of each input as the program declares them. They are not part of the description: some
+  // releases cannot report them, and abort the process.
   std::string declared() {
     std::ostringstream text;
     const auto types = predictor_->GetInputTypes();

@@ -1,1 +1,1 @@
-"""What files and programs hold: programs of both representations, compressed models, ONNX files, cost."""
+"""What files hold: programs of both intermediate representations, compressed models, ONNX files, cost."""

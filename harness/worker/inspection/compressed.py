@@ -1,9 +1,9 @@
 """What a compressed program holds, read from its files: layers, weights, scales, cost.
 
-A program counts as quantized for what is in it, and not for the call that made it. Each layer that
-multiplies by a weight is followed back through the operators that quantize and dequantize to what
-the file stores, in both encodings that PaddleSlim writes: `quantize_linear`/`dequantize_linear` on
-int8 weights (``onnx_format=True``), and `fake_*` operators on float32 weights that hold integers.
+Whether a program counts as quantized depends on its content, not on the call that made it. Each layer that
+multiplies by a weight is followed back, through the operators that quantize and dequantize, to what the
+file stores. Both encodings of PaddleSlim are read: `quantize_linear`/`dequantize_linear` on int8
+weights (``onnx_format=True``), and `fake_*` operators on float32 weights that hold integers.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ LAYERS: Dict[str, Tuple[str, str]] = {
 
 QUANTIZERS = ("quantize", "dequantize")
 STEPS = 127
-"""Steps on either side of zero that an int8 value can take: Paddle quantizes symmetrically."""
+"""Number of int8 steps on either side of zero: Paddle quantizes symmetrically."""
 ON_GRID = 1e-3
-"""How far from a whole number of steps a weight may lie: float32 rounds at 127 steps by 1e-5."""
+"""How far a weight may be from a whole number of steps: float32 rounds at 127 steps by 1e-5."""
 ON_FINE_GRID = 1e-2
 """The same at 32,767 steps, where float32 rounds by 2e-3."""
 
 
 @dataclass
 class Operator:
-    """One operator with its tensors by slot, whichever representation the program has."""
+    """One operator with its tensors by slot, in either intermediate representation."""
 
     kind: str
     inputs: Dict[str, List[str]]
@@ -49,8 +49,8 @@ class Operator:
 class Program:
     """Operators in order, the stored tensors by name, and shapes with the batch as -1.
 
-    With a ``feed`` the program is run: ``fetched`` are its outputs, and what operators of the kinds
-    ``seen`` take and give has the shapes of that run.
+    With a ``feed`` the program is run: ``fetched`` are its outputs, and inputs and outputs of operators of
+    the kinds ``seen`` have the shapes of that run.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class Program:
         names: Dict[int, str] = {}
 
         def named(value: Any) -> str:
-            # An operator's optional input or output that is not there has no id.
+            # A missing optional input or output of an operator has no id.
             return names.setdefault(value.id, f"%{len(names)}") if value.initialized() else ""
 
         for op in loaded.global_block().ops:
@@ -141,7 +141,7 @@ _SLOTS = {"input": "Input", "filter": "Filter", "x": "X", "y": "Y", "scale": "Sc
 
 
 def inspect(folder: str, program: str, params: Optional[str] = None, bits: int = 8) -> Dict[str, Any]:
-    """Layers, scales, parameters and cost of a program; ``bits`` are those of its quantized weights.
+    """Return layers, scales, parameters and cost of a program; ``bits`` is that of its quantized weights.
 
     Returns ``operators`` (counts by type), ``layers`` (see :func:`_layer`), ``scales`` (one entry per
     operator that quantizes an activation), ``elements`` of all parameters, ``dtypes`` of the weights,
@@ -170,7 +170,7 @@ def inspect(folder: str, program: str, params: Optional[str] = None, bits: int =
 
 
 def _parameters(read: Program, weights: Any) -> List[str]:
-    """The network's own parameters: not the scales, zero points and states of quantizers."""
+    """Return the network's parameters, without scales, zero points and states of quantizers."""
     helpers = set()
     for op in read.operators:
         if any(word in op.kind for word in QUANTIZERS):
@@ -181,7 +181,7 @@ def _parameters(read: Program, weights: Any) -> List[str]:
 
 
 def _origin(read: Program, name: str) -> Tuple[str, List[Operator]]:
-    """Where a layer's tensor comes from behind its quantizers, and those, the nearest last."""
+    """Return the name of a layer's tensor before its quantizers, and the quantizers, the nearest last."""
     chain: List[Operator] = []
     while name in read.makers:
         op = read.makers[name]
@@ -193,7 +193,7 @@ def _origin(read: Program, name: str) -> Tuple[str, List[Operator]]:
 
 
 def _scale_of(read: Program, op: Operator) -> Tuple[str, Optional[np.ndarray]]:
-    """Name and values of an operator's scale."""
+    """Return name and values of an operator's scale."""
     for slot in ("Scale", "InScale", "Scales"):
         for name in op.inputs.get(slot, []):
             if name in read.stored:
@@ -202,7 +202,7 @@ def _scale_of(read: Program, op: Operator) -> Tuple[str, Optional[np.ndarray]]:
 
 
 def _layer(read: Program, op: Operator, levels: int) -> Dict[str, Any]:
-    """One layer that multiplies by a stored weight, quantized to so many ``levels`` on either side of zero.
+    """Describe a layer that multiplies by a stored weight, with ``levels`` steps on either side of zero.
 
     ``stored`` says how the file has the weight: ``"int8"`` (dtype), ``"integers"`` (float32 that holds
     whole numbers), ``"grid"`` (float32 on equal steps), ``"float"``. ``quantizer`` is the
@@ -218,7 +218,7 @@ def _layer(read: Program, op: Operator, levels: int) -> Dict[str, Any]:
     scaled = next((o for o in reversed(chain) if _scale_of(read, o)[1] is not None), behind)
     scale_name, scales = _scale_of(read, scaled) if scaled is not None else ("", None)
     if scaled is not None and scaled is behind and scaled.kind == "fake_dequantize_max_abs":
-        # Its scale is the input's: the weight's is in the range that it divides by.
+        # Its scale is the input's; the weight's scale is in the range that it divides by.
         scale_name, scales = "", np.array([levels**2 / scaled.attributes["max_range"]])
     input_scales = [s for s in (_scale_of(read, o)[1] for o in data_chain) if s is not None]
     return {
@@ -242,7 +242,7 @@ def _layer(read: Program, op: Operator, levels: int) -> Dict[str, Any]:
 
 
 def _dequantizer(read: Program, op: Operator) -> Optional[Operator]:
-    """The `fake_*dequantize*` operator behind a layer, which holds its weight's scales."""
+    """Return the `fake_*dequantize*` operator after a layer, which holds the scales of its weight."""
     for other in read.operators:
         if "dequantize" in other.kind and other.inputs.get("X", [""])[0] in op.outputs:
             return other
@@ -250,7 +250,7 @@ def _dequantizer(read: Program, op: Operator) -> Optional[Operator]:
 
 
 def _channel_axis(kind: str, array: np.ndarray) -> int:
-    """Axis of the output channels: the first of a convolution, the last of a matrix."""
+    """Return the axis of the output channels: the first of a convolution, the last of a matrix."""
     return 0 if "conv" in kind and "transpose" not in kind else array.ndim - 1 if array.ndim == 2 else 1
 
 
@@ -265,10 +265,10 @@ def _stored(array: np.ndarray, axis: int, levels: int) -> str:
 
 
 def on_grid(array: np.ndarray, axis: int, levels: int = STEPS) -> float:
-    """Share of channels whose values are whole multiples of one step, at most ``levels`` of it from zero.
+    """Return the share of channels whose values are whole multiples of a step, at most ``levels`` from zero.
 
-    A channel of a few values lies on such a grid by chance, one of nine or more practically never. A grid
-    of more than 127 levels has its last one at the largest value, of the channel or of all of them.
+    A channel of a few values is on such a grid by chance, one of nine or more practically never. A grid
+    of more than 127 levels has its last level at the largest value, of the channel or of all channels.
     """
     rows = np.moveaxis(np.asarray(array, "float64"), axis, 0).reshape(array.shape[axis], -1)
     top = np.abs(rows).max(axis=1, keepdims=True)
@@ -283,13 +283,13 @@ def on_grid(array: np.ndarray, axis: int, levels: int = STEPS) -> float:
 
 
 def _share_whole(rows: np.ndarray, scale: np.ndarray) -> float:
-    """Share of rows that are whole numbers over their scale, as far as float32 tells."""
+    """Return the share of rows whose values are whole multiples of their scale, within float32's rounding."""
     scaled = np.divide(rows, scale, out=np.zeros_like(rows), where=scale > 0)
     return float((np.abs(scaled - np.round(scaled)).max(axis=1) < ON_FINE_GRID).mean())
 
 
 def _macs(read: Program, op: Operator, weight: np.ndarray) -> int:
-    """Multiply-accumulate operations of a layer for one example."""
+    """Return the multiply-accumulate operations of a layer for one example."""
     if op.kind == "lookup_table_v2":
         return 0  # it copies rows
     shape = read.shapes.get(op.outputs[0], [])

@@ -1,4 +1,4 @@
-"""What a run of a program costs: its operations and its bytes, counted at the shapes that it has."""
+"""What a run of a program costs: operations and bytes, counted at the run's shapes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ PRODUCTS = ("matmul_v2", "matmul", "mul", "bmm")
 LOOKUPS = ("lookup_table_v2", "lookup_table", "embedding")
 COUNTED = (*CONVOLUTIONS, *TRANSPOSED, *PRODUCTS, *LOOKUPS, "rnn")
 BODIES = ("if", "while", "conditional_block", "select_input", "recurrent", "run_program")
-"""Operators with a body: how often it runs is not known, and what it does is not counted."""
+"""Operators with a body; how often it runs is unknown, so the body is not counted."""
 
 
 def count(folder: str, program: str, params: str, feed: List[np.ndarray]) -> Dict[str, Any]:
-    """Operations and bytes of one run with this feed: what no engine can do without.
+    """Count operations and bytes of one run with this feed: the least that every engine needs.
 
-    Returns ``flops`` (a multiply-add is two) of convolutions, matrix products and recurrent layers, all
-    other operators being cheap beside them; ``parameter_bytes`` as the file has them, of a table that is
-    looked up only the rows that are; ``io_bytes`` of inputs and outputs; ``uncounted``, names of operators
-    with a body.
+    Returns ``flops`` (a multiply-add is two) of convolutions, matrix products and recurrent layers (all
+    other operators are cheap in comparison); ``parameter_bytes`` as stored in the file, but of a lookup table
+    only the rows that are read; ``io_bytes`` of inputs and outputs; ``uncounted``, names of operators with a
+    body.
 
     Raises:
         Whatever loading or running the program raises.
@@ -42,7 +42,7 @@ def count(folder: str, program: str, params: str, feed: List[np.ndarray]) -> Dic
 
 
 def flops(read: Program, op: Operator) -> int:
-    """Operations of one operator at the shapes that were seen."""
+    """Return the operations of one operator at the run's shapes."""
     if op.kind in CONVOLUTIONS:
         return 2 * _size(read, op.outputs[0]) * int(np.prod(read.shapes[op.inputs["Filter"][0]][1:]))
     if op.kind in TRANSPOSED:
@@ -55,7 +55,7 @@ def flops(read: Program, op: Operator) -> int:
 
 
 def _depth(read: Program, op: Operator) -> int:
-    """Terms of each sum of a matrix product."""
+    """Return the number of terms in each sum of a matrix product."""
     if op.kind == "mul":
         return int(np.prod(read.shapes[op.inputs["Y"][0]][: int(op.attributes.get("y_num_col_dims", 1))]))
     shape = read.shapes[op.inputs["X"][0]]
@@ -65,7 +65,7 @@ def _depth(read: Program, op: Operator) -> int:
 
 
 def _recurrent(read: Program, op: Operator) -> int:
-    """Every matrix meets every step of every example: ``[time, batch, features]``."""
+    """Count a recurrent layer on ``[time, batch, features]``: each matrix meets each step of each example."""
     steps = read.shapes[(op.inputs.get("Input") or op.inputs["X"])[0]]
     weights = op.inputs.get("WeightList") or op.inputs["weight_list"]
     if len(weights) == 1 and weights[0] in read.makers:
@@ -75,7 +75,7 @@ def _recurrent(read: Program, op: Operator) -> int:
 
 
 def _looked_up(read: Program, op: Operator) -> int:
-    """Bytes of a table's rows that an operator reads, at most all of them."""
+    """Return the bytes of a table's rows that an operator reads, at most all of them."""
     held = [read.stored[name].nbytes for slot in op.inputs.values() for name in slot if name in read.stored]
     return min([4 * _size(read, op.outputs[0]), *held])
 
@@ -85,7 +85,7 @@ def _size(read: Program, name: str) -> int:
 
 
 def _tables(read: Program) -> Set[str]:
-    """Parameters that are looked up and nothing else."""
+    """Return the parameters that are only looked up."""
     looked: Set[str] = set()
     used: Set[str] = set()
     for op in read.operators:

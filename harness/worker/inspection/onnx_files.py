@@ -1,4 +1,4 @@
-"""What an ``.onnx`` file holds, whether it is one that engines can load, and how two of them differ."""
+"""What an ``.onnx`` file holds, whether engines can load it, and how two files differ."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 
 
 def inspect(path: str) -> Dict[str, Any]:
-    """Size, opset, signature and operators of a file, and what three readers say of it.
+    """Return size, opset, signature and operators of a file, and the complaints of three readers.
 
     ``checker`` is `onnx.checker`, ``shapes`` strict shape inference with types, ``loads`` onnxruntime:
-    each '' where it has no complaint, else its words. An empty or unreadable file has ``bytes`` and
-    ``checker`` only.
+    each is '' where the reader has no complaint, else its message. An empty or unreadable file has
+    ``bytes`` and ``checker`` only.
     """
     import onnx
 
@@ -23,7 +23,7 @@ def inspect(path: str) -> Dict[str, Any]:
         return {"bytes": 0, "checker": "the file is empty"}
     try:
         model = onnx.load(path)
-    except Exception as error:  # protobuf's own, whichever that is
+    except Exception as error:  # one of protobuf's types
         return {"bytes": size, "checker": f"{type(error).__name__}: {error}"}
     return {
         "bytes": size,
@@ -52,13 +52,13 @@ def _session(path: str) -> Any:
 def _complaint(ask: Callable[[], Any]) -> str:
     try:
         ask()
-    except Exception as error:  # each reader has errors of its own
+    except Exception as error:  # each reader has other types
         return f"{type(error).__name__}: {error}"
     return ""
 
 
 def _signature(item: Any) -> List[Any]:
-    """Name, shape (None where it is dynamic) and dtype of an input or output."""
+    """Return name, shape (None where it is dynamic) and dtype of an input or output."""
     import onnx
 
     tensor = item.type.tensor_type
@@ -67,7 +67,7 @@ def _signature(item: Any) -> List[Any]:
 
 
 def differences(first: str, second: str) -> List[str]:
-    """How two files differ, in words; names of tensors and nodes are no difference."""
+    """Return in words how two files differ; names of tensors and nodes are ignored."""
     import onnx
 
     models = [onnx.load(path) for path in (first, second)]
@@ -96,7 +96,7 @@ def _facts(model: Any) -> List[Tuple[str, Any]]:
 
 
 def _constants(model: Any) -> List[Tuple[str, Tuple[int, ...], bytes]]:
-    """Dtype, shape and bytes of every initializer and constant."""
+    """Return dtype, shape and bytes of every initializer and constant."""
     from onnx import numpy_helper
 
     held = [numpy_helper.to_array(item) for item in model.graph.initializer]
@@ -111,7 +111,7 @@ def _constants(model: Any) -> List[Tuple[str, Tuple[int, ...], bytes]]:
 
 
 def _nodes(graph: Any) -> List[Any]:
-    """Every operator with its attributes, graphs inside them likewise."""
+    """Return every operator with its attributes, including those of nested graphs."""
     return [
         (node.op_type, sorted((item.name, _attribute(item)) for item in node.attribute))
         for node in graph.node

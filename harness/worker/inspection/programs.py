@@ -1,4 +1,4 @@
-"""Static programs of both intermediate representations: building aids and inspection."""
+"""Static programs of both intermediate representations: helpers to build and inspect them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import paddle
 
 
 def program_file(prefix: str) -> str:
-    """The program beside ``prefix``: ``.json`` of the new IR, or ``.pdmodel``.
+    """Return the program's path at ``prefix``: ``.json`` of the new IR, or ``.pdmodel``.
 
     Raises:
-        FileNotFoundError: neither was written.
+        FileNotFoundError: neither exists.
     """
     for ending in (".json", ".pdmodel"):
         if os.path.exists(prefix + ending):
@@ -58,7 +58,7 @@ def save_separately(folder: str, program: str, out: str) -> None:
 
 @contextlib.contextmanager
 def static_mode() -> Iterator[None]:
-    """Static graph mode with a scope of its own; dygraph again afterwards, whatever happens."""
+    """Enter static graph mode with a new scope; return to dygraph afterwards, even after an error."""
     paddle.enable_static()
     try:
         with paddle.static.scope_guard(paddle.static.Scope()):
@@ -83,14 +83,14 @@ def set_layer_values(net: Any, program: Any, values: Dict[str, Any]) -> None:
     for name, variable in held.items():
         found = scope.find_var(variable.name)
         if "float" not in str(variable.dtype).lower() and "fp" not in str(variable.dtype).lower():
-            continue  # an LSTM's dropout state: a byte buffer that no file holds and no operator reads
+            continue  # an LSTM's dropout state: a byte buffer that is in no file and that no operator reads
         if found is None:
             raise KeyError(f"{name} ({variable.name}) is not in the scope")
         found.get_tensor().set(np.asarray(values[name]), paddle.CPUPlace())
 
 
 def operators(program: Any) -> List[Dict[str, Any]]:
-    """Every operator of every block in order: name without dialect, and the attributes that show modes."""
+    """Return every operator of every block in order: name without dialect, and attributes that show modes."""
     found: List[Dict[str, Any]] = []
     if is_pir(program):
         for op in program.global_block().ops:
@@ -126,10 +126,10 @@ def _walk_pir(op: Any, found: List[Dict[str, Any]]) -> None:
 
 
 def taken_fetches(program: Any, fetches: List[Any]) -> List[Any]:
-    """What a loaded program fetches, to be asked for beside other values.
+    """Return a loaded program's fetches, so that they can be fetched together with other values.
 
-    Its own operators for that are taken out of one of the new IR: they take the columns that the values
-    asked for would have.
+    From a program of the new IR this removes the fetch operators: they would take the columns of the
+    other values.
     """
     if not is_pir(program):
         return fetches
@@ -142,7 +142,7 @@ def taken_fetches(program: Any, fetches: List[Any]) -> List[Any]:
 
 
 def parameters(program: Any) -> List[Dict[str, Any]]:
-    """Name, shape and dtype of every parameter (persistable variable) of a loaded program."""
+    """Return name, shape and dtype of every parameter (persistable variable) of a loaded program."""
     found = []
     if is_pir(program):
         for op in program.global_block().ops:

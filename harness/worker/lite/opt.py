@@ -1,6 +1,6 @@
 """Paddle Lite's `opt` (document 004 §4): converts an inference model for the processors of mobile devices.
 
-The tool has no wheel for Paddle's interpreters, so it is run as a process of an interpreter that has one.
+The tool has no wheel for Paddle's interpreters, so it runs as a process of another interpreter.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ import subprocess
 from typing import Any, Dict, List
 
 DEADLINE_S = 100.0
-"""A whole conversion takes a second; the worker's own deadline is longer."""
+"""Seconds for a conversion, which takes one second; the worker's time limit is longer."""
 SPEAKING = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-"""Variables that speak of the interpreter this process runs in, and would mislead another."""
+"""Environment variables of this process's interpreter, which would mislead another interpreter."""
 ROW = re.compile(r"^\s+(\w+)((?:\s+Y)*)\s*$")
-"""A row of opt's table of operators: the name, and a mark under each place that has a kernel for it."""
+"""A row of opt's operator table: the name, and a mark under each place (processor) with a kernel for it."""
 TARGETS = ("x86", "arm")
 
 
 def environment() -> Dict[str, str]:
-    """The variables that another interpreter is started with."""
+    """Return the environment variables for another interpreter."""
     return {name: value for name, value in os.environ.items() if name not in SPEAKING}
 
 
 def ending(status: int) -> str:
-    """An exit status in words: ``"exit status 1"``, ``"signal SIGABRT"``."""
+    """Return an exit status in words: ``"exit status 1"``, ``"signal SIGABRT"``."""
     return f"exit status {status}" if status >= 0 else f"signal {signal.Signals(-status).name}"
 
 
 def opt(python: str, arguments: List[str]) -> Dict[str, Any]:
-    """Run `paddle_lite_opt`: its exit status (negative: the signal that ended it) and all it printed.
+    """Run `paddle_lite_opt`; return its exit status (negative: the signal that ended it) and its output.
 
     Raises:
-        subprocess.TimeoutExpired: it did not end.
+        subprocess.TimeoutExpired: it did not end in time.
     """
-    # By the interpreter, not by the script's first line: that names where the environment was made.
+    # With the interpreter, not by the script's first line: that names the folder where it was made.
     tool = os.path.join(os.path.dirname(python), "paddle_lite_opt")
     done = subprocess.run(
         [python, tool, *arguments],
@@ -50,7 +50,7 @@ def opt(python: str, arguments: List[str]) -> Dict[str, Any]:
 
 
 def arguments(program: str, params: str, target: str, out: str) -> List[str]:
-    """How document 004's deployment page calls it; ``out`` is the result's path without ``.nb``."""
+    """Return document 004's arguments for `opt`; ``out`` is the result's path without ``.nb``."""
     return [
         f"--model_file={program}",
         f"--param_file={params}",
@@ -61,14 +61,14 @@ def arguments(program: str, params: str, target: str, out: str) -> List[str]:
 
 
 def convert(python: str, program: str, params: str, target: str, out: str) -> Dict[str, Any]:
-    """One conversion: as :func:`opt`, and ``bytes``, the size of the result (0: there is none)."""
+    """Convert once; return as :func:`opt`, and ``bytes``, the size of the result (0: no file)."""
     done = opt(python, arguments(program, params, target, out))
     result = out + ".nb"
     return {**done, "bytes": os.path.getsize(result) if os.path.exists(result) else 0}
 
 
 def operators(python: str, program: str, params: str, target: str) -> Dict[str, Any]:
-    """What `opt --print_model_ops` says: the model's operators, those without a kernel, and the rest."""
+    """Run `opt --print_model_ops`; return the model's operators, those without a kernel, and the rest."""
     asked = [*arguments(program, params, target, "")[:3], "--print_model_ops=true"]
     done = opt(python, asked)
     rows = [found for found in map(ROW.match, done["printed"].splitlines()) if found]

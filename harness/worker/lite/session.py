@@ -1,7 +1,7 @@
-"""Paddle Lite's runtime as a process of its own, since its wheel needs another Python than Paddle's.
+"""Paddle Lite's runtime as a separate process, since its wheel needs another Python than Paddle's.
 
-Started as ``python lite_session.py MODEL.nb``. A message is eight bytes of length, then a letter and that
-many bytes: ``a`` arrays (``.npz``), ``t`` a JSON text, ``e`` an error's text. It says what it loaded,
+Started as ``python session.py MODEL.nb``. A message is eight bytes of length, then a letter and that
+many bytes: ``a`` arrays (``.npz``), ``t`` a JSON text, ``e`` an error's text. It reports what it loaded,
 then answers each message of arrays with one. Runs on Python 3.7 and imports nothing of the harness.
 """
 
@@ -26,7 +26,7 @@ def send(wire: IO[bytes], kind: bytes, body: bytes) -> None:
 
 
 def receive(wire: IO[bytes]) -> Optional[Tuple[bytes, bytes]]:
-    """The next message, or None at the end."""
+    """Read the next message; None at the end."""
     head = wire.read(HEAD.size)
     if len(head) < HEAD.size:
         return None
@@ -36,22 +36,22 @@ def receive(wire: IO[bytes]) -> Optional[Tuple[bytes, bytes]]:
 
 
 def packed(arrays: List[np.ndarray]) -> bytes:
-    """Arrays as the bytes of an ``.npz``."""
+    """Return arrays as the bytes of an ``.npz``."""
     file = io.BytesIO()
     np.savez(file, *arrays)
     return file.getvalue()
 
 
 def unpacked(body: bytes) -> List[np.ndarray]:
-    """Arrays of the bytes of an ``.npz``."""
+    """Return the arrays in the bytes of an ``.npz``."""
     with np.load(io.BytesIO(body), allow_pickle=False) as file:
         return [file[f"arr_{index}"] for index in range(len(file.files))]
 
 
 def main(path: str) -> None:
-    """Load the model and run what comes in until the input ends."""
+    """Load the model and run each feed from standard input until the input ends."""
     wire, asked = os.fdopen(os.dup(1), "wb"), os.fdopen(os.dup(0), "rb")
-    os.dup2(2, 1)  # what the engine prints belongs into the log
+    os.dup2(2, 1)  # the engine's output belongs in the log
     try:
         import paddlelite.lite as lite
 
@@ -62,13 +62,13 @@ def main(path: str) -> None:
         send(wire, b"e", f"{type(error).__name__}: {error}".encode())
         return
     names = list(predictor.get_input_names())
-    told = {
+    description = {
         "version": predictor.get_version(),
         "python": ".".join(map(str, sys.version_info[:3])),
         "inputs": names,
         "outputs": list(predictor.get_output_names()),
     }
-    send(wire, b"t", json.dumps(told).encode())
+    send(wire, b"t", json.dumps(description).encode())
     while True:
         message = receive(asked)
         if message is None:
@@ -80,7 +80,7 @@ def main(path: str) -> None:
 
 
 def run(predictor: Any, feed: List[np.ndarray]) -> List[np.ndarray]:
-    """One run: inputs in the predictor's order, copies of the outputs in its order."""
+    """Run once: inputs in the predictor's order; return copies of the outputs in its order."""
     for index, array in enumerate(feed):
         predictor.get_input(index).from_numpy(np.ascontiguousarray(array))
     predictor.run()

@@ -1,7 +1,7 @@
 """Programs in C++, compiled by this machine's compiler once for each command and each source.
 
-``CXX`` names another compiler than g++, ``HARNESS_PROGRAMS`` another folder for what was compiled than the
-user's cache.
+``CXX`` names a compiler other than g++; ``HARNESS_PROGRAMS`` names a folder for compiled programs other than
+the user's cache.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def compiler() -> Optional[str]:
 
 
 def missing() -> Optional[str]:
-    """Why nothing can be compiled here, or None."""
+    """Return why nothing can be compiled here, or None."""
     if compiler() is None:
         name = os.environ.get("CXX", "g++")
         return f"no C++ compiler: {name} is not there; install g++, or name a compiler with CXX"
@@ -29,21 +29,21 @@ def missing() -> Optional[str]:
 
 
 def cache() -> str:
-    """The folder of the compiled programs."""
+    """Return the folder of the compiled programs."""
     user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.environ.get("HARNESS_PROGRAMS") or os.path.join(user, "paddle-conformance", "programs")
 
 
 def build(name: str, what: str, command: Callable[[str], List[str]], sources: List[str], key: str) -> str:
-    """A program's path, compiled now unless it was before; two processes at once compile it once.
+    """Compile a program unless that was done before; return its path. Two processes at once compile it once.
 
     Args:
-        name: what its file's name begins with. what: how a sentence calls it.
-        command: the compiler's arguments for an output's path.
-        sources: the files that it is made of, and ``key`` what else makes it another program.
+        name: how its file's name begins. what: its name in messages.
+        command: gives the compiler's arguments for an output's path.
+        sources: its source files. key: everything else that changes the program.
 
     Raises:
-        RuntimeError: the compiler refused, with its last words, or the folder cannot be written.
+        RuntimeError: the compiler failed (with its last messages), or the folder cannot be written.
     """
     digest = hashlib.sha256(repr([command("OUTPUT"), key]).encode())
     for source in sources:
@@ -67,7 +67,7 @@ def build(name: str, what: str, command: Callable[[str], List[str]], sources: Li
 
 
 def _compile(path: str, what: str, command: Callable[[str], List[str]]) -> None:
-    """Compile beside ``path``, then rename: a reader finds the program whole or not at all."""
+    """Compile in the folder of ``path``, then rename: a reader finds the whole program or none."""
     with tempfile.TemporaryDirectory(prefix="compiling-", dir=cache()) as folder:
         output = os.path.join(folder, "program")
         arguments = command(output)

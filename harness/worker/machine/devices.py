@@ -9,12 +9,12 @@ import paddle
 
 
 def custom_types() -> List[str]:
-    """Types of the devices that plug-ins brought, as Paddle reports them."""
+    """Return the types of plug-in devices, as Paddle reports them."""
     return list(paddle.device.get_all_custom_device_type() or [])
 
 
 def missing(device: str) -> Optional[str]:
-    """Why the device cannot be used here, or None."""
+    """Return why the device cannot be used here, or None."""
     if device == "cpu":
         return None
     if device == "gpu":
@@ -26,16 +26,16 @@ def missing(device: str) -> Optional[str]:
         if int(paddle.__version__.split(".")[0]) >= 3:
             return None
         return (
-            f"Paddle {paddle.__version__} counts no memory of custom devices, so nothing tells what ran there"
+            f"Paddle {paddle.__version__} does not report a custom device's memory, which would prove its use"
         )
     if not types:
         return "Paddle reports no custom device here: one needs its vendor's plug-in (paddle-custom-…)"
-    told = ", ".join(types)
-    return f"Paddle reports no custom device {device} here, but {told}: name one of those"
+    names = ", ".join(types)
+    return f"Paddle reports no custom device {device} here, but {names}: name one of those"
 
 
 def of(tensor: Any) -> str:
-    """The device a tensor lies on."""
+    """Return the device that a tensor is on."""
     place = tensor.place
     if place.is_gpu_place():
         return "gpu"
@@ -45,15 +45,16 @@ def of(tensor: Any) -> str:
 
 
 def synchronize(device: str) -> None:
-    """Wait until the device has done all it was given; a CPU has when the call returns."""
+    """Wait until the device has finished its work; a CPU has when a call returns."""
     if device != "cpu":
         paddle.device.synchronize(device)
 
 
 def memory(device: str) -> Dict[str, float]:
-    """Present memory of what Paddle allocated on the device and its peak, in MiB; {} for a CPU.
+    """Return what Paddle has allocated on the device now and at its peak, in MiB; {} for a CPU.
 
-    Read where `paddle.device.cuda.memory_allocated` reads it, which some releases refuse a custom device.
+    It is read where `paddle.device.cuda.memory_allocated` reads it; some releases refuse that function for
+    a custom device.
     """
     if device == "cpu":
         return {}
@@ -65,13 +66,13 @@ def memory(device: str) -> Dict[str, float]:
 
 
 def reset_peak(device: str) -> None:
-    """Forget the device's peak memory so far, where the release can (3.0 and later)."""
+    """Reset the device's peak memory, where the release can (3.0 and later)."""
     if device != "cpu" and hasattr(paddle.device.cuda, "reset_max_memory_allocated"):
         paddle.device.cuda.reset_max_memory_allocated(0)
 
 
 class Meter:
-    """Memory that a session takes on its device. What others hold there in this process counts before."""
+    """Memory that a session takes on its device, without what this process had there before."""
 
     def __init__(self, device: str) -> None:
         self.device = device
@@ -79,7 +80,7 @@ class Meter:
         self.before = memory(device)
 
     def told(self) -> Dict[str, float]:
-        """``device_used_mib``: what was allocated since, at its peak if that was a new one; {} for a CPU."""
+        """Return ``device_used_mib``, allocated since then: the peak's growth if larger; {} for a CPU."""
         after = memory(self.device)
         grown = [after[name] - self.before[name] for name in after]
         return {"device_used_mib": max(grown)} if grown else {}
@@ -87,7 +88,7 @@ class Meter:
 
 @contextlib.contextmanager
 def chosen(device: str) -> Iterator[None]:
-    """Paddle's own calls make and run tensors on that device meanwhile, and on the CPU again behind it."""
+    """Make Paddle create and run tensors on the device inside the block, and on the CPU again after it."""
     if device == "cpu":
         yield
         return

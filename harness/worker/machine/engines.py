@@ -1,4 +1,4 @@
-"""Packages beside Paddle that an environment may lack, and the command that gets one."""
+"""Packages other than Paddle that an environment may lack, and the command that installs one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import paddle
 
 
 def missing(packages: Sequence[str]) -> Optional[str]:
-    """Why what needs these packages cannot run here, with the command that gets the first one; or None.
+    """Return which of these packages is missing first, with the command that installs it; or None.
 
-    Asks whether they are there, and does not import them: an engine costs memory and time.
+    The packages are looked up and not imported: an engine costs memory and time.
     """
     for name in packages:
         if importlib.util.find_spec(name) is None:

@@ -1,1 +1,1 @@
-"""Reference models and the user's own as networks: found, built, perturbed; saved states; the digits."""
+"""Reference models and user models as networks: found, built, perturbed; saved states; the digits."""

@@ -1,4 +1,4 @@
-"""The MNIST digits, read the way the documents read them."""
+"""The MNIST digits, read as the documents read them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Digits:
         self.folder = folder
 
     def dataset(self, split: str, transform: Any = None) -> Any:
-        """``paddle.vision.datasets.MNIST`` over the local files, never downloading."""
+        """Return ``paddle.vision.datasets.MNIST`` of the local files; it never downloads."""
         images, labels = FILES[split]
         return paddle.vision.datasets.MNIST(
             image_path=os.path.join(self.folder, images),
@@ -37,7 +37,7 @@ class Digits:
         )
 
     def arrays(self, split: str) -> Tuple[np.ndarray, np.ndarray]:
-        """Images float32 ``[n, 1, 28, 28]`` in [0, 1] and labels int64 ``[n]``."""
+        """Return images float32 ``[n, 1, 28, 28]`` in [0, 1] and labels int64 ``[n]``."""
         return _arrays(self.folder, split)
 
 

@@ -16,8 +16,8 @@ class Input:
     """One input of a network.
 
     ``shape`` has ``None`` where a dimension is dynamic; axis 0 is the batch.
-    Sampled values are uniform in ``[low, high)``; integers for integer dtypes, either of both for
-    booleans. Dynamic dimensions behind the batch take ``dynamic``.
+    Sampled values are uniform in ``[low, high)``; integers for integer dtypes, true or false for
+    booleans. Dynamic dimensions after the batch get the size ``dynamic``.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Input:
     dynamic: int = 8
 
     def size(self, batch: int) -> Tuple[int, ...]:
-        """The shape with ``batch`` rows; a fixed axis 0 stays as it is."""
+        """Return the shape with ``batch`` rows; a fixed axis 0 is unchanged."""
         return tuple(
             (batch if axis == 0 else self.dynamic) if size is None else size
             for axis, size in enumerate(self.shape)
@@ -40,7 +40,7 @@ class Input:
         return int(np.prod(self.size(1), dtype="int64")) * np.dtype(self.dtype).itemsize
 
     def sample(self, batch: int, rng: np.random.Generator) -> np.ndarray:
-        """Random values of ``batch`` rows."""
+        """Return random values of ``batch`` rows."""
         shape = self.size(batch)
         if self.dtype == "bool":
             return rng.integers(0, 2, size=shape).astype("bool")
@@ -91,10 +91,10 @@ class ReferenceModel:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     training: Optional[Training] = None
     converted: bool = False
-    """Its forward has Python control flow on tensors: building it in static graph mode needs
-    dy2static's `convert_call`, since a plain call there can't branch on a value."""
+    """Whether its forward has Python control flow on tensors. Static graph mode then needs dy2static's
+    `convert_call`, since a plain call there can't branch on a value."""
 
     def sample(self, batch: int, seed: int = 0) -> List[np.ndarray]:
-        """One feed of ``batch`` rows: an array per input, in order."""
+        """Return a feed of ``batch`` rows: an array per input, in order."""
         rng = np.random.default_rng([self.seed, seed, batch])
         return [spec.sample(batch, rng) for spec in self.inputs]

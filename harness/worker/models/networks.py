@@ -15,7 +15,7 @@ from harness.worker.models import user
 from harness.worker.models.model import ReferenceModel
 
 NARROW = (np.float32, np.float16)
-"""What the oracle widens to float64."""
+"""Floating types, which the oracle widens to float64."""
 
 
 @lru_cache(maxsize=1)
@@ -34,22 +34,22 @@ def _all() -> Dict[str, ReferenceModel]:
 
 
 def get(name: str) -> ReferenceModel:
-    """The reference model of that name, or the user's.
+    """Return the reference model or user model of that name.
 
     Raises:
-        KeyError: there is none; the message lists those there are.
-        Whatever loading a model of the user's raises.
+        KeyError: there is no such model; the message lists the existing ones.
+        Whatever loading a user model raises.
     """
     if user.declared(name):
         found: ReferenceModel = user.get(name)
         return found
     if name not in _all():
-        raise KeyError(f"no reference model {name!r}; there are {', '.join(_all())}")
+        raise KeyError(f"there is no reference model {name!r}: take one of {', '.join(_all())}")
     return _all()[name]
 
 
 def catalog() -> List[Dict[str, Any]]:
-    """Every reference model in plain values, for the controller."""
+    """Return every reference model in plain values, for the controller."""
     return [
         {
             "name": model.name,
@@ -69,18 +69,18 @@ def catalog() -> List[Dict[str, Any]]:
 
 
 def sample(name: str, batch: int, seed: int = 0) -> List[np.ndarray]:
-    """One feed of the model: an array per input."""
+    """Return a feed of the model: an array per input."""
     return get(name).sample(batch, seed)
 
 
 def network(model: ReferenceModel, weights: Optional[str] = None, dtype: str = "float32") -> Any:
-    """A network seeded as the model says, with the parameters of ``weights`` if given.
+    """Build a network with the model's seed, and with the parameters of ``weights`` if given.
 
     In float64 the parameters are the float32 ones widened: the oracle differs from the
     network under test in the arithmetic only.
 
     Raises:
-        ValueError: the file lacks a parameter of the network, or has one it does not know.
+        ValueError: the file lacks a parameter of the network, or has one that the network lacks.
     """
     paddle.seed(model.seed)
     net = model.build(**model.arguments)
@@ -101,9 +101,9 @@ def network(model: ReferenceModel, weights: Optional[str] = None, dtype: str = "
 
 
 def outputs_of(result: Any) -> List[Any]:
-    """A network's result as a list of tensors, whichever way it nests them.
+    """Return a network's result as a list of tensors, however they are nested.
 
-    Dicts by their sorted keys, as Paddle's export flattens them; what is no tensor is left out.
+    Dicts are read by sorted keys, as Paddle's export flattens them; only tensors are kept.
     """
     if isinstance(result, dict):
         return [tensor for key in sorted(result) for tensor in outputs_of(result[key])]
@@ -113,7 +113,7 @@ def outputs_of(result: Any) -> List[Any]:
 
 
 def input_specs(model: ReferenceModel) -> List[Any]:
-    """``paddle.static.InputSpec`` for each input, named as the model names it."""
+    """Return a ``paddle.static.InputSpec`` for each input, with the model's names."""
     return [
         paddle.static.InputSpec(shape=list(spec.shape), dtype=spec.dtype, name=spec.name)
         for spec in model.inputs
@@ -126,7 +126,7 @@ def static_inputs(model: ReferenceModel) -> List[Any]:
 
 
 def tensors(feed: Sequence[np.ndarray], dtype: str = "float32") -> List[Any]:
-    """A feed as tensors: as it is, or its floating inputs in another ``dtype`` than float32."""
+    """Return a feed as tensors, its floating inputs in ``dtype`` if that is not float32."""
     wider = dtype != "float32"
     return [
         paddle.to_tensor(array.astype(dtype) if wider and np.issubdtype(array.dtype, np.floating) else array)

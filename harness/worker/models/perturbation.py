@@ -1,8 +1,8 @@
-"""Backward error made visible: inputs and parameters moved by about a rounding, to see what outputs do.
+"""Backward error made visible: inputs and parameters are moved by about a rounding, to see the outputs move.
 
-A computation in floating point gives the exact result of slightly other inputs. So where no run in
-higher precision exists (a deployed program fixes its types), running with inputs and parameters
-that are off by a rounding shows how far outputs may lie apart without anything being wrong.
+A computation in floating point gives the exact result of slightly different inputs. So where no run in
+higher precision exists (a deployed program fixes its types), a run with inputs and parameters that
+are off by a rounding shows how far correct outputs may differ.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from harness.worker.inspection import programs
 
 
 def moved(array: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
-    """The array times ``1 + size * r``, r uniform in [-1, 1] for each element; others than floats stay.
+    """Return the array times ``1 + size * r``, r uniform in [-1, 1] per element; only floats change.
 
-    Computed in float64 and rounded to the array's own type, whose rounding is the least size that
-    does anything: float16 is moved by its own.
+    It is computed in float64 and rounded to the array's type. A size below that type's rounding would have
+    no effect, so float16 is moved by float16's rounding.
     """
     if not np.issubdtype(array.dtype, np.floating):
         return array

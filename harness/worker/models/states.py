@@ -14,12 +14,12 @@ DTYPES = (
 
 
 def dtypes() -> List[str]:
-    """The dtypes of this release, of those that tensors can be cast to."""
+    """Return the dtypes that this release has and that tensors can be cast to."""
     return [name for name in DTYPES if hasattr(paddle, name)]
 
 
 def bits(value: Any) -> np.ndarray:
-    """A tensor's content as an array that can cross: bfloat16 as uint16, float8 as int8, text as UTF-8."""
+    """Return a value as an array that can be sent: bfloat16 as uint16, float8 as int8, text as UTF-8."""
     array = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
     if array.dtype.kind == "U":
         return np.frombuffer(str(value).encode(), dtype="uint8")
@@ -30,7 +30,7 @@ def bits(value: Any) -> np.ndarray:
 
 
 def flatten(value: Any, prefix: str = "") -> Dict[str, np.ndarray]:
-    """Every tensor, array and number of a nested state by its path."""
+    """Return every tensor, array and number of a nested state by its path."""
     items: Any
     if isinstance(value, dict):
         items = value.items()
@@ -45,5 +45,5 @@ def flatten(value: Any, prefix: str = "") -> Dict[str, np.ndarray]:
 
 
 def flat(path: str, return_numpy: bool = True) -> Dict[str, np.ndarray]:
-    """A saved state, flat."""
+    """Load a saved state and flatten it."""
     return flatten(paddle.load(path, return_numpy=return_numpy))

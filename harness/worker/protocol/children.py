@@ -1,4 +1,4 @@
-"""Processes that a worker starts: how they end, and the memory they take."""
+"""Processes that a worker starts: how they ended, and the memory they take."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Dict, Union
 
 
 class ChildDied(RuntimeError):
-    """A process that the worker had started ended where it should have answered.
+    """A process that the worker had started ended instead of answering.
 
-    To the controller that is a crash, as if the worker itself had died; ``signal`` names what killed the
-    process ('' where it ended by itself).
+    For the controller that is a crash, as if the worker itself had died; ``signal`` names the signal that
+    killed the process ('' where it ended by itself).
     """
 
     def __init__(self, what: str, status: int) -> None:
@@ -21,13 +21,13 @@ class ChildDied(RuntimeError):
 
 
 def forget_peak(process: Union[int, str] = "self") -> None:
-    """Forget a process's peak memory so far (Linux), so that the next one is of what follows."""
+    """Reset a process's peak memory (Linux), so that the next peak covers what follows."""
     with open(f"/proc/{process}/clear_refs", "w") as file:
         file.write("5")
 
 
 def memory(process: Union[int, str] = "self") -> Dict[str, float]:
-    """Peak resident memory of a process since :func:`forget_peak`, and resident memory now, in MiB."""
+    """Return a process's peak resident memory since :func:`forget_peak`, and resident memory now, in MiB."""
     with open(f"/proc/{process}/status") as file:
         lines = dict(line.split(":", 1) for line in file if line.startswith(("VmHWM", "VmRSS")))
     return {
@@ -37,7 +37,7 @@ def memory(process: Union[int, str] = "self") -> Dict[str, float]:
 
 
 def taken(process: int) -> int:
-    """How often the system took the processor away from a process's first thread, which wanted to go on."""
+    """Return how often the system preempted a process's first thread (involuntary context switches)."""
     with open(f"/proc/{process}/status") as file:
         found = (line.split()[1] for line in file if line.startswith("nonvoluntary_ctxt_switches"))
         return int(next(found, "0"))

@@ -1,4 +1,4 @@
-"""What this environment is: versions, devices, processor; read, never assumed."""
+"""The environment's versions, devices and processor; read, never assumed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def import_paddle() -> str:
 
 
 def describe() -> Dict[str, Any]:
-    """Paddle's version, commit and build, interpreter, packages, processor and load."""
+    """Return Paddle's version, commit and build, interpreter, packages, processor and load."""
     import numpy
     import paddle
 
@@ -70,7 +70,7 @@ def _has_pir(paddle: Any) -> bool:
         paddle.get_flags(["FLAGS_enable_pir_api"])
     except ValueError:
         return False
-    # 2.6 knows the flag's name but has no new-IR jit.save to go with it.
+    # 2.6 knows the flag's name but has no jit.save for the new IR.
     return int(paddle.__version__.split(".")[0] or 0) >= 3
 
 
@@ -88,7 +88,7 @@ def packages() -> Dict[str, str]:
 
 
 def installed() -> Dict[str, str]:
-    """Every installed distribution and its version: what a gate looks for unintended differences in."""
+    """Return every installed distribution and its version; a gate looks there for unintended differences."""
     found = {
         (dist.metadata["Name"] or "?").lower().replace("_", "-"): dist.version
         for dist in metadata.distributions()
@@ -97,7 +97,7 @@ def installed() -> Dict[str, str]:
 
 
 def cpu() -> Dict[str, Any]:
-    """Model, flags that change kernels, cores usable here, governor, load, memory in GiB."""
+    """Return the model, flags that change kernels, usable cores, governor, load, and memory in GiB."""
     info = _cpuinfo()
     governor = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
     return {

@@ -1,7 +1,7 @@
-"""What an interpreter says of itself; run as text, with packages and modules to look for as arguments.
+"""Probe of an interpreter; it is run as text, with packages and modules to look for as arguments.
 
-Runs in any Python 3: one too old for the harness must still be able to say so. That is why it
-imports nothing of the harness and uses no f-strings.
+It runs in any Python 3, so that an interpreter too old for the harness can report its version. That is
+why it imports nothing of the harness and uses no f-strings.
 """
 
 import json
@@ -11,7 +11,7 @@ import time
 
 
 def look(packages, modules):  # type: ignore[no-untyped-def]
-    """Versions of the packages, presence of the modules, and whether Paddle imports."""
+    """Return versions of the packages, presence of the modules, and whether Paddle imports."""
     found = {
         "version": list(sys.version_info[:3]),
         "executable": sys.executable,
@@ -46,5 +46,5 @@ def look(packages, modules):  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     answer = look(sys.argv[1].split(","), sys.argv[2].split(","))
-    # On a line of its own: Paddle prints what it likes.
+    # On a separate line: Paddle may print anything.
     print("\nPROBE" + json.dumps(answer))

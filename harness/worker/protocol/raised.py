@@ -1,4 +1,4 @@
-"""What an exception says, in the same words under every build of CPython."""
+"""Description of an exception, in the same words under every build of CPython."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from types import TracebackType
 from typing import Any, Dict, Optional
 
 NOT_UTF8 = "a text that compiled code gave is not UTF-8"
-"""Message of such an error: what the text was stands at the end of the traceback, where it is known."""
+"""Message of such an error; the traceback ends with the text, where it is known."""
 
 FROM_CPP = (RuntimeError, ValueError, LookupError, OSError)
-"""What pybind11 and Paddle turn a C++ exception into."""
+"""Types into which pybind11 and Paddle turn a C++ exception."""
 
 
 def describe(error: BaseException) -> Dict[str, Any]:
-    """Type, message and traceback of an exception, as an answer of the worker.
+    """Return type, message and traceback of an exception, as an answer of the worker.
 
     The message of a C++ exception may hold bytes of a damaged file, which are not UTF-8. What
     ``PyErr_SetString`` then raises depends on CPython's patch release: 3.11.7 raises a UnicodeDecodeError,
     3.11.2 the intended exception without a message. Both are described as a UnicodeDecodeError with the
     message :data:`NOT_UTF8`.
     """
-    told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if not _is_not_utf8(error):
         message = str(error).strip() or repr(error)
-        return {"raised": type(error).__name__, "message": message, "traceback": told}
+        return {"raised": type(error).__name__, "message": message, "traceback": trace}
     if isinstance(error, UnicodeDecodeError):
-        told += f"the text: {bytes(error.object)[:2000].decode('utf-8', 'backslashreplace')}\n"
-    return {"raised": "UnicodeDecodeError", "message": NOT_UTF8, "traceback": told}
+        trace += f"the text: {bytes(error.object)[:2000].decode('utf-8', 'backslashreplace')}\n"
+    return {"raised": "UnicodeDecodeError", "message": NOT_UTF8, "traceback": trace}
 
 
 def _is_not_utf8(error: BaseException) -> bool:

@@ -1,9 +1,9 @@
-"""The other host's end of a connection: a cache of files by content, and an eye on the workers there.
+"""The remote agent: a cache of files by content on another host, and control of the workers there.
 
-The controller sends this text before anything of the project is on that host, so it imports nothing but
-the standard library. Below :func:`root` lie ``files/<sha256>``, what has arrived, and ``trees/<digest>``,
-folders of links to them under the names they have at home. Both appear by one rename, so they are there
-whole or not at all; both are verified by sha256 before they are used, and what is damaged is sent again.
+The controller sends this text before anything of the project is on that host, so it imports only the
+standard library. Below :func:`root` are ``files/<sha256>``, the files that arrived, and ``trees/<digest>``,
+folders of links to them under their names on the controller. Both appear by one rename, so they are complete
+or absent; both are verified by sha256 before use, and damaged files are sent again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _logs: List[str] = []
 
 
 def root() -> str:
-    """Folder of this cache: below ``$XDG_CACHE_HOME``, or ``~/.cache``."""
+    """Return the folder of this cache: below ``$XDG_CACHE_HOME``, or ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return os.path.join(base, "paddle-conformance", "elsewhere")
 
 
 def hello() -> Dict[str, Any]:
-    """Make the cache, for this user only; which host and interpreter these are."""
+    """Make the cache, for this user only; return which host and interpreter this is."""
     for name in ("files", "trees", "logs"):
         os.makedirs(os.path.join(root(), name), mode=0o700, exist_ok=True)
     return {
@@ -48,7 +48,7 @@ def hello() -> Dict[str, Any]:
 
 
 def digest_of(path: str) -> str:
-    """The file's sha256, read again only if it was touched since; '' if there is none."""
+    """Return the file's sha256, read again only if it has changed since; '' if there is no file."""
     try:
         stat = os.stat(path)
         touched = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
@@ -68,15 +68,15 @@ def _kept(digest: str) -> str:
 
 
 def lacking(digests: List[str]) -> List[str]:
-    """Those of the digests of which no undamaged file is here."""
+    """Return those digests for which no undamaged file is here."""
     return [digest for digest in digests if digest_of(_kept(digest)) != digest]
 
 
 def put(digest: str, first: bool, data: bytes, last: bool) -> None:
-    """The next piece of a file; with the ``last`` one it is kept if it is what it should be.
+    """Receive the next piece of a file; with the ``last`` piece, keep the file if its digest is right.
 
     Raises:
-        ValueError: what arrived has another digest.
+        ValueError: the file that arrived has another digest.
     """
     part = f"{_kept(digest)}.part-{os.getpid()}"
     with open(part, "wb" if first else "ab") as file:
@@ -92,7 +92,7 @@ def put(digest: str, first: bool, data: bytes, last: bool) -> None:
 
 
 def lay(files: Dict[str, str]) -> str:
-    """A folder with these files, ``{relative path: sha256}``, all of which are here; its path."""
+    """Make a folder with these files, ``{relative path: sha256}``, which are all here; return its path."""
     name = hashlib.sha256(json.dumps(sorted(files.items())).encode()).hexdigest()
     folder = os.path.join(root(), "trees", name)
     if _is_whole(folder, files):
@@ -124,7 +124,7 @@ def _is_whole(folder: str, files: Dict[str, str]) -> bool:
 
 
 def new_log() -> str:
-    """An empty file for what a worker prints."""
+    """Make an empty file for a worker's output; return its path."""
     handle, path = tempfile.mkstemp(suffix=".log", dir=os.path.join(root(), "logs"))
     os.close(handle)
     _logs.append(path)
@@ -132,19 +132,19 @@ def new_log() -> str:
 
 
 def adopt(pid: int, log: str) -> None:
-    """Know of a worker that was started: it ends with the connection at the latest."""
+    """Register a worker that was started: it ends with the connection at the latest."""
     _workers[pid] = log
 
 
 def read(log: str, offset: int) -> bytes:
-    """What a worker printed behind ``offset``."""
+    """Return what a worker printed after ``offset`` (bytes)."""
     with open(log, "rb") as file:
         file.seek(offset)
         return file.read()
 
 
 def status(pid: int) -> Optional[int]:
-    """How a worker that ends now ended, as `subprocess` says it; None if it lives on for ten seconds."""
+    """Return a worker's exit status, as `subprocess` gives it; None if it is still alive after 10 s."""
     for _ in range(200):
         if pid in _ended:
             break
@@ -156,7 +156,7 @@ def status(pid: int) -> Optional[int]:
 
 
 def kill(pid: int) -> None:
-    """End a worker and all that it started, at once: it leads a process group of its own."""
+    """Kill a worker and all processes that it started: it leads a separate process group."""
     log = _workers.pop(pid, "")
     with contextlib.suppress(OSError):
         os.killpg(pid, signal.SIGKILL)
@@ -167,7 +167,7 @@ def kill(pid: int) -> None:
 
 
 def serve(channel: Any) -> None:
-    """Answer ``(function, arguments)`` until the connection ends; then end what was started here."""
+    """Answer ``(function, arguments)`` until the connection ends; then kill the workers started here."""
     try:
         for name, arguments in channel:
             try:

@@ -16,32 +16,32 @@ from harness.worker.protocol.raised import describe
 from harness.worker.protocol.wire import pack, unpack
 
 PLACE = re.compile(r"(?:/[\w.@+-]+)+/([\w.@+-]+)(?::\d+)?")
-"""A path with its line: of it only the file's name is the same on another machine and release."""
+"""A path with its line: only the file's name is the same on another machine and release."""
 MOST_WARNINGS = 50
-"""Warnings kept of one call: beyond that a message with changing numbers is at work."""
+"""Most warnings kept of one call; more come only from a message whose numbers change."""
 
 
 def serve(channel: Any) -> None:
     """Answer calls ``{"call": "module.function", "arguments": {...}}`` under ``harness.worker``.
 
     A request may name calls to make ``first``, and the ``memory`` in bytes that this process may take.
-    Answers ``{"ok": result}``, or ``{"raised": type, "message", "traceback"}``, packed; in both
-    ``warnings`` are the Python warnings of the call. ``died`` beside ``raised``: a process that the call
-    had started ended; the signal's name.
+    The packed answer is ``{"ok": result}`` or ``{"raised": type, "message", "traceback"}``; both have
+    ``warnings``, the Python warnings of the call. ``died`` next to ``raised``: a process that the call had
+    started ended; it names the signal.
     """
     channel.send({"pid": os.getpid()})
     for message in channel:
         request = unpack(message)
-        heard: Dict[str, None] = {}
+        warned: Dict[str, None] = {}
         try:
-            with _listening(heard):
-                _hear_news(request)
+            with _recorded_warnings(warned):
+                _prepare(request)
                 result = _call(request["call"], request["arguments"])
-            message = pack({"ok": result, "warnings": list(heard)})
+            message = pack({"ok": result, "warnings": list(warned)})
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # whatever Paddle raised is the answer
-            answer = {**describe(error), "warnings": list(heard)}
+        except BaseException as error:  # the answer, whatever Paddle raised
+            answer = {**describe(error), "warnings": list(warned)}
             if isinstance(error, ChildDied):
                 answer["died"] = error.signal
             message = pack(answer)
@@ -50,24 +50,24 @@ def serve(channel: Any) -> None:
         channel.send(message)
 
 
-def _hear_news(request: Dict[str, Any]) -> None:
+def _prepare(request: Dict[str, Any]) -> None:
     for name, arguments in request.get("first", {}).items():
         _function(name)(**arguments)
     if "memory" in request:
         import resource
 
-        # Of all limits the one that counts what is allocated, and not what is mapped: Paddle then
-        # raises where the machine would run out of memory.
+        # This limit counts allocated and not mapped memory: Paddle then raises before the
+        # machine runs out of memory.
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (request["memory"], hard))
 
 
 @contextlib.contextmanager
-def _listening(heard: Dict[str, None]) -> Iterator[None]:
+def _recorded_warnings(warned: Dict[str, None]) -> Iterator[None]:
     """Keep every Python warning once, whether or not the process has shown it before.
 
-    Python shows a warning once per place and process, so what a warm worker shows of a call depends
-    on the calls before it; what a release warns of must not.
+    Python shows a warning once per place and process, so the warnings that a warm worker shows depend on
+    earlier calls; the warnings recorded for a release must not.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -75,8 +75,8 @@ def _listening(heard: Dict[str, None]) -> Iterator[None]:
 
         def keep(message: Any, category: Any, *place: Any, **more: Any) -> None:
             text = category.__name__ + ": " + PLACE.sub(r"\1", " ".join(str(message).split()))[:300]
-            if text not in heard and len(heard) < MOST_WARNINGS:
-                heard[text] = None
+            if text not in warned and len(warned) < MOST_WARNINGS:
+                warned[text] = None
                 show(message, category, *place, **more)
 
         warnings.showwarning = keep
@@ -92,11 +92,11 @@ def _call(name: str, arguments: dict) -> Any:
     function = _function(name)
     paddle = sys.modules.get("paddle")
     if paddle is not None:
-        _level_ground(paddle)
+        _reset(paddle)
     return function(**arguments)
 
 
-def _level_ground(paddle: Any) -> None:
+def _reset(paddle: Any) -> None:
     """Start every call alike: dygraph mode, CPU, float32 default, seeded generators, names from zero.
 
     Parameter names are counted per process; without a reset the same recipe would write

@@ -1,7 +1,7 @@
 """How values cross to a worker: plain Python values pickled, arrays as ``.npy`` bytes.
 
-Imported by both sides, so it imports neither paddle nor anything of the controller. A message
-crosses as one byte string: execnet's own serializer refuses integers beyond 32 bits.
+Both sides import it, so it imports neither paddle nor anything of the controller. A message is sent
+as one byte string: execnet's serializer refuses integers beyond 32 bits.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def encode(value: Any) -> Any:
     """Replace arrays by tagged ``.npy`` bytes and NumPy scalars by Python's, in any nesting.
 
     Raises:
-        TypeError: a value that can't cross (an object array, a tensor, an instance).
+        TypeError: a value cannot be sent (an object array, a tensor, an instance).
     """
     if value is None or isinstance(value, (bool, int, float, str, bytes)):
-        # bool, int, float and str subclasses (np.float64 is one) become their plain selves.
+        # bool, int, float and str subclasses (np.float64 is one) become plain values.
         plain: Any
         for plain in (bool, int, float, str, bytes):
             if isinstance(value, plain):
@@ -30,7 +30,7 @@ def encode(value: Any) -> Any:
         return None
     if isinstance(value, np.ndarray):
         if value.dtype.hasobject:
-            raise TypeError("an object array cannot cross to the other process")
+            raise TypeError("an object array cannot be sent to the other process")
         buffer = io.BytesIO()
         np.save(buffer, value, allow_pickle=False)
         return {_ARRAY: buffer.getvalue()}
@@ -40,11 +40,11 @@ def encode(value: Any) -> Any:
         return {encode(key): encode(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [encode(item) for item in value]
-    raise TypeError(f"a {type(value).__name__} cannot cross to the other process")
+    raise TypeError(f"a {type(value).__name__} cannot be sent to the other process")
 
 
 def decode(value: Any) -> Any:
-    """The inverse of :func:`encode`; tuples arrive as lists."""
+    """Undo :func:`encode`; tuples arrive as lists."""
     if isinstance(value, dict):
         if set(value) == {_ARRAY}:
             return np.load(io.BytesIO(value[_ARRAY]), allow_pickle=False)
@@ -55,19 +55,19 @@ def decode(value: Any) -> Any:
 
 
 def pack(value: Any) -> bytes:
-    """A message as bytes; pickle protocol 4, which every supported Python reads."""
+    """Return a message as bytes; pickle protocol 4, which every supported Python reads."""
     return pickle.dumps(encode(value), protocol=4)
 
 
 class _Plain(pickle.Unpickler):
-    """Reads plain values and makes nothing else: a message may come from another host."""
+    """Unpickler of plain values only: a message may come from another host."""
 
     def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"a message holds {module}.{name}, and plain values only may cross")
+        raise pickle.UnpicklingError(f"a message holds {module}.{name}; only plain values may be sent")
 
 
 def unpack(message: bytes) -> Any:
-    """The inverse of :func:`pack`.
+    """Undo :func:`pack`.
 
     Raises:
         pickle.UnpicklingError: it holds more than plain values.

@@ -21,7 +21,7 @@ __path__ = pkgutil.extend_path(__path__, __name__)
 
 @dataclass(frozen=True)
 class Job:
-    """What a recipe is given: the model, where to write, what it builds on."""
+    """A recipe's input: the model, the output folder, and the artifacts it builds on."""
 
     model: ReferenceModel
     out: str
@@ -30,13 +30,13 @@ class Job:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def path(self, *parts: str) -> str:
-        """A path inside the output folder, its parent made."""
+        """Return a path inside the output folder; its parent folder is made."""
         path = os.path.join(self.out, *parts)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
     def of(self, need: str, *parts: str) -> str:
-        """A path inside the artifact of the recipe ``need``."""
+        """Return a path inside the artifact of the recipe ``need``."""
         return os.path.join(self.inputs[need], *parts)
 
 
@@ -44,11 +44,11 @@ class Job:
 class CompressionMethod:
     """One documented way to compress a model: a recipe with these parameters.
 
-    ``technique`` is what is done: ``"qat"`` (quantization-aware training), ``"ptq"`` (post-training
-    quantization with calibration), ``"weights"`` (weights only, no calibration) or ``"prune"``.
-    ``graph`` is where: ``"static"`` or ``"dynamic"``. ``api`` names the call that does it.
-    ``models`` are the reference models it is tried on, ``full`` those that the full tier adds. ``alike``:
-    it does the same in either profile, so that the quick tier tries it in the run's own alone.
+    ``technique`` is ``"qat"`` (quantization-aware training), ``"ptq"`` (post-training quantization with
+    calibration), ``"weights"`` (quantization of weights only, no calibration) or ``"prune"``.
+    ``graph`` is ``"static"`` or ``"dynamic"``. ``api`` names the call that compresses.
+    ``models`` are the reference models it is tried on; the full tier adds ``full``. ``alike``:
+    it does the same in either profile, so the quick tier tries it only in the run's profile.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Recipe:
     needs: Tuple[str, ...]
     make: Callable[[Job], Dict[str, Any]]
     graph: bool = True
-    """Whether it writes a program: what does not is the same under every profile and made once."""
+    """Whether it writes a program; without one the artifact is the same in every profile, and made once."""
     methods: Tuple[CompressionMethod, ...] = ()
     needs_code: bool = False
     """Whether it builds the network, so that a deployed model, which has no code, has no such artifact."""
@@ -119,7 +119,7 @@ def _all() -> Dict[str, Recipe]:
 
 
 def catalog() -> List[Dict[str, Any]]:
-    """Every recipe in plain values."""
+    """Return every recipe in plain values."""
     return [
         {
             "name": recipe.name,
@@ -143,6 +143,6 @@ def produce(
     digits: str,
     parameters: Mapping[str, Any],
 ) -> Dict[str, Any]:
-    """Run a recipe in ``out`` (an existing empty folder); its manifest values."""
+    """Run a recipe in ``out`` (an existing empty folder); return its manifest values."""
     job = Job(networks.get(model), out, inputs, digits, parameters)
     return _all()[name].make(job)

@@ -1,4 +1,4 @@
-"""Document 004's comparison: what quantization-aware training and calibration lose of one float model."""
+"""Document 004's comparison: what quantization-aware training and calibration lose from one float model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.worker.recipes.classification import examples, load, quiet, setting
 
 @recipe("aware_and_post", deadlines=3)
 def aware_and_post(job: Job) -> Dict[str, Any]:
-    """One usual training; from it quantization-aware training as advised, and offline quantization.
+    """Train as usual; then do quantization-aware training as advised, and offline quantization.
 
     ``seed`` is a parameter. Writes ``predictions.npz``: the class of every test digit, int64 ``[n]``,
     by the float model (``usual``), ``aware`` and ``post``, and ``labels``.

@@ -1,4 +1,4 @@
-"""Document 004: compressed by a configuration file, with the functions that the document's tools call."""
+"""Document 004: compression by a configuration file, with the functions that the document's tools call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FULL_SIZE = (
     "DataLoader.Train.sampler.batch_size=4",
     "DataLoader.Eval.dataset.samples=8",
 )
-"""Over the file's settings for a network that is not trained here: four steps at full size."""
+"""Settings over the file's for a network that is not trained here: four steps at full size."""
 
 OWN_PROCESS = """
 import importlib.util, os, runpy, sys, types
@@ -40,11 +40,11 @@ for name in ("harness.worker", "reference_models"):
     spec.loader.exec_module(sys.modules[name])
 runpy.run_module("harness.worker.classification", run_name="__main__")
 """
-"""Runs the tool as a worker is started: with nothing of the controller to be found."""
+"""Runs the tool as a worker is started: no module of the controller can be imported."""
 
 
 def settings(job: Job, kind: str, **settings_of_run: Any) -> List[str]:
-    """The tool's arguments: the configuration file of the model, and what ``-o`` sets over it."""
+    """Return the tool's arguments: the model's configuration file, and the ``-o`` settings over it."""
     name = "_".join(filter(None, (job.model.name, kind)))
     overrides = {
         "Global.device": "cpu",
@@ -64,16 +64,16 @@ def settings(job: Job, kind: str, **settings_of_run: Any) -> List[str]:
 
 
 def load(arguments: List[str]) -> config.Config:
-    """The configuration that the tool reads of its arguments."""
+    """Return the configuration that the tool reads from its arguments."""
     return config.load(arguments[1], arguments[3::2])
 
 
 def quiet(line: str) -> None:
-    """The tools' messages, unsaid."""
+    """Drop a message of the tools."""
 
 
 def run_tool(command: str, arguments: List[str]) -> None:
-    """One of the document's tools in a process of its own.
+    """Run one of the document's tools in a new process.
 
     Raises:
         RuntimeError: it failed; the message ends with the last line that it wrote.
@@ -93,14 +93,14 @@ def run_tool(command: str, arguments: List[str]) -> None:
 
 
 def examples(job: Job) -> Tuple[np.ndarray, np.ndarray]:
-    """The test digits and their labels."""
+    """Return the test digits and their labels."""
     assert job.model.training is not None, job.model.name
     arrays, labels = job.model.training.examples(Digits(job.digits), "test")
     return arrays[0], labels
 
 
 def feed(job: Job, configured: config.Config) -> np.ndarray:
-    """The first 64 test digits; four at the configured size for a model that is not trained."""
+    """Return the first 64 test digits; four at the configured size for a model that is not trained."""
     if job.model.training:
         return examples(job)[0][:64]
     tests = engine.Examples(configured.eval, configured.run.image_shape)
@@ -108,7 +108,7 @@ def feed(job: Job, configured: config.Config) -> np.ndarray:
 
 
 def deploy(job: Job, program: str) -> str:
-    """Copy an inference model to ``inference_model/model.*``; its program's path in the artifact."""
+    """Copy an inference model to ``inference_model/model.*``; return its program's path in the artifact."""
     prefix, ending = os.path.splitext(program)
     for suffix in (ending, ".pdiparams"):
         shutil.copy(prefix + suffix, job.path("inference_model", "model" + suffix))
@@ -217,16 +217,16 @@ ARMS = {
     ),
     "float-control": ("Slim.quant=null",),
 }
-"""Over the advised configuration: quantization-aware at the usual rate; from no float model, with the
-usual hyper-parameters; and fine-tuning as advised, without quantization."""
+"""Settings over the advised configuration: quantization-aware at the usual rate; without a float model, with
+the usual hyper-parameters; and fine-tuning as advised, without quantization."""
 
 
 @recipe("hyperparameters", graph=False, deadlines=5)
 def hyperparameters(job: Job) -> Dict[str, Any]:
     """Document 004 §5 as an experiment: one usual training, then each of `ARMS`; ``seed`` is a parameter.
 
-    Writes ``predictions.npz``: the class that each arm gives every test digit, int64 ``[n]``, and
-    ``labels``; ``usual`` is the float model that all but one arm start from.
+    Writes ``predictions.npz``: the class of every test digit by each arm, int64 ``[n]``, and
+    ``labels``; ``usual`` is the float model from which all arms but one start.
     """
     found: Dict[str, Any] = {}
     classes: Dict[str, np.ndarray] = {}

@@ -15,7 +15,7 @@ def data_parallel(job: Job) -> Dict[str, Any]:
     Parameters: those of ``harness.worker.training.data_parallel.training``.
 
     Raises:
-        RuntimeError: the job did not end with status 0; with the end of what its launcher printed.
+        RuntimeError: the job did not end with status 0; the message has the end of the launcher's output.
     """
     config = {"model": job.model.name, **job.parameters}
     done = distributed.run(job.digits, config, out=job.out)

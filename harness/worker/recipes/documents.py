@@ -47,7 +47,7 @@ def document_000(job: Job) -> Dict[str, Any]:
     model.eval()
     images, labels = data.arrays("test")
     logits = model(paddle.to_tensor(images)).numpy()
-    model.train()  # as the document leaves it
+    model.train()  # the mode in which the document leaves it
     net = to_static(model, input_spec=[InputSpec(shape=[None, 1, 28, 28], name="x")])
     paddle.jit.save(net, job.path("inference_model", "lenet"))
     return {
@@ -78,7 +78,7 @@ class Watch(paddle.callbacks.Callback):
 
 
 def high_level(job_model: Any) -> Tuple[Any, Any]:
-    """`paddle.Model` of the network with named input and label, and its Adam(0.001)."""
+    """Return a `paddle.Model` of the network with named input and label, and its Adam(0.001)."""
     inputs = networks.input_specs(job_model)
     labels = [InputSpec([None, 1], "int64", "label")]
     model = paddle.Model(networks.network(job_model), inputs, labels)

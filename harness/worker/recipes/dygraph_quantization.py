@@ -1,7 +1,7 @@
 """Dynamic-graph quantization by PaddleSlim: `paddleslim.QAT` and `paddleslim.PTQ`.
 
 Document 000 links to PaddleSlim's quick starts for the dynamic graph and to the reference of both
-classes; what they call is called here, in their order. The helpers serve `paddle.quantization` too.
+classes; this module makes the same calls in the same order. Its helpers serve `paddle.quantization` too.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from harness.worker.training.fine_tuning import training_of
 FINE_TUNING = 0.1
 """Learning rate of the fine-tuning, as a share of the training's: document 004 §5 says 1/20 to 1/10."""
 CALIBRATION = (8, 32)
-"""Batches of training examples that a calibration sees, and their size."""
+"""Number of training batches for calibration, and their size."""
 COMPARED = 64
-"""Test examples whose logits are kept."""
+"""Number of test examples whose logits are kept."""
 OPERATORS = {"Conv2D": ["conv2d", "depthwise_conv2d"], "Linear": ["matmul_v2"]}
-"""Operators that a layer type becomes in the exported program."""
+"""Operators that each layer type becomes in the exported program."""
 
 Models = Tuple[str, ...]
 LENET: Models = ("lenet",)
@@ -37,10 +37,10 @@ LARGER: Models = ("mobilenet_v1_x0_125", "resnet_vd_small")
 
 
 def number_from_zero() -> None:
-    """Let static graph mode generate its names as in a new process.
+    """Make static graph mode generate names as in a new process.
 
-    Saving enters that mode, which counts on from where it was left the last time: the output of a
-    program saved twice is named after that count.
+    Saving enters that mode, which continues its last count: a program's output is named after that count,
+    so it would have another name in a second save.
     """
     paddle.enable_static()
     paddle.utils.unique_name.switch()
@@ -48,7 +48,7 @@ def number_from_zero() -> None:
 
 
 def trained(job: Job) -> Any:
-    """The float network with the checkpoint's values, in train mode."""
+    """Return the float network with the checkpoint's values, in train mode."""
     return networks.network(job.model, job.of("checkpoint", "model.pdparams"))
 
 
@@ -56,7 +56,7 @@ def fine_tune(job: Job, net: Any) -> List[float]:
     """One epoch of the training examples at a smaller learning rate; the loss before every step."""
     stated = training_of(job.model)
     smaller = dataclasses.replace(stated, learning_rate=stated.learning_rate * FINE_TUNING)
-    # Made after the quantization, as PaddleSlim's demo does: PACT and LSQ add parameters of their own.
+    # Made after the quantization, as in PaddleSlim's demo: PACT and LSQ add parameters.
     optimizer = loops.make_optimizer(smaller, net.parameters())
     arrays, labels = stated.examples(Digits(job.digits), "train")
     net.train()
@@ -87,10 +87,10 @@ def logits_of(job: Job, net: Any) -> np.ndarray:
 
 
 def reloaded(job: Job, net: Any, fresh: Any) -> np.ndarray:
-    """Logits of a fresh quantized network given the state of ``net`` through a file.
+    """Return the logits of a new quantized network after loading the state of ``net`` from a file.
 
     Raises:
-        ValueError: the state lacks an entry of the network, or has one it does not know.
+        ValueError: the state lacks an entry of the network, or has one that the network lacks.
     """
     path = job.path("quantized.pdparams")
     paddle.save(net.state_dict(), path)
@@ -101,12 +101,12 @@ def reloaded(job: Job, net: Any, fresh: Any) -> np.ndarray:
 
 
 def prefix(job: Job) -> str:
-    """Where the deployable program goes, without its ending."""
+    """Return the path of the deployable program, without its ending."""
     return job.path("inference_model", "model")
 
 
 def exported(job: Job, layers: List[str]) -> Dict[str, Any]:
-    """What every one of these methods tells of its program; ``layers`` are the types to be quantized."""
+    """Return the manifest values that all these methods share; ``layers`` are the types to quantize."""
     return {
         "program": os.path.relpath(program_file(prefix(job)), job.out),
         "bits": 8,
@@ -115,13 +115,13 @@ def exported(job: Job, layers: List[str]) -> Dict[str, Any]:
 
 
 def scale_rule(quantizer: str) -> Dict[str, str]:
-    """What an activation's scale must be by its quantizer's or observer's name, where that is simple."""
+    """Return the rule for an activation's scale, by the quantizer's or observer's name, if it is simple."""
     rules = {"AbsmaxQuantizer": "largest", "AbsmaxObserver": "largest", "AVGObserver": "mean"}
     return {"scale_rule": rules[quantizer]} if quantizer in rules else {}
 
 
 def batch_norms(net: Any) -> int:
-    """BatchNorm layers that a network has: none where they were asked to be fused."""
+    """Return the number of BatchNorm layers in a network: 0 after the requested fusing."""
     return sum(isinstance(layer, paddle.nn.BatchNorm2D) for layer in net.sublayers())
 
 
@@ -129,7 +129,7 @@ def _qat(
     name: str, models_: Models = (), full: Models = (), train_mode: bool = False, **config: Any
 ) -> CompressionMethod:
     parameters = {"config": config, "train_mode": train_mode}
-    # Trained in dynamic graph, and written in the older IR in every profile, as the plain one shows.
+    # Trained in dynamic graph and written in the older IR in every profile, as the plain method shows.
     alike = name != "qat-slim"
     return CompressionMethod(name, "qat", "dynamic", "paddleslim.QAT", parameters, models_, full, alike)
 
@@ -154,7 +154,7 @@ def _qat(
 def qat_slim(job: Job) -> Dict[str, Any]:
     """`paddleslim.QAT`: `quantize`, an epoch of fine-tuning, `save_quantized_model`.
 
-    Beside ``logits``, ``compressed.npz`` has ``reloaded``: those of a fresh network given the state.
+    In addition to ``logits``, ``compressed.npz`` has ``reloaded``: those of a new network with the state.
     """
     from paddleslim import QAT
 
@@ -190,7 +190,7 @@ def _ptq(
     "ptq_slim",
     needs=("checkpoint",),
     methods=(
-        # By default the activations' thresholds come from a search in pure Python: seconds a layer.
+        # By default the activations' thresholds come from a search in pure Python: seconds per layer.
         _ptq("ptq-slim", CONV_BN, LENET + LARGER),
         _ptq("ptq-slim-hist", LENET, CONV_BN, activation_quantizer="HistQuantizer"),
         _ptq("ptq-slim-abs-max", full=SMALL, activation_quantizer="AbsmaxQuantizer"),
@@ -209,7 +209,7 @@ def ptq_slim(job: Job) -> Dict[str, Any]:
     quantized = ptq.quantize(net, fuse=job.parameters["fuse"])
     calibrate(job, quantized)
     ptq.save_quantized_model(quantized, prefix(job), input_spec=networks.input_specs(job.model))
-    # Until that call the network computes in float; it is the call that puts the quantized layers in.
+    # Before that call the network computes in float; the call inserts the quantized layers.
     np.savez(job.path("compressed.npz"), logits=logits_of(job, quantized))
     rule = scale_rule(job.parameters["config"].get("activation_quantizer", "KLQuantizer"))
     return {**exported(job, ["Conv2D", "Linear"]), **rule, "batch_norms": batch_norms(quantized)}

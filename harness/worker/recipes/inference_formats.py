@@ -21,9 +21,9 @@ def jit(job: Job) -> Dict[str, Any]:
     """Load the checkpoint, `to_static` with input specifications, `jit.save`."""
     net = networks.network(job.model)
     net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
-    # Document 000 exports straight after training; the network stays in train mode on
-    # purpose, so that what is exported shows whether Paddle itself cuts the topology. The user's
-    # own code may do other things in train mode, and is exported as it is deployed.
+    # Document 000 exports straight after training. The network stays in train mode on purpose, so
+    # that the export shows whether Paddle itself cuts the topology. A user model may do other things
+    # in train mode, so it is exported in eval mode, as it is deployed.
     own = user.declared(job.model.name)
     (net.eval if own else net.train)()
     return {"program": saved(job, net), "was_training": not own}
@@ -39,7 +39,7 @@ def saved(job: Job, net: Any) -> str:
 
 @contextlib.contextmanager
 def built_statically(job: Job) -> Iterator[Tuple[Any, List[Any], List[Any], Any]]:
-    """The network as a static program with the checkpoint's values: program, inputs, outputs, executor."""
+    """Build a static program with the checkpoint's values; yield program, inputs, outputs, executor."""
     with programs.static_mode():
         main, startup = paddle.static.Program(), paddle.static.Program()
         with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):

@@ -21,7 +21,7 @@ def lite(job: Job) -> Dict[str, Any]:
     Parameters: ``engine_python``, an interpreter that has paddlelite.
 
     Raises:
-        RuntimeError: `opt` ended otherwise than with a result; with the last lines it printed.
+        RuntimeError: `opt` ended without a result; the message has the last lines it printed.
     """
     python = job.parameters["engine_python"]
     program = program_file(job.of("jit", "inference_model", "model"))
@@ -42,7 +42,7 @@ def lite(job: Job) -> Dict[str, Any]:
             **{name: asked[name] for name in ("operators", "without kernel")},
             "verdict": (asked["printed"].strip().splitlines() or [""])[-1],
         }
-    # Paddle 2 writes a .pdmodel in any case, and a model of the user's may be one.
+    # Paddle 2 always writes a .pdmodel, and a user model may be one.
     bridged = os.environ.get(PIR) == "0" and program.endswith(".pdmodel")
     about = {"bridge": BRIDGE if bridged else "", "opt": tool.version(python)}
     with open(job.path("about.json"), "w") as file:

@@ -16,30 +16,30 @@ from harness.worker.models.model import ReferenceModel
 from harness.worker.recipes import Job, recipe
 
 OPSET = 17
-"""What both converters know, and the first with an operator for layer normalisation."""
+"""An opset that both converters support, and the first with an operator for layer normalisation."""
 
 RANGES = {1: (7, 19), 2: (7, 21)}
-"""Lowest and highest opset of paddle2onnx by its major version, as its own refusal names them."""
+"""Lowest and highest opset of paddle2onnx by its major version, as its error message names them."""
 
 NO_INSTALLING = {"POLYGRAPHY_INSTALL_CMD": "false"}
-"""paddle2onnx 2 folds constants with Polygraphy and tells it to `pip install` what it lacks, in the
-middle of an export; a command that fails in pip's place keeps the environment as it is."""
+"""paddle2onnx 2 folds constants with Polygraphy and makes it `pip install` missing packages in the
+middle of an export. A command that fails in place of pip keeps the environment unchanged."""
 
 KEPT_LINES = 12
 
 
 def opsets() -> Tuple[int, int]:
-    """Lowest and highest opset that the installed paddle2onnx supports."""
+    """Return the lowest and highest opset that the installed paddle2onnx supports."""
     import paddle2onnx
 
     return RANGES[int(paddle2onnx.__version__.split(".")[0])]
 
 
 def convert(program: str, params: str, out: str, opset: int = OPSET) -> Dict[str, Any]:
-    """Run the `paddle2onnx` command in a process of its own.
+    """Run the `paddle2onnx` command in a new process.
 
     Returns ``status`` (exit status; negative: the signal that ended it), ``said`` (its last lines) and
-    ``bytes`` (size of what it wrote; -1: no file).
+    ``bytes`` (size of the file it wrote; -1: no file).
     """
     script = os.path.join(os.path.dirname(sys.executable), "paddle2onnx")
     start = [script] if os.access(script, os.X_OK) else [sys.executable, "-m", "paddle2onnx.command"]
@@ -68,13 +68,13 @@ def convert(program: str, params: str, out: str, opset: int = OPSET) -> Dict[str
 
 
 def _lines(text: str) -> List[str]:
-    """The last lines of its own, without those that every import of Paddle prints."""
+    """Return the command's last lines, without those that every import of Paddle prints."""
     own = [line.strip() for line in text.splitlines() if "[Paddle2ONNX]" in line or "ERROR" in line]
     return (own or [line.strip() for line in text.splitlines() if line.strip()])[-KEPT_LINES:]
 
 
 def ending(status: int) -> str:
-    """An exit status in words."""
+    """Return an exit status in words."""
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
@@ -83,7 +83,7 @@ def onnx(job: Job) -> Dict[str, Any]:
     """The inference model converted by the `paddle2onnx` command.
 
     Raises:
-        RuntimeError: the command failed, or said that it had not and wrote nothing.
+        RuntimeError: the command failed, or reported success and wrote nothing.
     """
     program = program_file(job.of("jit", "inference_model", "model"))
     opset = int(job.parameters.get("opset", OPSET))
@@ -98,7 +98,7 @@ def onnx(job: Job) -> Dict[str, Any]:
 
 
 def attempt(model: str, weights: str, prefix: str, opset: int) -> Dict[str, Any]:
-    """Call `paddle.onnx.export` once, in this process: what it ``raised`` ('' for nothing), and ``bytes``."""
+    """Call `paddle.onnx.export` once, here; return what it ``raised`` ('' for nothing), and ``bytes``."""
     stated = networks.get(model)
     net = networks.network(stated, weights)
     net.eval()
@@ -110,7 +110,7 @@ def _export(net: Any, stated: ReferenceModel, prefix: str, opset: int) -> Dict[s
     raised = ""
     try:
         paddle.onnx.export(net, prefix, input_spec=networks.input_specs(stated), opset_version=opset)
-    except (Exception, SystemExit) as error:  # paddle2onnx 2 leaves the interpreter where it fails
+    except (Exception, SystemExit) as error:  # paddle2onnx 2 exits the interpreter when it fails
         raised = f"{type(error).__name__}: {error}"
     path = prefix + ".onnx"
     return {"raised": raised, "bytes": os.path.getsize(path) if os.path.exists(path) else -1}
@@ -118,10 +118,10 @@ def _export(net: Any, stated: ReferenceModel, prefix: str, opset: int) -> Dict[s
 
 @recipe("onnx-export", needs=("checkpoint",))
 def onnx_export(job: Job) -> Dict[str, Any]:
-    """The network by `paddle.onnx.export`, for each of ``opsets``.
+    """The network exported by `paddle.onnx.export`, for each of ``opsets``.
 
-    ``values["files"]`` has a path by opset, without those that nothing was written for;
-    ``values["raised"]`` has what was raised for these, '' where they failed in silence.
+    ``values["files"]`` has a path for each opset that was written; ``values["raised"]`` has for the others
+    what was raised, '' where the export failed silently.
     """
     net = networks.network(job.model, job.of("checkpoint", "model.pdparams"))
     net.eval()

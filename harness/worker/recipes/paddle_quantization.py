@@ -1,7 +1,7 @@
 """Dynamic-graph quantization by `paddle.quantization`: its `QAT` and `PTQ`, with a `QuantConfig`.
 
-The quanters and observers are Paddle's own and those that PaddleSlim adds. The call sequences are
-those of the references of both classes, and of PaddleSlim's tutorial on post-training quantization.
+The quanters and observers are Paddle's and those that PaddleSlim adds. The call sequences come from
+the references of both classes, and from PaddleSlim's tutorial on post-training quantization.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ CHANNEL_WISE = OBSERVERS + "AbsMaxChannelWiseWeightObserver"
 
 
 def _factory(stated: Any) -> Any:
-    """A quanter or observer from its dotted name, or from ``{"name": …, arguments}``.
+    """Make a quanter or observer from its dotted name, or from ``{"name": …, arguments}``.
 
-    An argument that is a dotted name again (PACT's ``quanter``) is made alike.
+    An argument that is also a dotted name (PACT's ``quanter``) is made in the same way.
     """
     arguments = dict(stated) if isinstance(stated, Mapping) else {"name": stated}
     module, _, name = arguments.pop("name").rpartition(".")
@@ -53,7 +53,7 @@ def _factory(stated: Any) -> Any:
 
 
 def _config(job: Job) -> Any:
-    """The method's `QuantConfig`: for every layer, or for the layers that have weights only."""
+    """Return the method's `QuantConfig`: for every layer, or only for layers with weights."""
     from paddle.quantization import QuantConfig
 
     activation, weight = _factory(job.parameters["activation"]), _factory(job.parameters["weight"])
@@ -96,8 +96,8 @@ def _save(job: Job, converted: Any) -> None:
 def qat_paddle(job: Job) -> Dict[str, Any]:
     """`paddle.quantization.QAT`: `quantize`, an epoch of fine-tuning, `convert`, `jit.save`.
 
-    Beside ``logits``, those of the converted network, ``compressed.npz`` has ``before_convert``, and
-    ``reloaded``: those of a fresh network given the state from before the conversion.
+    In addition to ``logits`` (of the converted network), ``compressed.npz`` has ``before_convert``, and
+    ``reloaded``: the logits of a new network with the state from before the conversion.
     """
     from paddle.quantization import QAT
 

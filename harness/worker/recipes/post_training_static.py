@@ -1,4 +1,4 @@
-"""Post-training quantization of exported inference models: with calibration, and of weights alone."""
+"""Post-training quantization of exported inference models: with calibration, and of weights only."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from harness.worker.recipes.static_quantization import HELD, WITH_LINEAR, number
 from harness.worker.training.fine_tuning import training_of
 
 BATCH, BATCHES = 32, 8
-"""Calibration examples: the first of the training set, in their order."""
+"""Number of calibration examples: the first of the training set, in order."""
 PTQ, DYNAMIC = "paddleslim.quant.quant_post_static", "paddleslim.quant.quant_post_dynamic"
 WEIGHTS = "paddle.static.quantization.WeightQuantization"
 
 
 class Calibration(paddle.io.Dataset):
-    """Training inputs without their labels, a sample a list of arrays."""
+    """Training inputs without labels; a sample is a list of arrays."""
 
     def __init__(self, job: Job) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Calibration(paddle.io.Dataset):
 
 
 def loader(job: Job, place: Any) -> Any:
-    """Batches for a static program, the way PaddleSlim's documents write their loader."""
+    """Return a loader of batches for a static program, as PaddleSlim's documents write it."""
     with paddle.static.program_guard(paddle.static.Program()):
         inputs = networks.static_inputs(job.model)
     return paddle.io.DataLoader(
@@ -52,9 +52,9 @@ def loader(job: Job, place: Any) -> Any:
 
 
 def hold(job: Job) -> str:
-    """Keep the logits that the static executor gets from the written program for the first test digits.
+    """Keep the static executor's logits of the written program for the first test digits.
 
-    A quantizer of files shows its program only by writing it. The program's path in the artifact.
+    A quantizer of files shows its program only in the files. Returns the program's path in the artifact.
     """
     path = program_file(job.path("inference_model", "model"))
     arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
@@ -93,7 +93,7 @@ def _calibrated(job: Job, folder: str, program: Any, params: Any) -> Dict[str, A
             **options,
         )
         written = hold(job)
-    # What an activation's scale must be, where the algorithm is that simple.
+    # The rule for an activation's scale, where the algorithm has a simple one.
     rule = {"abs_max": "largest", "avg": "mean"}.get(job.parameters["algo"])
     plain = "round_type" not in job.parameters and "bias_correction" not in job.parameters
     return {
@@ -106,7 +106,7 @@ def _calibrated(job: Job, folder: str, program: Any, params: Any) -> Dict[str, A
 
 
 ALL = [*WITH_LINEAR, "conv2d_transpose", "matmul"]
-"""What `quant_post_static` quantizes unless it is told otherwise."""
+"""Operators that `quant_post_static` quantizes by default."""
 
 
 def _ptq(
@@ -177,10 +177,10 @@ def _weights(
 def weights_static(job: Job) -> Dict[str, Any]:
     """Weights in 8 or 16 bits without calibration, both as rounded float values and as integers.
 
-    The first is what PaddleSlim calls `test_model`, for Paddle to run: the artifact's
-    ``inference_model``. The second, `quantized_model`, is for Paddle Lite: ``int8``, of either width.
-    With ``weight_quantize_type`` it calls Paddle's own class, whose choice of that PaddleSlim's
-    function does not pass on.
+    The first is PaddleSlim's `test_model`, for Paddle to run: the artifact's ``inference_model``. The
+    second, `quantized_model`, is for Paddle Lite: ``int8``, for either width. With
+    ``weight_quantize_type`` it calls Paddle's class, since PaddleSlim's function does not pass that
+    argument on.
     """
     folder = job.of("jit", "inference_model")
     source = {

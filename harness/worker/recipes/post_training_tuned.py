@@ -16,19 +16,22 @@ from harness.worker.recipes.static_quantization import WITH_LINEAR, numbered_fro
 
 RECON, HPO = "paddleslim.quant.quant_recon_static", "paddleslim.quant.quant_post_hpo"
 OPERATORS = [*WITH_LINEAR, "matmul"]
-"""What `quant_recon_static` quantizes unless it is told otherwise."""
+"""Operators that `quant_recon_static` quantizes by default."""
 CONVOLUTIONS = WITH_LINEAR[:-1]
-"""What `quant_post_hpo` quantizes unless it is told otherwise."""
+"""Operators that `quant_post_hpo` quantizes by default."""
 
 
 EPOCHS = 5
-"""Passes over the calibration for each layer, a quarter of the default: they cost most of the time."""
+"""Passes over the calibration data per layer, a quarter of the default: they take most of the time."""
 
 
 @contextlib.contextmanager
 def _contained() -> Iterator[None]:
-    """Keep what the search does to its surroundings: it writes into the working directory, and where SMAC
-    is missing it has the first `python` of the path `pip install` it, which then finds no index."""
+    """Keep the search from changing the working directory and the environment.
+
+    It writes into the working directory. Where SMAC is missing, it makes the first `python` of the path
+    `pip install` it; here pip finds no index.
+    """
     before, variables = os.getcwd(), dict(os.environ)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -42,7 +45,7 @@ def _contained() -> Iterator[None]:
 
 
 def _source(job: Job) -> Dict[str, str]:
-    """The exported float model, as these functions are told of it."""
+    """Return the arguments of these functions that name the exported float model."""
     folder = job.of("jit", "inference_model")
     return {
         "model_dir": folder,
@@ -70,7 +73,7 @@ def _recon(name: str, *, full: Any = ("lenet",), **parameters: Any) -> Compressi
 def ptq_recon(job: Job) -> Dict[str, Any]:
     """`quant_recon_static`: calibration, then each layer's rounding trained to give its float outputs.
 
-    Parameters are its own. It is PaddleSlim's AdaRound (arXiv 2004.10568), by regions BRECQ (arXiv
+    Parameters are that function's. It is PaddleSlim's AdaRound (arXiv 2004.10568), by regions BRECQ (arXiv
     2102.05426), and with ``simulate_activation_quant`` QDrop (arXiv 2203.05740).
     """
     from paddleslim.quant import quant_recon_static
@@ -110,7 +113,7 @@ def ptq_hpo(job: Job) -> Dict[str, Any]:
             place=place,
             train_dataloader=loader(job, place),
             eval_dataloader=loader(job, place),
-            # Its default has a comma where the dot belongs.
+            # The default has a comma in place of the dot.
             save_model_filename="model.pdmodel",
             algo=job.parameters["algo"],
             runcount_limit=job.parameters["tries"],

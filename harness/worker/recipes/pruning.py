@@ -1,4 +1,4 @@
-"""Document 004: pruning in dynamic graph with PaddleSlim's pruners, training on, `jit.save`."""
+"""Document 004: pruning in dynamic graph with PaddleSlim's pruners, fine-tuning, `jit.save`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.worker.training.filter_groups import deciders
 from harness.worker.training.fine_tuning import scheduled, training_of, tune
 
 SENSITIVITY_ROWS = 500
-"""Training digits that sensitivities are measured on; the test digits are kept for the verdict."""
+"""Number of training digits on which sensitivities are measured; test digits are only for the verdict."""
 CRITERIA = {"L1NormFilterPruner": "l1", "L2NormFilterPruner": "l2", "FPGMFilterPruner": "fpgm"}
 LENET, CONV_BN = "lenet", "conv_bn"
 BOTH = (LENET, CONV_BN)
@@ -50,7 +50,7 @@ WEIGHTS = (
 
 @recipe("prune_filters", needs=("checkpoint",), methods=FILTERS)
 def prune_filters(job: Job) -> Dict[str, Any]:
-    """Document 004: prune the filters of every convolution, train on, `jit.save`."""
+    """Document 004: prune the filters of every convolution, fine-tune, `jit.save`."""
     import paddleslim
 
     net, optimizer = _started(job)
@@ -92,10 +92,10 @@ def prune_filters(job: Job) -> Dict[str, Any]:
 
 @recipe("prune_weights", needs=("checkpoint",), methods=WEIGHTS)
 def prune_weights(job: Job) -> Dict[str, Any]:
-    """Set the smallest weights to zero, keep them there while training on, `jit.save`.
+    """Set the smallest weights to zero, keep them at zero during fine-tuning, `jit.save`.
 
-    ``in_place`` exports the network that the pruner has put its hooks on; else a new one takes
-    over its state, which is what PaddleSlim's own example evaluates.
+    ``in_place`` exports the network with the pruner's hooks; otherwise a new network loads its state, as in
+    PaddleSlim's example.
     """
     import paddleslim
 
@@ -123,7 +123,7 @@ def prune_weights(job: Job) -> Dict[str, Any]:
 
 
 def values_of(net: Any, names: List[str]) -> Dict[str, np.ndarray]:
-    """Parameters and statistics by structured name."""
+    """Return parameters and statistics by structured name."""
     state = net.state_dict()
     return {name: state[name].numpy().copy() for name in names}
 
@@ -138,19 +138,19 @@ def keep_pruned(job: Job, original: Dict[str, np.ndarray], pruned: Dict[str, np.
 
 
 def sensitivity_examples(job: Job) -> Tuple[List[np.ndarray], np.ndarray]:
-    """Every eighth training digit or so: inputs, and labels ``[n]``."""
+    """Return about every eighth training digit: inputs, and labels ``[n]``."""
     arrays, labels = training_of(job.model).examples(Digits(job.digits), "train")
     rows = slice(None, None, max(1, len(labels) // SENSITIVITY_ROWS))
     return [array[rows] for array in arrays], labels[rows]
 
 
 def _row(job: Job) -> List[int]:
-    """Shape of one row of the model's input, which PaddleSlim traces the network with."""
+    """Return the input shape of one row, with which PaddleSlim traces the network."""
     return list(job.model.inputs[0].size(1))
 
 
 def _started(job: Job) -> Tuple[Any, Any]:
-    """The trained network in train mode, and an optimizer if it is there before the pruning."""
+    """Return the trained network in train mode, and the optimizer if it exists before the pruning."""
     kind = job.parameters.get("optimizer")
     if kind == "trained":
         net, optimizer, _ = loops.train(job.model, job.digits)
@@ -165,27 +165,27 @@ def _started(job: Job) -> Tuple[Any, Any]:
 
 
 def _counts(net: Any, job: Job) -> Tuple[float, float]:
-    """What PaddleSlim and what Paddle say one row costs."""
+    """Return the cost of one row, counted by PaddleSlim and by Paddle."""
     from paddleslim.analysis import dygraph_flops
 
     return float(dygraph_flops(net, _row(job))), float(paddle.flops(net, _row(job)))
 
 
 def _by_sensitivity(pruner: Any, net: Any, job: Job) -> Any:
-    """Measure each convolution's sensitivity and prune by it; the plan that was carried out."""
+    """Measure each convolution's sensitivity and prune by it; return the executed plan."""
     arrays, labels = sensitivity_examples(job)
 
     def accuracy() -> float:
         net.eval()
         return loops.evaluate(net, arrays, labels)
 
-    # Both calls write into their default for `skip_vars`: without lists of their own, the depthwise
-    # layers of one network would be skipped in the next that the process prunes.
+    # Both calls write into their default for `skip_vars`: without new lists, the depthwise layers of
+    # one network would be skipped in the next that the process prunes.
     pruner.sensitive(eval_func=accuracy, sen_file=job.path("sensitivities.pickle"), skip_vars=[])
     return pruner.sensitive_prune(job.parameters["flops"], skip_vars=[])
 
 
 def _exported(net: Any, job: Job) -> str:
-    """`jit.save` of the network in eval mode; the program's path in the artifact."""
+    """Save the network in eval mode with `jit.save`; return the program's path in the artifact."""
     net.eval()
     return saved(job, net)

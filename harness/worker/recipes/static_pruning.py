@@ -1,4 +1,4 @@
-"""Pruning in static graph with PaddleSlim's pruners, training on, `save_inference_model`."""
+"""Pruning in static graph with PaddleSlim's pruners, fine-tuning, `save_inference_model`."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def _method(
     return CompressionMethod(name, "prune", "static", "paddleslim.prune.Pruner", parameters, quick, full)
 
 
-# The two larger networks have no biases on their convolutions, and pool to one value a channel before
-# the linear layer: what this pruner can handle. The two smaller ones are as a user may write them.
+# The two larger networks have convolutions without biases, and pool to one value per channel before
+# the linear layer: this pruner can handle them. The two smaller ones are as a user may write them.
 FILTERS = (
     _method("prune-static-l1", (LENET, RESNET), (CONV_BN, MOBILENET), criterion="l1_norm", ratio=0.5),
     _method("prune-static-fpgm", (), (RESNET,), criterion="geometry_median", ratio=0.5),
@@ -63,10 +63,10 @@ WEIGHTS = (
 
 @dataclass(frozen=True)
 class Programs:
-    """The model as programs over one scope, which holds the checkpoint's values.
+    """The model's programs, which share one scope with the checkpoint's values.
 
     ``names``: the structured name of each parameter and statistic by its name in the programs;
-    ``convolutions``: the convolutions' weights by the latter, in the network's order.
+    ``convolutions``: program names of the convolutions' weights, in the network's order.
     """
 
     train: Any
@@ -82,7 +82,7 @@ class Programs:
 
 @recipe("prune_static_filters", needs=("checkpoint",), methods=FILTERS)
 def prune_static_filters(job: Job) -> Dict[str, Any]:
-    """Prune the eval program's graph, then the train program and its values; train on."""
+    """Prune the eval program's graph, then the train program and its values; fine-tune."""
     from paddleslim.analysis import flops
     from paddleslim.core import GraphWrapper
     from paddleslim.prune import Pruner, StaticPruningCollections
@@ -99,12 +99,12 @@ def prune_static_filters(job: Job) -> Dict[str, Any]:
         pruner = Pruner(
             job.parameters["criterion"], job.parameters.get("idx_selector", "default_idx_selector")
         )
-        # The eval program first: the values decide, and the second call cuts them.
+        # The eval program first: both calls decide by the values, and the second call cuts them.
         test, _, _ = pruner.prune(built.test, only_graph=True, **arguments)
         train, _, _ = pruner.prune(built.train, **arguments)
         pruned = _values(built)
         keep_pruned(job, original, pruned)
-        if "idx_selector" in job.parameters:  # which chooses how many, too
+        if "idx_selector" in job.parameters:  # it also chooses how many
             weights = {name: built.names[name] for name in ratios}
             ratios = {name: 1 - len(pruned[own]) / len(original[own]) for name, own in weights.items()}
         groups = StaticPruningCollections(list(ratios), GraphWrapper(built.test))
@@ -120,7 +120,7 @@ def prune_static_filters(job: Job) -> Dict[str, Any]:
 
 @recipe("prune_static_weights", needs=("checkpoint",), methods=WEIGHTS)
 def prune_static_weights(job: Job) -> Dict[str, Any]:
-    """Set the smallest weights of the train program to zero, and keep them there while training on."""
+    """Set the smallest weights of the train program to zero, and keep them at zero during fine-tuning."""
     from paddleslim.prune import UnstructuredPruner
 
     with _built(job) as built:
@@ -143,7 +143,7 @@ def prune_static_weights(job: Job) -> Dict[str, Any]:
 
 @contextlib.contextmanager
 def _built(job: Job) -> Iterator[Programs]:
-    """Train and eval program, the latter cloned before the optimizer, as PaddleSlim's example does."""
+    """Build train and eval program; the latter is cloned before the optimizer, as in PaddleSlim's example."""
     with programs.static_mode():
         train, startup = paddle.static.Program(), paddle.static.Program()
         with paddle.utils.unique_name.guard(), paddle.static.program_guard(train, startup):
@@ -166,7 +166,7 @@ def _built(job: Job) -> Iterator[Programs]:
 
 
 def _ratios(built: Programs, job: Job) -> Dict[str, float]:
-    """The share to cut of each convolution's filters: the method's, or by its sensitivity."""
+    """Return each convolution's share of filters to cut: the method's ratio, or by its sensitivity."""
     if "ratio" in job.parameters:
         return dict.fromkeys(built.convolutions, job.parameters["ratio"])
     from paddleslim.prune import get_ratios_by_loss, sensitivity
@@ -189,7 +189,7 @@ def _ratios(built: Programs, job: Job) -> Dict[str, float]:
 
 
 def _values(built: Programs) -> Dict[str, np.ndarray]:
-    """Parameters and statistics in the scope, by structured name."""
+    """Return parameters and statistics in the scope, by structured name."""
     scope = paddle.static.global_scope()
     return {
         structured: np.array(scope.find_var(name).get_tensor()) for name, structured in built.names.items()
@@ -197,9 +197,9 @@ def _values(built: Programs) -> Dict[str, np.ndarray]:
 
 
 def _run(built: Programs, program: Any, arrays: List[np.ndarray]) -> np.ndarray:
-    """The logits that an eval program gives, float32 ``[n, classes]``."""
+    """Return the logits of an eval program, float32 ``[n, classes]``."""
     feed = {variable.name: array for variable, array in zip(built.inputs, arrays)}
-    # The program still computes the loss, so it wants a label.
+    # The program still computes the loss, so it needs a label.
     feed["label"] = np.zeros((len(arrays[0]), 1), "int64")
     found: np.ndarray = built.executor.run(program, feed=feed, fetch_list=[built.logits.name])[0]
     return found
@@ -208,7 +208,7 @@ def _run(built: Programs, program: Any, arrays: List[np.ndarray]) -> np.ndarray:
 def _tuned(
     built: Programs, program: Any, job: Job, after_step: Optional[Callable[[], Any]] = None
 ) -> List[float]:
-    """Train on; the losses of the steps."""
+    """Fine-tune; return the loss of each step."""
     losses = []
     for feed, target in batches(job.model, job.digits):
         fed = {variable.name: array for variable, array in zip(built.inputs, feed)}
@@ -222,7 +222,7 @@ def _tuned(
 
 
 def _saved(built: Programs, program: Any, job: Job) -> str:
-    """`save_inference_model` of an eval program, and what it gives for the first test digits."""
+    """Save an eval program, and its logits for the first test digits; return its path in the artifact."""
     arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     np.savez(job.path("compressed.npz"), logits=_run(built, program, [array[:COMPARED] for array in arrays]))
     prefix = job.path("inference_model", "model")

@@ -20,22 +20,21 @@ from harness.worker.recipes import CompressionMethod, Job, recipe
 from harness.worker.training.loops import batches, make_optimizer
 
 WITH_LINEAR = ["conv2d", "depthwise_conv2d", "mul", "matmul_v2"]
-"""PaddleSlim's default operator types and the one a `Linear` becomes, which they lack."""
+"""PaddleSlim's default operator types, and the type that a `Linear` becomes, which the default lacks."""
 FAKE: Dict[str, Any] = {"onnx_format": False}
-"""The older form, of `fake_quantize_...` operators and float weights; the only one with an int8 program."""
+"""The older form, with `fake_quantize_...` operators and float weights; only it has an int8 program."""
 PER_TENSOR = {"quantize_op_types": WITH_LINEAR, "weight_quantize_type": "abs_max"}
 FINE_TUNING = 0.1
 """Share of the training's learning rate; document 004 asks for 1/20 to 1/10."""
 HELD = 64
-"""Test examples whose logits an artifact keeps."""
+"""Number of test examples whose logits an artifact keeps."""
 
 
 @contextlib.contextmanager
 def numbered_from_zero() -> Iterator[None]:
-    """Static graph mode whose generated names do not depend on what the process did before.
+    """Enter static graph mode, with generated names that do not depend on the process's history.
 
-    Entering static mode gives back the names' counters of the last time, and the quantizing passes
-    count on.
+    Entering static mode restores its last name counters, and the quantizing passes continue them.
     """
     with programs.static_mode(), paddle.utils.unique_name.guard():
         yield
@@ -55,9 +54,9 @@ class Built(NamedTuple):
 
 
 def build(job: Job, training: Training) -> Built:
-    """The train program as document 001 builds it, and `clone(for_test=True)`.
+    """Return the train program as document 001 builds it, and its `clone(for_test=True)`.
 
-    Labels are int64 ``[n, 1]``, called ``label``; the parameters are the network's initial ones.
+    Labels are int64 ``[n, 1]``, named ``label``; the parameters have the network's initial values.
     """
     main, startup = paddle.static.Program(), paddle.static.Program()
     with paddle.static.program_guard(main, startup):
@@ -76,13 +75,13 @@ def build(job: Job, training: Training) -> Built:
 
 
 def run(built: Built, program: Any, fed: List[np.ndarray], labels: np.ndarray, fetch: List[str]) -> List[Any]:
-    """One `Executor.run` of a program on arrays and labels ``[n, 1]``."""
+    """Run a program once with `Executor.run` on arrays and labels ``[n, 1]``."""
     feed = {variable.name: array for variable, array in zip(built.inputs, [*fed, labels])}
     return list(built.executor.run(program, feed=feed, fetch_list=fetch))
 
 
 def operator_counts(program: Any) -> Dict[str, int]:
-    """How often each operator type stands in a program, by name."""
+    """Return how often each operator type occurs in a program, by name."""
     return dict(sorted(Counter(op["name"] for op in programs.operators(program)).items()))
 
 
@@ -131,9 +130,9 @@ def _method(
 def qat_static(job: Job) -> Dict[str, Any]:
     """`quant_aware` on train and eval programs, one epoch of fine-tuning, `convert`, both forms saved.
 
-    ``config`` is PaddleSlim's quantization configuration (``None``: its default), ``save_int8`` asks
-    `convert` for the int8 program too, which goes to ``int8/``. ``pact`` names the programs that get
-    PACT (arXiv 1805.06085) as PaddleSlim writes it: both in its demo, the train program alone in its
+    ``config`` is PaddleSlim's quantization configuration (``None``: the default). ``save_int8`` makes
+    `convert` also return the int8 program, which is saved in ``int8/``. ``pact`` names the programs that get
+    PACT (arXiv 1805.06085) as PaddleSlim writes it: both in its demo, only the train program in its
     `quant_aware_with_infermodel`.
     """
     from paddleslim.quant import convert, quant_aware
@@ -184,7 +183,7 @@ def qat_static(job: Job) -> Dict[str, Any]:
 
 
 def _pact(built: Built) -> Dict[str, Any]:
-    """What `quant_aware` takes to clip activations at thresholds that are trained."""
+    """Return `quant_aware`'s arguments that clip activations at trained thresholds."""
     from paddleslim.quant import quanter
 
     return {
@@ -195,7 +194,7 @@ def _pact(built: Built) -> Dict[str, Any]:
 
 
 def save(built: Built, program: Any, prefix: str, target: str = "") -> None:
-    """`save_inference_model` of a converted program; its target is the logits unless one is named."""
+    """Save a converted program with `save_inference_model`; it fetches the logits or the named ``target``."""
     variable = program.global_block().var(target or built.logits)
     paddle.static.save_inference_model(
         path_prefix=prefix,
@@ -207,7 +206,7 @@ def save(built: Built, program: Any, prefix: str, target: str = "") -> None:
 
 
 def _loaders(job: Job, built: Built, place: Any) -> Dict[str, Any]:
-    """Document 001's loaders: batches of 64 images in [-1, 1] with labels ``[64, 1]``, the rest dropped."""
+    """Return document 001's loaders: batches of 64 images in [-1, 1] and labels ``[64, 1]``, all full."""
     import paddle.vision.transforms as T
 
     transform = T.Compose([T.Transpose(), T.Normalize([127.5], [127.5])])
@@ -235,10 +234,10 @@ def _loaders(job: Job, built: Built, place: Any) -> Dict[str, Any]:
 def document_001(job: Job) -> Dict[str, Any]:
     """Document 001: train, `clone(for_test=True)`, `quant_aware`, fine-tune, `convert`, save both forms.
 
-    ``onnx_format`` in the configuration is off unless the parameter of that name says otherwise: with
-    PaddleSlim's default, which the document relies on, `convert(save_int8=True)` refuses. As the
-    document does, `float` and `int8` are saved for the loss, which needs the label that they are
-    not fed; beside them stand the same programs saved for the logits, in ``logits/``.
+    ``onnx_format`` in the configuration is off unless the parameter of that name sets it: with PaddleSlim's
+    default, which the document uses, `convert(save_int8=True)` refuses. As in the document, `float` and
+    `int8` are saved with the loss as target, which needs a label that is not fed. ``logits/`` has the same
+    programs with the logits as target.
     """
     from paddleslim.quant import convert, quant_aware
 
@@ -254,7 +253,7 @@ def document_001(job: Job) -> Dict[str, Any]:
         loaders = _loaders(job, built, place)
 
         def passed(program: Any, split: str) -> List[List[float]]:
-            """Top-1, top-5 and loss of every batch of one pass."""
+            """Return top-1, top-5 and loss of every batch of one pass."""
             return [
                 [
                     float(np.asarray(value).mean())

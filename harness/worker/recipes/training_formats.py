@@ -13,7 +13,7 @@ from harness.worker.training import loops
 
 @recipe("checkpoint", graph=False, needs_code=True)
 def checkpoint(job: Job) -> Dict[str, Any]:
-    """Train, then `paddle.save` the state of network and optimizer; untrained models keep their seed."""
+    """Train, then `paddle.save` the state of network and optimizer; untrained models stay as seeded."""
     if job.model.training is None:
         net = networks.network(job.model)
         paddle.save(net.state_dict(), job.path("model.pdparams"))

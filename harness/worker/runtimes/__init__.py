@@ -45,7 +45,7 @@ def _module(runtime: str) -> Any:
 
 
 def catalog() -> List[Dict[str, Any]]:
-    """Every runtime: name, summary, and why it is missing here (None: it is not)."""
+    """Return every runtime: name, summary, and why it is missing here (None: it is not missing)."""
     return [
         {
             "name": info.name,
@@ -57,12 +57,12 @@ def catalog() -> List[Dict[str, Any]]:
 
 
 def recipes() -> Dict[str, str]:
-    """The recipe whose artifact a runtime reads, by runtime; '' where it is an export of Paddle's."""
+    """Return the recipe whose artifact each runtime reads; '' for an export of Paddle."""
     return {info.name: getattr(_module(info.name), "RECIPE", "") for info in pkgutil.iter_modules(__path__)}
 
 
 def engines() -> List[Dict[str, str]]:
-    """The runtimes whose engine has an environment of its own: it, their recipe and the profile it needs."""
+    """Return the runtimes whose engine has a separate environment: it, their recipe and its profile."""
     names = ("ENGINE", "RECIPE", "PROFILE")
     found = [
         {"runtime": info.name, **{name.lower(): getattr(_module(info.name), name, "") for name in names}}
@@ -89,7 +89,7 @@ def session_of_export(runtime: str, files: Mapping[str, str], model: Any, option
 
 
 def available(runtime: str, options: Mapping[str, Any]) -> Optional[str]:
-    """Why the runtime cannot run here with these options, or None."""
+    """Return why the runtime cannot run here with these options, or None."""
     return _module(runtime).available(options)
 
 
@@ -100,7 +100,7 @@ _numbers = itertools.count(1)
 def open_session(
     runtime: str, files: Mapping[str, str], model: str, options: Mapping[str, Any]
 ) -> Dict[str, Any]:
-    """Load an artifact; the session's number, how long loading took, what it says of itself."""
+    """Load an artifact; return the session's number, the loading time, and its description."""
     started = time.perf_counter()
     session = _module(runtime).Session(files, networks.get(model), options)
     seconds = time.perf_counter() - started
@@ -110,12 +110,12 @@ def open_session(
 
 
 def infer(session: int, feeds: List[List[np.ndarray]]) -> List[List[np.ndarray]]:
-    """Outputs of each feed, one after the other in the same session."""
+    """Return the outputs of each feed, run one after the other in the same session."""
     return [_sessions[session].infer(feed) for feed in feeds]
 
 
 def close_session(session: int) -> None:
-    """Forget the session; unknown numbers are fine (its worker may have been replaced)."""
+    """Close the session; unknown numbers are fine (its worker may have been replaced)."""
     found = _sessions.pop(session, None)
     if found is not None:
         found.close()
@@ -128,7 +128,7 @@ def execute(
     options: Mapping[str, Any],
     feeds: List[List[np.ndarray]],
 ) -> Dict[str, Any]:
-    """Open, run every feed, describe, close: outputs per feed, description, load time."""
+    """Open, run every feed, describe, close; return outputs per feed, description, load time."""
     opened = open_session(runtime, files, model, options)
     try:
         outputs = infer(opened["session"], feeds)

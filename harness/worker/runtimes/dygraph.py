@@ -1,9 +1,9 @@
 """Dynamic graph: the network's own Python code with a checkpoint's parameters.
 
 Options: ``dtype`` (``"float64"`` makes it the oracle) and ``storage`` (``"bfloat16"`` or ``"float16"``
-rounds parameters, inputs and every sublayer's output to that type, in float64 arithmetic: what
-storing in it costs, with exact arithmetic in between). ``perturb`` moves parameters and
-inputs by that relative size (``draw``: which time). ``device``: where the network is and runs.
+rounds parameters, inputs and every sublayer's output to that type, in float64 arithmetic: it shows the
+error of storage alone). ``perturb`` moves parameters and inputs by that relative size (``draw``: the number
+of the draw). ``device``: where the network is and runs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ network.eval()
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """It is Paddle itself, so wherever the device is there."""
+    """Return why the device is missing, or None: nothing but Paddle is needed."""
     return devices.missing(str(options.get("device", "cpu")))
 
 
@@ -63,12 +63,12 @@ class Session:
                     layer.register_forward_post_hook(self._round_output)
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
-        """Outputs in eval mode, without gradients."""
+        """Return the outputs in eval mode, without gradients."""
         if self.perturb:
             feed = perturbation.move_feed(feed, self.perturb, self.rng)
         if self.storage:
             feed = [self.round(a) if np.issubdtype(a.dtype, np.floating) else a for a in feed]
-        # What a network makes in its forward (zeros, say) is of the default type.
+        # Tensors that a network makes in its forward (for example zeros) have the default type.
         paddle.set_default_dtype(self.dtype)
         try:
             with devices.chosen(self.device), paddle.no_grad():
@@ -98,14 +98,14 @@ class Session:
 
 
 def round_to_bfloat16(array: np.ndarray) -> np.ndarray:
-    """Values rounded to the nearest bfloat16 (ties to even), in the array's own dtype."""
+    """Return values rounded to the nearest bfloat16 (ties to even), in the array's dtype."""
     bits = np.ascontiguousarray(array, dtype="float32").view("uint32")
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
     return rounded.view("float32").astype(array.dtype).reshape(array.shape)
 
 
 def round_to_float16(array: np.ndarray) -> np.ndarray:
-    """Values rounded to the nearest float16 (ties to even), in the array's own dtype; infinite beyond."""
+    """Return values rounded to the nearest float16 (ties to even), in the array's dtype; infinite beyond."""
     with np.errstate(over="ignore"):
         return np.asarray(array).astype("float16").astype(array.dtype)
 

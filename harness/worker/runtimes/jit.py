@@ -1,6 +1,6 @@
 """`paddle.jit.load`: the exported program as a layer.
 
-Files: ``prefix`` (path without ending, as `jit.save` was given it), or ``folder`` and ``program`` (the
+Files: ``prefix`` (the path without ending that `jit.save` got), or ``folder`` and ``program`` (the
 older layout, one file per parameter). Option ``device``: where the layer is and runs.
 """
 
@@ -28,7 +28,7 @@ layer.eval()
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """It is Paddle itself, so wherever the device is there."""
+    """Return why the device is missing, or None: nothing but Paddle is needed."""
     return devices.missing(str(options.get("device", "cpu")))
 
 

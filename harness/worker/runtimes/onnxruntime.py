@@ -22,7 +22,7 @@ STAGES = {"onnx": {"place": 140, "focus": ["onnx"], "dear": True, "converted": T
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """It needs the packages paddle2onnx and onnxruntime."""
+    """Return which of paddle2onnx and onnxruntime is missing, or None."""
     return engines.missing(["paddle2onnx", "onnxruntime"])
 
 
@@ -35,7 +35,7 @@ class Session:
         asked = onnxruntime.SessionOptions()
         asked.intra_op_num_threads = int(options.get("threads", 1))
         asked.inter_op_num_threads = 1
-        asked.log_severity_level = 3  # a warning for every initializer it may not fold
+        asked.log_severity_level = 3  # it warns of every initializer that it may not fold
         if options.get("optimize") is False:
             asked.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self.version = str(onnxruntime.__version__)
@@ -43,7 +43,7 @@ class Session:
         self.inputs = [spec.name for spec in model.inputs]
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
-        """Outputs in the file's order.
+        """Return the outputs in the file's order.
 
         Raises:
             ValueError: the file's inputs are not the model's.
@@ -54,7 +54,7 @@ class Session:
         return found
 
     def describe(self) -> Dict[str, Any]:
-        """What the session says it runs with (read back, not what was asked)."""
+        """Return the session's settings, read back from it."""
         options = self.session.get_session_options()
         return {
             "device": "cpu",

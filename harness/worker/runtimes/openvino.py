@@ -1,7 +1,7 @@
 """OpenVINO on the CPU: what `paddle2onnx` made of the exported program.
 
-Files: ``model`` (an ``.onnx`` file). Options: ``precision`` (``f32`` unless said: OpenVINO's own choice
-is bfloat16 on processors that have it) and ``threads``.
+Files: ``model`` (an ``.onnx`` file). Options: ``precision`` (default ``f32``: OpenVINO would choose bfloat16
+on processors that have it) and ``threads``.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ PURPOSE = "for a second engine beside Paddle's and onnxruntime"
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """It needs the packages paddle2onnx and openvino."""
+    """Return which of paddle2onnx and openvino is missing, or None."""
     return engines.missing(["paddle2onnx", "openvino"])
 
 
 class Session:
-    """Needs ``files["model"]``, an ``.onnx`` or a ``.pdmodel`` file with its parameters beside it."""
+    """Needs ``files["model"]``, an ``.onnx`` file, or a ``.pdmodel`` file with its parameters next to it."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         import openvino
 
         core = openvino.Core()
-        # One stream: a run is one caller's, and latency is what it is timed for.
+        # One stream: there is one caller, and latency is measured.
         asked = {
             "INFERENCE_PRECISION_HINT": str(options.get("precision", "f32")),
             "INFERENCE_NUM_THREADS": int(options.get("threads", 1)),
@@ -43,7 +43,7 @@ class Session:
         self.inputs = [spec.name for spec in model.inputs]
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
-        """Outputs in the file's order.
+        """Return the outputs in the file's order.
 
         Raises:
             ValueError: the file's inputs are not the model's.
@@ -51,7 +51,7 @@ class Session:
         names = self._names()
         runtimes.check_inputs("file", names, self.inputs)
         found = self.request.infer({name: np.ascontiguousarray(a) for name, a in zip(self.inputs, feed)})
-        # Copies: the request's own memory holds the next run's outputs.
+        # Copies: the next run overwrites the request's memory.
         return [np.array(found[output]) for output in self.compiled.outputs]
 
     def _names(self) -> List[str]:
@@ -59,14 +59,14 @@ class Session:
         return [next((name for name in self.inputs if name in own), min(own)) for own in names]
 
     def describe(self) -> Dict[str, Any]:
-        """What the compiled model says of itself (read back, not what was asked)."""
-        told = self.compiled.get_property
+        """Return the compiled model's settings, read back from it."""
+        property_of = self.compiled.get_property
         return {
-            "device": ",".join(told("EXECUTION_DEVICES")).lower(),
+            "device": ",".join(property_of("EXECUTION_DEVICES")).lower(),
             "version": self.version,
-            "precision": told("INFERENCE_PRECISION_HINT").get_type_name(),
-            "threads": int(told("INFERENCE_NUM_THREADS")),
-            "streams": int(told("NUM_STREAMS")),
+            "precision": property_of("INFERENCE_PRECISION_HINT").get_type_name(),
+            "threads": int(property_of("INFERENCE_NUM_THREADS")),
+            "streams": int(property_of("NUM_STREAMS")),
             "inputs": self._names(),
             "outputs": len(self.compiled.outputs),
         }

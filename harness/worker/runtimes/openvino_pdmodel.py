@@ -1,6 +1,6 @@
 """OpenVINO's own reader of Paddle programs: a ``.pdmodel`` without a conversion.
 
-Files: ``model`` (the program; its parameters lie beside it under the same name). Options as those of
+Files: ``model`` (the program; its parameters are next to it under the same name). Options as those of
 the runtime ``openvino``. It does not read the ``.json`` programs of the new IR.
 """
 
@@ -13,7 +13,7 @@ from harness.worker.runtimes import openvino
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """It needs the package openvino."""
+    """Return that openvino is missing, or None."""
     return engines.missing(["openvino"])
 
 

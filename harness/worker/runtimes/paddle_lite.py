@@ -1,6 +1,6 @@
 """Paddle Lite: what `opt` converted for x86, run by Paddle Lite's own Python interface.
 
-Files: ``model`` (``.nb``) and, where there is one, ``about`` (what its conversion says of itself).
+Files: ``model`` (``.nb``) and optionally ``about`` (a description of its conversion).
 Options: ``python``, an interpreter that has paddlelite; the controller fills it in.
 """
 
@@ -24,9 +24,9 @@ PROFILE = "legacy-ir"
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """Needs an interpreter with paddlelite."""
+    """Return why there is no interpreter with paddlelite, or None."""
     if "python" not in options:
-        return "Paddle Lite runs in an environment of its own: `harness env make lite` makes it"
+        return "Paddle Lite runs in a separate environment: make it with `harness env make lite`"
     if not os.access(options["python"], os.X_OK):
         return f"there is no interpreter {options['python']} to run Paddle Lite in"
     return None
@@ -45,7 +45,7 @@ class Session:
         )
         self.inputs = [spec.name for spec in model.inputs]
         try:
-            self.told: Dict[str, Any] = json.loads(self._answer(b"t"))
+            self.described: Dict[str, Any] = json.loads(self._answer(b"t"))
         except BaseException:
             self.close()
             raise
@@ -55,17 +55,17 @@ class Session:
                 self.about = json.load(file)
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
-        """One run of the feed.
+        """Run the feed once; return the outputs.
 
         Raises:
             ValueError: the predictor's input names are not the model's.
             RuntimeError: Paddle Lite refused the feed, or its process died.
         """
-        names = self.told["inputs"]
+        names = self.described["inputs"]
         runtimes.check_inputs("predictor", names, self.inputs)
         by_name = dict(zip(self.inputs, feed))
         assert self.process.stdin is not None
-        # Where it has died, the answer that does not come tells how.
+        # If it has died, reading the answer reports how.
         with contextlib.suppress(BrokenPipeError):
             body = session.packed([by_name[name] for name in names])
             session.send(self.process.stdin, b"a", body)
@@ -82,7 +82,7 @@ class Session:
         return body
 
     def describe(self) -> Dict[str, Any]:
-        return {"device": "cpu", **self.told, **self.about, "outputs": len(self.told["outputs"])}
+        return {"device": "cpu", **self.described, **self.about, "outputs": len(self.described["outputs"])}
 
     def close(self) -> None:
         self.process.kill()

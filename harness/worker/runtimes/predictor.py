@@ -3,9 +3,9 @@
 Files: ``model`` and ``params`` (two files), or ``folder`` (older layout: ``__model__`` and one
 file per parameter). Options: ``device`` (``cpu``, ``gpu``, or the type of a custom device),
 ``precision`` (``"fp16"``, of a GPU or custom device), ``tensorrt`` (its precision: ``"fp32"``, ``"fp16"``,
-``"int8"``), ``onednn`` (true, false, absent: as the release has it), ``bfloat16``, ``int8`` (oneDNN's int8
-kernels for what the program quantizes; a list: for operators of these types alone), ``ir_optim``,
-``memory_optim``, ``threads``, ``in_memory``, ``without`` (passes that are taken out), ``log``.
+``"int8"``), ``onednn`` (true, false, absent: the release's default), ``bfloat16``, ``int8`` (oneDNN's int8
+kernels for what the program quantizes; a list: only for operators of these types), ``ir_optim``,
+``memory_optim``, ``threads``, ``in_memory``, ``without`` (passes to remove), ``log``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ PRECISIONS = {"fp32": PrecisionType.Float32, "fp16": PrecisionType.Half, "int8":
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """The device must be there; bfloat16 needs a processor that has it."""
+    """Return why the device, or the processor's support of bfloat16, is missing; or None."""
     missing = devices.missing(str(options.get("device", "cpu")))
     if missing:
         return missing
@@ -63,7 +63,7 @@ def available(options: Mapping[str, Any]) -> Optional[str]:
 
 
 def configure(files: Mapping[str, str], options: Mapping[str, Any]) -> Config:
-    """The `Config` that the options describe."""
+    """Return the `Config` that the options describe."""
     if options.get("in_memory"):
         config = Config()
         with open(files["model"], "rb") as model, open(files["params"], "rb") as params:
@@ -90,7 +90,7 @@ def configure(files: Mapping[str, str], options: Mapping[str, Any]) -> Config:
     if int8:
         config.enable_mkldnn_int8(*([] if int8 is True else [set(int8)]))
     if options.get("tensorrt"):
-        # The scales of int8 are in the program: no calibration.
+        # The int8 scales are in the program: no calibration.
         config.enable_tensorrt_engine(
             workspace_size=1 << 28,
             max_batch_size=int(options.get("max_batch", 256)),
@@ -115,7 +115,7 @@ class Session:
     """A predictor; `clone()` gives another session on the same parameters."""
 
     handles: Optional[Tuple[List[Any], List[Any]]] = None
-    """Of inputs, in the model's order, and of outputs: asked for in the first run, and kept."""
+    """Handles of inputs (in the model's order) and of outputs; the first run gets them for all runs."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
         self.device = str(options.get("device", "cpu"))
@@ -126,7 +126,7 @@ class Session:
         self.inputs = [spec.name for spec in model.inputs]
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
-        """The five steps of document 002 §3.
+        """Do the five steps of document 002 §3.
 
         Raises:
             ValueError: the predictor's input names are not the model's.
@@ -136,13 +136,13 @@ class Session:
             handle.reshape(list(array.shape))
             handle.copy_from_cpu(np.ascontiguousarray(array))
         self.predictor.run()
-        if self.handles is None:  # outputs are known only now in some releases
+        if self.handles is None:  # in some releases the outputs are only known now
             outputs = [self.predictor.get_output_handle(n) for n in self.predictor.get_output_names()]
             self.handles = (inputs, outputs)
         return [handle.copy_to_cpu() for handle in outputs]
 
     def prepared(self, feed: List[np.ndarray]) -> Callable[[], List[np.ndarray]]:
-        """A run of this feed for a clock to be held to: the same steps, and nothing of ours between them."""
+        """Return a function to time: it runs this feed by the same steps, with no other code between them."""
         if self.handles is None:
             self.infer(feed)
         assert self.handles is not None
@@ -168,7 +168,7 @@ class Session:
         return [self.predictor.get_input_handle(name) for name in self.inputs]
 
     def describe(self) -> Dict[str, Any]:
-        """What the configuration says it will do (read back, not what was asked)."""
+        """Return the configuration's settings, read back from it."""
         config = self.config
         used = self.meter.told()
         return {
@@ -178,14 +178,14 @@ class Session:
             "onednn": bool(config.mkldnn_enabled()),
             "ir_optim": bool(config.ir_optim()),
             "threads": int(config.cpu_math_library_num_threads()),
-            # The summary of a model from memory prints its bytes, which are no text.
+            # The summary of a model from memory prints its bytes, which are not text.
             "summary": {} if self.in_memory else summary(config.summary()),
             "inputs": list(self.predictor.get_input_names()),
             "outputs": len(self.predictor.get_output_names()),
         }
 
     def _used(self, used: Mapping[str, float]) -> str:
-        """The device: of a custom one the configuration says nothing, but its memory does."""
+        """Return the device in use; a custom device shows only by its memory, not in the configuration."""
         if self.config.use_gpu():
             return "gpu"
         return self.device if used.get("device_used_mib", 0.0) > 0 else "cpu"
@@ -197,6 +197,6 @@ class Session:
 
 
 def summary(text: str) -> Dict[str, str]:
-    """Option and value of each row of the table that `Config.summary` draws."""
+    """Return option and value of each row of `Config.summary`'s table."""
     rows = (line.strip("|").split("|") for line in text.splitlines() if line.startswith("|"))
     return {cells[0].strip(): cells[1].strip() for cells in rows if len(cells) == 2}

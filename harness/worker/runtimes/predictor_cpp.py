@@ -1,4 +1,4 @@
-"""Paddle Inference in C++: document 002 §4 as a program of its own, in a process of its own.
+"""Paddle Inference in C++: document 002 §4 as a program, in a separate process.
 
 Files: as for ``predictor``. Options: ``onednn``, ``bfloat16``, ``int8``, ``ir_optim``, ``memory_optim``,
 ``threads`` and ``log``, as for ``predictor``.
@@ -21,24 +21,24 @@ FLAGS = {"bfloat16": "--bfloat16", "int8": "--int8", "memory_optim": "--memory-o
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """It needs a compiler and a library to link with; and what the Python predictor needs."""
+    """Return what is missing: compiler, library to link with, or a need of the Python predictor; or None."""
     if options.get("device", "cpu") != "cpu":
         return "the C++ predictor is written for the CPU, as document 002 has it"
     return program.missing() or predictor.available(options)
 
 
 def arguments(files: Mapping[str, str], options: Mapping[str, Any]) -> List[str]:
-    """The program's command line for these files and options.
+    """Return the program's command line for these files and options.
 
     Raises:
-        ValueError: an option that the program does not have.
+        ValueError: the program does not have an option.
     """
     unknown = sorted(set(options) - {*SWITCHES, *FLAGS, "threads", "device"})
     if unknown:
         raise ValueError(f"the C++ predictor has no option {', '.join(unknown)}")
     if "model" in files:
         found = ["--model", files["model"]]
-        # A program without parameters has no file of them; the Python predictor is told of it all the same.
+        # A program without parameters has no parameter file; the Python predictor gets its name anyway.
         found += ["--params", files["params"]] if os.path.exists(files["params"]) else []
     else:
         found = ["--folder", files["folder"]]
@@ -59,7 +59,7 @@ class Session:
         children.forget_peak(self.child.process.pid)
         self.before_mib = children.memory(self.child.process.pid)["now_mib"]
         try:
-            self.told = self.child.open(given)
+            self.described = self.child.open(given)
         except child.Refused:
             child.give_back(self.child)
             raise
@@ -68,27 +68,27 @@ class Session:
         return self.timed(feed, 1)[1]
 
     def timed(self, feed: List[np.ndarray], runs: int) -> Tuple[List[float], List[np.ndarray]]:
-        """Seconds of each run by the program's own clock, and the last outputs."""
+        """Return the seconds of each run by the program's clock, and the last outputs."""
         seconds, outputs = self.child.run(dict(zip(self.inputs, feed)), runs)
         return seconds, list(outputs.values())
 
     @property
     def pid(self) -> int:
-        """The program's process, whose first thread runs the model."""
+        """Id of the program's process, whose first thread runs the model."""
         return int(self.child.process.pid)
 
     def taken(self) -> int:
-        """How often the system took the processor away from the program's process."""
+        """Return how often the system preempted the program's process."""
         return children.taken(self.pid)
 
     def memory(self) -> Dict[str, float]:
-        """Of the program's process, MiB."""
+        """Return the memory of the program's process, MiB."""
         return {**children.memory(self.child.process.pid), "before_mib": self.before_mib}
 
     def describe(self) -> Dict[str, Any]:
-        """What the configuration and the predictor say, read back in the program."""
-        words = [line.split(" ", 1) for line in self.told.splitlines() if " " in line]
-        rows = predictor.summary(self.told)
+        """Return the settings of configuration and predictor, read back in the program."""
+        words = [line.split(" ", 1) for line in self.described.splitlines() if " " in line]
+        rows = predictor.summary(self.described)
         return {
             "device": "gpu" if rows["use_gpu"] == "true" else "cpu",
             "onednn": (rows.get("enable_mkldnn") or rows.get("enable_onednn")) == "true",

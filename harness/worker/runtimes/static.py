@@ -1,9 +1,9 @@
 """`Executor.run` of a program from `load_inference_model`.
 
 Files: ``folder`` and ``program`` (file name), and either ``params`` (file name of the combined
-parameters) or nothing (one file per parameter in the folder). Option ``in_memory`` hands the
-bytes of program and parameters over instead; ``load_vars`` reads separate files with
-`load_vars`. ``perturb`` moves parameters and inputs by that relative size (``draw``: which time).
+parameters) or nothing (one file per parameter in the folder). Option ``in_memory`` passes the
+bytes of program and parameters instead; ``load_vars`` reads separate files with `load_vars`.
+``perturb`` moves parameters and inputs by that relative size (``draw``: the number of the draw).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PLAIN = """
 
 
 def available(options: Mapping[str, Any]) -> Optional[str]:
-    """Always: it is Paddle itself."""
+    """Return None: it needs only Paddle."""
     return None
 
 
@@ -70,7 +70,7 @@ class Session:
         )
 
     def _load_vars(self, files: Mapping[str, str]) -> Any:
-        """The older way: the program, and its persistables by `load_vars` from their own files."""
+        """Load the program, and its persistables from separate files with `load_vars`: the older way."""
         loaded, feeds, fetches = paddle.static.load_inference_model(
             files["folder"], self.executor, model_filename=files["program"], params_filename=None
         )
@@ -78,7 +78,7 @@ class Session:
         for item in programs.parameters(loaded):
             tensor = scope.find_var(item["name"]).get_tensor()
             value = np.array(tensor)
-            # Emptied first, so that what is run afterwards can only come from `load_vars`.
+            # Emptied first, so that the values can only come from `load_vars`.
             tensor.set(np.zeros_like(value), paddle.CPUPlace())
         paddle.static.load_vars(
             self.executor,

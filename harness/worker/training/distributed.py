@@ -1,7 +1,7 @@
 """Jobs of several processes, started as document 004 starts them: `python -m paddle.distributed.launch`.
 
-A job ends by itself or by its deadline, and nothing of it outlives the call: the launcher puts every rank
-into a session of its own, so they are found by a variable that all of them were started with.
+A job ends by itself or at its time limit, and none of its processes outlives the call. The launcher puts
+every rank into a separate session, so ranks are found by an environment variable of the job.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from harness.worker.training.data_parallel import training
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(data_parallel.__file__)), "__main__.py")
 DEADLINE_S = 90.0
 GRACE_S = 3.0
-"""Ranks that have been told to end may take as long before they count as left behind."""
+"""Seconds that ranks may take to end before they count as left behind."""
 MARK = "HARNESS_JOB"
 TAIL = 6000
-"""Characters kept of each log."""
+"""Number of characters kept of each log."""
 
 
 def available(backend: str) -> Optional[str]:
-    """Why no job with this backend can run here, or None."""
+    """Return why no job with this backend can run here, or None."""
     if not paddle.distributed.is_available():
         return "this build of Paddle has no distributed training"
     if backend == "nccl":
@@ -47,7 +47,7 @@ def available(backend: str) -> Optional[str]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on now."""
+    """Return a port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -63,19 +63,19 @@ def run(
     limit_s: float = DEADLINE_S,
     out: str = "",
 ) -> Dict[str, Any]:
-    """Run a job to its end and say how it ended.
+    """Run a job to its end and return how it ended.
 
     Args:
-        config: over the defaults of ``data_parallel.training``.
-        hosts: launchers that share the processes, as one machine of several would be.
-        options: of the launcher, in place of those that say how many processes.
-        variables: exported before, over this process's own.
-        limit_s: seconds after which it is ended.
-        out: an existing folder that keeps what the job writes; else its results are all that is kept.
+        config: settings over the defaults of ``data_parallel.training``.
+        hosts: number of launchers that share the processes, as on several machines.
+        options: the launcher's options, in place of those for the number of processes.
+        variables: environment variables, over those of this process.
+        limit_s: seconds after which the job is ended.
+        out: an existing folder that keeps the job's files; without it only the results are kept.
 
     Returns ``ended`` (``"by itself"`` or ``"by the deadline"``), ``statuses`` of the launchers,
-    ``printed`` by them, ``logs`` of the ranks, ``left`` (processes it had left running), ``seconds``, and
-    what ``training.read`` finds: ``ranks`` and ``checkpoints``.
+    ``printed`` by them, ``logs`` of the ranks, ``left`` (processes that it left running), ``seconds``, and
+    the ``ranks`` and ``checkpoints`` of ``training.read``.
     """
     folder = out or tempfile.mkdtemp(prefix="harness-job-")
     scratch = tempfile.mkdtemp(prefix="harness-job-logs-")
@@ -117,7 +117,7 @@ def run(
 
 
 def _options(device: str, processes: int) -> List[str]:
-    """On GPUs, one a process and nccl between them; else processes, and gloo."""
+    """Return the launcher's options: one GPU per process and nccl, or processes and gloo."""
     if device == "gpu":
         return ["--gpus=" + ",".join(map(str, range(processes)))]
     return [f"--nproc_per_node={processes}"]
@@ -126,14 +126,14 @@ def _options(device: str, processes: int) -> List[str]:
 def _launch(
     arguments: List[str], log: str, mark: str, device: str, variables: Optional[Dict[str, str]]
 ) -> Any:
-    """A launcher in the folder of its log: the launcher's store writes `http.log` where it is started."""
-    # What speaks of another job, or of another interpreter's packages, is not for this one.
+    """Start a launcher in the folder of its log: its store writes `http.log` into the working folder."""
+    # Variables about another job, or about another interpreter's packages, must not reach this one.
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PADDLE_", "PYTHONPATH", "PYTHONHOME"))
     }
-    # A build with CUDA would take the GPUs that it sees.
+    # A build with CUDA would use the GPUs that it sees.
     backend = {"PADDLE_DISTRI_BACKEND": "gloo"} if device == "cpu" and paddle.is_compiled_with_cuda() else {}
     with open(log + ".txt", "wb") as printed:
         return subprocess.Popen(
@@ -157,12 +157,12 @@ def _wait(launchers: List[Any], until: float) -> str:
 
 
 def survivors(mark: str) -> List[int]:
-    """Processes that were started with this mark and are still there."""
+    """Return the running processes that were started with this mark."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for name in os.listdir("/proc"):
-        # What is not ours, or has just ended, cannot be read; a dead process that nobody has asked for
-        # its status has no variables.
+        # A process of another user, or one that has just ended, cannot be read; a zombie has no
+        # variables.
         with contextlib.suppress(OSError):
             if name.isdigit():
                 with open(f"/proc/{name}/environ", "rb") as file:
@@ -201,6 +201,6 @@ def _logs(folder: str) -> List[str]:
 def _read(path: str) -> str:
     with open(path, "rb") as file:
         text = file.read().decode("utf-8", "replace")
-    # Paddle 2.6's launcher prints every environment variable with an error: nothing for a record.
+    # Paddle 2.6's launcher prints every environment variable with an error: that does not belong in a record.
     kept = [line for line in text.splitlines() if not line.startswith("env {")]
     return "\n".join(kept)[-TAIL:]

@@ -1,4 +1,4 @@
-"""Layers that PaddleSlim can only prune together, since their channels are added or go one to one."""
+"""Layers that PaddleSlim can only prune together, since their channels are added or map one to one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any, Iterable, List, Set
 
 
 def deciders(collections: Iterable[Any], asked: List[str]) -> List[str]:
-    """The weights asked for that choose which channels go.
+    """Return those of the ``asked`` weights that decide which channels are removed.
 
-    The others share their channels with one before them, and lose what that one loses: a depthwise
+    The others share their channels with an earlier weight and lose the same ones: a depthwise
     convolution, a shortcut, the last convolution of a stage's later blocks. ``collections`` are
-    PaddleSlim's own, since it decides on that; ``asked`` are names of variables, in the order asked for.
+    PaddleSlim's, since it decides this; ``asked`` are names of variables, in order.
     """
     found: List[str] = []
     shared: Set[str] = set()

@@ -1,7 +1,7 @@
-"""A pruned network trained on as plain training does, which document 004 advises.
+"""Fine-tuning of a pruned network like plain training, as document 004 advises.
 
-The same epochs, optimizer and rate. The rate falls by a cosine, as PaddleClas's configuration for pruning
-has it (``ResNet50_vd_prune.yaml``).
+It takes the same epochs, optimizer and rate. The rate falls by a cosine, as in PaddleClas's configuration
+for pruning (``ResNet50_vd_prune.yaml``).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from harness.worker.training import loops
 
 
 def training_of(model: ReferenceModel) -> Training:
-    """How the model is trained: what a pruned one is trained on with."""
+    """Return how the model is trained; a pruned model is fine-tuned in the same way."""
     assert model.training is not None, model.name
     return model.training
 
 
 def batches(model: ReferenceModel, digits: str) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
-    """Mini-batches of as many epochs as plain training takes."""
+    """Yield the mini-batches of as many epochs as plain training takes."""
     how = training_of(model)
     arrays, labels = how.examples(Digits(digits), "train")
     rng = np.random.default_rng(model.seed)
@@ -32,7 +32,7 @@ def batches(model: ReferenceModel, digits: str) -> Iterator[Tuple[List[np.ndarra
 
 
 def scheduled(model: ReferenceModel, digits: str, parameters: Any, name: str = "") -> Tuple[Any, Any]:
-    """The optimizer of plain training (or of that name), and the schedule that lowers its rate to zero."""
+    """Return plain training's optimizer (or the named one), and a schedule of its rate down to zero."""
     how = training_of(model)
     _, labels = how.examples(Digits(digits), "train")
     steps = how.epochs * -(-len(labels) // how.batch_size)
@@ -45,7 +45,7 @@ def scheduled(model: ReferenceModel, digits: str, parameters: Any, name: str = "
 def tune(
     net: Any, optimizer: Any, model: ReferenceModel, digits: str, after_step: List[Callable[[], Any]]
 ) -> List[float]:
-    """Train on in dynamic graph; the losses of the steps."""
+    """Fine-tune in dynamic graph; return the loss of each step."""
     losses = []
     net.train()
     for feed, target in batches(model, digits):

@@ -1,4 +1,4 @@
-"""The documents' training loop, with every piece of its state in reach."""
+"""The documents' training loop, with access to all of its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.worker.models.model import ReferenceModel, Training
 def batches(
     arrays: List[np.ndarray], labels: np.ndarray, size: int, rng: np.random.Generator
 ) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
-    """One epoch of shuffled mini-batches; labels as int64 ``[n, 1]``, as the documents feed them."""
+    """Yield one epoch of shuffled mini-batches; labels are int64 ``[n, 1]``, as the documents feed them."""
     order = rng.permutation(len(labels))
     for start in range(0, len(order), size):
         rows = order[start : start + size]
@@ -24,7 +24,7 @@ def batches(
 
 
 def make_optimizer(training: Training, parameters: Any) -> Any:
-    """The optimizer the training configuration names."""
+    """Return the optimizer that the training configuration names."""
     optimizer = getattr(paddle.optimizer, training.optimizer)
     return optimizer(
         learning_rate=training.learning_rate,
@@ -34,7 +34,7 @@ def make_optimizer(training: Training, parameters: Any) -> Any:
 
 
 def step(net: Any, optimizer: Any, feed: List[np.ndarray], labels: np.ndarray) -> float:
-    """One update as documents 000 and 002 write it; the loss before the update."""
+    """Do one update as documents 000 and 002 write it; return the loss before the update."""
     predictions = networks.outputs_of(net(*networks.tensors(feed)))[0]
     loss = F.cross_entropy(predictions, paddle.to_tensor(labels))
     loss.backward()
@@ -44,7 +44,7 @@ def step(net: Any, optimizer: Any, feed: List[np.ndarray], labels: np.ndarray) -
 
 
 def train(model: ReferenceModel, digits: str) -> Tuple[Any, Any, Dict[str, Any]]:
-    """Train as the model states; the network (train mode), optimizer and its measures.
+    """Train as the model states; return the network (in train mode), optimizer and measures.
 
     Measures: ``losses`` per step, ``accuracy`` of each epoch on the test examples.
     """
@@ -68,7 +68,7 @@ def train(model: ReferenceModel, digits: str) -> Tuple[Any, Any, Dict[str, Any]]
 
 
 def evaluate(net: Any, arrays: List[np.ndarray], labels: np.ndarray, size: int = 250) -> float:
-    """Share of rows whose largest logit is the label."""
+    """Return the share of rows whose largest logit is at the label."""
     right = 0
     with paddle.no_grad():
         for start in range(0, len(labels), size):
@@ -79,7 +79,7 @@ def evaluate(net: Any, arrays: List[np.ndarray], labels: np.ndarray, size: int =
 
 
 def test_examples(model: str, digits: str, limit: int = 0) -> Dict[str, Any]:
-    """The model's test inputs and labels as arrays, at most ``limit`` rows (0: all)."""
+    """Return the model's test inputs and labels as arrays, at most ``limit`` rows (0: all)."""
     training = networks.get(model).training
     assert training is not None, model
     arrays, labels = training.examples(Digits(digits), "test")

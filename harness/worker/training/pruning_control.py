@@ -1,7 +1,7 @@
-"""A network with the values that a pruning left, made and trained on in plain Paddle.
+"""Pruning control: a network with the values that a pruning left, built and fine-tuned in plain Paddle.
 
-PaddleSlim has a part in the values alone, which can be compared with those before: where they are what the
-criterion leaves, it is the filters or the training that such a network loses by.
+PaddleSlim only contributes the values, which can be compared with those before the pruning. If they are what
+the criterion leaves, the control's loss comes from the missing filters or the training, not from PaddleSlim.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PRUNED = "pruned/"
 
 
 def logits(model: str, pruned: str, digits: str, feeds: List[List[np.ndarray]]) -> List[np.ndarray]:
-    """Narrow the model's network to the values in ``pruned``, train it on, and run it in eval mode.
+    """Narrow the model's network to the values in ``pruned``, fine-tune it, and run it in eval mode.
 
     ``pruned``: an ``.npz`` file with ``pruned/<name>`` for every parameter and statistic, as they were just
     after the pruning. Returns the first output of each feed.
@@ -47,7 +47,7 @@ def narrow(net: Any, values: Mapping[str, np.ndarray]) -> None:
             before.set_value(value)
             continue
         if isinstance(owner, paddle.nn.Conv2D) and owner._groups > 1:
-            owner._groups = len(value)  # a depthwise one: a filter for each channel
+            owner._groups = len(value)  # a depthwise convolution has one filter per channel
         after = owner.create_parameter(
             shape=list(value.shape), default_initializer=paddle.nn.initializer.Assign(value)
         )

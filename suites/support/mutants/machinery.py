@@ -161,7 +161,8 @@ def parameters(mutants: tuple[Mutant, ...]) -> list[Any]:
 def full_mnist(executor: Executor) -> Executor:
     """An executor that says it has the full MNIST (its artifacts are those of the digits it has)."""
     other = copy.copy(executor)
-    other.dataset = {**executor.builder.dataset, "train": 60_000}
+    other.builder = copy.copy(executor.builder)
+    other.builder.dataset = {**executor.builder.dataset, "train": 60_000}
     return other
 
 

@@ -227,6 +227,6 @@ def test_broken_file_is_a_sentence_without_its_line(configure: Configure, tmp_pa
     path = configure(f"index-url = https://{WORD_IN_URL}@127.0.0.1:9/\n")
     with pytest.raises(HarnessError) as raised:
         taken(tmp_path)
-    assert str(raised.value).startswith(f"pip's configuration {path} is broken: mend it")
+    assert str(raised.value).startswith(f"pip's configuration {path} is broken: correct it")
     assert raised.value.__suppress_context__, "its cause repeats the line"
     assert "s3cr3t" not in str(raised.value)

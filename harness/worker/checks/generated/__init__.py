@@ -1,6 +1,6 @@
-"""Generated networks: plain data written out as Paddle source, executed everywhere, localised.
+"""Generated networks: plain data that is written as Paddle source, executed by every engine, and localised.
 
-A network crosses to a worker as a dict of plain values::
+A network reaches a worker as a dict of plain values::
 
     {"dynamic": True,                       # axis 0 of every input is a batch of any size
      "inputs": [{"shape": [2, 3], "dtype": "float32", "kind": "normal", "seed": 1}],
@@ -8,7 +8,7 @@ A network crosses to a worker as a dict of plain values::
                 "params": {"weight": {"shape": [3, 4], "kind": "normal", "seed": 2}, ...}}],
      "outputs": [1]}
 
-Values are numbered: inputs first, then one per node. ``operators.py`` has what each ``op`` is in Paddle,
-``values.py`` what each ``kind`` draws; both as Python text, so that the model the harness runs and the
-script it hands out are the same lines.
+Values are numbered: inputs first, then one per node. ``operators.py`` has the Paddle text of each ``op``,
+``values.py`` the NumPy text of each ``kind``. So the model that the harness runs and the script that it
+hands out are the same lines.
 """

@@ -1,8 +1,8 @@
-"""One generated network through everything that can run it, in one call.
+"""Run one generated network in every engine that can run it, in one call.
 
-The float64 dynamic graph is the oracle. Its conditioning is measured beside it: the same network with
-inputs, parameters and every intermediate value moved by about a float32 rounding, several times. Where
-those runs lie apart, no float32 engine can be held to the oracle; the controller decides by them.
+The float64 dynamic graph is the oracle. Its conditioning is measured too: the same network is run several
+times with inputs, parameters and every intermediate value moved by about a float32 rounding. Where these
+runs differ, no float32 engine can be expected to match the oracle; the controller decides by them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from harness.worker.checks.generated import forms, source
 from harness.worker.checks.generated.oracle import COARSE, build, feeds, infer, oracle, stored_in_bfloat16
 
 MARK = "stage:"
-"""Printed before each stage, so that the log of a process that died tells where."""
+"""Printed before each stage, so that the log of a process that died shows the stage."""
 
 
 def run(
@@ -33,19 +33,19 @@ def run(
     options: Optional[Mapping[str, Any]] = None,
     folder: str = "",
 ) -> Dict[str, Any]:
-    """The network's oracle, and what every stage gave for every feed.
+    """Return the network's oracle, and the outputs of every stage for every feed.
 
     Stages: ``dygraph`` (also ``restored``: another instance with the saved state; ``permuted`` and
     ``rows``: the first feed's rows in another order, and one by one), ``export``, those of
-    :func:`forms.sessions` (predictors with ``options`` beside their own), and ``folded``: the predictor
-    again, where what is computed of parameters alone was computed beforehand. The first feed is run
-    twice. ``draws`` and ``additive`` are :func:`oracle`'s. ``folder``: where the exported files stay.
+    :func:`forms.sessions` (predictors get ``options`` in addition to their own), and ``folded``: the
+    predictor again, with everything that depends on parameters alone computed beforehand. The first feed is
+    run twice. ``draws`` and ``additive`` are :func:`oracle`'s. ``folder``: where the exported files stay.
 
     Returns:
         ``oracle``, ``moved``; ``program``, the exported file's name; ``coarse``, the runs moved by
         roundings of bfloat16, where a stage computes in it; ``stages``: name -> ``{"runs": [[array, ...],
-        ...]}``, ``{"raised": type, "message": text}`` or ``{"refused": text}``. An exporting error leaves
-        the later stages out.
+        ...]}``, ``{"raised": type, "message": text}`` or ``{"refused": text}``. After an error in the
+        export the later stages are missing.
     """
     _mark("oracle")
     truth = oracle(network, batches, draws, additive)
@@ -90,7 +90,7 @@ def read(
     stages: Sequence[str],
     options: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
-    """``stages`` as :func:`run` has them, of files that another release wrote into the folder."""
+    """Return ``stages`` as :func:`run` does, for files that another release wrote into the folder."""
     fed = feeds(network, batches)
     done: Dict[str, Any] = {}
     _read(done, stages, network, forms.files_in(folder), options or {}, [fed[0], fed[0], *fed[1:]])
@@ -102,7 +102,7 @@ def _inferred(net: Any, sequence: Sequence[List[np.ndarray]]) -> List[List[np.nd
 
 
 def restored(network: Mapping[str, Any], net: Any, folder: str) -> Any:
-    """Another instance, its parameters emptied, with the state that was saved of the first one."""
+    """Return another instance, its parameters zeroed, after loading the saved state of ``net``."""
     path = os.path.join(folder, "state.pdparams")
     paddle.save(net.state_dict(), path)
     other = build(network)
@@ -158,7 +158,7 @@ def _mark(stage: str) -> None:
 
 
 def _try(done: Dict[str, Any], name: str, stages: Optional[Sequence[str]], what: Callable[[], Any]) -> None:
-    """Run a stage; what it raises is its result."""
+    """Run a stage; an exception becomes its result."""
     if stages is not None and name not in stages:
         return
     _mark(name)

@@ -1,4 +1,4 @@
-"""The files that a generated network is exported to, and how each stage opens them."""
+"""The files to which a generated network is exported, and how each stage opens them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from harness.worker.runtimes import onnxruntime, predictor
 
 CONVERSION_S = 60
 REFUSAL = ("not supported", "unsupported", "doesn't support", "does not support", "cannot be converted")
-"""What paddle2onnx says of a program that it does not claim to convert."""
+"""What paddle2onnx says about a program that it does not support."""
 
 
 class Refused(Exception):
-    """A converter says that it does not know what the network needs: no fault, and nothing to judge."""
+    """A converter does not support what the network needs: not a fault, and nothing to judge."""
 
 
 def missing(stages: Sequence[str]) -> Optional[str]:
@@ -34,7 +34,7 @@ def missing(stages: Sequence[str]) -> Optional[str]:
 
 
 def export(network: Mapping[str, Any], net: Any, folder: str) -> Dict[str, str]:
-    """`paddle.jit.save` of the network's layer into the folder; the files by the runtimes' roles."""
+    """Write the layer into the folder with `paddle.jit.save`; return the files by the runtimes' roles."""
     specs = [
         paddle.static.InputSpec([None, *spec["shape"][1:]] if network["dynamic"] else spec["shape"],
                                 spec["dtype"], name=f"x{index}")
@@ -45,7 +45,7 @@ def export(network: Mapping[str, Any], net: Any, folder: str) -> Dict[str, str]:
 
 
 def files_in(folder: str) -> Dict[str, str]:
-    """The files of an exported program that lies in the folder."""
+    """Return the files of the exported program in the folder, by the runtimes' roles."""
     prefix = os.path.join(folder, "model")
     program = "model.json" if os.path.exists(prefix + ".json") else "model.pdmodel"
     return {
@@ -60,7 +60,7 @@ def files_in(folder: str) -> Dict[str, str]:
 def sessions(
     network: Mapping[str, Any], files: Dict[str, str], more: Mapping[str, Any]
 ) -> Dict[str, Callable[[], Any]]:
-    """How each stage that reads the exported program opens its session; predictors with ``more`` options.
+    """Return for each stage a function that opens its session; predictors get the ``more`` options too.
 
     From the plainest to the most optimised, in which order they run: a process dies of the first.
     The separate layout and memory optimisation are of `.pdmodel` programs only: given a `.json` one, every
@@ -86,17 +86,17 @@ def sessions(
 
 
 def separate(files: Mapping[str, str]) -> str:
-    """The older layout, document 002: the program as ``__model__`` beside one file per parameter."""
+    """Write document 002's older layout: the program as ``__model__``, and one file per parameter."""
     out = os.path.join(files["folder"], "separate")
     programs.save_separately(files["folder"], files["program"], out)
     return out
 
 
 def to_onnx(files: Mapping[str, str]) -> str:
-    """What paddle2onnx makes of the program.
+    """Convert the program with paddle2onnx; return the file.
 
-    In a child of this process that has Paddle loaded already: the converter ends the process, by an abort
-    too, where it does not know an operator, and another interpreter would take seconds for each network.
+    It runs in a fork of this process, which has Paddle loaded: the converter ends its process, even by an
+    abort, at an unknown operator, and a new interpreter would take seconds for each network.
 
     Raises:
         Refused: it said that it does not support something. RuntimeError: it failed in another way.
@@ -118,7 +118,7 @@ def to_onnx(files: Mapping[str, str]) -> str:
             signal.alarm(CONVERSION_S)
             paddle2onnx.export(files["model"], files["params"], out, OPSET)
             status = 0
-        except BaseException as error:  # whatever it is must not go on as a second worker
+        except BaseException as error:  # no exception may leave this block: the child would become a worker
             print(f"{type(error).__name__}: {error}", flush=True)
         finally:
             os._exit(status)
@@ -127,14 +127,14 @@ def to_onnx(files: Mapping[str, str]) -> str:
     if status == 0 and os.path.exists(out) and os.path.getsize(out):
         return out
     with open(said, encoding="utf-8", errors="replace") as file:
-        lines = _telling(file.read())
+        lines = _error_lines(file.read())
     if any(word in line.lower() for line in lines for word in REFUSAL):
         raise Refused(lines[0])
     raise RuntimeError(f"paddle2onnx {ending(status)}: {lines[0] if lines else 'it said nothing'}")
 
 
-def _telling(text: str) -> List[str]:
-    """Lines of a converter's log that say what went wrong, those of a refusal first."""
+def _error_lines(text: str) -> List[str]:
+    """Return the lines of a converter's log that say what went wrong, those of a refusal first."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     wrong = [line for line in lines if "ERROR" in line or "Error" in line or "support" in line.lower()]
     return sorted(wrong or lines[-1:], key=lambda line: not any(word in line.lower() for word in REFUSAL))

@@ -1,4 +1,4 @@
-"""What each operator of a generated network is in Paddle: a template of Python text.
+"""The operators of generated networks, each as a template of Python text that calls Paddle.
 
 ``{0}``, ``{1}`` are its inputs, ``{weight}`` and the like its parameters, other names its attributes as
 Python literals. ``{layer}`` is the member that :data:`LAYERS` constructs.
@@ -135,14 +135,14 @@ OF_CONSTANTS: Dict[str, str] = {
     "joined": "paddle.concat([{0}, {0}], 0)[:{length}]",
     "not_below_zeros": "paddle.maximum({0}, paddle.zeros({shape}))",
 }
-"""What a network may compute of a parameter alone; the shape stays."""
+"""What a network may compute from a parameter alone; the shape stays."""
 
 INDEXED = ("index_select", "gather")
-"""Operators whose attribute ``index`` is a tensor of constants."""
+"""Operators whose attribute ``index`` becomes a constant tensor."""
 
 LAYERS: Dict[str, str] = {
     "lstm": "paddle.nn.LSTM({size}, {hidden}, {layers}, direction={direction})",
     "lstm_state": "paddle.nn.LSTM({size}, {hidden}, {layers})",
     "gru": "paddle.nn.GRU({size}, {hidden}, {layers}, direction={direction})",
 }
-"""Operators that are a sublayer; all its parameters are drawn from the attribute ``seed``."""
+"""Operators that are a sublayer; the attribute ``seed`` draws all its parameters."""

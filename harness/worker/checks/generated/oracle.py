@@ -1,4 +1,4 @@
-"""The truth about a generated network: its float64 outputs, and what roundings do to them."""
+"""The oracle of a generated network: its float64 outputs, and what roundings do to them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ROUNDING = 2.0**-23
 COARSE = 2.0**-8
 """A rounding of bfloat16."""
 TINY = float(np.finfo("float32").tiny)
-"""Below it a float32 is denormal, and engines differ in whether they take it for zero."""
+"""Smallest normal float32; some engines treat the denormals below it as zero."""
 
 _numbers = itertools.count()
 
 
 def feeds(network: Mapping[str, Any], batches: Sequence[int]) -> List[List[np.ndarray]]:
-    """One feed for each batch size; a network without dynamic dimensions has the one size it states."""
+    """Return one feed per batch size; a network without dynamic dimensions has the one size it states."""
     found = []
     for number, batch in enumerate(batches):
         feed = []
@@ -39,8 +39,8 @@ def feeds(network: Mapping[str, Any], batches: Sequence[int]) -> List[List[np.nd
 
 
 NEAR_ONE = ("elu", "selu")
-"""Operators that Paddle computes as a difference of values near one: what is below zero is off by a
-rounding of one, and not of the result."""
+"""Operators that Paddle computes as a difference of values near one: below zero, their results are off by a
+rounding of one and not by a rounding of the result."""
 
 
 def build(
@@ -50,9 +50,9 @@ def build(
     folder: str = "",
     folded: bool = False,
 ) -> Any:
-    """The network as a layer in evaluation mode. ``folder``: its source is written there, for exporting.
+    """Return the network as a layer in evaluation mode. ``folder``: write the source there, to export it.
 
-    ``folded``: what the network computes of its parameters alone is computed beforehand.
+    ``folded``: what the network computes from its parameters alone is computed beforehand.
     """
     text = source.write(network, floating, watched, folded)
     module = types.ModuleType(f"generated_{next(_numbers)}")
@@ -76,7 +76,7 @@ def build(
 
 
 def infer(net: Any, feed: Sequence[np.ndarray], dtype: str = "float32") -> List[np.ndarray]:
-    """Outputs in dynamic graph."""
+    """Return the outputs in dynamic graph."""
     paddle.set_default_dtype(dtype)
     try:
         with paddle.no_grad():
@@ -96,11 +96,11 @@ def oracle(
     additive: bool = False,
     rounding: float = ROUNDING,
 ) -> Dict[str, Any]:
-    """Outputs in float64, ``[feed][output]``, and the same of ``draws`` moved runs, ``[draw][feed][output]``.
+    """Return float64 outputs ``[feed][output]``, and those of ``draws`` moved runs ``[draw][feed][output]``.
 
-    Inputs, parameters and every intermediate value are moved by up to a ``rounding`` of themselves; with
-    ``additive`` every second draw moves them by that of their tensor's largest element, which breaks
-    ties at zero too. Draws grow to eight roundings; the even ones take denormals for zero.
+    Inputs, parameters and every intermediate value are moved by up to ``rounding`` times themselves. With
+    ``additive`` every second draw moves them by that share of their tensor's largest element, which also
+    breaks ties at zero. Draws grow to eight roundings; the even ones replace denormals by zero.
     """
     fed = feeds(network, batches)
     net = build(network, "float64", watched=True)
@@ -122,7 +122,7 @@ def oracle(
 
 
 def stored_in_bfloat16(network: Mapping[str, Any], batches: Sequence[int]) -> List[List[np.ndarray]]:
-    """Outputs ``[feed][output]`` in float64 with parameters, inputs and every value rounded to bfloat16."""
+    """Return float64 outputs ``[feed][output]``; every value is rounded to bfloat16, inputs too."""
 
     def stored(array: np.ndarray, near_one: bool = False) -> np.ndarray:
         return round_to_bfloat16(array) if np.issubdtype(array.dtype, np.floating) else array
@@ -150,7 +150,7 @@ def _shifted(
 ) -> np.ndarray:
     if not np.issubdtype(array.dtype, np.floating):
         return array
-    # Beyond float32's range is infinity there: an overflow is met by the oracle, not excused later.
+    # Values beyond float32's range become infinite: the oracle shows the overflow, so no tolerance hides it.
     with np.errstate(over="ignore", invalid="ignore"):
         wide = array.astype("float64")
         found = perturbation.moved(wide, size, rng)

@@ -1,4 +1,4 @@
-"""Bugs on purpose, one in each stage, for the proof that the hunt finds and names them."""
+"""Deliberate bugs, one in each stage: they prove that fuzzing finds and names them."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def spoilt_pass(right: Any, files: Any, options: Any) -> Any:
 
 
 def _last_weight_moved(params: str) -> str:
-    """A copy of a combined parameter file, which ends with its last tensor's numbers."""
+    """Copy a combined parameter file and change its end, which holds the last tensor's numbers."""
     with open(params, "rb") as file:
         content = file.read()
     weight = np.frombuffer(content[-4:], "<f4") + np.float32(1)
@@ -126,6 +126,6 @@ def inject(bug: str) -> None:
 
 
 def run(bug: str, **arguments: Any) -> Dict[str, Any]:
-    """What :func:`checks.run` answers with one of :data:`BUGS` in the process."""
+    """Return the result of :func:`checks.run` with one of :data:`BUGS` in the process."""
     with BUGS[bug]():
         return checks.run(**arguments)

@@ -1,4 +1,4 @@
-"""What a standalone script needs of a network: its source, and feed and expected values as text."""
+"""The parts of a standalone script for a network: its source, and feed and expected values as text."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from harness.worker.checks.generated.oracle import oracle
 from harness.worker.checks.generated.values import expression
 
 MOST_LITERALS = 24
-"""Elements of expected outputs that a script spells out."""
+"""Most elements of expected outputs that a script lists."""
 
 
 def parts(
     network: Mapping[str, Any], batches: Sequence[int], run: int = 0, folded: bool = False
 ) -> Dict[str, Any]:
-    """Texts: ``source``, ``feed``, ``specs``; ``expected`` by the oracle where it is short, else ``[]``.
+    """Return the texts ``source``, ``feed``, ``specs``, and ``expected``: the oracle's if short, else ``[]``.
 
-    ``folded``: of the network whose constants were computed beforehand.
+    ``folded``: the network's constants are computed beforehand.
     """
     number = max(run - 1, 0) if run < len(batches) + 1 else 0
     feed, specs = [], []
@@ -31,7 +31,7 @@ def parts(
         specs.append(f'paddle.static.InputSpec({shape}, {spec["dtype"]!r}, "x{index}")')
     try:
         outputs = oracle(network, batches, 0)["outputs"][number]
-    except Exception:  # the oracle may be what fails; the dynamic graph then says what is expected
+    except Exception:  # where the oracle itself fails, the dynamic graph gives the expected values
         outputs = []
     expected = [_literal(array) for array in outputs]
     if sum(array.size for array in outputs) > MOST_LITERALS:

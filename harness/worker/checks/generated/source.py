@@ -1,6 +1,6 @@
-"""A generated network written out as Python source: the model that is run, and the body of the script.
+"""A generated network as Python source: the model that is run, and the body of the script.
 
-Exporting needs a `forward` whose source is a file, so the text is the model.
+Exporting needs a `forward` whose source is in a file, so the source text defines the model.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ class _Text(string.Formatter):
 
 
 class _Name(str):
-    """Text that stands for itself."""
+    """A name: it is formatted without quotes."""
 
 
 def names(network: Mapping[str, Any]) -> List[str]:
-    """Names of all values: inputs ``x0``…, nodes by their place."""
+    """Return the names of all values: inputs ``x0``…, nodes by their position."""
     inputs = len(network["inputs"])
     return [f"x{i}" for i in range(inputs)] + [f"v{inputs + i}" for i in range(len(network["nodes"]))]
 
 
 def has_constants(network: Mapping[str, Any]) -> bool:
-    """Whether the network computes something of its parameters alone."""
+    """Whether the network computes something from its parameters alone."""
     return any(spec.get("through") for node in network["nodes"] for spec in node.get("params", {}).values())
 
 
 def write(
     network: Mapping[str, Any], floating: str = "float32", watched: bool = False, folded: bool = False
 ) -> str:
-    """The module text with ``class Network``.
+    """Return the module text with ``class Network``.
 
-    ``floating``: the type that stands for float32; ``"float64"`` makes the oracle. ``watched``: every value
-    passes through ``self.see(number, value)``, which intermediate values are read and moved by.
-    ``folded``: what is computed of a parameter alone (its ``through``) is computed in `__init__`.
+    ``floating``: the type in place of float32; ``"float64"`` gives the oracle. ``watched``: every value
+    passes through ``self.see(number, value)``, which can read and change it. ``folded``: what is computed
+    from a parameter alone (its ``through``) is computed in `__init__`.
     """
     named = names(network)
     first = len(network["inputs"])
@@ -97,7 +97,7 @@ def write(
 def _expression(
     node: Mapping[str, Any], number: int, named: List[str], floating: str, made: List[str], folded: bool
 ) -> str:
-    """The node's Python expression; what it needs of `__init__` is added to ``made``."""
+    """Return the node's Python expression; the lines it needs in `__init__` are added to ``made``."""
     fields: Dict[str, Any] = {
         name: floating if value == "float32" else value for name, value in node.get("attrs", {}).items()
     }
@@ -119,7 +119,7 @@ def _expression(
 
 
 def _through(spec: Mapping[str, Any], text: str) -> str:
-    """What the network computes of a parameter alone before it uses it."""
+    """Return the expression that the network computes from a parameter alone before it uses it."""
     shape = list(spec["shape"])
     for name in spec.get("through", ()):
         text = operators.OF_CONSTANTS[name].format(text, shape=shape, length=shape[0])

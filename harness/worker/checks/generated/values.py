@@ -1,4 +1,4 @@
-"""What parameters and inputs hold: kinds of values as NumPy expressions, the same in model and script."""
+"""Values of parameters and inputs: each kind is a NumPy expression, the same in model and script."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ KINDS: Dict[str, str] = {
     "integers": "np.random.default_rng({seed}).integers({low}, {high}, {shape})",
     "booleans": "np.random.default_rng({seed}).random({shape}) < 0.5",
 }
-"""``integers`` has ``low`` (default 0) and ``high``, which is left out."""
+"""``integers`` has ``low`` (default 0) and ``high`` (exclusive)."""
 
 
 def expression(spec: Mapping[str, Any]) -> str:
-    """The NumPy text that draws the values of an input or parameter."""
+    """Return the NumPy text that draws the values of an input or parameter."""
     low = spec.get("low", 0)
     return KINDS[spec["kind"]].format(
         seed=spec["seed"], shape=list(spec["shape"]), low=low, high=spec.get("high", 2)
@@ -32,6 +32,6 @@ def expression(spec: Mapping[str, Any]) -> str:
 
 
 def draw(spec: Mapping[str, Any]) -> np.ndarray:
-    """The values themselves, in the input's dtype (float32 where none is stated)."""
+    """Draw the values, in the input's dtype (float32 by default)."""
     found = eval(expression(spec), {"np": np})
     return np.asarray(found).astype(spec.get("dtype", "float32"))

@@ -1,8 +1,8 @@
-"""What this machine can do at most: operations a second, and bytes a second from each level of memory.
+"""The limits of this machine: operations per second, and bytes per second from each level of memory.
 
-Measured by a program in C++ (``limits.cc``) where there is a compiler: multiply-adds that stay in registers
-are a peak that no library passes. Else by NumPy's own matrix product and dot product, which a better library
-may pass. NumPy's figures are taken beside the program's, as a witness.
+A program in C++ (``limits.cc``) measures them where there is a compiler: no library exceeds the peak of
+multiply-adds that stay in registers. Otherwise NumPy's matrix product and dot product measure them, which a
+better library may exceed. NumPy's figures are always measured too, to check the program's.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "limits.cc")
 SIDE = 512
 """Rows of the matrices that NumPy multiplies."""
 SLICE = 1 << 22
-"""Bytes of it in one go."""
+"""Bytes that NumPy reads in one go."""
 LARGE = 1 << 28
 """Bytes that NumPy reads, far more than most last caches hold."""
 
 
 def measure(threads: int) -> Dict[str, Any]:
-    """The limits of so many threads; NumPy's library must have been started with as many.
+    """Measure the limits of ``threads`` threads; NumPy's library must have been started with as many.
 
-    Returns ``threads``; ``by`` (``"program"`` or ``"numpy"``) and ``why`` (what kept it from being the
-    program); ``float32`` and ``bfloat16`` in operations a second (0: no units of its own); ``read``, pairs of
-    the bytes that are run over and bytes a second, from the smallest; ``triad`` in bytes a second from memory
-    (McCalpin's, 0 where NumPy measured); and as witnesses ``numpy_product`` and ``numpy_read``.
+    Returns ``threads``; ``by`` (``"program"`` or ``"numpy"``) and ``why`` (why the program did not measure);
+    ``float32`` and ``bfloat16`` in operations per second (0: no units for that type); ``read``, pairs of the
+    bytes read repeatedly and bytes per second, from the smallest; ``triad`` in bytes per second from memory
+    (McCalpin's, 0 where NumPy measured); and for a check ``numpy_product`` and ``numpy_read``.
     """
     witness = {"numpy_product": _product(), "numpy_read": _read(LARGE)}
     found: Dict[str, Any] = {"threads": threads, "by": "program", "why": compiling.missing() or "", **witness}
@@ -80,20 +80,20 @@ def _command(output: str) -> List[str]:
 
 
 def _processor() -> str:
-    """What ``-march=native`` stands for here: a cache may be shared by several machines."""
-    told = cpu()
-    return hashlib.sha256(repr([told["model"], told["flags"]]).encode()).hexdigest()
+    """Return what ``-march=native`` stands for here: several machines may share a cache."""
+    processor = cpu()
+    return hashlib.sha256(repr([processor["model"], processor["flags"]]).encode()).hexdigest()
 
 
 def _product() -> float:
-    """Operations a second of a float32 matrix product."""
+    """Return the operations per second of a float32 matrix product."""
     matrix = np.full((SIDE, SIDE), 0.5, dtype="float32")
     result = np.empty_like(matrix)
     return 2.0 * SIDE**3 / _fastest(lambda: np.matmul(matrix, matrix, out=result))
 
 
 def _read(size: int) -> float:
-    """Bytes a second of dot products of an array of so many bytes with itself, slice by slice."""
+    """Return the bytes per second of dot products of an array of ``size`` bytes with itself, in slices."""
     slices = max(1, size // SLICE)
     array = np.full((slices, size // slices // 4), 0.5, dtype="float32")
     turn = itertools.cycle(array)
@@ -106,10 +106,10 @@ def _read(size: int) -> float:
 
 
 def _fastest(work: Callable[[], Any], goes: int = 48, least: float = 0.3) -> float:
-    """Seconds of the fastest of many short goes: on a shared machine some are not interrupted.
+    """Return the seconds of the fastest of many short runs: on a shared machine some are not interrupted.
 
-    For ``least`` seconds in any case: a slow spell may last longer than the goes. Seen: one thread with two
-    thirds of the rate that each of two had a second later.
+    It runs for at least ``least`` seconds: a slow spell may last longer than ``goes`` runs. Seen: one thread
+    with two thirds of the rate that each of two threads had a second later.
     """
     work()
     seconds: List[float] = []

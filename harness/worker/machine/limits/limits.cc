@@ -1,9 +1,9 @@
-// What this machine can do at most: multiply-adds in registers, and bytes from each level of its memory.
+// The limits of this machine: multiply-adds in registers, and bytes from each level of its memory.
 //
 //   limits THREADS
 //
-// prints lines of a name, the bytes that were run over, and a rate per second: of all threads together, the
-// best of several goes, since whatever disturbs a machine only takes away.
+// prints lines of a name, the bytes read repeatedly, and a rate per second. The rate is that of all threads
+// together, and the best of several goes (short timed runs): a disturbance can only lower it.
 
 #include <unistd.h>
 
@@ -37,9 +37,9 @@ constexpr long WIDTH = 16;
 typedef float Vector __attribute__((vector_size(WIDTH)));
 constexpr long LANES = WIDTH / sizeof(float);
 
-// Independent sums: more than two units times the four or five cycles that one multiply-add takes.
+// Number of independent sums: more than two units times the four or five cycles of a multiply-add.
 constexpr int CHAINS = 12;
-// Short ones: on a machine that others use too, some of them are not interrupted.
+// Number of goes; they are short, so that on a shared machine some are not interrupted.
 constexpr int GOES = 96;
 
 volatile float opaque_factor = 0.999f, opaque_term = 0.001f;
@@ -67,8 +67,8 @@ class Barrier {
   std::atomic<int> waiting_{0}, phase_{0};
 };
 
-// Seconds of the fastest go, from the first thread's start to the last one's end. Each thread makes its own
-// work, so that its memory is near it; it is told the go's number.
+// Returns the seconds of the fastest go, from the first thread's start to the last one's end. Each thread
+// calls `make` itself, so that its memory is near it. The work gets the number of the go.
 template <typename Make>
 double fastest(int threads, Make make) {
   Barrier barrier(threads);
@@ -107,7 +107,7 @@ double float32_rate(int threads) {
     return [](int) {
       const Vector factor = opaque_factor - Vector{}, term = opaque_term - Vector{};
       Vector sums[CHAINS];
-      // Each its own reading: the compiler would make one chain of chains that begin alike.
+      // Each chain reads its start anew: the compiler would merge chains that start alike.
       for (Vector& sum : sums) sum = opaque_term - Vector{};
       for (long round = 0; round < ROUNDS; ++round) {
 #pragma GCC unroll 16
@@ -181,8 +181,8 @@ std::shared_ptr<Vector> filled(long vectors) {
   return {static_cast<Vector*>(memory), std::free};
 }
 
-// What one thread does in a go: all of its memory so many times, or, of much, one of so many slices after the
-// other. A slice's turn comes again when all the others have been through the cache.
+// A thread's work in one go: it passes over all of its memory several times or, if that is large, over the
+// next of several slices. A slice is read again only after all others have been through the cache.
 struct Plan {
   long vectors, passes, slices;
   Plan(long bytes, long step) {
@@ -194,7 +194,7 @@ struct Plan {
 };
 
 double read_rate(int threads, long bytes) {
-  constexpr long STEP = 8;  // vectors, each with a sum of its own
+  constexpr long STEP = 8;  // vectors, each added to a different sum
   const Plan plan(bytes / threads, STEP);
   const double seconds = fastest(threads, [=] {
     return [=, memory = filled(plan.vectors * plan.slices)](int go) {
@@ -233,7 +233,7 @@ double triad_rate(int threads, long bytes) {
   return 3.0 * plan.vectors * WIDTH * threads / seconds;
 }
 
-// Far larger than the last cache, and a small part of the machine's memory.
+// Bytes far larger than the last cache, and a small part of the machine's memory.
 long largest() {
   long cache = 64L << 20;
 #ifdef _SC_LEVEL3_CACHE_SIZE

@@ -1,7 +1,7 @@
-"""The user's own models in the worker: what was declared, and the models made of it.
+"""User models in the worker: declarations, and the models made from them.
 
 The controller declares every model before a worker's first call (a module, a program or a graph by
-its path, and later what was found when it was first run). Nothing is loaded before it is asked for.
+its path, and later the results of its first run). A model is loaded only when it is asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _made: Dict[str, Any] = {}
 
 
 def declare(models: List[Dict[str, Any]]) -> None:
-    """Take over declarations; a model that was made of an older one is made anew."""
+    """Store declarations; a model whose declaration changes is made again."""
     for model in models:
         _declared[model["name"]] = model
         _made.pop(model["name"], None)
@@ -28,12 +28,12 @@ def declared(name: str) -> bool:
 
 
 def declaration(name: str) -> Dict[str, Any]:
-    """A model as it was declared."""
+    """Return the declaration of a model."""
     return _declared[name]
 
 
 def get(name: str) -> Any:
-    """The model of that name as a :class:`~harness.worker.models.model.ReferenceModel`.
+    """Return the model of that name as a :class:`~harness.worker.models.model.ReferenceModel`.
 
     Raises:
         Whatever loading it raises: a user's file may do anything.

@@ -1,4 +1,4 @@
-"""Form `deployed`: a program and its parameters as they are, without the code they came from."""
+"""Form `deployed`: a program and its parameters as they are, without the code that made them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from harness.worker.models.user import inputs as users_inputs
 
 
 def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
-    """The model as it was declared, with its inputs as :func:`feeds` found them.
+    """Return the declared model, with its inputs as :func:`feeds` found them.
 
     Raises:
-        Whatever loading the program raises, where nobody has found its inputs yet.
+        Whatever loading the program raises, where its inputs are not known yet.
     """
     found = given["feeds"] if "feeds" in given else feeds(given)
     stated = [users_inputs.plain(*item) for item in found]
@@ -35,7 +35,7 @@ def _no_code(**arguments: Any) -> Any:
 
 
 def load(given: Mapping[str, Any]) -> Any:
-    """Program, feed names and fetch targets by `load_inference_model`; to be called in static mode."""
+    """Return program, feed names and fetch targets of `load_inference_model`; call it in static mode."""
     folder, program = os.path.split(given["path"])
     return programs.load(
         folder, program, os.path.relpath(given["params"], folder) if given["params"] else None
@@ -43,7 +43,7 @@ def load(given: Mapping[str, Any]) -> Any:
 
 
 def feeds(given: Mapping[str, Any]) -> List[Any]:
-    """``[name, shape, dtype]`` of each input, in the program's order; open dimensions are None.
+    """Return ``[name, shape, dtype]`` of each input, in the program's order; open dimensions are None.
 
     Raises:
         Whatever Paddle raises for a file of another kind or release.
@@ -54,7 +54,7 @@ def feeds(given: Mapping[str, Any]) -> List[Any]:
 
 
 def describe(program: Any, names: List[str]) -> List[Any]:
-    """``[name, shape, dtype]`` of a loaded program's feeds."""
+    """Return ``[name, shape, dtype]`` of a loaded program's feeds."""
     block = program.global_block()
     if programs.is_pir(program):
         data = {op.attrs()["name"]: op.results()[0] for op in block.ops if op.name() == "pd_op.data"}

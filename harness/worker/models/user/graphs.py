@@ -1,8 +1,8 @@
 """Form `graph`: a captured graph as PaddlePaddle's GraphNet publishes it.
 
-A folder with ``model.py`` (``class GraphModule`` whose ``forward`` takes parameters and data by
+It is a folder with ``model.py`` (``class GraphModule`` whose ``forward`` takes parameters and data by
 name), ``input_meta.py`` and ``weight_meta.py`` (one class per tensor: name, shape, dtype, and what
-is known of its values). The layer made of it owns the parameters and takes the data.
+is known about its values). The layer made from it owns the parameters and takes the data.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ SEED = 2026
 class Tensor(Input):
     """A tensor of a graph, drawn as GraphNet draws it.
 
-    Its values as they were captured where ``data`` has them. Else integers from ``low`` to below
-    ``high``; floats around ``mean`` with a fifth of ``std``, clipped to the range; without those,
-    evenly in the range.
+    ``data`` holds captured values, if any. Otherwise integers are drawn from ``low`` to below
+    ``high``; floats around ``mean`` with a fifth of ``std``, clipped to the range, or without these,
+    uniformly in the range.
     """
 
     mean: Optional[float] = None
@@ -47,10 +47,10 @@ class Tensor(Input):
 
 
 def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
-    """The model as it was declared.
+    """Return the declared model.
 
     Raises:
-        Whatever the graph's files raise, or ValueError: `forward` takes what no file describes.
+        Whatever the graph's files raise, or ValueError: no file describes an argument of `forward`.
     """
     _, inputs, _ = _read(given["path"])
     found = users_inputs.with_specs(inputs, given["spec"])
@@ -68,13 +68,13 @@ def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
 
 
 def size(path: str) -> int:
-    """Bytes of the graph's parameters and inputs, from their shapes: nothing is allocated."""
+    """Return the bytes of the graph's parameters and inputs, from their shapes; nothing is allocated."""
     _, inputs, weights = _read(path)
     return sum(spec.nbytes for spec in [*inputs, *weights])
 
 
 def _read(path: str) -> Tuple[List[str], List[Tensor], List[Tensor]]:
-    """Argument names of the graph's `forward`, and its inputs and weights in their order."""
+    """Return the argument names of the graph's `forward`, and its inputs and weights in that order."""
     arguments = list(inspect.signature(_graph(path).forward).parameters)[1:]
     inputs, weights = (_metas(os.path.join(path, name + ".py")) for name in ("input_meta", "weight_meta"))
     lacking = [name for name in arguments if name not in inputs and name not in weights]
@@ -99,7 +99,7 @@ def _graph(path: str) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _metas(file: str) -> Dict[str, Tensor]:
-    """The tensors of a meta file by name; none where it is missing, which some graphs' is."""
+    """Return the tensors of a meta file by name; {} where the file is missing, as in some graphs."""
     if not os.path.exists(file):
         return {}
     spec = importlib.util.spec_from_file_location("user_model_meta", file)
@@ -143,7 +143,7 @@ def _first(meta: Any, names: Sequence[str], default: Any) -> Any:
 
 
 def values(path: str) -> Dict[str, np.ndarray]:
-    """The graph's weights, drawn with a fixed seed: each by its place, so that one more moves no other."""
+    """Draw the graph's weights; each one's seed is its position, so that one more weight changes no other."""
     weights = _read(path)[2]
     return {
         spec.name: spec.sample(1, np.random.default_rng([SEED, index])) for index, spec in enumerate(weights)
@@ -186,7 +186,7 @@ class Captured(paddle.nn.Layer):
 
 
 def _write_wrapper(path: str, scratch: str, arguments: Sequence[str], inputs: Sequence[str]) -> str:
-    """The wrapper's file: the same graph gives the same text at the same place."""
+    """Write the wrapper's file and return its path: the same graph gives the same text and path."""
     lines = (f"            {n}={n if n in inputs else 'self.' + n}," for n in arguments)
     text = _WRAPPER.format(path=path, inputs=", ".join(inputs), passed="\n".join(lines))
     digest = users_inputs.digest(text)

@@ -1,4 +1,4 @@
-"""Inputs of the user's models: as the model has them, as the user says, or given as examples."""
+"""Inputs of user models: from the model, from the user's specifications, or from examples."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 from harness.worker.models.model import Input, ReferenceModel
 
 IMAGE_SIDE = 64
-"""What an open dimension of a rank-4 input takes: an image, which small sizes would leave nothing of."""
+"""Size of an open dimension of a rank-4 input: an image, of which poolings would leave nothing if small."""
 
 
 @dataclass(frozen=True)
 class UserModel(ReferenceModel):
-    """A model of the user's. ``examples`` are given inputs in order, None for those that are drawn."""
+    """A user model. ``examples`` are the given inputs in order, None for those that are drawn."""
 
     form: str = "layer"
     examples: Tuple[Optional[np.ndarray], ...] = ()
 
     def sample(self, batch: int, seed: int = 0) -> List[np.ndarray]:
-        """Given inputs where there are any, drawn ones else; see :func:`rows` for other batch sizes."""
+        """Return the given inputs and draw the others; see :func:`rows` for other batch sizes."""
         drawn = super().sample(batch, seed)
         given = self.examples or (None,) * len(drawn)
         return [
@@ -32,19 +32,19 @@ class UserModel(ReferenceModel):
 
 
 def digest(text: str) -> str:
-    """A short hash of a text."""
+    """Return a short hash of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def rows(example: np.ndarray, spec: Input, batch: int, seed: int) -> np.ndarray:
-    """``batch`` rows of an example, other ones for other seeds; all of it where axis 0 is fixed."""
+    """Return ``batch`` rows of an example, different ones for each seed; all rows where axis 0 is fixed."""
     if not spec.shape or spec.shape[0] is not None:
         return example
     return example[(seed * batch + np.arange(batch)) % len(example)]
 
 
 def dtype_name(dtype: Any) -> str:
-    """NumPy's name of a dtype of Paddle, in whichever way the release writes it.
+    """Return NumPy's name of a Paddle dtype, however the release writes it.
 
     Raises:
         TypeError: NumPy has no such type, so no such array can be fed.
@@ -59,26 +59,26 @@ def dtype_name(dtype: Any) -> str:
 
 
 def opened(shape: Sequence[Any]) -> Tuple[Optional[int], ...]:
-    """A shape with None where a dimension is open (None or negative)."""
+    """Return a shape with None where a dimension is open (None or negative)."""
     return tuple(None if size is None or int(size) < 0 else int(size) for size in shape)
 
 
 def plain(name: str, shape: Sequence[Any], dtype: str) -> Input:
-    """An input without a known range: [0, 1) for floats, 0 and 1 for integers, which any vocabulary has."""
+    """Return an input without a known range: [0, 1) for floats, 0 and 1 for integers (in any vocabulary)."""
     floating = np.issubdtype(np.dtype(dtype), np.inexact)
     return Input(name, opened(shape), dtype, 0.0, 1.0 if floating else 2.0, dynamic=side(shape))
 
 
 def side(shape: Sequence[Any]) -> int:
-    """What open dimensions behind the batch take."""
+    """Return the size of open dimensions after the batch."""
     return IMAGE_SIDE if len(shape) == 4 else 8
 
 
 def with_specs(inputs: Sequence[Input], specs: Sequence[Mapping[str, Any]]) -> List[Input]:
-    """The inputs with what the user says of some of them.
+    """Return the inputs, changed by the user's specifications.
 
     Raises:
-        ValueError: there is no input of that name.
+        ValueError: a specification names no input.
     """
     found = {spec.name: spec for spec in inputs}
     for said in specs:
@@ -89,14 +89,14 @@ def with_specs(inputs: Sequence[Input], specs: Sequence[Mapping[str, Any]]) -> L
 
 
 def from_specs(specs: Sequence[Mapping[str, Any]]) -> List[Input]:
-    """Inputs that only the user's specifications describe.
+    """Return the inputs where only the user's specifications describe them.
 
     Raises:
-        ValueError: one has no shape.
+        ValueError: a specification has no shape.
     """
     for said in specs:
         if said.get("shape") is None:
-            raise ValueError(f"the input {said['name']} needs a shape: spec={said['name']}:float32:?x8, say")
+            raise ValueError(f"input {said['name']} needs a shape: try spec={said['name']}:float32:?x8")
     return [
         _changed(plain(said["name"], said["shape"], said.get("dtype") or "float32"), said) for said in specs
     ]
@@ -112,28 +112,28 @@ def _changed(spec: Input, said: Mapping[str, Any]) -> Input:
             return spec
         return Input(spec.name, shape, dtype, spec.low, spec.high, dynamic=side(shape))
     whole = np.issubdtype(np.dtype(dtype), np.integer)
-    # A range the user gives is drawn from evenly, whatever the model says of its distribution.
+    # A range from the user is drawn from uniformly, whatever distribution the model states.
     return Input(
         spec.name, shape, dtype, said["low"], said["high"] + 1 if whole else said["high"], dynamic=side(shape)
     )
 
 
 def from_examples(examples: Mapping[str, np.ndarray]) -> List[Input]:
-    """Inputs as the examples are, every dimension fixed."""
+    """Return inputs with the examples' shapes and dtypes; every dimension is fixed."""
     return [plain(name, array.shape, array.dtype.name) for name, array in examples.items()]
 
 
 def load_examples(path: str) -> Dict[str, np.ndarray]:
-    """The arrays of an ``.npz`` by name, in the order of the file."""
+    """Return the arrays of an ``.npz`` by name, in the order of the file."""
     with np.load(path, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}
 
 
 def matched(examples: Mapping[str, np.ndarray], inputs: Sequence[Input]) -> Tuple[Optional[np.ndarray], ...]:
-    """The examples by the inputs' names; in order if none of the names is an input's.
+    """Assign the examples to inputs by name; in order if no name is an input's.
 
     Raises:
-        ValueError: an array belongs to no input, or does not have its shape or kind of dtype.
+        ValueError: an array belongs to no input, or has another shape or kind of dtype.
     """
     if not examples:
         return ()
@@ -142,7 +142,7 @@ def matched(examples: Mapping[str, np.ndarray], inputs: Sequence[Input]) -> Tupl
         examples = dict(zip(names, examples.values())) if len(examples) == len(names) else examples
     strange = [name for name in examples if name not in names]
     if strange:
-        raise ValueError(f"the example inputs {', '.join(strange)} are none of {', '.join(names)}")
+        raise ValueError(f"the example inputs {', '.join(strange)} are not among {', '.join(names)}")
     for spec in inputs:
         array = examples.get(spec.name)
         if array is None:

@@ -1,7 +1,7 @@
 """Form `layer`: a Python file and a factory that returns a `paddle.nn.Layer`.
 
-Inputs are the module's ``input_spec`` or ``INPUT_SPEC`` (a list of `paddle.static.InputSpec`), or
-what the user says of them, or what the example inputs are.
+Inputs come from the module's ``input_spec`` or ``INPUT_SPEC`` (a list of `paddle.static.InputSpec`), from
+the user's specifications, or from the example inputs.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from harness.worker.models.user import inputs as users_inputs
 SPECS = ("input_spec", "INPUT_SPEC")
 
 _modules: Dict[str, Any] = {}
-_own: Dict[str, Dict[str, Any]] = {}
-"""Modules that each folder's files have imported from that folder."""
+_imported: Dict[str, Dict[str, Any]] = {}
+"""Modules that the files of each folder have imported from that folder."""
 
 
 def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
-    """The model as it was declared; its file is loaded, and its layer made once.
+    """Return the declared model; its file is loaded, and its layer made once.
 
     Raises:
-        Whatever the user's file raises, or ValueError: nothing says what its inputs are.
+        Whatever the user's file raises, or ValueError: nothing describes its inputs.
     """
     build = functools.partial(_build, dict(given))
     examples = users_inputs.load_examples(given["inputs"]) if given["inputs"] else {}
@@ -48,7 +48,7 @@ def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
 
 
 def load(path: str) -> Any:
-    """The user's module, loaded once; its own folder comes first on the path meanwhile."""
+    """Load the user's module once; its folder is first on ``sys.path`` while it loads."""
     if path not in _modules:
         name = "user_model_" + "".join(c if c.isalnum() else "_" for c in os.path.basename(path))
         spec = importlib.util.spec_from_file_location(name + "_" + str(len(_modules)), path)
@@ -56,7 +56,7 @@ def load(path: str) -> Any:
         assert spec.loader is not None, path
         module = importlib.util.module_from_spec(spec)
         with importable(os.path.dirname(path)):
-            # Dataclasses, pickles and Paddle's source transformations look a class's module up there.
+            # Dataclasses, pickles and Paddle's source transformations look for a class's module there.
             sys.modules[spec.name] = module
             spec.loader.exec_module(module)
         sys.modules[spec.name] = module
@@ -66,11 +66,11 @@ def load(path: str) -> Any:
 
 @contextlib.contextmanager
 def importable(folder: str) -> Iterator[None]:
-    """The folder first on the path, without byte code left in it.
+    """Put the folder first on ``sys.path``, and write no byte code into it.
 
-    What is imported from it is put away afterwards: the next model's ``layers.py`` may be another.
+    Modules imported from it leave ``sys.modules`` afterwards: the next model may have another ``layers.py``.
     """
-    own = _own.setdefault(folder, {})
+    own = _imported.setdefault(folder, {})
     displaced = {name: sys.modules[name] for name in own if name in sys.modules}
     sys.modules.update(own)
     before = set(sys.modules) - set(own)
@@ -92,14 +92,14 @@ def importable(folder: str) -> Iterator[None]:
 
 def _inside(file: str, folder: str) -> bool:
     path = os.path.abspath(file)
-    # An environment kept in the project's folder is no part of the model.
+    # An environment inside the project's folder is not part of the model.
     return path.startswith(folder + os.sep) and (os.sep + "site-packages" + os.sep) not in path
 
 
 def files(path: str) -> List[str]:
-    """The Python files of the module's own folder that loading it has imported, itself included."""
+    """Return the module's file and the files in its folder that loading it has imported."""
     folder = os.path.dirname(path)
-    imported = (os.path.abspath(module.__file__ or path) for module in _own.get(folder, {}).values())
+    imported = (os.path.abspath(module.__file__ or path) for module in _imported.get(folder, {}).values())
     return sorted({path, *imported})
 
 
@@ -129,7 +129,7 @@ def _inputs(given: Mapping[str, Any], examples: Mapping[str, Any]) -> List[Input
     module = load(given["path"])
     stated = next((getattr(module, name) for name in SPECS if hasattr(module, name)), None)
     if stated is not None:
-        # The layer is made for its argument names only where a name is lacking: it may be large.
+        # The layer, which may be large, is made for its argument names only where a name is missing.
         names = [] if all(spec.name for spec in stated) else _arguments(given)
         return [
             users_inputs.plain(
@@ -152,7 +152,7 @@ def _inputs(given: Mapping[str, Any], examples: Mapping[str, Any]) -> List[Input
             "spec=x:float32:?x3x224x224 or inputs=examples.npz"
         )
     by_name = {spec.name: spec for spec in found}
-    # In the order of `forward`, which is how they are handed over.
+    # In the order of `forward`, in which they are passed.
     return [by_name[n] for n in names if n in by_name] if set(by_name) <= set(names) else found
 
 

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Train as the configuration says and leave this rank's results in its ``out``."""
-    # Python puts the script's own folder first, and `harness` is to be found from the checkout's.
+    # Python puts the script's folder first; `harness` has to be found from the checkout's folder.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(here))))
     from harness.worker.training.data_parallel import training

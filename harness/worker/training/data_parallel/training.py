@@ -1,8 +1,8 @@
-"""What each process of a data-parallel training does: plain Paddle, for one process or for several.
+"""The training in each process of a data-parallel job: plain Paddle, for one process or several.
 
-A step's batch is of all processes together: rank r of n takes the rows that `DistributedBatchSampler`
-gives it, and its loss is the mean over them, so that the mean of the ranks' gradients is the gradient of
-the whole batch. Rank 0 saves parameters and optimizer state after every epoch.
+All processes share a step's batch: rank r of n takes the rows that `DistributedBatchSampler` gives it. Its
+loss is the mean over them, so the mean of the ranks' gradients is the gradient of the whole batch. Rank 0
+saves parameters and optimizer state after every epoch.
 """
 
 from __future__ import annotations
@@ -39,30 +39,30 @@ DEFAULTS: Mapping[str, Any] = {
     "fault": {},
 }
 """``resume``: folder of a checkpoint, ``epoch-K``. ``sum_order``: batches list their rows in another
-order, so that sums round otherwise and mean the same. ``sync=False``: gradients stay where they are, as
+order, so that the same sums are rounded differently. ``sync=False``: ranks do not exchange gradients, as
 in `no_sync`. ``keep_optimizer=False``: the optimizer's state is not loaded. ``fault``: ``{"rank", "step",
 "how"}`` with ``how`` one of ``"killed"``, ``"hangs"``, ``"leaves"`` (ends with status 0)."""
 
 
 def config_of(**given: Any) -> Dict[str, Any]:
-    """The configuration with what is given over the defaults.
+    """Return the configuration: the defaults, changed by the arguments.
 
     Raises:
-        KeyError: a name that means nothing.
+        KeyError: a name is unknown.
     """
     unknown = sorted(set(given) - set(DEFAULTS) - {"digits", "out"})
     if unknown:
-        raise KeyError(f"a training knows no {', '.join(unknown)}")
+        raise KeyError(f"unknown configuration of a training: {', '.join(unknown)}")
     return {**DEFAULTS, **given}
 
 
 def checkpoint(folder: str, epoch: int) -> str:
-    """The folder of the checkpoint after that many epochs."""
+    """Return the folder of the checkpoint after ``epoch`` epochs."""
     return os.path.join(folder, f"epoch-{epoch}")
 
 
 class Rows:
-    """Numbers of examples as a data set, for the sampler."""
+    """A data set of row numbers, for the sampler."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -75,10 +75,10 @@ class Rows:
 
 
 def train(config: Mapping[str, Any]) -> Dict[str, Any]:
-    """Train in this process, one of those that the environment's variables tell of (else: alone).
+    """Train in this process: one rank of the job that the environment variables describe, or alone.
 
     Returns arrays: ``losses`` ``[steps]`` of this rank's rows, ``rows`` ``[steps, batch / ranks]``, and
-    states by name at the ``start`` (after what ranks exchange), after each epoch (``epoch-K``).
+    states by name at the ``start`` (after the ranks' first exchange) and after each epoch (``epoch-K``).
     """
     world = paddle.distributed.ParallelEnv()
     ranks, rank = world.world_size, world.rank
@@ -99,7 +99,7 @@ def train(config: Mapping[str, Any]) -> Dict[str, Any]:
     for epoch in range(done, config["epochs"]):
         sampler.set_epoch(epoch)
         for batch in sampler:
-            _meet(config["fault"], rank, len(losses))
+            _inject_fault(config["fault"], rank, len(losses))
             rows = np.roll(batch, config["sum_order"])
             feed = networks.tensors([array[rows] for array in arrays], config["dtype"])
             with contextlib.nullcontext() if config["sync"] or ranks == 1 else whole.no_sync():
@@ -118,12 +118,12 @@ def train(config: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _start(config: Mapping[str, Any], rank: int) -> Tuple[Any, Any, int]:
-    """Network and optimizer, and how many epochs they have behind them."""
+    """Return network and optimizer, and how many epochs they have been trained."""
     reference = networks.get(config["model"])
     net = networks.network(reference, dtype=config["dtype"])
     net.train()
     if rank:
-        # Another start on every other rank: what makes them alike is Paddle's doing, not the seed's.
+        # All ranks but 0 start from other values: then Paddle makes them equal, and not the seed.
         for parameter in net.parameters():
             parameter.set_value(parameter * 0.5)
     more = {"momentum": 0.9} if config["optimizer"] == "Momentum" else {}
@@ -139,7 +139,7 @@ def _start(config: Mapping[str, Any], rank: int) -> Tuple[Any, Any, int]:
 
 
 def _save(net: Any, optimizer: Any, folder: str) -> None:
-    """Under another name first: a job that dies meanwhile leaves no half checkpoint."""
+    """Save under another name, then rename: a job that dies meanwhile leaves no partial checkpoint."""
     part = folder + ".part"
     paddle.save(net.state_dict(), os.path.join(part, "model.pdparams"))
     paddle.save(optimizer.state_dict(), os.path.join(part, "model.pdopt"))
@@ -152,7 +152,7 @@ def _state(net: Any, optimizer: Any) -> Dict[str, np.ndarray]:
     return {name: np.array(value) for name, value in sorted(states.items())}
 
 
-def _meet(fault: Mapping[str, Any], rank: int, step: int) -> None:
+def _inject_fault(fault: Mapping[str, Any], rank: int, step: int) -> None:
     if (fault.get("rank"), fault.get("step")) != (rank, step):
         return
     if fault["how"] == "killed":
@@ -167,7 +167,7 @@ def _meet(fault: Mapping[str, Any], rank: int, step: int) -> None:
 
 
 def alone(digits: str, **given: Any) -> Dict[str, Any]:
-    """The training in this process alone."""
+    """Run the training in this process alone."""
     paddle.set_default_dtype(given.get("dtype", "float32"))
     try:
         return train(config_of(digits=digits, **given))
@@ -176,7 +176,7 @@ def alone(digits: str, **given: Any) -> Dict[str, Any]:
 
 
 def one_rank(config: Mapping[str, Any]) -> None:
-    """Train as one of several; what came of it goes into ``rank-R.npz`` of ``config["out"]``."""
+    """Train as one of several ranks; write the results to ``rank-R.npz`` in ``config["out"]``."""
     result = train(config)
     flat = {
         (f"{name}/{key}" if key else name): array
@@ -188,7 +188,7 @@ def one_rank(config: Mapping[str, Any]) -> None:
 
 
 def read(folder: str) -> Dict[str, Any]:
-    """What a job left: ``ranks``, as :func:`train` returns them, and its ``checkpoints`` loaded, by name."""
+    """Return a job's results: ``ranks``, as :func:`train` returns them, and its ``checkpoints`` by name."""
     ranks, checkpoints = [], {}
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)

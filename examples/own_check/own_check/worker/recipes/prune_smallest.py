@@ -8,11 +8,11 @@ import paddle
 
 from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
-from harness.worker.recipes import Job, Method, recipe
-from harness.worker.recipes.pruning import ROWS, keep_pruned, values_of
+from harness.worker.recipes import CompressionMethod, Job, recipe
+from harness.worker.recipes.dygraph_quantization import logits_of
+from harness.worker.recipes.pruning import keep_pruned, values_of
 
-SMALLEST = Method(
+SMALLEST = CompressionMethod(
     "prune-smallest", "prune", "dynamic", "paddle.Tensor.set_value", {"ratio": 0.5}, models=("lenet",)
 )
 
@@ -31,10 +31,7 @@ def prune_smallest(job: Job) -> Dict[str, Any]:
             parameter.set_value(value)
             zeros, total = zeros + int((value == 0).sum()), total + value.size
     keep_pruned(job, original, values_of(net, names))
-    arrays, _ = job.model.training.examples(Digits(job.digits), "test")
-    with paddle.no_grad():
-        logits = networks.outputs_of(net(*networks.tensors([array[:ROWS] for array in arrays])))[0]
-    np.savez(job.path("compressed.npz"), logits=logits.numpy())
+    np.savez(job.path("compressed.npz"), logits=logits_of(job, net))
     prefix = job.path("inference_model", "model")
     paddle.jit.save(paddle.jit.to_static(net, input_spec=networks.input_specs(job.model)), prefix)
     program = os.path.relpath(program_file(prefix), job.out)

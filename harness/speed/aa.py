@@ -1,4 +1,4 @@
-"""How often the rule for speed is wrong: one side against itself, and with slowdowns of known size."""
+"""A/A test: how often the speed rule is wrong, for a side against itself and with known slowdowns."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from harness.speed.pairs import Pool
 from harness.speed.session import FALSE_DISCOVERIES
 
 CASES = 40
-"""Cases of the gate that each comparison is one of: alone, it would have less to show."""
+"""Cases of the gate to which each comparison belongs; a single case would need less evidence."""
 
 FOLDER = "calibrations"
-"""Below the folder of reports."""
+"""Name of the folder below ``reports``."""
 STORED_RULE = 0.05
 """`pytest-benchmark --benchmark-compare-fail=median:5%`."""
 
 
 class Share(msgspec.Struct, frozen=True):
-    """How many of how many, with its 95 % interval (Clopper and Pearson, Biometrika 26, 1934)."""
+    """A count out of a total, with its 95 % interval (Clopper and Pearson, Biometrika 26, 1934)."""
 
     hits: int
     of: int
@@ -46,10 +46,10 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One work at one slowdown: how often each rule said *slower* (or, without one, anything but *same*).
+    """One workload at one slowdown: how often each rule found it (without a slowdown: found any change).
 
-    ``told``: this harness's rule, its second measurement included. ``first``: without that. ``stored``:
-    medians of two processes measured one after the other, as two stored runs are compared.
+    ``told``: by this harness's rule, with its second measurement. ``first``: without that. ``stored``: by
+    the medians of two processes measured one after the other, as two stored runs are compared.
     """
 
     work: str
@@ -60,14 +60,14 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Levels(msgspec.Struct, frozen=True):
-    """Standard deviations of a work's log ratio: what a session in a pair and what a pair adds."""
+    """Standard deviations of a workload's log ratio: between sessions of a pair, and between pairs."""
 
     session: float
     pair: float
 
 
 class Sessions(msgspec.Struct, frozen=True):
-    """What the same pairs tell with so many sessions of each: spread of a pair by work, all works' shares."""
+    """Results of the same pairs with so many sessions: spread by workload, and shares over all workloads."""
 
     sessions: int
     spread: dict[str, float]
@@ -75,10 +75,10 @@ class Sessions(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """The table, and what it rests on. ``spread``: of a pair's log ratio, by work.
+    """The table of an A/A test. ``spread``: standard deviation of a pair's log ratio, by workload.
 
-    ``plan``: what was measured. ``sessions``: how many of each pair the table has, as many as a gate's;
-    ``by_sessions`` has the others. ``levels``: where the spread comes from, by work.
+    ``plan``: what was measured. ``sessions``: sessions of each pair in the table, as many as in a gate;
+    ``by_sessions`` has other numbers. ``levels``: sources of the spread, by workload.
     """
 
     name: str
@@ -99,15 +99,15 @@ class Calibration(msgspec.Struct, frozen=True):
     before: machine.Conditions
     after: machine.Conditions
     machine: str = ""
-    """Processor and how many of them: a calibration says nothing of another machine."""
+    """Processor and number of processors: the result is valid for this machine only."""
 
     def total(self, extra: float) -> Row:
-        """All works together at one slowdown."""
+        """Sum all workloads at one slowdown."""
         return total(self.rows, extra)
 
 
 def total(rows: Sequence[Row], extra: float) -> Row:
-    """All works together at one slowdown."""
+    """Sum all workloads at one slowdown."""
     told, first, stored = (
         Share(sum(share.hits for share in shares), sum(share.of for share in shares))
         for shares in zip(
@@ -118,16 +118,16 @@ def total(rows: Sequence[Row], extra: float) -> Row:
 
 
 def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[Row, ...]:
-    """Comparisons drawn from measured pairs, without putting any back within one comparison.
+    """Simulate comparisons by drawing from the measured pairs, without replacement within a comparison.
 
-    Each takes as many pairs as the rule allows at most, orders alternating, and others for the second
+    Each draws as many pairs as the rule allows, in alternating order, and others for the second
     measurement.
 
     Raises:
         HarnessError: too few pairs for one comparison and its second measurement.
     """
     rng = np.random.default_rng(seed)
-    size = (rule.looks[-1] + rule.second().looks[-1]) // 2  # of either order
+    size = (rule.looks[-1] + rule.second().looks[-1]) // 2  # pairs of each order
     most = FALSE_DISCOVERIES / CASES
     rows: list[Row] = []
     for work, measured in pool.items():
@@ -138,7 +138,7 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 "--minutes or fewer models"
             )
         draws = [
-            # Alternating orders; the first of them are looked at, the others confirm.
+            # Orders alternate; the first pairs are for the first measurement, the others for the second.
             [
                 group[i]
                 for both in zip(
@@ -174,7 +174,7 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
 
 
 def _stored(one: Measured, other: Measured, index: int) -> bool:
-    """Whether two runs at other times, one of them stored, differ by more than the rule's share."""
+    """Whether two runs at different times, one of them stored, differ by more than the rule's share."""
     before, after = one.medians[0], other.medians[0] * float(np.exp(other.ratios[index]))
     return after / before - 1 > STORED_RULE
 
@@ -189,7 +189,7 @@ def summarize(
     before: machine.Conditions,
     plan: Plan | None = None,
 ) -> Calibration:
-    """The whole table, for as many sessions a pair as a gate has, and shorter ones for fewer and more.
+    """Compute the table for as many sessions per pair as in a gate, and short ones for fewer and more.
 
     Raises:
         HarnessError: as :func:`evaluate`.
@@ -229,12 +229,12 @@ def summarize(
 
 
 def with_sessions(pool: Pool, sessions: int) -> Pool:
-    """The same pairs, had each measured so many sessions only."""
+    """Return the same pairs with only the first ``sessions`` sessions of each."""
     return {work: [one.first(sessions) for one in measured] for work, measured in pool.items()}
 
 
 def spreads(pool: Pool, rule: Rule) -> dict[str, decide.Estimate]:
-    """What all pairs of each work say together, of no slowdown."""
+    """Estimate the change of each workload from all its pairs, without a slowdown."""
     return {
         work: decide.estimate([one.sample() for one in measured], rule.once(len(measured), rule.alpha))
         for work, measured in pool.items()
@@ -242,10 +242,10 @@ def spreads(pool: Pool, rule: Rule) -> dict[str, decide.Estimate]:
 
 
 def levels(measured: Sequence[Measured]) -> Levels:
-    """Where the spread of a work's pairs comes from; the session's part is not known from one session.
+    """Split the spread of a workload's pairs into its sources; with one session its part is unknown.
 
-    The analysis of variance of Kalibera and Jones (2013): of the variance of the pairs' means, the
-    sessions' variance divided by their number is the sessions'.
+    Analysis of variance after Kalibera and Jones (2013): sessions contribute their variance, divided by
+    their number, to the variance of the pairs' means.
     """
     ratios = [[session.ratios[0] for session in one.sessions] for one in measured]
     within = float(np.mean([np.var(one, ddof=1) for one in ratios])) if len(ratios[0]) > 1 else 0.0
@@ -263,19 +263,19 @@ def _of_sessions(pool: Pool, sessions: int, rule: Rule, comparisons: int) -> Ses
 
 
 def latest(root: Path) -> Calibration | None:
-    """The newest calibration of this machine among those below ``reports``."""
+    """Return the newest calibration of this machine below ``reports``; None if there is none."""
     for file in sorted((root / "reports" / FOLDER).rglob("calibration.json"), reverse=True):
         try:
             found = msgspec.json.decode(file.read_bytes(), type=Calibration)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
-            continue  # of an earlier form, or cut
+            continue  # of an earlier format, or cut off
         if found.machine == machine.identity():
             return found
     return None
 
 
 def write(found: Calibration, folder: Path) -> Path:
-    """`calibration.json` in the folder.
+    """Write `calibration.json` into the folder; return its path.
 
     Raises:
         HarnessError: it cannot be written.

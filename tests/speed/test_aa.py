@@ -15,9 +15,9 @@ from support.sides import two_sides
 from harness.core.errors import HarnessError
 from harness.core.files import Lines
 from harness.gate import speed as gate_speed
-from harness.speed import aa_test, added, machine
+from harness.speed import aa, added, machine
 from harness.speed import pairs as kept_pairs
-from harness.speed.aa_test import Share
+from harness.speed.aa import Share
 from harness.speed.decide import Rule
 from harness.speed.measure import Measured, Plan, Timed, Workload, pair, visits
 from harness.speed.pairs import EXTRAS
@@ -62,7 +62,7 @@ def measured(
 def test_table_of_known_pairs() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(200)]}
-    rows = {row.extra: row for row in aa_test.evaluate(pool, Rule(), 300)}
+    rows = {row.extra: row for row in aa.evaluate(pool, Rule(), 300)}
     assert rows[0.0].told.share <= 0.005
     assert rows[0.0].told.hits <= rows[0.0].first.hits
     assert rows[0.02].told.share >= 0.9
@@ -76,14 +76,14 @@ def test_too_few_pairs_are_a_sentence() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(10)]}
     with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 44 are needed"):
-        aa_test.evaluate(pool, Rule(), 10)
+        aa.evaluate(pool, Rule(), 10)
 
 
 def test_sessions_make_a_pair_surer() -> None:
     """The same pairs with one session and with eight: where the spread comes from, and what is told."""
     rng = np.random.default_rng(3)
     pool = {"lenet": [measured(rng, number, 0.008, 0.1, 0.03, 8) for number in range(120)]}
-    found = aa_test.summarize("3.3.1", pool, Rule(), 100, "now", 0.0, machine.conditions())
+    found = aa.summarize("3.3.1", pool, Rule(), 100, "now", 0.0, machine.conditions())
     levels = found.levels["lenet"]
     assert levels.session == pytest.approx(0.03, rel=0.15)
     assert levels.pair == pytest.approx(0.008, rel=0.5)
@@ -137,7 +137,7 @@ def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> 
     ]
     name, pool = kept_pairs.pooled(folders)
     assert (name, len(pool["lenet"])) == ("3.3.1", 58)
-    found = aa_test.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
+    found = aa.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
     assert found.total(0.0).told.of == 200
     assert found.total(0.05).told.share > 0.95
 
@@ -145,7 +145,7 @@ def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "place", "cut", "sessions", "says"),
     [
-        ("3.3.1", "another processor, 64 processors", "", 1, "this machine and of one plan are needed"),
+        ("3.3.1", "another processor, 64 processors", "", 1, "this machine and of one plan"),
         ("2.6.2", "", "", 1, "one environment on this machine"),
         ("3.3.1", "", "{\n{}\n", 1, "holds no pairs"),
         ("3.3.1", "", "", 4, "1 sessions a pair; .*4 sessions a pair"),
@@ -179,16 +179,16 @@ def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
 def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(60)]}
-    found = aa_test.summarize("3.3.1", pool, Rule(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
+    found = aa.summarize("3.3.1", pool, Rule(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
     assert gate_speed.calibrated(tmp_path) is None
     for name, one in (
         ("1", found),
         ("2", msgspec.structs.replace(found, name="3.3.0")),
         ("3", msgspec.structs.replace(found, machine="another")),
     ):
-        folder = tmp_path / "reports" / aa_test.FOLDER / name
+        folder = tmp_path / "reports" / aa.FOLDER / name
         folder.mkdir(parents=True)
-        aa_test.write(one, folder)
+        aa.write(one, folder)
     (folder.parent / "4").mkdir()
     (folder.parent / "4" / "calibration.json").write_text("{")
     told = gate_speed.calibrated(tmp_path)
@@ -219,7 +219,11 @@ def test_what_a_target_adds() -> None:
 
 @pytest.mark.parametrize(
     ("works", "says"),
-    [("lenet:x", "lenet:x is no work"), ("nothing:1", "no model named nothing"), (",", "no work is named")],
+    [
+        ("lenet:x", "lenet:x is not a workload"),
+        ("nothing:1", "no model named nothing"),
+        (",", "no workload is named"),
+    ],
 )
 def test_wrong_works_are_a_sentence(works: str, says: str, python: str, tmp_path: Path) -> None:
     command = [
