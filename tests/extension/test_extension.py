@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import uv
 from support.sshd import interpreter, sshd_on_loopback
 
 from conftest import child_environment
@@ -46,7 +45,8 @@ def made(folder: Path, *packages: str) -> Path:
     python = folder / "bin" / "python"
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "base.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
-    install = [uv.find_uv_bin(), "pip", "install", "-q", "--no-deps", "--python", str(python), *packages]
+    # pip, not uv: the index and its certificate may be named in pip's configuration alone.
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", f"--target={site}", *packages]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return python
