@@ -94,5 +94,5 @@ def test_targets_are_jobs_that_mean_the_same_everywhere(tmp_path: Path) -> None:
     assert all(job.timing for job in timed.values())
     untimed = jobs_of(named, Options(targets=("jit",)), ["suites/test_agreement.py"], Settings(), ROOT)
     assert not any(job.timing for job in untimed.values())
-    with pytest.raises(UsageError, match="not in the checkout"):
+    with pytest.raises(UsageError, match="is outside the checkout"):
         jobs_of(named, Options(), [f"{tmp_path}/test_mine.py"], Settings(), ROOT)

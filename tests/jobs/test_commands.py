@@ -19,8 +19,8 @@ WITHOUT_RAY = importlib.util.find_spec("ray") is None
     [
         (("--address", "localhost:6379"), "give --backend ray with it"),
         (("--backend", "ray", "--add-model", "net.py:build"), "models of your own stay on this machine"),
-        (("--resources", "GPU=many"), "write it as in GPU=1,kunlun=1"),
-        (("--labels", "quiet"), "write it as in machine=quiet"),
+        (("--resources", "GPU=many"), "write NAME=NUMBER, as in GPU=1,kunlun=1"),
+        (("--labels", "quiet"), "write NAME=VALUE, as in machine=quiet"),
         pytest.param(
             ("--backend", "ray"),
             "install the project's ray extra",

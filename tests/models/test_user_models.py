@@ -136,7 +136,7 @@ def test_tables_say_what_texts_say(here: Path) -> None:
     for wrong, words in (
         ({"path": "net.py:build", "colour": "red"}, "unknown key colour"),
         ({"name": "n"}, "path is missing"),
-        ({"path": "net.py:build", "spec": "x:?x3"}, "spec is a list"),
+        ({"path": "net.py:build", "spec": "x:?x3"}, "spec a list of texts"),
     ):
         with pytest.raises(HarnessError, match=words):
             all_from_table(wrong)

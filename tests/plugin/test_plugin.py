@@ -390,7 +390,7 @@ def test_full_tier_entries_apply_where_cases_of_that_tier_run(
         '[[failure]]\ncase = "area/check*"\npaddle = ">=2"\noutcome = "error"\nmatch = "x"\nreason = "y"\n'
     )
     (suites / "known_failures.toml").write_text(entry + 'tier = "full"\n')
-    choice = Options(store=default_store(), python=python, run_folder=str(tmp_path / "run"), **options)
+    choice = Options(store=default_store(), python=python, folder=str(tmp_path / "run"), **options)
     session = RunSession(choice, tmp_path, suites)
     assert bool(session.known.entries) is applies
     session.close()
