@@ -151,8 +151,8 @@ def _with_paddle(python: str, paddle: str) -> str:
 
         newest = known_releases()[-1]
         raise HarnessError(
-            f"there is no Paddle beside the harness: `harness run --paddle {newest}` makes an environment "
-            "with it (1.5 GB on disk), and --python PATH takes one that is there"
+            f"there is no Paddle in the harness's environment: `harness run --paddle {newest}` makes an "
+            "environment with it (1.5 GB on disk), and --python PATH uses an existing one"
         )
     return python
 
