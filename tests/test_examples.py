@@ -64,7 +64,10 @@ def test_workflow_starts_where_a_pin_can_change() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [((), "name the release in use"), (("9.9.8", "9.9.9", "--models", "lenet"), "9.9.8 is not a known release")],
+    [
+        ((), "name the release in use"),
+        (("9.9.8", "9.9.9", "--models", "lenet"), "9.9.8 is not a known release"),
+    ],
 )
 def test_shell_form_called_wrongly_ends_with_2(
     tmp_path: Path, arguments: tuple[str, ...], words: str
