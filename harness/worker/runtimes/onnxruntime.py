@@ -35,6 +35,8 @@ class Session:
         asked = onnxruntime.SessionOptions()
         asked.intra_op_num_threads = int(options.get("threads", 1))
         asked.inter_op_num_threads = 1
+        # Without VNNI its int8 kernels add products in 16 bits, which saturate, unless it is asked not to.
+        asked.add_session_config_entry("session.x64quantprecision", "1")
         asked.log_severity_level = 3  # it warns of every initializer that it may not fold
         if options.get("optimize") is False:
             asked.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
