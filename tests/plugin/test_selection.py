@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from conftest import Command
 from harness.checks.expected_failures import ExpectedFailure, ExpectedFailures
 from harness.core.options import Options
 from harness.models.catalogue import MethodInfo
 from harness.plugin.selection import is_whole, left_out, paths, skipped_in_quick
 from harness.plugin.session import RunSession
+from harness.records.files import read_run
 
 SUITES = Path(__file__).parents[2] / "suites"
 
@@ -117,3 +120,28 @@ def test_flows_that_do_alike_in_both_profiles(options: dict[str, Any], found: li
         executor=SimpleNamespace(builder=SimpleNamespace(methods={one.id: one for one in methods})),
     )
     assert [method.id for _, method in RunSession.methods(session)] == found
+
+
+NARROW = """
+import pytest
+
+
+@pytest.mark.targets(runtime="predictor")
+def test_on_predictors(case, target):
+    case.exact("runtime", target.runtime, "predictor")
+
+
+@pytest.mark.models(trained=True)
+def test_on_trained_models(case, model):
+    case.exact("name", model, "lenet")
+"""
+
+
+def test_checks_without_a_chosen_model_or_target_are_deselected(
+    project: Callable[[dict[str, str]], Path], command: Command
+) -> None:
+    """A check for predictors has nothing to do when only `jit` is asked for; it is not run, and no error."""
+    folder = project({"suites/test_narrow.py": NARROW})
+    done = command(folder, "pytest", "suites", "-q", "--targets=jit", "--models=lenet", "--folder=run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [record.case for record in read_run(folder / "run").records] == ["narrow/on_trained_models[lenet]"]
