@@ -301,26 +301,25 @@ def test_latency(case: Case, executor: Executor, model: str) -> None:
     require(executor, CPP)
     feed = executor.sample(model, 1)
     files, sessions = executor.builder.files(PYTHON, model), []
-    with executor.pool.quiet():
-        try:
-            for target in (PYTHON, CPP):
-                opened = executor.pool.call(
-                    "runtimes.open_session", runtime=target.runtime, files=files, model=model, options={}
-                )
-                sessions.append(opened["session"])
-                executor.pool.call("checks.timing.block", session=sessions[-1], feed=feed, runs=RUNS)
-            python, cpp = executor.pool.call(
-                "checks.timing.paired", sessions=sessions, feed=feed, blocks=BLOCKS, runs=RUNS
+    try:
+        for target in (PYTHON, CPP):
+            opened = executor.pool.call(
+                "runtimes.open_session", runtime=target.runtime, files=files, model=model, options={}
             )
-            started = time.perf_counter()
-            last = [
-                executor.pool.call("checks.timing.block", session=s, feed=feed, runs=RUNS)
-                for s in reversed(sessions)
-            ]
-            wall = time.perf_counter() - started
-        finally:
-            for session in sessions:
-                executor.pool.call("runtimes.close_session", session=session)
+            sessions.append(opened["session"])
+            executor.pool.call("checks.timing.block", session=sessions[-1], feed=feed, runs=RUNS)
+        python, cpp = executor.pool.call(
+            "checks.timing.paired", sessions=sessions, feed=feed, blocks=BLOCKS, runs=RUNS
+        )
+        started = time.perf_counter()
+        last = [
+            executor.pool.call("checks.timing.block", session=s, feed=feed, runs=RUNS)
+            for s in reversed(sessions)
+        ]
+        wall = time.perf_counter() - started
+    finally:
+        for session in sessions:
+            executor.pool.call("runtimes.close_session", session=session)
     case.exact("blocks timed", [len(cpp), len(python)], [BLOCKS, BLOCKS])
     case.exact("blocks that took no time", sum(not seconds > 0 for seconds in (*cpp, *python)), 0)
     timed = sum(last[0]["seconds"]) + sum(last[1]["seconds"])

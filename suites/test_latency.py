@@ -70,29 +70,28 @@ def measure(
     budget = run.options.latency_budget or BUDGET_S[tier or run.options.tier]
     cost = cost_of(case, executor, run, model, batch)
     worker = executor.pool.warm(executor.spec(target))
-    with executor.pool.quiet():
-        base = worker.call("checks.timing.reset_peak", executor.pool.deadline, device=target.device)
-        opened = worker.call(
-            "runtimes.open_session",
+    base = worker.call("checks.timing.reset_peak", executor.pool.deadline, device=target.device)
+    opened = worker.call(
+        "runtimes.open_session",
+        executor.pool.deadline,
+        runtime=target.runtime,
+        files=files,
+        model=model,
+        options=executor.options(target),
+    )
+    try:
+        session = TimedSession(worker, opened["session"], feed, executor.pool.deadline)
+        rounds = rounds_for(session.warm_up(budget), budget)
+        benchmark.group = f"{model} batch {batch}"
+        benchmark.pedantic(session.run, rounds=rounds, iterations=1)
+        peak = worker.call(
+            "checks.timing.memory",
             executor.pool.deadline,
-            runtime=target.runtime,
-            files=files,
-            model=model,
-            options=executor.options(target),
+            device=target.device,
+            session=opened["session"],
         )
-        try:
-            session = TimedSession(worker, opened["session"], feed, executor.pool.deadline)
-            rounds = rounds_for(session.warm_up(budget), budget)
-            benchmark.group = f"{model} batch {batch}"
-            benchmark.pedantic(session.run, rounds=rounds, iterations=1)
-            peak = worker.call(
-                "checks.timing.memory",
-                executor.pool.deadline,
-                device=target.device,
-                session=opened["session"],
-            )
-        finally:
-            worker.call("runtimes.close_session", executor.pool.deadline, session=opened["session"])
+    finally:
+        worker.call("runtimes.close_session", executor.pool.deadline, session=opened["session"])
     close_all(case, "outputs while timed", session.outputs, oracle, tolerances)
     case.exact("every run was timed", len(session.seconds) >= (1 if benchmark.disabled else rounds), True)
     figures = {
@@ -224,53 +223,52 @@ def time_with_onnxruntime(case: Case, executor: Executor, model: str, blocks: in
     (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed])
     worker = executor.pool.warm(executor.spec())
     sessions: dict[str, int] = {}
-    with executor.pool.quiet():
-        try:
-            for target in (target for target in targets if target.name in files):
-                try:
-                    opened = worker.call(
-                        "runtimes.open_session",
-                        executor.pool.deadline,
-                        runtime=target.runtime,
-                        files=files[target.name],
-                        model=model,
-                        options=target.options,
-                    )
-                except RemoteError as error:
-                    if target.name != SECOND:
-                        raise
-                    case.notes.append(f"{SECOND} does not load {model}: {str(error).splitlines()[0]}")
-                    continue
-                sessions[target.name] = opened["session"]
-                warmed = worker.call(
-                    "checks.timing.block",
+    try:
+        for target in (target for target in targets if target.name in files):
+            try:
+                opened = worker.call(
+                    "runtimes.open_session",
                     executor.pool.deadline,
-                    session=opened["session"],
-                    feed=feed,
-                    runs=RUNS,
+                    runtime=target.runtime,
+                    files=files[target.name],
+                    model=model,
+                    options=target.options,
                 )
-                close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, tolerances)
-            # A thread pool spins for a while after its run, on a core that the next engine may need.
-            several = [t.name for t in targets if t.name in sessions and t.options.get("threads", 1) > 1]
-            one = [name for name in sessions if name != YARDSTICK and name not in several]
-            ratios, alone = {}, []
-            for group in filter(None, (one, several)):
-                yardstick, *others = worker.call(
-                    "checks.timing.paired",
-                    executor.pool.deadline,
-                    sessions=[sessions[name] for name in (YARDSTICK, *group)],
-                    feed=feed,
-                    blocks=blocks,
-                    runs=RUNS,
-                )
-                case.exact(
-                    "blocks timed", [len(own) for own in (yardstick, *others)], [blocks] * (len(group) + 1)
-                )
-                alone += yardstick
-                ratios.update({name: ratio(own, yardstick) for name, own in zip(group, others, strict=False)})
-        finally:
-            for session in sessions.values():
-                worker.call("runtimes.close_session", executor.pool.deadline, session=session)
+            except RemoteError as error:
+                if target.name != SECOND:
+                    raise
+                case.notes.append(f"{SECOND} does not load {model}: {str(error).splitlines()[0]}")
+                continue
+            sessions[target.name] = opened["session"]
+            warmed = worker.call(
+                "checks.timing.block",
+                executor.pool.deadline,
+                session=opened["session"],
+                feed=feed,
+                runs=RUNS,
+            )
+            close_all(case, f"{target.name}, outputs", warmed["outputs"], oracle, tolerances)
+        # A thread pool spins for a while after its run, on a core that the next engine may need.
+        several = [t.name for t in targets if t.name in sessions and t.options.get("threads", 1) > 1]
+        one = [name for name in sessions if name != YARDSTICK and name not in several]
+        ratios, alone = {}, []
+        for group in filter(None, (one, several)):
+            yardstick, *others = worker.call(
+                "checks.timing.paired",
+                executor.pool.deadline,
+                sessions=[sessions[name] for name in (YARDSTICK, *group)],
+                feed=feed,
+                blocks=blocks,
+                runs=RUNS,
+            )
+            case.exact(
+                "blocks timed", [len(own) for own in (yardstick, *others)], [blocks] * (len(group) + 1)
+            )
+            alone += yardstick
+            ratios.update({name: ratio(own, yardstick) for name, own in zip(group, others, strict=False)})
+    finally:
+        for session in sessions.values():
+            worker.call("runtimes.close_session", executor.pool.deadline, session=session)
     case.measures["yardstick"] = {
         "engine": YARDSTICK,
         "version": executor.environment["packages"].get(YARDSTICK, ""),
@@ -306,7 +304,7 @@ def test_machine(case: Case, executor: Executor, run_session: RunSession) -> Non
     for (interpreter, threads), target in sorted(places.items()):
         env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         spec = executor.pool.default.with_env(env).at(interpreter)
-        with executor.pool.quiet(), executor.pool.alone(spec) as worker:
+        with executor.pool.fresh(spec, forked=False) as worker:
             limits = worker.call("machine.limits.measure", executor.pool.deadline, threads=threads)
         found.append({"interpreter": interpreter, "host": executor.where(target).get("host", ""), **limits})
         reached = {
@@ -331,9 +329,8 @@ def test_clock(case: Case, executor: Executor) -> None:
         model="lenet",
         options=target.options,
     )
-    with executor.pool.quiet():
-        timed = executor.pool.call("checks.timing.block", session=opened["session"], feed=feed, runs=50)
-        cost = executor.pool.call("checks.timing.clock_cost")
+    timed = executor.pool.call("checks.timing.block", session=opened["session"], feed=feed, runs=50)
+    cost = executor.pool.call("checks.timing.clock_cost")
     executor.pool.call("runtimes.close_session", session=opened["session"])
     run = float(np.median(timed["seconds"]))
     case.measures.update(clock_cost_us=cost * 1e6, run_us=run * 1e6)

@@ -19,6 +19,7 @@ from harness.cli.main import main
 from harness.core.choices import default_store
 from harness.core.paths import PROJECT, ROOT
 from harness.execution.executor import Executor
+from harness.pool.templates import Templates
 from harness.pool.workers import WorkerPool
 from harness.targets import target
 
@@ -35,17 +36,25 @@ def python() -> str:
 
 
 @pytest.fixture(scope="session")
-def pool(python: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerPool]:
+def templates() -> Iterator[Templates]:
+    """What the workers of all tests are forked from."""
+    templates = Templates()
+    yield templates
+    templates.close()
+
+
+@pytest.fixture(scope="session")
+def pool(python: str, tmp_path_factory: pytest.TempPathFactory, templates: Templates) -> Iterator[WorkerPool]:
     """Workers with Paddle, shared by all tests that leave them healthy."""
-    pool = WorkerPool(tmp_path_factory.mktemp("logs"), python, DEADLINE_S)
+    pool = WorkerPool(tmp_path_factory.mktemp("logs"), python, DEADLINE_S, templates=templates)
     yield pool
     pool.close()
 
 
 @pytest.fixture
-def bare_pool(tmp_path: Path) -> Iterator[WorkerPool]:
-    """Workers of one test, which may kill them; they import Paddle only if the test does."""
-    pool = WorkerPool(tmp_path / "logs", sys.executable, DEADLINE_S)
+def bare_pool(tmp_path: Path, templates: Templates) -> Iterator[WorkerPool]:
+    """Workers of one test, which may kill them."""
+    pool = WorkerPool(tmp_path / "logs", sys.executable, DEADLINE_S, templates=templates)
     yield pool
     pool.close()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,41 +20,21 @@ import psutil
 from harness.core.errors import HarnessError
 from harness.core.extensions import extensions
 from harness.core.paths import ROOT
+from harness.pool.templates import Templates
 
 START_DEADLINE_S = 120.0
-BOOTSTRAP = """
-import os, site, sys, types, importlib.util, faulthandler
+BOOTSTRAP = (
+    (ROOT / "harness" / "worker" / "protocol" / "bootstrap.py").read_text()
+    + """
 root, more, log, alone = channel.receive()
 if alone:
     os.setsid()
-handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-os.dup2(handle, 1)
-os.dup2(handle, 2)
-sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
-sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-faulthandler.enable(sys.stderr)
-# A checkout is hidden from Paddle; the packages among which the harness may be installed are not.
-packages = [*site.getsitepackages(), site.getusersitepackages()]
-hidden = {os.getcwd(), root} - set(map(os.path.abspath, packages))
-sys.path[:] = [p for p in sys.path if p and os.path.abspath(p) not in hidden]
-near = types.ModuleType("harness")
-near.__path__ = []
-sys.modules["harness"] = near
-
-def package(name, folder, inner):
-    # Further portions of the package: those of extensions.
-    folders = [os.path.join(folder, inner), *[os.path.join(home, inner) for home in more]]
-    spec = importlib.util.spec_from_file_location(
-        name, os.path.join(folders[0], "__init__.py"), submodule_search_locations=folders)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-
-package("harness.worker", os.path.join(root, "harness"), "worker")
-package("reference_models", root, "reference_models")
+print_to(log)
+make_importable(root, more)
 from harness.worker.protocol.server import serve
 serve(channel)
 """
+)
 
 WORKER = "execmodel=main_thread_only"
 FAILURES = (
@@ -123,8 +104,8 @@ class Process(abc.ABC):
 class Host(Protocol):
     """A place where workers can be started."""
 
-    def start(self, python: str, variables: Mapping[str, str], log: Path) -> Process:
-        """Start a process with these environment variables.
+    def start(self, python: str, variables: Mapping[str, str], log: Path, forked: bool = True) -> Process:
+        """Start a process with these environment variables; ``forked``: it may be forked from a template.
 
         Raises:
             HarnessError: it cannot be started.
@@ -138,13 +119,23 @@ class Host(Protocol):
 
 
 class Here:
-    """This machine."""
+    """This machine.
 
-    def start(self, python: str, variables: Mapping[str, str], log: Path) -> Process:
+    Args:
+        templates: what its workers are forked from.
+    """
+
+    def __init__(self, templates: Templates) -> None:
+        self.templates = templates
+
+    def start(self, python: str, variables: Mapping[str, str], log: Path, forked: bool = True) -> Process:
         if not os.access(python, os.X_OK):
             raise HarnessError(f"{python} is not an interpreter that can be started: name one with --python")
         try:
-            return LocalProcess(python, variables, log)
+            started = shlex.quote(python)
+            if forked:
+                started = self.templates.command(python, variables, log.with_name(f"template-{log.name}"))
+            return LocalProcess(started, variables, log)
         except FAILURES as error:
             raise HarnessError(
                 f"a worker could not be started with {python} ({error}); see {log}, or run `harness doctor`"
@@ -155,10 +146,14 @@ class Here:
 
 
 class LocalProcess(Process):
-    """A process of this machine, which reads the checkout and the store where they are."""
+    """A process of this machine, which reads the checkout and the store where they are.
 
-    def __init__(self, python: str, variables: Mapping[str, str], log: Path) -> None:
-        text = f"popen//python={python}//{WORKER}{environment(variables)}"
+    Args:
+        command: what starts it, quoted as for a shell.
+    """
+
+    def __init__(self, command: str, variables: Mapping[str, str], log: Path) -> None:
+        text = f"popen//python={command}//{WORKER}{environment(variables)}"
         more = [str(extension.folder) for extension in extensions()]
         self._start(execnet.Group().makegateway(text), str(ROOT), more, str(log), False)
 

@@ -150,7 +150,8 @@ class RemoteHost:
 
     # Processes
 
-    def start(self, python: str, variables: Mapping[str, str], log: Path) -> Process:
+    def start(self, python: str, variables: Mapping[str, str], log: Path, forked: bool = True) -> Process:
+        """Start a process there; none is forked, whatever ``forked`` says."""
         root = self.tree(dict(_sources()))
         try:
             return RemoteProcess(self, self._group, root, variables, log)

@@ -7,18 +7,17 @@ import itertools
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from harness.core.choices import LEGACY_IR
-from harness.core.errors import HarnessError
 from harness.core.paths import ROOT as ROOT
 from harness.core.types import Outcome, RemoteFailure
-from harness.pool.hosts import START_DEADLINE_S, Here, Host
+from harness.pool.hosts import Here, Host
 from harness.pool.remote import RemoteHost
+from harness.pool.templates import Templates
 from harness.worker.protocol.wire import pack, unpack
 
 LOG_TAIL_LINES = 60
@@ -29,12 +28,14 @@ be there too."""
 class WorkerSpec(msgspec.Struct, frozen=True):
     """Which interpreter a worker runs in, and with which extra environment variables.
 
-    ``interpreter`` names one on another host in execnet's syntax; ``python`` is then ignored.
+    ``interpreter`` names one on another host in execnet's syntax; ``python`` is then ignored. ``process``
+    tells warm workers apart that are alike otherwise.
     """
 
     python: str
     env: tuple[tuple[str, str], ...] = ()
     interpreter: str = ""
+    process: str = ""
 
     def with_env(self, extra: Mapping[str, str]) -> WorkerSpec:
         env = tuple(sorted({**dict(self.env), **extra}.items()))
@@ -104,6 +105,7 @@ class Worker:
         heard: set[str] | None = None,
         guests: Guests | None = None,
         host: Host | None = None,
+        forked: bool = True,
     ) -> None:
         self.spec = spec
         self.log = log
@@ -114,7 +116,7 @@ class Worker:
         self._ended = False
         # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
         variables = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **dict(spec.env)}
-        self._process = (host or Here()).start(spec.python, variables, log)
+        self._process = (host or Here(Templates())).start(spec.python, variables, log, forked)
 
     @property
     def pid(self) -> int:
@@ -220,37 +222,43 @@ class Guests:
 class WorkerPool:
     """Warm workers by specification, and fresh ones on request.
 
-    A fresh worker has served no call; one is kept started ahead of need, since importing Paddle
-    takes seconds on an otherwise idle core.
+    Args:
+        logs: folder for what the workers print.
+        python: interpreter of the environment under test.
+        deadline: seconds that a call may take.
+        profile: ``"legacy-ir"``, or ``"default"``.
+        templates: what workers are forked from, if another object's are shared.
     """
 
-    def __init__(self, logs: Path, python: str, deadline: float, profile: str = "default") -> None:
+    def __init__(
+        self,
+        logs: Path,
+        python: str,
+        deadline: float,
+        profile: str = "default",
+        templates: Templates | None = None,
+    ) -> None:
         self.logs = logs
         self.default = WorkerSpec(python).with_env(LEGACY_IR if profile == "legacy-ir" else {})
         self.deadline = deadline
         self.replaced = 0
         self.heard: set[str] = set()
         self.guests = Guests()
+        self._own_templates = templates is None
+        self.templates = templates or Templates()
         self._warm: dict[WorkerSpec, Worker] = {}
-        self._discarded: set[WorkerSpec] = set()
-        self._standby: dict[WorkerSpec, Future[Worker]] = {}
-        self._hosts: dict[str, Host] = {"": Here()}
+        self._hosts: dict[str, Host] = {"": Here(self.templates)}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._starter = ThreadPoolExecutor(1, "worker-start")
         logs.mkdir(parents=True, exist_ok=True)
 
-    def _start(self, spec: WorkerSpec, warm_up: bool = False) -> Worker:
+    def _start(self, spec: WorkerSpec, forked: bool = True) -> Worker:
         with self._lock:
             number = next(self._numbers)
             host = self._host(spec.interpreter)
         # User models are files of this machine, and the limit is for its memory.
         guests = None if spec.interpreter else self.guests
-        worker = Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, guests, host)
-        if warm_up:
-            with contextlib.suppress(WorkerFailure):  # the first real call will fail in the same way
-                worker.call("protocol.environment.import_paddle", START_DEADLINE_S)
-        return worker
+        return Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, guests, host, forked)
 
     def _host(self, interpreter: str) -> Host:
         if interpreter not in self._hosts:
@@ -268,35 +276,22 @@ class WorkerPool:
         worker = self._warm.get(spec)
         if worker is None or not worker.alive:
             self.replaced += worker is not None
-            again = worker is not None or spec in self._discarded
-            worker = self._warm[spec] = self._spare(spec)
-            if again:
-                # What ended once may end again: the next one starts while this one works.
-                self._stand_by(spec)
+            worker = self._warm[spec] = self._start(spec)
         return worker
-
-    def _spare(self, spec: WorkerSpec) -> Worker:
-        """Return the worker that was started ahead, or a new one."""
-        future = self._standby.pop(spec, None)
-        worker = future.result() if future is not None else None
-        return worker if worker is not None and worker.alive else self._start(spec)
-
-    def _stand_by(self, spec: WorkerSpec) -> None:
-        self._standby[spec] = self._starter.submit(self._start, spec, True)
 
     @contextlib.contextmanager
     def elsewhere(self, new: bool, spec: WorkerSpec | None = None) -> Iterator[Worker]:
         """Give the block a process that the rest of the run does not use: a :meth:`fresh` one if ``new``.
 
-        Else it is the process of the last such block: this saves the seconds of a start where another
-        process is needed, but not a new one.
+        Else it is the process of the last such block: enough where another process is needed, but not a
+        new one.
         """
         spec = spec or self.default
         if new:
             with self.fresh(spec) as worker:
                 yield worker
         else:
-            yield self.warm(spec.with_env({"HARNESS_PROCESS": "elsewhere"}))
+            yield self.warm(msgspec.structs.replace(spec, process="elsewhere"))
 
     def warned(self) -> tuple[str, ...]:
         """Return the Python warnings of the calls since this method was last called."""
@@ -306,46 +301,27 @@ class WorkerPool:
 
     def discard(self, spec: WorkerSpec | None = None) -> None:
         """End the warm worker: the next call starts another."""
-        spec = spec or self.default
-        self._discarded.add(spec)
-        worker = self._warm.pop(spec, None)
+        worker = self._warm.pop(spec or self.default, None)
         if worker is not None:
             worker.close()
 
     @contextlib.contextmanager
-    def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
-        """Give the block a process that has served no call, and end it afterwards."""
-        spec = spec or self.default
-        worker = self._spare(spec)
-        self._stand_by(spec)
+    def fresh(self, spec: WorkerSpec | None = None, forked: bool = True) -> Iterator[Worker]:
+        """Give the block a process that has served no call, and end it afterwards.
+
+        ``forked=False``: one that is started for it. Whether memory is shared with a template would show in
+        a timing.
+        """
+        worker = self._start(spec or self.default, forked)
         try:
             yield worker
         finally:
             worker.close()
-
-    @contextlib.contextmanager
-    def alone(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
-        """Give the block a new process, and start no other ahead of need, which would disturb a timing."""
-        worker = self._start(spec or self.default)
-        try:
-            yield worker
-        finally:
-            worker.close()
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Wait until no standby is being started, so that none disturbs a timing."""
-        for future in list(self._standby.values()):
-            with contextlib.suppress(HarnessError):
-                future.result()
-        yield
 
     def close(self) -> None:
-        for future in self._standby.values():
-            with contextlib.suppress(HarnessError):
-                future.result(timeout=START_DEADLINE_S).close()
         for worker in self._warm.values():
             worker.close()
-        self._starter.shutdown(wait=True)
         for host in self._hosts.values():
             host.close()
+        if self._own_templates:
+            self.templates.close()

@@ -294,7 +294,9 @@ def pair(
     with contextlib.ExitStack() as stack:
         workers = {
             index: stack.enter_context(
-                sides[index].executor.pool.alone(sides[index].executor.spec(profiles[index]))
+                sides[index].executor.pool.fresh(
+                    forked=False, spec=sides[index].executor.spec(profiles[index])
+                )
             )
             for index in order
         }

@@ -304,27 +304,26 @@ class Subject:
         worker = pool.warm(executor.spec(target))
         feed = [array[:TIMED] for array in self.few(1)[0]]
         sessions, memory = [], []
-        with pool.quiet():
-            try:
-                for files, where in ((exported, self.target(ONEDNN)), (self.files(), target)):
-                    base = worker.call("checks.timing.reset_peak", pool.deadline)["now_mib"]
-                    opened = worker.call(
-                        "runtimes.open_session",
-                        pool.deadline,
-                        runtime=where.runtime,
-                        files=files,
-                        model=self.model,
-                        options=where.options,
-                    )
-                    sessions.append(opened["session"])
-                    worker.call("checks.timing.block", pool.deadline, session=sessions[-1], feed=feed, runs=3)
-                    memory.append(worker.call("checks.timing.memory", pool.deadline)["peak_mib"] - base)
-                before, after = worker.call(
-                    "checks.timing.paired", pool.deadline, sessions=sessions, feed=feed, blocks=BLOCKS, runs=3
+        try:
+            for files, where in ((exported, self.target(ONEDNN)), (self.files(), target)):
+                base = worker.call("checks.timing.reset_peak", pool.deadline)["now_mib"]
+                opened = worker.call(
+                    "runtimes.open_session",
+                    pool.deadline,
+                    runtime=where.runtime,
+                    files=files,
+                    model=self.model,
+                    options=where.options,
                 )
-            finally:
-                for session in sessions:
-                    worker.call("runtimes.close_session", pool.deadline, session=session)
+                sessions.append(opened["session"])
+                worker.call("checks.timing.block", pool.deadline, session=sessions[-1], feed=feed, runs=3)
+                memory.append(worker.call("checks.timing.memory", pool.deadline)["peak_mib"] - base)
+            before, after = worker.call(
+                "checks.timing.paired", pool.deadline, sessions=sessions, feed=feed, blocks=BLOCKS, runs=3
+            )
+        finally:
+            for session in sessions:
+                worker.call("runtimes.close_session", pool.deadline, session=session)
         ratios = [a / b for a, b in zip(after, before, strict=True)]
         low, high = statistics.median_interval(ratios)
         found: dict[str, Any] = {

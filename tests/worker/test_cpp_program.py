@@ -8,6 +8,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -74,7 +75,8 @@ def test_two_at_once_compile_once(bare_pool: WorkerPool, tmp_path: Path) -> None
     compiler.write_text(f'#!/bin/sh\necho compiled >> {count}\nexec g++ "$@"\n')
     compiler.chmod(0o755)
     env = {"CXX": str(compiler), "HARNESS_PROGRAMS": str(tmp_path / "programs")}
-    specs = [bare_pool.default.with_env({**env, "HARNESS_PROCESS": name}) for name in ("one", "other")]
+    spec = bare_pool.default.with_env(env)
+    specs = [msgspec.structs.replace(spec, process=name) for name in ("one", "other")]
     for spec in specs:
         bare_pool.warm(spec)
     with ThreadPoolExecutor(2) as together:

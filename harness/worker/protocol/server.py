@@ -17,6 +17,8 @@ from harness.worker.protocol.wire import pack, unpack
 
 PLACE = re.compile(r"(?:/[\w.@+-]+)+/([\w.@+-]+)(?::\d+)?")
 """A path with its line: only the file's name is the same on another machine and release."""
+imported: Dict[str, None] = {}
+"""Warnings of Paddle's import, where this process's template made it: they are of its first call."""
 MOST_WARNINGS = 50
 """Most warnings kept of one call; more come only from a message whose numbers change."""
 
@@ -32,9 +34,10 @@ def serve(channel: Any) -> None:
     channel.send({"pid": os.getpid()})
     for message in channel:
         request = unpack(message)
-        warned: Dict[str, None] = {}
+        warned = dict(imported)
+        imported.clear()
         try:
-            with _recorded_warnings(warned):
+            with recorded_warnings(warned):
                 _prepare(request)
                 result = _call(request["call"], request["arguments"])
             message = pack({"ok": result, "warnings": list(warned)})
@@ -63,7 +66,7 @@ def _prepare(request: Dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def _recorded_warnings(warned: Dict[str, None]) -> Iterator[None]:
+def recorded_warnings(warned: Dict[str, None]) -> Iterator[None]:
     """Keep every Python warning once, whether or not the process has shown it before.
 
     Python shows a warning once per place and process, so the warnings that a warm worker shows depend on
