@@ -352,6 +352,7 @@ def _hold_rows(subject: Subject, feeds: list[list[NDArray[Any]]], got: NDArray[A
     case.add(tolerance.middle("two threads", got, expected, rows))
 
 
+@pytest.mark.timing
 @pytest.mark.claims("004-prune")
 @prunes
 def test_smaller(
@@ -368,6 +369,7 @@ def test_smaller(
     case.at_most("size of the parameter file", after["bytes"] / before["bytes"], 0.95)
 
 
+@pytest.mark.timing
 @quantizes
 def test_cost(
     case: Case, executor: Executor, run_session: RunSession, model: str, method: MethodInfo

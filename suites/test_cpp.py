@@ -294,6 +294,7 @@ def test_usage(case: Case, executor: Executor) -> None:
     case.exact("arguments it does not name", sorted(flag for flag in used if flag not in ended["out"]), [])
 
 
+@pytest.mark.timing
 @pytest.mark.brief(model=("lenet",))
 @pytest.mark.models(trained=True)
 def test_latency(case: Case, executor: Executor, model: str) -> None:

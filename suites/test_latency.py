@@ -17,7 +17,7 @@ from harness.pool.workers import RemoteError, WorkerFailure
 from harness.targets.target import Target
 from suites.test_agreement import require
 
-pytestmark = pytest.mark.area("Latency")
+pytestmark = [pytest.mark.area("Latency"), pytest.mark.timing]
 
 TARGETS = (
     "dygraph",

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 PARENT = "HARNESS_PARENT"
 """Environment variable with the process id of the parent."""
@@ -24,10 +25,17 @@ def _watch(parent: int) -> None:
 
 def hold() -> None:
     """Watch the parent from a thread, as the process itself may be busy for minutes."""
-    parent = int(os.environ[PARENT])
+    watch(int(os.environ[PARENT]))
+
+
+def watch(parent: int) -> None:
+    """End this process when its parent, the process of that number, has ended."""
     threading.Thread(target=_watch, args=(parent,), name="lifeline", daemon=True).start()
 
 
-def pytest_configure() -> None:
-    """Start watching, as a pytest plugin."""
-    hold()
+def pytest_configure(config: Any) -> None:
+    """Start watching, as a pytest plugin; a process of pytest-xdist watches the pytest that started it."""
+    if hasattr(config, "workerinput"):
+        watch(os.getppid())
+    else:
+        hold()

@@ -7,7 +7,7 @@ other models go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -219,10 +219,9 @@ def _refused(model: UserModel, failure: WorkerFailure) -> FirstRun:
     )
 
 
-def total(found: Iterable[FirstRun]) -> str:
-    """Count the usable models, and the refused ones by kind of refusal, in a sentence."""
-    results = list(found)
-    kinds = [item.kind for item in results if item.refusal]
+def total(results: Collection[str]) -> str:
+    """Count the usable models (''), and the refused ones by kind of refusal, in a sentence."""
+    kinds = [kind for kind in results if kind]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     usable = f"{len(results) - len(kinds)} of {len(results)} models of your own are usable here"
     return f"{usable}; refused: {counted}" if kinds else usable

@@ -5,6 +5,7 @@ It acts on tests below ``suites/`` only; everything else in the same pytest run 
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from harness.checks.case import Case, CheckFailed
@@ -21,9 +23,10 @@ from harness.core.extensions import added
 from harness.core.paths import ROOT, is_checkout
 from harness.execution.executor import Executor
 from harness.models.first_run import total
+from harness.plugin import lanes, selection, user_models
 from harness.plugin import options as harness_options
-from harness.plugin import selection, user_models
 from harness.plugin.outcomes import classify, message_of, record_of, with_known, worker_text
+from harness.plugin.recording import RECORD, Recording
 from harness.plugin.session import RunSession
 from harness.pool.workers import WorkerFailure
 from harness.records.files import read_run
@@ -72,17 +75,22 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if suites in asked:  # all of them: those of extensions too
         config.args.extend(str(home) for home in homes if home not in asked)
+    lane = lanes.lane_of(config)
     # What pyproject.toml says in a checkout: a collection in the middle of a run is part of its time.
     config.option.benchmark_disable_gc = True
     config.addinivalue_line("filterwarnings", "ignore:Benchmark fixture was not used")
     try:
-        session = RunSession(harness_options.from_config(config), root, suites)
+        session = RunSession(harness_options.from_config(config), root, suites, lane)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
     if config.option.tbstyle == "auto":
         # Python's traceback: pytest's takes a tenth of a second each, and a record has the worker's.
         config.option.tbstyle = "native"
+    if lane is not None:
+        config.option.benchmark_json = None  # the controller writes it
+        return
+    lanes.take_over(config)
     if not config.option.xmlpath:
         config.option.xmlpath = str(session.folder / "junit.xml")
 
@@ -91,7 +99,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(SESSION, None)
     if session is not None:
         session.close()
-        if session.writer is None and not session.options.folder:
+        if session.writer is None and not session.options.folder and session.lane is None:
             # Nothing ran (--collect-only, or a usage error): leave no empty run behind.
             shutil.rmtree(session.folder, ignore_errors=True)
 
@@ -175,6 +183,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         another_share = selection.of_another_share(session.options, item)
         unfit = full or unasked or nothing or another_share or user_models.senseless(session, item)
         (dropped if unfit else kept).append(item)
+    if session.lane is not None:
+        kept = [item for item in kept if _of_suites(item) and not lanes.measures_time(item)]
     # First runs come first: models that cannot run here are then known before other tests need them.
     kept.sort(key=lambda item: not user_models.is_first_run(item))
     if dropped:
@@ -184,16 +194,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash.get(SESSION, None)
-    if run is None or session.config.option.collectonly:
+    if run is None or session.config.option.collectonly or run.lane is not None:
         return
-    run.selected = sum(_of_suites(item) is not None for item in session.items)
+    cases = [item for item in session.items if _of_suites(item)]
+    run.selected = len(cases)
     if not run.selected:
         return
+    session.config.pluginmanager.register(Recording(session, run, cases))
     try:
         run.areas = selection.areas_of(filter(_of_suites, session.items))
         run.begin(command=" ".join(["pytest", *session.config.invocation_params.args]))
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+# Lanes
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Run what can run side by side in lanes, and the rest here afterwards."""
+    run = session.config.stash.get(SESSION, None)
+    if run is None or run.writer is None:
+        return None
+    apart: list[pytest.Item] = []
+    rest: list[pytest.Item] = []
+    for item in session.items:
+        (apart if _of_suites(item) and not lanes.measures_time(item) else rest).append(item)
+    count = lanes.number(session.config, len(apart))
+    if count > 1:
+        lanes.Lanes(session, run, apart).execute(count)
+    items = rest if count > 1 else [*apart, *rest]
+    for item, following in itertools.zip_longest(items, items[1:]):
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+    return True
 
 
 # Fixtures
@@ -291,10 +329,7 @@ def pytest_runtest_makereport(
         report.longrepr = worker_text(error)
     elif isinstance(error, CheckFailed):
         report.longrepr = str(error)
-    try:
-        session.record(record)
-    except HarnessError as full:
-        item.session.shouldstop = str(full)
+    setattr(report, RECORD, msgspec.json.encode(record).decode())
     return report
 
 
@@ -314,6 +349,8 @@ def say_where(session: RunSession, item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
     run = session.config.stash.get(SESSION, None)
+    if run is not None and run.lane is not None:
+        session.config.workeroutput[lanes.LANE] = msgspec.to_builtins(run.counted())  # type: ignore[attr-defined]
     if run is not None and run.writer is not None:
         if len(run.recorded) >= run.selected:
             if selection.is_whole(session.config, run):
@@ -323,7 +360,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
                     )
         elif not session.exitstatus:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        if run.problems and session.exitstatus == pytest.ExitCode.OK:
+        if (run.problems or run.counts.problems) and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         try:
             run.finish(int(session.exitstatus))
@@ -354,9 +391,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         sentence = summary.verdict(read_run(run.folder)).sentence
         terminalreporter.write_line(sentence)
         terminalreporter.write_line(f"page: {config.stash[PAGE]}")
-    if run.executor.builder.first_runs.done:
-        terminalreporter.write_line(total(run.executor.builder.first_runs.done))
-    for problem in [*run.problems, *run.executor.builder.store.repairs]:
+    counts = run.counts.plus(run.counted())
+    if counts.models:
+        terminalreporter.write_line(total(list(counts.models.values())))
+    for problem in dict.fromkeys([*counts.problems, *counts.repairs]):
         terminalreporter.write_line(f"note: {problem}")
 
 

@@ -30,6 +30,7 @@ MARKERS = (
     "without any, it keeps none",
     "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
     "full: runs in the full tier only",
+    "timing: measures time or memory, so it runs alone, after the others",
 )
 
 

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,6 +35,7 @@ from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
 from harness.models.specification import FORMS, UserModel, parse, unique
 from harness.plugin.options import choose
+from harness.pool.templates import Templates
 from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.records import sources
 from harness.records.files import RecordWriter
@@ -48,6 +49,30 @@ ONLY_OWN = "none"
 CONTROLLER_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
 
 
+class Counts(msgspec.Struct, frozen=True):
+    """What one process of a run made and met; ``models``: the kind of refusal of each user model, or ''."""
+
+    problems: tuple[str, ...] = ()
+    made: int = 0
+    reused: int = 0
+    repairs: tuple[str, ...] = ()
+    replaced: int = 0
+    artifacts: tuple[str, ...] = ()
+    models: dict[str, str] = {}
+
+    def plus(self, other: Counts) -> Counts:
+        """Return both together."""
+        return Counts(
+            self.problems + other.problems,
+            self.made + other.made,
+            self.reused + other.reused,
+            self.repairs + other.repairs,
+            self.replaced + other.replaced,
+            self.artifacts + other.artifacts,
+            self.models | other.models,
+        )
+
+
 class RunSession:
     """One pytest run over the suites: options, folder, executor, record writer.
 
@@ -55,8 +80,12 @@ class RunSession:
     worker. Nothing is written before :meth:`begin`.
     """
 
-    def __init__(self, options: Options, root: Path, suites: Path) -> None:
+    def __init__(
+        self, options: Options, root: Path, suites: Path, lane: Mapping[str, str] | None = None
+    ) -> None:
         self.options = options
+        self.lane = lane
+        """What the controller gave this process, if it is a lane; a lane writes no record."""
         self.root = root
         self.suites = (suites, *added("suites"))
         """The project's suites, and those of extensions."""
@@ -70,7 +99,9 @@ class RunSession:
         self.selected = 0
         self.writer: RecordWriter | None = None
         choose("claim", options.claims, list(claims()))
-        self.folder = self._make_folder()
+        self.counts = Counts()
+        """What the lanes made and met."""
+        self.folder = Path(lane["folder"]) if lane else self._make_folder()
 
     @property
     def run(self) -> str:
@@ -85,6 +116,11 @@ class RunSession:
             stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
             folder = reports(self.root) / f"{stamp}-{os.getpid()}"
         return made_folder(folder, "the run folder")
+
+    @functools.cached_property
+    def templates(self) -> Templates:
+        """What all workers of the run are forked from, those of its lanes too."""
+        return Templates(self.lane["templates"] if self.lane else "")
 
     @functools.cached_property
     def executor(self) -> Executor:
@@ -106,7 +142,8 @@ class RunSession:
         digits, dataset = locate(self.options.dataset, store)
         files = tuple(map(Path, self.options.targets_file))
         limits = Limits(self.options.model_timeout, self.options.model_memory)
-        pool = WorkerPool(self.folder / logs, python, self.options.call_timeout, profile)
+        folder = self.folder / logs / (self.lane["name"] if self.lane else "")
+        pool = WorkerPool(folder, python, self.options.call_timeout, profile, self.templates)
         try:
             builder = ArtifactBuilder(
                 pool, store, digits, dataset, self.user_models, limits, self.options.retry_failed
@@ -323,6 +360,7 @@ class RunSession:
     def record(self, record: Record) -> None:
         """Append one record."""
         assert self.writer is not None
+        self.known.find(record.case)  # counts what a lane found
         self.writer.write(record)
         self.recorded.add(record.case)
 
@@ -331,8 +369,8 @@ class RunSession:
         if self.writer is None:
             return
         if len(self.recorded) >= self.selected:
-            executor = self.executor
-            keys = sorted({key for one in self._executors() for key in one.builder.store.used})
+            counts = self.counts.plus(self.counted())
+            keys = sorted(set(counts.artifacts))
             write_whole(self.folder / ARTIFACTS, msgspec.json.encode(keys), "the list of artifacts")
             self.writer.write(
                 RunFooter(
@@ -340,27 +378,43 @@ class RunSession:
                     duration_s=time.time() - self.started,
                     exit_status=exit_status,
                     collected=self.selected,
-                    problems=tuple(self.problems),
+                    problems=tuple(dict.fromkeys(counts.problems)),
                     load={
                         "load1": os.getloadavg()[0],
-                        "artifacts made": executor.builder.store.made,
-                        "artifacts reused": executor.builder.store.reused,
-                        "store repairs": list(executor.builder.store.repairs),
-                        "workers replaced": executor.pool.replaced,
-                        **(
-                            {OWN_TOTAL: total(executor.builder.first_runs.done)}
-                            if executor.builder.first_runs.done
-                            else {}
-                        ),
+                        "artifacts made": counts.made,
+                        "artifacts reused": counts.reused,
+                        "store repairs": list(counts.repairs),
+                        "workers replaced": counts.replaced,
+                        **({OWN_TOTAL: total(list(counts.models.values()))} if counts.models else {}),
                     },
                 )
             )
         self.writer.close()
 
+    def counted(self) -> Counts:
+        """What this process made and met."""
+        executor = self.executor
+        store, done = executor.builder.store, executor.builder.first_runs.done
+        return Counts(
+            problems=tuple(self.problems),
+            made=store.made,
+            reused=store.reused,
+            repairs=tuple(store.repairs),
+            replaced=executor.pool.replaced,
+            artifacts=tuple(sorted({key for one in self._executors() for key in one.builder.store.used})),
+            models={run.model: run.kind if run.refusal else "" for run in done},
+        )
+
+    def add_lane(self, counts: Any) -> None:
+        """Add what a lane counted, in plain values."""
+        self.counts = self.counts.plus(msgspec.convert(counts, Counts))
+
     def close(self) -> None:
         """End the workers."""
         for executor in self._executors():
             executor.pool.close()
+        if "templates" in self.__dict__:
+            self.templates.close()
 
     def _executors(self) -> list[Executor]:
         """Return the executors that were opened, each once."""
