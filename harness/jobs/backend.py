@@ -18,6 +18,10 @@ from harness.jobs.job import Job, Task, TaskResult
 class Backend(Protocol):
     """Runs jobs wherever it has room for them."""
 
+    def expect(self, jobs: int) -> None:
+        """Learn how many jobs are to be run now: what their machine has is divided among them."""
+        ...  # pragma: no cover
+
     def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
         """Run the job as soon as there is room; its files are in ``folder`` when the future is done.
 

@@ -64,6 +64,7 @@ class _Drive:
     def run(self) -> dict[str, JobResult]:
         done = [self.journal.finished(job, self.folder / job.folder) for job in self.jobs.values()]
         self.watch.begin(list(self.jobs.values()), sum(end is not None for end in done))
+        self.backend.expect(sum(end is None for end in done))
         self.ready.extend(job for job in self.jobs.values() if not job.after)
         for end in done:
             if end is not None:

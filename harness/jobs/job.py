@@ -39,6 +39,8 @@ class Workspace(msgspec.Struct, frozen=True):
     """Folder in which the job writes; it need not exist."""
     stopped: Callable[[], bool] = bool
     """Whether the job must end now."""
+    lanes: int = 1
+    """In how many processes it may run cases side by side."""
 
 
 class TaskResult(msgspec.Struct, frozen=True):

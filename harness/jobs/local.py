@@ -24,9 +24,13 @@ class Local:
 
     def __init__(self, root: Path, at_once: int) -> None:
         self._root = root
+        self._at_once = self._sharing = at_once
         self._pool = ThreadPoolExecutor(at_once, "job")
         self._machine = Machine()
         self._stop = threading.Event()
+
+    def expect(self, jobs: int) -> None:
+        self._sharing = max(1, min(self._at_once, jobs))
 
     def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
         lacking = _lacking(job)
@@ -45,7 +49,9 @@ class Local:
         with self._machine.alone() if job.timing else self._machine.shared():
             if self._stop.is_set():
                 raise Stopped(f"{job.name} was not begun")
-            done: TaskResult = job.work.perform(Workspace(self._root, folder, self._stop.is_set))
+            lanes = max(1, len(os.sched_getaffinity(0)) // self._sharing)
+            workspace = Workspace(self._root, folder, self._stop.is_set, lanes)
+            done: TaskResult = job.work.perform(workspace)
             return msgspec.structs.replace(done, where=socket.gethostname())
 
     def stop(self) -> None:

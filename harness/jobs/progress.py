@@ -28,6 +28,7 @@ from harness.core.files import made_folder
 from harness.core.types import BAD_OUTCOMES, OUTCOMES
 from harness.jobs.rerun import last_error, project_options
 from harness.models.first_run import OWN_TOTAL
+from harness.plugin.recording import RUNNING
 from harness.records.files import read_run
 from harness.report import summary
 
@@ -82,9 +83,12 @@ class Follower:
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - 2000))
-                last = file.read().decode("utf-8", "replace").rpartition("\n")[2]
+                text = file.read().decode("utf-8", "replace")
         except OSError:
             return ""
+        if RUNNING in text:  # in lanes; a line every few seconds
+            return text.rpartition(RUNNING)[2].partition("\n")[0]
+        last = text.rpartition("\n")[2]
         # "suites/test_area.py::test_check[a-b] ", and no outcome behind it yet.
         if "::" not in last or OUTCOME_WORD.search(last):
             return ""

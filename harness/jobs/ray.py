@@ -105,6 +105,9 @@ class OnRay:
         self._known: list[dict[str, Any]] = []
         self._task = ray.remote(perform)
 
+    def expect(self, jobs: int) -> None:
+        """Do nothing: a job has the processors that it asks for."""
+
     def submit(self, job: Job, folder: Path, artifacts: Sequence[str]) -> Future[TaskResult]:
         future: Future[TaskResult] = Future()
         fitting = _fitting(job, self._nodes())
@@ -243,7 +246,9 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> 
     here = Path(root) if root else Path.cwd()
     with tempfile.TemporaryDirectory(prefix="paddle-conformance-") as scratch:
         folder = Path(scratch, name)
-        done = job.work.perform(Workspace(here if is_checkout(here) else ROOT, folder))
+        lanes = max(1, int(job.resources.get("CPU", 1)))
+        workspace = Workspace(here if is_checkout(here) else ROOT, folder, lanes=lanes)
+        done = job.work.perform(workspace)
         made = [key for key in done.artifacts if key not in parcels]
         node = f"{socket.gethostname()} {ray.util.get_node_ip_address()}"
         return NodeResult(

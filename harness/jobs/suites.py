@@ -71,6 +71,8 @@ class Suite(msgspec.Struct, frozen=True):
             ),
         )
         named = [*self.arguments, *arguments(options), "-p", lifeline.__name__]
+        if not {"-n", "--numprocesses", "no:xdist"} & {text.partition("=")[0] for text in self.arguments}:
+            named += ["-n", str(workspace.lanes)]
         process, _ = start_pytest(workspace.root, workspace.folder, named, child.variables())
         status = child.followed(process, workspace)
         return msgspec.structs.replace(_done(workspace.folder, status), seconds=time.monotonic() - clock)

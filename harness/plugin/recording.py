@@ -15,7 +15,9 @@ from harness.plugin.session import RunSession
 
 RECORD = "paddle_conformance_record"
 """Attribute of a report with the case's record, in JSON: a report from a lane is text."""
-EVERY_S = 20.0
+RUNNING = " left; running "
+"""What stands before the names of the cases that run, in a line that says how far the run is."""
+EVERY_S = 10.0
 """Seconds between two lines that say how far the run is."""
 
 
@@ -75,5 +77,5 @@ class Recording:
         self.said = now
         done, left = len(self.run.recorded), self.run.selected - len(self.run.recorded)
         named = ", ".join(name.rpartition("/")[2].replace(".py::test_", "/") for name in self.running)
-        running = f"; running {named}" if named else ""
-        self.terminal.write_line(f"{done:,} of {self.run.selected:,} cases done, {left:,} left{running}")
+        running = f"{RUNNING}{named}" if named else " left"
+        self.terminal.write_line(f"{done:,} of {self.run.selected:,} cases done, {left:,}{running}")
