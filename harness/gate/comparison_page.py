@@ -11,7 +11,7 @@ import harness
 from harness.core.containers import grouped
 from harness.gate import comparison_figures as figures
 from harness.gate.comparison import Column, Comparison, Row
-from harness.report.layout import templates
+from harness.report.layout import page
 
 FACTS = ("paddle", "cpu", "host", "device", "precision", "threads")
 """Facts that are shown of a column where columns differ in them."""
@@ -30,24 +30,20 @@ def render(found: Comparison, command: str) -> str:
         one = len(runs) == 1 or column.run == column.name  # a run of only that target
         return column.name if one else f"{column.name} ({column.run})"
 
-    return (
-        templates(whole="comparison.json")
-        .get_template("comparison.html.j2")
-        .render(
-            version=harness.__version__,
-            found=found,
-            command=command,
-            differing=differing,
-            alike={name: getattr(found.columns[0], name) for name in FACTS if name not in differing},
-            label=label,
-            timed=[
-                place for place in range(len(found.columns)) if any(row.cells[place] for row in found.rows)
-            ],
-            busy={c.run: c.busy for c in found.columns if c.busy > BUSY},
-            priced=any(column.price for column in found.columns),
-            figures=_figures(found, [label(column) for column in found.columns]),
-            peaks=_peaks(found, label),
-        )
+    return page(
+        "comparison",
+        "comparison.json",
+        version=harness.__version__,
+        found=found,
+        command=command,
+        differing=differing,
+        alike={name: getattr(found.columns[0], name) for name in FACTS if name not in differing},
+        label=label,
+        timed=[place for place in range(len(found.columns)) if any(row.cells[place] for row in found.rows)],
+        busy={c.run: c.busy for c in found.columns if c.busy > BUSY},
+        priced=any(column.price for column in found.columns),
+        figures=_figures(found, [label(column) for column in found.columns]),
+        peaks=_peaks(found, label),
     )
 
 

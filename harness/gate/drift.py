@@ -126,20 +126,19 @@ def speed(before: Record, after: Record) -> Speed | None:
     old, new = before.measures.get("latency"), after.measures.get("latency")
     if not isinstance(old, dict) or not isinstance(new, dict):
         return None
-    keys = ("median_us", "median_low_us", "median_high_us")
-    if not all(isinstance(side.get(key), int | float) for side in (old, new) for key in keys):
+    ends = ("us", "low_us", "high_us")
+    if not all(isinstance(side.get(f"median_{end}"), int | float) for side in (old, new) for end in ends):
         return None
     return Speed(
         case=after.case,
         model=after.model,
         target=after.target,
         batch=int(new.get("batch", 0)),
-        before_us=old["median_us"],
-        before_low_us=old["median_low_us"],
-        before_high_us=old["median_high_us"],
-        after_us=new["median_us"],
-        after_low_us=new["median_low_us"],
-        after_high_us=new["median_high_us"],
         load_before_ms=old.get("load_ms"),
         load_after_ms=new.get("load_ms"),
+        **{
+            f"{name}_{end}": side[f"median_{end}"]
+            for name, side in (("before", old), ("after", new))
+            for end in ends
+        },
     )

@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.gate.page_views import SpeedGroup
-from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed
+from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed, Speed
 from harness.report import svg
 from harness.report.figures import overlay
 
@@ -63,7 +62,12 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
             axis.set_minor_locator(NullLocator())
         axes.tick_params(length=2.5)
         counted = Counter(
-            "larger" if _above(row) else "smaller" if _above(_swapped(row)) else "unchanged" for row in rows
+            "larger"
+            if _above(row.before, row.after)
+            else "smaller"
+            if _above(row.after, row.before)
+            else "unchanged"
+            for row in rows
         )
         past = sum(row.after is None or row.after > 1 for row in rows)
         return svg.markup(
@@ -108,23 +112,22 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
         return svg.markup(figure, name, f"Changes of speed with their intervals. {spoken}.")
 
 
-def speed(group: SpeedGroup, name: str) -> Markup:
+def speed(group: str, rows: Sequence[Speed], name: str) -> Markup:
     """Draw two medians with their 99 % intervals for each target, in microseconds on a log scale."""
     with svg.style(name):
-        labels = [svg.short(row.target or "target not named") for row in group.rows]
+        labels = [svg.short(row.target or "target not named") for row in rows]
         figure = Figure(figsize=(4.2, 0.7 + 0.42 * len(labels)))
         axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
-        for y, row in enumerate(group.rows):
+        for y, row in enumerate(rows):
             before = (row.before_low_us, row.before_us, row.before_high_us)
             after = (row.after_low_us, row.after_us, row.after_high_us)
             svg.interval(axes, y - 0.16, *before, svg.FIRST)
             svg.interval(axes, y + 0.16, *after, svg.SECOND)
         svg.label_rows(axes, labels, "latency of one call, log scale")
         spoken = "; ".join(
-            f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after"
-            for row in group.rows
+            f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after" for row in rows
         )
-        return svg.markup(figure, name, f"Median latency of {group.name}: {spoken}.")
+        return svg.markup(figure, name, f"Median latency of {group}: {spoken}.")
 
 
 def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:
@@ -132,12 +135,11 @@ def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:
 
     The floor is a decade below the smallest error; the range is at least 0.001 to 10.
     """
-    values = [
-        v for row in rows for v in (row.before, row.after) if v is not None and math.isfinite(v) and v > 0
-    ]
+    every = [math.inf if v is None or math.isnan(v) else v for row in rows for v in (row.before, row.after)]
+    values = [v for v in every if 0 < v < math.inf]
     low = max(min([*values, 1e-2]), _SMALLEST * 10)
     high = min(max([*values, 2.0]), _LARGEST / 10)
-    lost = any(v is None or not math.isfinite(v) or v > high for row in rows for v in (row.before, row.after))
+    lost = any(v > high for v in every)
     return 10.0 ** (math.floor(math.log10(low)) - 1), 10.0 ** (math.ceil(math.log10(high)) + lost), lost
 
 
@@ -175,9 +177,5 @@ def _tick(value: float, low: float, high: float) -> str:
     return f"{value:g}" if exponent >= -2 else "10" + str(exponent).translate(_SUPERSCRIPT)
 
 
-def _above(row: Numerics) -> bool:
-    return row.before is not None and (row.after is None or row.after > row.before)
-
-
-def _swapped(row: Numerics) -> Numerics:
-    return Numerics(row.case, row.direction, row.model, row.target, row.after, row.before)
+def _above(before: float | None, after: float | None) -> bool:
+    return before is not None and (after is None or after > before)

@@ -48,18 +48,6 @@ OUTLIER_RATIO = 10.0
 OUTLIER_FLOOR = 0.01
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """All changes of one verdict."""
-
-    verdict: Verdict
-    meaning: str
-    causes: tuple[Cause, ...]
-
-    @property
-    def count(self) -> int:
-        return sum(len(cause.changes) for cause in self.causes)
-
-
 class DriftRow(msgspec.Struct, frozen=True):
     """One drift, and every case that shows it."""
 
@@ -80,18 +68,10 @@ class Acknowledged(msgspec.Struct, frozen=True):
         return tuple(v for v in VERDICTS if any(change.verdict == v for change in self.changes))
 
 
-class SpeedGroup(msgspec.Struct, frozen=True):
-    """Measurements of one model at one batch size."""
-
-    name: str
-    rows: tuple[Speed, ...]
-
-
-def kinds(changes: Iterable[Change]) -> tuple[Kind, ...]:
-    """Group changes by verdict, the gravest first, without ``same``."""
+def kinds(changes: Iterable[Change]) -> dict[Verdict, list[Cause]]:
+    """Return the causes by verdict, the gravest first, without ``same``."""
     found = causes(change for change in changes if change.verdict != "same")
-    groups = [(v, tuple(cause for cause in found if cause.verdict == v)) for v in VERDICTS]
-    return tuple(Kind(verdict, MEANING[verdict], group) for verdict, group in groups if group)
+    return grouped(found, lambda cause: cause.verdict)
 
 
 def links(result: GateResult, folder: Path | None = None) -> dict[str, str]:
@@ -159,12 +139,10 @@ def curves(rows: Iterable[CurvePair]) -> tuple[CurvePair, ...]:
     return tuple(sorted(rows, key=lambda row: (row.first_difference is None, -_finite(row.largest))))
 
 
-def speeds(rows: Iterable[Speed]) -> tuple[SpeedGroup, ...]:
-    groups = grouped(rows, lambda row: (row.model, row.batch))
-    return tuple(
-        SpeedGroup(f"{model or 'model not named'}, batch {batch}", tuple(group))
-        for (model, batch), group in sorted(groups.items())
-    )
+def speeds(rows: Iterable[Speed]) -> dict[str, list[Speed]]:
+    """Return the measurements of each model at each batch size."""
+    ordered = sorted(rows, key=lambda row: (row.model, row.batch))
+    return grouped(ordered, lambda row: f"{row.model or 'model not named'}, batch {row.batch}")
 
 
 def paired(rows: Iterable[PairedSpeed]) -> tuple[PairedSpeed, ...]:

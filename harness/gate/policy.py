@@ -169,35 +169,25 @@ def apply(
     is a fault, and one past its date is ignored.
     """
     entries = [entry for entry in policy.acknowledged if entry.applies(baseline, candidate)]
-    used: set[Acknowledged] = set()
-    expired: dict[Acknowledged, int] = {}
+    used: dict[Acknowledged, None] = {}
     decided: list[Change] = []
     for change in changes:
         blocks, rule = policy.decide(change)
         entry = next((entry for entry in entries if entry.matches(change)), None)
-        if entry is None:
-            decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule))
-            continue
-        used.add(entry)
-        if entry.until < today:
-            expired[entry] = expired.get(entry, 0) + 1
-            rule = f"{rule}; its acknowledgement ended on {entry.until}"
-            decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule))
-            continue
-        decided.append(
-            msgspec.structs.replace(
-                change,
-                blocks=False,
-                rule=rule,
-                acknowledged=entry.reason,
-                issue=entry.issue,
-                until=entry.until.isoformat(),
-            )
-        )
+        kept: dict[str, Any] = {}
+        if entry is not None:
+            used[entry] = None
+            if entry.until < today:
+                rule = f"{rule}; its acknowledgement ended on {entry.until}"
+            else:
+                blocks, until = False, entry.until.isoformat()
+                kept = {"acknowledged": entry.reason, "issue": entry.issue, "until": until}
+        decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule, **kept))
     faults = [
         f"the acknowledgement of {entry.case!r} ({entry.verdict}) ended on {entry.until}: look at it again, "
         "then give it a new date or remove it"
-        for entry in expired
+        for entry in used
+        if entry.until < today
     ]
     if whole:
         faults += [

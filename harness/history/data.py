@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from harness.core.containers import count
 from harness.core.errors import HarnessError, UsageError
 from harness.history import schema
 from harness.history.views import CHANGES, View
@@ -238,8 +239,3 @@ def _sentence(message: str) -> str:
     """Return the database's message as one line, without its excerpt of the query."""
     head = message.split("\n\nLINE ")[0]
     return " ".join(head.split())
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return number and noun: ``1 run``, ``2 runs``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import harness
 from harness.history import page_figures
 from harness.history.fleet import Fleet, RunRow, page_of
-from harness.report.layout import templates
+from harness.report.layout import page
 
 MOST_DRAWN = 24
 """Most trends drawn, those with a change point first; the table has every change."""
@@ -21,21 +21,18 @@ def render(fleet: Fleet, command: str, path: Path) -> str:
 
     ``path`` is where the page will be written: runs below its folder are linked.
     """
-    links = {run.run: quote(page) for run in fleet.runs if (page := page_of(run.folder, path))}
-    drawn = [one for one in fleet.trends if len(one.points) > 2][:MOST_DRAWN]
-    return (
-        templates(whole="records.jsonl")
-        .get_template("history.html.j2")
-        .render(
-            version=harness.__version__,
-            fleet=fleet,
-            command=command,
-            links=links,
-            figures=[(one, page_figures.trend(one, f"trend{i}")) for i, one in enumerate(drawn)],
-            changes=[change for one in fleet.trends for change in one.changes()],
-            standing=standing(fleet.newest),
-            most=MOST_ROWS,
-        )
+    return page(
+        "history",
+        "records.jsonl",
+        version=harness.__version__,
+        fleet=fleet,
+        command=command,
+        links={run.run: quote(there) for run in fleet.runs if (there := page_of(run.folder, path))},
+        drawn=[one for one in fleet.trends if len(one.points) > 2][:MOST_DRAWN],
+        draw=page_figures,
+        changes=[change for one in fleet.trends for change in one.changes()],
+        standing=standing(fleet.newest),
+        most=MOST_ROWS,
     )
 
 

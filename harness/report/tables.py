@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -100,7 +100,6 @@ class Latency(msgspec.Struct, frozen=True):
     """One ``latency`` measure with its case."""
 
     case: Case
-    group: str
     target: str
     values: dict[str, Any]
 
@@ -120,7 +119,7 @@ class DamageTable(msgspec.Struct, frozen=True):
 
     loaders: tuple[str, ...]
     damages: tuple[str, ...]
-    cells: dict[tuple[str, str], tuple[Damage, ...]]
+    cells: dict[tuple[str, str], list[Damage]]
     behaviours: tuple[tuple[str, int], ...]
 
 
@@ -184,38 +183,46 @@ def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
     )
 
 
-def latencies(found: Iterable[Case]) -> tuple[Latency, ...]:
-    """Return every ``latency`` measure that has a median, sorted by model, batch and threads."""
-    rows: list[Latency] = []
-    for case in found:
-        values = case.record.measures.get("latency")
-        if isinstance(values, dict) and _is_positive(values.get("median_us")):
-            where = f"{case.record.model or 'model not named'}, batch {values.get('batch', '?')}"
-            target = case.record.column or str(values.get("runtime", "target not named"))
-            rows.append(Latency(case, where, target, values))
-    return tuple(sorted(rows, key=lambda r: (r.case.record.model, _order(r.values.get("batch")))))
+def latencies(found: Iterable[Case]) -> dict[str, list[Latency]]:
+    """Return every ``latency`` measure that has a median by model and batch, both in order."""
+    rows = [
+        Latency(case, case.record.column or str(values.get("runtime", "target not named")), values)
+        for case, values in _measured(found, "latency")
+        if _is_positive(values.get("median_us"))
+    ]
+    rows.sort(key=lambda row: (row.case.record.model, _order(row.values.get("batch"))))
+    return grouped(
+        rows,
+        lambda row: f"{row.case.record.model or 'model not named'}, batch {row.values.get('batch', '?')}",
+    )
 
 
 def damages(found: Iterable[Case]) -> DamageTable:
-    cells: dict[tuple[str, str], list[Damage]] = {}
-    behaviours: Counter[str] = Counter()
-    for case in found:
-        values = case.record.measures.get("corruption")
-        if not isinstance(values, dict):
-            continue
-        form = str(values.get("format", ""))
-        loader = str(values.get("loader", "?")) + (f" ({form})" if form else "")
-        damage = str(values.get("damage", "?"))
-        behaviour = str(values.get("behaviour") or "not recorded")
-        row = Damage(case, loader, damage, behaviour, str(values.get("message") or ""))
-        cells.setdefault((loader, damage), []).append(row)
-        behaviours[behaviour] += 1
+    rows = [_damage(case, values) for case, values in _measured(found, "corruption")]
     return DamageTable(
-        tuple(dict.fromkeys(loader for loader, _ in cells)),
-        tuple(dict.fromkeys(damage for _, damage in cells)),
-        {key: tuple(rows) for key, rows in cells.items()},
-        tuple(behaviours.most_common()),
+        tuple(dict.fromkeys(row.loader for row in rows)),
+        tuple(dict.fromkeys(row.damage for row in rows)),
+        grouped(rows, lambda row: (row.loader, row.damage)),
+        tuple(Counter(row.behaviour for row in rows).most_common()),
     )
+
+
+def _damage(case: Case, values: dict[str, Any]) -> Damage:
+    form = str(values.get("format", ""))
+    return Damage(
+        case,
+        loader=str(values.get("loader", "?")) + (f" ({form})" if form else ""),
+        damage=str(values.get("damage", "?")),
+        behaviour=str(values.get("behaviour") or "not recorded"),
+        message=str(values.get("message") or ""),
+    )
+
+
+def _measured(found: Iterable[Case], name: str) -> Iterator[tuple[Case, dict[str, Any]]]:
+    """Yield the cases with this measure, where it is a mapping."""
+    for case in found:
+        if isinstance(values := case.record.measures.get(name), dict):
+            yield case, values
 
 
 def measures(record: Record) -> tuple[tuple[str, str], ...]:
