@@ -206,39 +206,28 @@ def producers(case: str, given: Sequence[str], folder: Path | None = None) -> li
 # Running
 
 
-class Bisection:
-    """Runs one case in one environment after another.
+class Bisection(msgspec.Struct):
+    """Runs one case in one environment after another."""
 
-    Args:
-        case: case id; ``from-self`` in it stands for the files of the release being tried.
-        specs: from :func:`candidates`.
-        options: of every run.
-        more: pytest's other arguments.
-        folder: where the runs are written, each below its release's name.
-        say: told a line about each release tried.
-    """
+    case: str
+    """Case id; ``from-self`` in it stands for the files of the release being tried."""
+    specs: Sequence[Spec]
+    """From :func:`candidates`."""
+    options: Options
+    """Options of every run."""
+    more: Sequence[str]
+    """pytest's other arguments."""
+    given: Sequence[Environment]
+    root: Path
+    folder: Path
+    """Where the runs are written, each below its release's name."""
+    say: Callable[[str], None]
+    """Told a line about each release tried."""
+    steps: list[Step] = []
+    nodeid: str = ""
 
-    def __init__(
-        self,
-        case: str,
-        specs: Sequence[Spec],
-        options: Options,
-        more: Sequence[str],
-        given: Sequence[Environment],
-        root: Path,
-        folder: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.case = case
-        self.specs = specs
-        self.options = options
-        self.more = more
-        self.given = given
-        self.root = root
-        self.folder = folder
-        self.say = say
-        self.steps: list[Step] = []
-        self.nodeid = nodeid(case, root)
+    def __post_init__(self) -> None:
+        self.nodeid = nodeid(self.case, self.root)
 
     def run(self) -> tuple[int, str, Found | None]:
         """Return exit status, answer in a sentence, and the two neighbours if the ends were good and bad."""

@@ -6,6 +6,7 @@ is shown with its interval, and none where the target's outputs were wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from harness.checks import roofline
 from harness.checks.roofline import Cost, Least, Peak
 from harness.core.containers import at
 from harness.core.errors import UsageError
-from harness.core.types import BAD_OUTCOMES, Outcome, Record
+from harness.core.types import Outcome, Record
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, cause
 from harness.targets.target import Target
@@ -212,9 +213,7 @@ def _judged(records: Iterable[Record], model: str, areas: Collection[str]) -> Ju
     if not ran:
         return None
     worst = min(ran, key=lambda record: SEVERITY.index(record.outcome))
-    reason = worst.reason if worst.outcome == "not-run" else ""
-    if worst.outcome in BAD_OUTCOMES:
-        reason = worst.expected_failure or cause(worst)
+    reason = _why_not(worst) if worst.outcome != "pass" else ""
     return Judged(worst.outcome, len(ran), reason, bool(worst.expected_failure))
 
 
@@ -233,20 +232,17 @@ def _rows(
     timed: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for column in columns:
         for record in by_column[column.id]:
-            figures = _latency(record)
-            if figures is not None:
-                key = (record.model, int(figures.get("batch", 1)))
-                timed.setdefault(key, {})[column.id] = figures
+            if figures := _latency(record):
+                timed.setdefault((record.model, int(figures.get("batch", 1))), {})[column.id] = figures
     for (model, batch), cells in sorted(timed.items()):
         reference = cells.get(base.id) if base is not None else None
         cost = next(filter(None, map(roofline.cost_of, cells.values())), None)
-        found: list[Timing | None] = []
-        for place, column in enumerate(columns):
-            judged = conformance.get(model, [None] * len(columns))[place]
-            figures = cells.get(column.id)
-            # How fast a wrong answer comes is of no use.
-            good = figures is not None and (judged is None or judged.conforms)
-            found.append(_timing(column, figures, reference, batch, cost) if good and figures else None)
+        # How fast a wrong answer comes is of no use.
+        good = [one is None or one.conforms for one in conformance.get(model, [None] * len(columns))]
+        found = (
+            _timing(column, cells[column.id], reference, batch, cost) if fine and column.id in cells else None
+            for column, fine in zip(columns, good, strict=True)
+        )
         yield Row(model, batch, tuple(found), cost)
 
 
@@ -276,11 +272,9 @@ def _timing(
 
 
 def _gaps(records: Iterable[Record]) -> tuple[tuple[str, int], ...]:
-    counted: dict[str, int] = {}
-    for record in records:
-        if record.outcome == "not-run" or record.outcome in BAD_OUTCOMES:
-            text = record.expected_failure or (
-                record.reason if record.outcome == "not-run" else cause(record)
-            )
-            counted[text] = counted.get(text, 0) + 1
-    return tuple(sorted(counted.items(), key=lambda item: -item[1]))
+    return tuple(Counter(_why_not(record) for record in records if record.outcome != "pass").most_common())
+
+
+def _why_not(record: Record) -> str:
+    """Return why a case did not pass; '' where it was not run for no recorded reason."""
+    return record.expected_failure or (record.reason if record.outcome == "not-run" else cause(record))

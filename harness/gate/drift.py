@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.result import CurvePair, Drift, Speed
+from harness.report.tables import parting
 
 TOLERANCE_RATIO = 1.5
 TOLERANCE_FLOOR = 0.05
@@ -73,10 +74,10 @@ def curve_pairs(before: Record, after: Record) -> Iterator[CurvePair]:
         if name not in new:
             continue
         a, b = old[name], new[name]
-        differ = [i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y]
-        first = differ[0] if differ else None if len(a) == len(b) else min(len(a), len(b))
-        both = [abs(x - y) for x, y in zip(a, b, strict=False) if x is not None and y is not None]
-        yield CurvePair(after.case, name, a, b, first, max(both, default=None))
+        largest, first = parting(a, b)
+        if first is None and len(a) != len(b):
+            first = min(len(a), len(b))
+        yield CurvePair(after.case, name, a, b, first, largest)
 
 
 def _curves_of(record: Record) -> dict[str, tuple[float | None, ...]]:

@@ -11,6 +11,7 @@ from harness.gate.result import VERDICTS, GateResult, Verdict
 from harness.report import environment
 from harness.report.compression_views import LOOK
 from harness.report.layout import page
+from harness.report.summary import with_zeros
 from harness.speed.decide import Rule
 
 MOST_DRAWN_CURVES = 9
@@ -21,6 +22,8 @@ MOST_FIRST_CAUSES = 6
 MOST_OPEN_CAUSES = 8
 MOST_OPEN_CASES = 6
 """Causes that start unfolded in each verdict's list, and the most cases such a cause may have."""
+
+ANSWERS = ("slower", "faster", "same", "not enough data")
 
 VERDICT_LOOK: dict[Verdict, tuple[str, str]] = {
     "broken": ("✕", "fail"),
@@ -78,7 +81,7 @@ def render(result: GateResult, folder: Path | None = None) -> str:
         most_speeds=MOST_DRAWN_SPEEDS,
         paired=views.paired(result.paired),
         paired_floor=(result.policy.get("speed") or {}).get("floor", Rule().floor),
-        paired_counts=views.paired_counts(result.paired),
+        paired_counts=with_zeros((row.answer for row in result.paired), ANSWERS),
         compressed=page_compression.read(result, folder),
         method_look=LOOK,
         drifts=views.drifts(result.changes),

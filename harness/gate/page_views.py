@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -149,12 +148,6 @@ def paired(rows: Iterable[PairedSpeed]) -> tuple[PairedSpeed, ...]:
     """Sort measurements: slower ones first, then by the size of the change."""
     order = {"slower": 0, "faster": 1, "not enough data": 2}
     return tuple(sorted(rows, key=lambda row: (order.get(row.answer, 3), -abs(row.change or 0.0), row.model)))
-
-
-def paired_counts(rows: Iterable[PairedSpeed]) -> tuple[tuple[str, int], ...]:
-    """Count how many are slower, faster, the same, undecided; zeros included."""
-    counted = Counter(row.answer for row in rows)
-    return tuple((answer, counted[answer]) for answer in ("slower", "faster", "same", "not enough data"))
 
 
 def models(rows: Iterable[ModelTotal]) -> tuple[tuple[ModelTotal, ...], tuple[ModelTotal, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import msgspec
 
@@ -14,6 +14,7 @@ from harness.records.files import Run
 
 Standing = Literal["unexpected", "departed", "empty", "known", "not-run", "pass"]
 Status = Literal["pass", "fail", "incomplete"]
+T = TypeVar("T")
 ClaimVerdict = Literal["holds", "broken", "not run"]
 
 # A wrong answer ranks above a crash, because nobody notices it.
@@ -113,13 +114,12 @@ def paddle_of(header: RunHeader) -> str:
 
 def outcome_counts(run: Run) -> dict[Outcome, int]:
     """Count cases for each of the six outcomes, zeros included, in the usual order."""
-    return _counts(run.records)
+    return with_zeros((record.outcome for record in run.records), OUTCOMES)
 
 
 def standing_counts(run: Run) -> dict[Standing, int]:
     """Number of cases for each standing, zeros included."""
-    counted = Counter(standing(record) for record in run.records)
-    return {key: counted[key] for key in get_args(Standing)}
+    return with_zeros(map(standing, run.records), get_args(Standing))
 
 
 def cause(record: Record) -> str:
@@ -181,8 +181,13 @@ def claim_rows(run: Run) -> tuple[ClaimRow, ...]:
 
 def claim_counts(rows: Iterable[ClaimRow]) -> dict[ClaimVerdict, int]:
     """Count claims for each verdict, zeros included."""
-    counted = Counter(row.verdict for row in rows)
-    return {"broken": counted["broken"], "holds": counted["holds"], "not run": counted["not run"]}
+    return with_zeros((row.verdict for row in rows), ("broken", "holds", "not run"))
+
+
+def with_zeros(values: Iterable[T], order: Iterable[T]) -> dict[T, int]:
+    """Count how often each value of ``order`` occurs, zeros included."""
+    counted = Counter(values)
+    return {value: counted[value] for value in order}
 
 
 def grid(run: Run) -> Grid:
@@ -202,11 +207,6 @@ def grid(run: Run) -> Grid:
     )
 
 
-def _counts(records: Iterable[Record]) -> dict[Outcome, int]:
-    counted = Counter(record.outcome for record in records)
-    return {outcome: counted[outcome] for outcome in OUTCOMES}
-
-
 def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
     def rank(index: int) -> tuple[bool, int]:
         record = records[index]
@@ -222,7 +222,7 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
     return Cell(
         worst=worst,
         cases=len(here),
-        counts=_counts(here),
+        counts=with_zeros((record.outcome for record in here), OUTCOMES),
         budget_used=max(used, default=None),
         unexpected=standings["unexpected"] + standings["departed"] + standings["empty"],
         known=standings["known"],
@@ -261,7 +261,8 @@ def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) ->
     )
     result: ClaimVerdict = "broken" if broken else "holds" if held else "not run"
     reasons = tuple(skipped.most_common()) if records else ((absent, 0),)
-    return ClaimRow(claim, sentence, result, _counts(records), observed, reasons)
+    counts = with_zeros((record.outcome for record in records), OUTCOMES)
+    return ClaimRow(claim, sentence, result, counts, observed, reasons)
 
 
 def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from harness.records.files import Run
 from harness.report.summary import SEVERITY, Standing, cause, standing
 from harness.report.wording import number
 
+Losses = Sequence[float | None]
+"""Losses of successive steps; None where not finite."""
 SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression", "yardstick")
 
 
@@ -177,7 +179,7 @@ def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
 
 def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
     """Return every well-formed ``curves`` measure, findings first."""
-    rows = [curve for case in found if (curve := _curve(case)) is not None]
+    rows = [curve for one in measured(found, "curves") if (curve := _curve(*one)) is not None]
     return tuple(
         sorted(rows, key=lambda row: (not row.case.is_finding, bool(row.case.record.expected_failure)))
     )
@@ -187,7 +189,7 @@ def latencies(found: Iterable[Case]) -> dict[str, list[Latency]]:
     """Return every ``latency`` measure that has a median by model and batch, both in order."""
     rows = [
         Latency(case, case.record.column or str(values.get("runtime", "target not named")), values)
-        for case, values in _measured(found, "latency")
+        for case, values in measured(found, "latency")
         if _is_positive(values.get("median_us"))
     ]
     rows.sort(key=lambda row: (row.case.record.model, _order(row.values.get("batch"))))
@@ -198,7 +200,7 @@ def latencies(found: Iterable[Case]) -> dict[str, list[Latency]]:
 
 
 def damages(found: Iterable[Case]) -> DamageTable:
-    rows = [_damage(case, values) for case, values in _measured(found, "corruption")]
+    rows = [_damage(case, values) for case, values in measured(found, "corruption")]
     return DamageTable(
         tuple(dict.fromkeys(row.loader for row in rows)),
         tuple(dict.fromkeys(row.damage for row in rows)),
@@ -218,7 +220,7 @@ def _damage(case: Case, values: dict[str, Any]) -> Damage:
     )
 
 
-def _measured(found: Iterable[Case], name: str) -> Iterator[tuple[Case, dict[str, Any]]]:
+def measured(found: Iterable[Case], name: str) -> Iterator[tuple[Case, dict[str, Any]]]:
     """Yield the cases with this measure, where it is a mapping."""
     for case in found:
         if isinstance(values := case.record.measures.get(name), dict):
@@ -264,23 +266,24 @@ def _flat(value: dict[Any, Any], prefix: str) -> Iterable[tuple[str, str]]:
             yield name, number(item)
 
 
-def _curve(case: Case) -> Curve | None:
-    value = case.record.measures.get("curves")
-    if not isinstance(value, dict):
-        return None
+def _curve(case: Case, value: dict[str, Any]) -> Curve | None:
     whole, resumed = _series(value.get("uninterrupted")), _series(value.get("resumed"))
     if whole is None:
         return None
     start = value.get("interrupted_at")
     at = start if isinstance(start, int) and start >= 0 else len(whole) - len(resumed or ())
-    largest: float | None = None
-    first: int | None = None
-    for step, (a, b) in enumerate(zip(whole[at:], resumed or (), strict=False), start=at):
-        if a != b and first is None:
-            first = step
-        if a is not None and b is not None:
-            largest = max(largest or 0.0, abs(a - b))
-    return Curve(case, whole, resumed or (), at, largest, first)
+    return Curve(case, whole, resumed or (), at, *parting(whole, resumed or (), at))
+
+
+def parting(whole: Losses, other: Losses, start: int = 0) -> tuple[float | None, int | None]:
+    """Return the largest difference of two curves, and the first step at which they differ; None: nowhere.
+
+    ``start``: the step of ``whole`` at which ``other`` begins.
+    """
+    both = list(zip(whole[start:], other, strict=False))
+    apart = (abs(a - b) for a, b in both if a is not None and b is not None)
+    first = next((step for step, (a, b) in enumerate(both, start) if a != b), None)
+    return max(apart, default=None), first
 
 
 def _series(value: Any) -> tuple[float | None, ...] | None:
