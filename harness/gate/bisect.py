@@ -187,7 +187,7 @@ def nodeid(case: str, root: Path) -> str:
     return f"{name}::test_{rest}"
 
 
-def producers(case: str, given: Sequence[str], folder: Path | None = None) -> list[Environment]:
+def producers(case: str, given: Sequence[str]) -> list[Environment]:
     """Return the environments whose files the case loads: those given, else the release in its id.
 
     Raises:
@@ -200,7 +200,7 @@ def producers(case: str, given: Sequence[str], folder: Path | None = None) -> li
         texts = [name for name in names if re.search(rf"\bfrom-{re.escape(name)}(?=[-\]])", case)][:1]
         if not texts and re.search(r"\bfrom-\S", case):
             raise UsageError(f"{case} loads another environment's files: name it with --producer")
-    return [environments.resolve_one(text, folder) for text in texts]
+    return [environments.resolve_one(text) for text in texts]
 
 
 # Running

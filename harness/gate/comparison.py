@@ -14,7 +14,7 @@ import msgspec
 
 from harness.checks import roofline
 from harness.checks.roofline import Cost, Least, Peak
-from harness.core.containers import at
+from harness.core.containers import at, grouped
 from harness.core.errors import UsageError
 from harness.core.types import Outcome, Record
 from harness.records.files import Run
@@ -119,8 +119,9 @@ def compare(
     Raises:
         UsageError: a target or the reference is in no run.
     """
-    columns = _columns(runs, targets, wanted)
-    by_column = {column.id: _records(runs, column) for column in columns}
+    found = _columns(runs, targets, wanted)
+    columns = tuple(column for column, _ in found)
+    by_column = {column.id: records for column, records in found}
     base = _reference(columns, by_column, reference)
     models = list(dict.fromkeys(r.model for records in by_column.values() for r in records if r.model))
     areas = {name for run in runs for name, area in run.areas.items() if area.judges_targets}
@@ -135,39 +136,40 @@ def compare(
     )
 
 
-def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str]) -> tuple[Column, ...]:
-    found: list[Column] = []
+def _columns(
+    runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str]
+) -> list[tuple[Column, list[Record]]]:
+    """Return the columns with their records, without those of compressed models."""
+    found: list[tuple[Column, list[Record]]] = []
     for run in runs:
         environment = run.header.environment
-        for name, place in dict.fromkeys((record.target, record.machine) for record in run.records):
+        for (name, place), mine in grouped(run.records, lambda r: (r.target, r.machine)).items():
             if not name or (wanted and name not in wanted):
                 continue
             target = targets.get(name)
-            mine = (r.measures for r in run.records if (r.target, r.machine) == (name, place))
-            where: Any = next((measures["where"] for measures in mine if "where" in measures), None)
+            where: Any = next((r.measures["where"] for r in mine if "where" in r.measures), None)
             there = where if isinstance(where, dict) else at(environment, ("machines", place)) or environment
-            found.append(
-                Column(
-                    run=run.folder.name,
-                    target=name,
-                    paddle=str(at(there, ("paddle", "version")) or ""),
-                    cpu=str(at(there, ("cpu", "model")) or there.get("cpu", "")),
-                    host=str(there.get("host", "")),
-                    device=str(target.options.get("device", "cpu")) if target else "",
-                    precision=target.storage if target else "",
-                    threads=int(target.options.get("threads", 1)) if target else 1,
-                    price=target.price_per_hour if target else 0.0,
-                    busy=_busy(run) if there is environment else 0.0,
-                    peak=_peak(run, target),
-                    machine=place,
-                )
+            column = Column(
+                run=run.folder.name,
+                target=name,
+                paddle=str(at(there, ("paddle", "version")) or ""),
+                cpu=str(at(there, ("cpu", "model")) or there.get("cpu", "")),
+                host=str(there.get("host", "")),
+                device=str(target.options.get("device", "cpu")) if target else "",
+                precision=target.storage if target else "",
+                threads=int(target.options.get("threads", 1)) if target else 1,
+                price=target.price_per_hour if target else 0.0,
+                busy=_busy(run) if there is environment else 0.0,
+                peak=_peak(run, target),
+                machine=place,
             )
-    missing = sorted(set(wanted) - {column.target for column in found})
+            found.append((column, [record for record in mine if not record.method]))
+    missing = sorted(set(wanted) - {column.target for column, _ in found})
     if missing:
         raise UsageError(f"no run has a case of the target {', '.join(missing)}")
     if not found:
         raise UsageError("no run has a case that names a target: there is nothing to compare")
-    return tuple(found)
+    return found
 
 
 def _busy(run: Run) -> float:
@@ -183,14 +185,6 @@ def _peak(run: Run, target: Target | None) -> Peak | None:
         return None
     measured = [peak for record in run.records for peak in record.measures.get("limits", ())]
     return roofline.peaks(measured).get((target.interpreter, int(target.options.get("threads", 1))))
-
-
-def _records(runs: Sequence[Run], column: Column) -> list[Record]:
-    (run,) = [run for run in runs if run.folder.name == column.run]
-    wanted = (column.target, column.machine)
-    return [
-        record for record in run.records if (record.target, record.machine) == wanted and not record.method
-    ]
 
 
 def _reference(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.result import CurvePair, Drift, Speed
@@ -19,7 +18,7 @@ TOLERANCE_FLOOR = 0.05
 def drifts(before: Record, after: Record) -> Iterator[Drift]:
     """Yield every drift worth reporting, the most important first."""
     yield from _messages(before, after)
-    yield from _numbers("accuracy", _accuracies(before), _accuracies(after))
+    yield from _accuracy(_accuracies(before), _accuracies(after))
     yield from _curves(before, after)
     yield from _tolerance(before, after)
     yield from _operators(before, after)
@@ -53,11 +52,11 @@ def _accuracies(record: Record) -> dict[str, float]:
     return found
 
 
-def _numbers(kind: Any, before: dict[str, float], after: dict[str, float]) -> Iterator[Drift]:
+def _accuracy(before: dict[str, float], after: dict[str, float]) -> Iterator[Drift]:
     for name in before.keys() & after.keys():
         if before[name] != after[name]:
             ratio = after[name] / before[name] if before[name] else None
-            yield Drift(kind, name, f"{before[name]:.6g}", f"{after[name]:.6g}", ratio)
+            yield Drift("accuracy", name, f"{before[name]:.6g}", f"{after[name]:.6g}", ratio)
 
 
 def _curves(before: Record, after: Record) -> Iterator[Drift]:

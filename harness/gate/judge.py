@@ -28,7 +28,6 @@ from harness.gate.result import (
     Status,
     Subject,
 )
-from harness.gate.runs import faults
 from harness.gate.verdicts import base_case, judge, pairs, ran
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, paddle_of
@@ -181,6 +180,15 @@ def _problems(runs: Sequence[Run], names: Sequence[str], measured: int) -> Itera
         yield from faults(run, name)
     if not measured:
         yield "no case compared anything under both releases"
+
+
+def faults(run: Run, name: str) -> Iterator[str]:
+    """Yield what is missing in a run's records."""
+    if run.footer is None:
+        so_far = f"{len(run.records)} of {run.header.selected} cases"
+        yield f"the run of {name} did not come to its end ({so_far})"
+    if run.damaged:
+        yield f"{run.damaged} lines of the run of {name} cannot be read"
 
 
 def _subject(run: Run, name: str, reused: bool, folder: str) -> Subject:

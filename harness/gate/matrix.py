@@ -15,10 +15,9 @@ from harness.core.clock import now
 from harness.core.options import Options
 from harness.core.paths import slug
 from harness.gate import outputs
-from harness.gate.judge import grid
+from harness.gate.judge import faults, grid
 from harness.gate.matrix_page import render_matrix
 from harness.gate.result import MatrixResult
-from harness.gate.runs import faults
 from harness.jobs.backend import Settings
 from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import new_folder
@@ -136,7 +135,7 @@ def told(result: MatrixResult) -> Iterator[str]:
     """Yield the lines to print: for each pair of releases, how many cases pass."""
     pairs: dict[tuple[str, str], list[int]] = {}
     for cell in result.cells:
-        counts = pairs.setdefault((cell.producer, cell.consumer), [0, 0])
+        counts = pairs.setdefault(cell.pair, [0, 0])
         if cell.outcome != "not-run":
             counts[0] += cell.passed
             counts[1] += cell.cases

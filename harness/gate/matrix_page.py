@@ -95,8 +95,7 @@ def render_matrix(result: MatrixResult) -> str:
 
 
 def pair_totals(cells: Iterable[GridCell]) -> dict[Pair, PairTotal]:
-    groups = grouped(cells, lambda cell: (cell.producer, cell.consumer))
-    return {pair: _pair_total(group) for pair, group in groups.items()}
+    return {pair: _pair_total(group) for pair, group in grouped(cells, lambda cell: cell.pair).items()}
 
 
 def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Group, ...]:
@@ -109,16 +108,9 @@ def pair_groups(totals: dict[Pair, PairTotal], order: Sequence[str]) -> tuple[Gr
     )
     found: list[Group] = []
     for sign, (name, meaning) in zip((-1, 0, 1), names, strict=True):
-        here = [t for (a, b), t in totals.items() if _sign(rank[a] - rank[b]) == sign]
-        found.append(
-            Group(
-                name,
-                meaning,
-                sum(total.works for total in here),
-                sum(total.usable for total in here),
-                len(here),
-            )
-        )
+        here = [t for (a, b), t in totals.items() if (rank[a] > rank[b]) - (rank[a] < rank[b]) == sign]
+        works, usable = sum(total.works for total in here), sum(total.usable for total in here)
+        found.append(Group(name, meaning, works, usable, len(here)))
     return tuple(found)
 
 
@@ -190,7 +182,3 @@ def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[CrossVer
             yield CrossVersion(
                 spans(producers, order), spans(loaders, order), own, outcome, group[0].reason, instead
             )
-
-
-def _sign(value: int) -> int:
-    return (value > 0) - (value < 0)

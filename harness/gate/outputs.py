@@ -26,7 +26,6 @@ MOST_LINES = 20
 """Causes that the summary lists; the page has all."""
 _MOST_TEXT = 300
 _MOST_MESSAGE = 4000
-_SAYS = {"pass": "PASS", "blocked": "BLOCKED", "inconclusive": "INCONCLUSIVE"}
 _MARKS = {"pass": "✅", "blocked": "❌", "inconclusive": "⚠️"}
 
 
@@ -176,7 +175,7 @@ def summary_markdown(result: GateResult) -> str:
     if result.identical_of:
         parts.append(f"{result.identical:,} of {result.identical_of:,} bit-identical")
     lines = [
-        f"## {_MARKS[result.status]} {_SAYS[result.status]}: Paddle {_plain(_way(result))}",
+        f"## {_MARKS[result.status]} {result.status.upper()}: Paddle {_plain(_way(result))}",
         "",
         _plain(result.sentence),
         "",

@@ -126,6 +126,11 @@ class GridCell(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     workaround: str = ""
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Producer, consumer."""
+        return self.producer, self.consumer
+
 
 class Numerics(msgspec.Struct, frozen=True):
     """Error against the producer's float64 oracle before and after, in units of the allowed error."""

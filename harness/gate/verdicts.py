@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeGuard
 
+from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.drift import drifts, tame
 from harness.gate.policy import Numerics
@@ -14,13 +15,12 @@ from harness.report.summary import SEVERITY, cause
 
 
 class Pair(NamedTuple):
-    """A case's record on each side; ``same_files``: both loaded the same artifact with the same feeds."""
+    """A case's record on each side."""
 
     case: str
     direction: Direction
     before: Record | None
     after: Record | None
-    same_files: bool = False
 
 
 def base_case(record: Record) -> str:
@@ -52,11 +52,8 @@ def pairs(baseline: Run, candidate: Run, names: tuple[str, str]) -> Iterator[Pai
 
 
 def _by_producer(run: Run) -> dict[str, dict[str, Record]]:
-    found: dict[str, dict[str, Record]] = {}
-    for record in run.records:
-        if record.producer:
-            found.setdefault(base_case(record), {})[record.producer] = record
-    return found
+    crossed = grouped((record for record in run.records if record.producer), base_case)
+    return {case: {record.producer: record for record in group} for case, group in crossed.items()}
 
 
 KEPT = ("outcome", "case", "reason", "reason_kind", "expected_failure", "issue")
@@ -71,7 +68,7 @@ def _crossed(old: Crossings, new: Crossings, names: tuple[str, str]) -> Iterator
     for case in dict.fromkeys([*old, *new]):
         here, there = old.get(case, {}), new.get(case, {})
         before = here.get(first)
-        yield Pair(case, "old files", before, there.get(first), same_files=True)
+        yield Pair(case, "old files", before, there.get(first))
         if second != first:
             yield Pair(case, "new files", before, there.get(second))
             yield Pair(case, "rollback", before, here.get(second))

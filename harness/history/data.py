@@ -90,7 +90,7 @@ class History(msgspec.Struct, frozen=True):
     skipped: Skipped
     views: tuple[View, ...]
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a query; return the names of the columns, and the rows.
 
         Raises:
@@ -99,7 +99,7 @@ class History(msgspec.Struct, frozen=True):
         import duckdb
 
         try:
-            done = self.db.execute(sql, list(parameters)) if parameters else self.db.execute(sql)
+            done = self.db.execute(sql)
             if done is None:
                 raise UsageError("the query is empty: `harness query --list` shows what can be asked")
             return [column[0] for column in done.description or ()], done.fetchall()

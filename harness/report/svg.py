@@ -22,18 +22,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from harness.report.wording import clean
 
 # Sentinel -> CSS variable of report.css. Any other colour in the SVG would be a bug.
-INK, SOFT, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
-FIRST, SECOND, THIRD, FOURTH, BAD = "#0a0b04", "#0a0b05", "#0a0b07", "#0a0b08", "#0a0b06"
-_VARIABLES = {
-    INK: "--fig-ink",
-    SOFT: "--fig-soft",
-    GRID: "--fig-grid",
-    FIRST: "--fig-first",
-    SECOND: "--fig-second",
-    THIRD: "--fig-third",
-    FOURTH: "--fig-fourth",
-    BAD: "--fig-bad",
-}
+_NAMES = ("ink", "soft", "grid", "first", "second", "bad", "third", "fourth")
+_VARIABLES = {f"#0a0b0{number}": f"--fig-{name}" for number, name in enumerate(_NAMES, start=1)}
+INK, SOFT, GRID, FIRST, SECOND, BAD, THIRD, FOURTH = _VARIABLES
 _STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,

@@ -21,6 +21,7 @@ from harness.report.wording import number
 
 Losses = Sequence[float | None]
 """Losses of successive steps; None where not finite."""
+MOST_NEAREST = 10
 SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression", "yardstick")
 
 
@@ -171,10 +172,10 @@ def areas(found: Iterable[Case], stated: Mapping[str, Area]) -> tuple[CasesOfAre
     )
 
 
-def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
+def nearest(found: Iterable[Case]) -> tuple[Case, ...]:
     """Return the passing cases that use most of their allowed error: drift would show there first."""
     passing = [c for c in found if c.standing == "pass" and c.record.numeric_budget_used is not None]
-    return tuple(sorted(passing, key=lambda c: -(c.record.numeric_budget_used or 0.0))[:most])
+    return tuple(sorted(passing, key=lambda c: -(c.record.numeric_budget_used or 0.0))[:MOST_NEAREST])
 
 
 def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
