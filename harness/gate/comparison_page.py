@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 import harness
@@ -89,10 +88,8 @@ def limits(row: Row, labels: Sequence[str], name: str) -> Markup:
     ``labels`` are in the order of the row's cells; targets without a time are left out.
     """
     timed = [(label, cell) for label, cell in zip(labels, row.cells, strict=True) if cell is not None]
-    with svg.style(name):
-        shown = [svg.short(label) for label, _ in timed]
-        figure = Figure(figsize=(4.2, 0.75 + 0.27 * len(timed)))
-        axes = svg.axes(figure, left=svg.margin(shown), bottom=0.45)
+    shown = [svg.short(label) for label, _ in timed]
+    with svg.axes(name, 4.2, 0.75 + 0.27 * len(timed), left=svg.margin(shown)) as axes:
         for y, (_, cell) in enumerate(timed):
             if cell.least is not None:
                 axes.plot([cell.least.us, cell.median_us], [y, y], color=svg.SOFT, lw=0.8, ls=":")
@@ -100,7 +97,7 @@ def limits(row: Row, labels: Sequence[str], name: str) -> Markup:
             svg.interval(axes, y, cell.low_us, cell.median_us, cell.high_us, svg.FIRST)
         svg.label_rows(axes, shown, "one run, log scale")
         spoken = "; ".join(f"{label} {_spoken(cell)}" for label, cell in timed)
-        return svg.markup(figure, name, f"{row.model}, batch {row.batch}: {spoken}.")
+        return svg.markup(axes, name, f"{row.model}, batch {row.batch}: {spoken}.")
 
 
 def _spoken(cell: Timing) -> str:
@@ -128,9 +125,7 @@ def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
         (label, [(row.batch, cell) for row, cell in zip(rows, cells, strict=True) if cell is not None])
         for label, cells in zip(labels, zip(*(row.cells for row in rows), strict=True), strict=True)
     ]
-    with svg.style(name):
-        figure = Figure(figsize=(8.6, 3.7))
-        axes = svg.axes(figure, left=0.75, bottom=0.45)
+    with svg.axes(name, 8.6, 3.7, left=0.75) as axes:
         box = axes.get_position()
         axes.set_position((box.x0, box.y0, 0.6, box.height))
         edges = sorted(map(_edge, (points for _, points in lines)), key=len, reverse=True)
@@ -160,7 +155,9 @@ def curves(rows: Sequence[Row], labels: Sequence[str], name: str) -> Markup:
         axes.yaxis.set_minor_formatter(NullFormatter())
         axes.grid()
         axes.tick_params(length=2.5, which="both")
-        figure.legend(loc="upper left", bbox_to_anchor=(box.x0 + 0.61, 0.99), frameon=False, handlelength=2.6)
+        axes.figure.legend(
+            loc="upper left", bbox_to_anchor=(box.x0 + 0.61, 0.99), frameon=False, handlelength=2.6
+        )
         best = max(((c.throughput, b, label) for label, points in drawn for b, c in points), default=None)
         spoken = f" The most is {best[0]:,.0f} a second, {best[2]} at batch {best[1]}." if best else ""
-        return svg.markup(figure, name, f"{rows[0].model}: throughput against latency.{spoken}")
+        return svg.markup(axes, name, f"{rows[0].model}: throughput against latency.{spoken}")

@@ -44,7 +44,6 @@ class Asked(msgspec.Struct, frozen=True):
     candidate: str
     command: str
     started: str
-    duration_s: float = 0.0
     reused: tuple[bool, bool] = (False, False)
     """Whether each side's records are of an earlier run."""
     whole: bool = True
@@ -88,7 +87,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
         sentence=sentence,
         rules=tuple(dict.fromkeys(change.rule for change in _by_gravity(decided) if change.blocks)),
         started=asked.started,
-        duration_s=asked.duration_s,
+        duration_s=0.0,
         command=asked.command,
         harness=harness.__version__,
         baseline=_subject(baseline, asked.baseline, asked.reused[0], asked.folder),

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed, Speed
@@ -34,9 +33,7 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
     marked. ``outliers`` are numbered from 1.
     """
     low, high, lost = _limits(rows)
-    with svg.style(name):
-        figure = Figure(figsize=(6.4, 4.6))
-        axes = svg.axes(figure, left=0.72, bottom=0.5)
+    with svg.axes(name, 6.4, 4.6, left=0.72, bottom=0.5) as axes:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(low / 1.6, high * 1.6)
@@ -71,7 +68,7 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
         )
         past = sum(row.after is None or row.after > 1 for row in rows)
         return svg.markup(
-            figure,
+            axes,
             name,
             f"Errors before and after of {len(rows)} comparisons: {counted['larger']} larger, "
             f"{counted['smaller']} smaller, {counted['unchanged']} unchanged, {past} past what is allowed.",
@@ -98,10 +95,8 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
     drawn = [row for row in rows if row.change is not None and row.low is not None][:MOST_PAIRED]
     if not drawn:
         return ""
-    with svg.style(name):
-        labels = [svg.short(f"{row.model}, {row.target}, {row.batch}") for row in drawn]
-        figure = Figure(figsize=(7.0, 0.7 + 0.22 * len(labels)))
-        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+    labels = [svg.short(f"{row.model}, {row.target}, {row.batch}") for row in drawn]
+    with svg.axes(name, 7.0, 0.7 + 0.22 * len(labels), left=svg.margin(labels)) as axes:
         for y, row in enumerate(drawn):
             low, change, high = (100 * (value or 0.0) for value in (row.low, row.change, row.high))
             colour = svg.SECOND if row.answer in ("slower", "faster") else svg.FIRST
@@ -109,15 +104,13 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
         axes.axvline(0, color=svg.FIRST, linewidth=0.8)
         svg.label_rows(axes, labels, "time of a run, candidate against baseline, per cent", log=False)
         spoken = "; ".join(f"{row.model} on {row.target}: {row.answer}" for row in drawn[:8])
-        return svg.markup(figure, name, f"Changes of speed with their intervals. {spoken}.")
+        return svg.markup(axes, name, f"Changes of speed with their intervals. {spoken}.")
 
 
 def speed(group: str, rows: Sequence[Speed], name: str) -> Markup:
     """Draw two medians with their 99 % intervals for each target, in microseconds on a log scale."""
-    with svg.style(name):
-        labels = [svg.short(row.target or "target not named") for row in rows]
-        figure = Figure(figsize=(4.2, 0.7 + 0.42 * len(labels)))
-        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+    labels = [svg.short(row.target or "target not named") for row in rows]
+    with svg.axes(name, 4.2, 0.7 + 0.42 * len(labels), left=svg.margin(labels)) as axes:
         for y, row in enumerate(rows):
             before = (row.before_low_us, row.before_us, row.before_high_us)
             after = (row.after_low_us, row.after_us, row.after_high_us)
@@ -127,7 +120,7 @@ def speed(group: str, rows: Sequence[Speed], name: str) -> Markup:
         spoken = "; ".join(
             f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after" for row in rows
         )
-        return svg.markup(figure, name, f"Median latency of {group}: {spoken}.")
+        return svg.markup(axes, name, f"Median latency of {group}: {spoken}.")
 
 
 def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:

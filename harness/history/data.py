@@ -106,6 +106,11 @@ class History(msgspec.Struct, frozen=True):
         except duckdb.Error as error:
             raise UsageError(_sentence(str(error))) from error
 
+    def table(self, source: str) -> tuple[dict[str, Any], ...]:
+        """Return the rows of a view by their columns; ``source`` is that of :meth:`rows`."""
+        names, rows = self.query(f"FROM {source}")
+        return tuple(dict(zip(names, row, strict=True)) for row in rows)
+
     def rows(self, kind: type[Row], source: str) -> tuple[Row, ...]:
         """Return the rows of a view as ``kind``, whose fields are named like its columns.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,6 +14,8 @@ from harness.history.changes import Series, release_order, series
 from harness.history.data import History
 
 Verdict = Literal["holds", "broken", "not run"]
+Cells = dict[str, Any]
+"""A row of a view by its columns, see :mod:`harness.history.views`."""
 
 
 class _Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,26 +46,6 @@ class RunRow(_Released, frozen=True, kw_only=True):
     known: int
     not_run: int
     merged: bool
-
-
-class _Case(_Released, frozen=True, kw_only=True):
-    """Which case, and where."""
-
-    case_id: str
-    host: str
-
-
-class Moved(_Case, frozen=True, kw_only=True):
-    """A case whose newest outcome is not that of the run before."""
-
-    before: str
-    outcome: str
-    standing: str
-    cause: str
-    expected_failure: str
-    run: str
-    run_before: str
-    number: int
 
 
 class ClaimCell(_Released, frozen=True, kw_only=True):
@@ -99,42 +81,6 @@ class ClaimRow(msgspec.Struct, frozen=True):
         return any(cell.before not in (None, cell.verdict) for cell in self.cells.values())
 
 
-class Flaky(_Case, frozen=True, kw_only=True):
-    """A case whose outcome changed ``flips`` times with nothing else changed.
-
-    One flip may come from a change that is not recorded; with more, the case is flaky.
-    """
-
-    flips: int
-    failed: int
-    runs: int
-    outcomes: str
-    until: datetime | None
-    failed_run: str
-    cause: str
-
-
-class FirstFailure(_Case, frozen=True, kw_only=True):
-    """The first run in which a case failed, and the run before it in which it had passed."""
-
-    first_started: datetime | None
-    first_run: str
-    passed_before: str | None
-    failed: int
-    runs: int
-    now: str
-    standing: str
-    cause: str
-
-
-class Slow(_Case, frozen=True, kw_only=True):
-    """How long the check of a case takes."""
-
-    runs: int
-    median_s: float
-    longest_s: float
-
-
 class Fleet(msgspec.Struct, frozen=True):
     """Everything on the page. ``releases`` are labels: a release, and its profile where not default."""
 
@@ -145,13 +91,20 @@ class Fleet(msgspec.Struct, frozen=True):
     newest: tuple[RunRow, ...]
     """The newest run of every release, profile and host, without reruns of a few cases."""
     releases: tuple[str, ...]
-    moved: tuple[Moved, ...]
+    moved: tuple[Cells, ...]
+    """Cases whose newest outcome is not that of the run before."""
     claims: tuple[ClaimRow, ...]
     trends: tuple[Series, ...]
     """Series of latencies, those with a change point first."""
-    flaky: tuple[Flaky, ...]
-    first_failures: tuple[FirstFailure, ...]
-    slowest: tuple[Slow, ...]
+    flaky: tuple[Cells, ...]
+    """Cases whose outcome changed with nothing else changed.
+
+    One flip may come from a change that is not recorded; with more, the case is flaky.
+    """
+    first_failures: tuple[Cells, ...]
+    """The first run in which a case failed, and the run before it in which it had passed."""
+    slowest: tuple[Cells, ...]
+    """How long the checks of cases take."""
     hosts: tuple[str, ...]
 
 
@@ -168,8 +121,7 @@ def look(history: History) -> Fleet:
     """
     runs = history.rows(RunRow, "runs ORDER BY started DESC, run")
     names = sorted({(run.release, run.profile) for run in runs}, key=lambda n: (release_order(n[0]), n[1]))
-    moved = history.rows(
-        Moved,
+    moved = history.table(
         "latest WHERE before IS NOT NULL AND before <> outcome "
         "ORDER BY standing = 'known', outcome IN ('pass', 'not-run'), started DESC, case_id",
     )
@@ -182,9 +134,9 @@ def look(history: History) -> Fleet:
         moved=moved,
         claims=claims(history),
         trends=tuple(sorted(series(history), key=lambda one: not one.starts)),
-        flaky=history.rows(Flaky, "flaky"),
-        first_failures=history.rows(FirstFailure, "first_failures WHERE standing <> 'known'"),
-        slowest=history.rows(Slow, "slowest LIMIT 20"),
+        flaky=history.table("flaky"),
+        first_failures=history.table("first_failures WHERE standing <> 'known'"),
+        slowest=history.table("slowest LIMIT 20"),
         hosts=tuple(host for (host,) in history.query("SELECT DISTINCT host FROM cases ORDER BY host")[1]),
     )
 

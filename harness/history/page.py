@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 import harness
@@ -57,9 +56,7 @@ def trend(series: Series, name: str) -> Markup:
     """
     points = series.points
     values = [point.median_us for point in points]
-    with svg.style(name):
-        figure = Figure(figsize=(4.2, 2.1))
-        axes = svg.axes(figure, left=0.62, bottom=0.45)
+    with svg.axes(name, 4.2, 2.1, left=0.62) as axes:
         axes.plot(range(len(values)), values, "o", color=svg.FIRST, ms=2.6, alpha=0.55, mew=0)
         segments = series.segments
         for first, end, median in segments:
@@ -84,7 +81,7 @@ def trend(series: Series, name: str) -> Markup:
             for (_, start, before), (_, _, after) in pairwise(segments)
         )
         return svg.markup(
-            figure,
+            axes,
             name,
             f"Median latency of {series.title}, on {points[0].host} over {len(points)} runs: "
             f"{changes or 'no change point'}.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from harness.report import svg
 from harness.report.tables import Curve, Latency
@@ -36,13 +36,14 @@ def overlay(
     first_difference: int | None,
     start: int = 0,
 ) -> Markup:
-    """Draw a loss curve over another, whose first step is ``start``; a start above 0 is marked."""
-    with svg.style(name):
-        figure = Figure(figsize=(4.2, 2.3))
-        axes = svg.axes(figure, left=0.55, bottom=0.45)
-        axes.plot(range(len(whole)), svg.plottable(whole), color=svg.FIRST, lw=3.4, alpha=0.45)
+    """Draw a loss curve over another, whose first step is ``start``; a start above 0 is marked.
+
+    None is a gap.
+    """
+    with svg.axes(name, 4.2, 2.3, left=0.55) as axes:
+        axes.plot(range(len(whole)), np.asarray(whole, dtype=float), color=svg.FIRST, lw=3.4, alpha=0.45)
         steps = range(start, start + len(other))
-        axes.plot(steps, svg.plottable(other), color=svg.SECOND, lw=1.3, ls=(0, (4, 2)))
+        axes.plot(steps, np.asarray(other, dtype=float), color=svg.SECOND, lw=1.3, ls=(0, (4, 2)))
         if start:
             axes.axvline(start, color=svg.SOFT, lw=0.8, ls=":")
         if first_difference is not None:
@@ -53,7 +54,7 @@ def overlay(
         axes.tick_params(length=2.5)
         same = first_difference is None
         state = "same to the last bit" if same else f"differs from step {first_difference}"
-        return svg.markup(figure, name, f"{description}: {state}.")
+        return svg.markup(axes, name, f"{description}: {state}.")
 
 
 def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
@@ -61,10 +62,8 @@ def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
 
     Latencies are in microseconds. ``name`` must be unique on the page.
     """
-    with svg.style(name):
-        labels = [svg.short(_row_label(row, rows)) for row in rows]
-        figure = Figure(figsize=(4.2, 0.75 + 0.27 * len(rows)))
-        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+    labels = [svg.short(_row_label(row, rows)) for row in rows]
+    with svg.axes(name, 4.2, 0.75 + 0.27 * len(rows), left=svg.margin(labels)) as axes:
         for y, row in enumerate(rows):
             median = float(row.values["median_us"])
             low, high = (_positive(row.values.get(f"median_{end}_us")) or median for end in ("low", "high"))
@@ -77,7 +76,7 @@ def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
                     axes.plot([tail], [y], marker, color=svg.INK, ms=5, mew=1.0)
         svg.label_rows(axes, labels, "latency of one call, log scale")
         spoken = "; ".join(f"{row.target} {svg.time(row.values['median_us'])}" for row in rows)
-        return svg.markup(figure, name, f"Median latency for {group}: {spoken}.")
+        return svg.markup(axes, name, f"Median latency for {group}: {spoken}.")
 
 
 def _row_label(row: Latency, rows: Sequence[Latency]) -> str:

@@ -4,32 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import msgspec
-
 from harness.core.types import Area, Outcome
 from harness.report.summary import SEVERITY
-from harness.report.tables import Case
+from harness.report.tables import Case, Cause
 
 
-class Gap(msgspec.Struct, frozen=True):
-    """One thing that does not work, or was not tried, on one target."""
-
-    text: str
-    outcome: Outcome
-    workaround: str
-    issue: str
-    cases: tuple[Case, ...]
-
-    @property
-    def known(self) -> bool:
-        return all(case.standing in ("known", "not-run") for case in self.cases)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(case.record.model for case in self.cases if case.record.model))
-
-
-def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, tuple[Gap, ...]], ...]:
+def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, tuple[Cause, ...]], ...]:
     """For every target (or area of one runtime) its gaps, gravest first; targets as the run met them.
 
     Cases of compressed models are left out, as they have a separate table.
@@ -44,14 +24,12 @@ def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, t
         groups = members.setdefault(where, {})
         if case.is_finding or case.standing == "not-run":
             groups.setdefault((record.expected_failure or case.cause, record.outcome), []).append(case)
-    return tuple(
-        (where, tuple(sorted(map(_gap, groups.items()), key=lambda gap: SEVERITY.index(gap.outcome))))
+    causes = {
+        where: [Cause(text, tuple(cases)) for (text, _), cases in groups.items()]
         for where, groups in members.items()
         if groups
+    }
+    return tuple(
+        (where, tuple(sorted(group, key=lambda cause: SEVERITY.index(cause.outcome))))
+        for where, group in causes.items()
     )
-
-
-def _gap(item: tuple[tuple[str, Outcome], list[Case]]) -> Gap:
-    (text, outcome), cases = item
-    record = cases[0].record
-    return Gap(text, outcome, record.workaround, record.issue, tuple(cases))

@@ -56,20 +56,40 @@ class Case(msgspec.Struct, frozen=True):
         return tuple(sorted(self.record.details, key=lambda item: (item.ok, -(item.budget_used or 0.0))))
 
 
-class KnownFinding(msgspec.Struct, frozen=True):
-    """One entry of known_failures.toml, and the cases that failed as it expects."""
+class Cause(msgspec.Struct, frozen=True):
+    """Cases that did not pass for one cause: an entry of known_failures.toml, or what was found."""
 
-    reason: str
-    issue: str
+    text: str
     cases: tuple[Case, ...]
+
+    @property
+    def issue(self) -> str:
+        return self.cases[0].record.issue
+
+    @property
+    def workaround(self) -> str:
+        return self.cases[0].record.workaround
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest."""
+        return self.outcomes[0]
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(o for o in SEVERITY if any(c.record.outcome == o for c in self.cases))
 
     @property
+    def known(self) -> bool:
+        return all(case.standing in ("known", "not-run") for case in self.cases)
+
+    @property
     def targets(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(c.record.target for c in self.cases if c.record.target))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c.record.model for c in self.cases if c.record.model))
 
 
 class CasesOfArea(msgspec.Struct, frozen=True):
@@ -146,11 +166,11 @@ def unfolded(findings: Iterable[Case], most: int) -> frozenset[int]:
     return frozenset(list(first.values())[:most])
 
 
-def known_findings(found: Iterable[Case]) -> tuple[KnownFinding, ...]:
+def known_findings(found: Iterable[Case]) -> tuple[Cause, ...]:
     """Known failures grouped by their entry, the one with most cases first."""
     known = (case for case in found if case.standing == "known")
     groups = grouped(known, lambda case: (case.record.expected_failure, case.record.issue))
-    rows = [KnownFinding(reason, issue, tuple(group)) for (reason, issue), group in groups.items()]
+    rows = [Cause(reason, tuple(group)) for (reason, _), group in groups.items()]
     return tuple(sorted(rows, key=lambda row: -len(row.cases)))
 
 

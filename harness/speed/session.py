@@ -102,8 +102,6 @@ def compare(
     rule: Rule,
     budget_s: float,
     tell: Tell,
-    seed: int = 0,
-    plan: Plan = Plan(),  # noqa: B008
 ) -> Outcome:
     """Measure until every workload is decided, for at most ``budget_s`` seconds.
 
@@ -112,8 +110,9 @@ def compare(
     of sessions has a new random order, so that none always follows the same other one.
     """
     started, before, place = time.monotonic(), machine.conditions(), machine.placement()
+    plan, rng = Plan(), np.random.default_rng(0)
     courses = [_Course(work, rule, FALSE_DISCOVERIES / len(works)) for work in works]
-    _measure(sides, courses, rule, plan, started + budget_s, place, np.random.default_rng(seed), tell)
+    _measure(sides, courses, rule, plan, started + budget_s, place, rng, tell)
     results = _counted({course.work.id: course.result() for course in courses})
     return Outcome(
         sides=(sides[0].name, sides[1].name),
