@@ -173,11 +173,9 @@ def _crossings(cells: list[GridCell], order: Sequence[str]) -> Iterable[CrossVer
     bad = (cell for cell in cells if cell.outcome in BAD_OUTCOMES)
     causes = grouped(bad, lambda cell: (cell.outcome, alike(cell.reason), cell.workaround))
     for (outcome, _, instead), group in causes.items():
-        consumers: dict[str, set[str]] = {}
-        for cell in group:
-            consumers.setdefault(cell.producer, set()).add(cell.consumer)
-        for loaders, members in grouped(consumers.items(), lambda item: frozenset(item[1])).items():
-            producers = [producer for producer, _ in members]
+        by_producer = grouped(group, lambda cell: cell.producer)
+        consumers = {name: frozenset(cell.consumer for cell in here) for name, here in by_producer.items()}
+        for loaders, producers in grouped(consumers, consumers.__getitem__).items():
             own = all(producer in loaders for producer in producers)
             yield CrossVersion(
                 spans(producers, order), spans(loaders, order), own, outcome, group[0].reason, instead

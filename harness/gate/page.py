@@ -48,6 +48,7 @@ def render(result: GateResult, folder: Path | None = None) -> str:
     """
     # Matplotlib takes half a second to import; the command line imports this module for less.
     from harness.gate import page_figures
+    from harness.report.figures import loss_curves
 
     names = (result.baseline.name, result.candidate.name)
     own, reference = views.models(result.models)
@@ -77,6 +78,7 @@ def render(result: GateResult, folder: Path | None = None) -> str:
         growth=views.growth,
         curves=views.curves(result.curves),
         most_curves=MOST_DRAWN_CURVES,
+        loss_curves=loss_curves,
         speeds=views.speeds(result.speed),
         most_speeds=MOST_DRAWN_SPEEDS,
         paired=views.paired(result.paired),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed, Speed
+from harness.gate.result import Direction, Numerics, PairedSpeed, Speed
 from harness.report import svg
-from harness.report.figures import overlay
 
 MARKS: dict[Direction, tuple[str, str, str]] = {
     "": (svg.FIRST, "o", "--fig-first"),
@@ -49,7 +46,12 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
             x, y = zip(*points, strict=True)
             axes.plot(x, y, shape, color=colour, ms=4.2, alpha=0.65, mew=0)
         for number, row in enumerate(outliers, start=1):
-            _number(axes, number, (_within(row.before, low, high), _within(row.after, low, high)))
+            point = (_within(row.before, low, high), _within(row.after, low, high))
+            # At one of four corners in turn, so that the numbers of coinciding points stay readable.
+            offset = _OFFSETS[(number - 1) % len(_OFFSETS)]
+            axes.annotate(
+                str(number), point, offset, textcoords="offset points", color=svg.INK, weight="bold"
+            )
         axes.set_xlabel("before: error / allowed error")
         axes.set_ylabel("after: error / allowed error")
         for axis in (axes.xaxis, axes.yaxis):
@@ -58,32 +60,15 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
             )
             axis.set_minor_locator(NullLocator())
         axes.tick_params(length=2.5)
-        counted = Counter(
-            "larger"
-            if _above(row.before, row.after)
-            else "smaller"
-            if _above(row.after, row.before)
-            else "unchanged"
-            for row in rows
-        )
+        larger = sum(_above(row.before, row.after) for row in rows)
+        smaller = sum(_above(row.after, row.before) for row in rows)
         past = sum(row.after is None or row.after > 1 for row in rows)
         return svg.markup(
             axes,
             name,
-            f"Errors before and after of {len(rows)} comparisons: {counted['larger']} larger, "
-            f"{counted['smaller']} smaller, {counted['unchanged']} unchanged, {past} past what is allowed.",
+            f"Errors before and after of {len(rows)} comparisons: {larger} larger, "
+            f"{smaller} smaller, {len(rows) - larger - smaller} unchanged, {past} past what is allowed.",
         )
-
-
-def curve(pair: CurvePair, name: str) -> Markup:
-    """Draw loss per step under the baseline and under the candidate."""
-    return overlay(
-        pair.baseline,
-        pair.candidate,
-        name,
-        f"Loss per step of {pair.case}, baseline and candidate",
-        first_difference=pair.first_difference,
-    )
 
 
 MOST_PAIRED = 40
@@ -153,12 +138,6 @@ def _points(
             (round(math.log10(point[0]), 2), round(math.log10(point[1]), 2)), point
         )
     return {direction: tuple(points.values()) for direction, points in found.items() if points}
-
-
-def _number(axes: Axes, number: int, point: tuple[float, float]) -> None:
-    """Write a point's number at one of four corners in turn, so that coinciding points stay readable."""
-    offset = _OFFSETS[(number - 1) % len(_OFFSETS)]
-    axes.annotate(str(number), point, offset, textcoords="offset points", color=svg.INK, weight="bold")
 
 
 def _tick(value: float, low: float, high: float) -> str:

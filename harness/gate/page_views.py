@@ -13,7 +13,6 @@ from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES
 from harness.gate.causes import Cause, causes
 from harness.gate.result import (
-    VERDICTS,
     Change,
     CurvePair,
     Drift,
@@ -54,19 +53,6 @@ class DriftRow(msgspec.Struct, frozen=True):
     cases: tuple[str, ...]
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
-    """One acknowledgement and the changes that it keeps from blocking."""
-
-    reason: str
-    until: str
-    issue: str
-    changes: tuple[Change, ...]
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        return tuple(v for v in VERDICTS if any(change.verdict == v for change in self.changes))
-
-
 def kinds(changes: Iterable[Change]) -> dict[Verdict, list[Cause]]:
     """Return the causes by verdict, the gravest first, without ``same``."""
     found = causes(change for change in changes if change.verdict != "same")
@@ -100,22 +86,20 @@ def side_link(side: Side | None, links: dict[str, str]) -> str:
 
 def drifts(changes: Iterable[Change]) -> dict[DriftKind, tuple[DriftRow, ...]]:
     """Return the drifts by kind, the largest ratio first; equal ones share a row."""
-    groups: dict[tuple[str, ...], list[tuple[Drift, str]]] = {}
-    for change in changes:
-        for drift in change.drifts:
-            key = (drift.kind, drift.what, drift.before, drift.after)
-            groups.setdefault(key, []).append((drift, change.case))
-    rows: dict[DriftKind, list[DriftRow]] = {}
-    for group in groups.values():
-        row = DriftRow(group[0][0], tuple(dict.fromkeys(case for _, case in group)))
-        rows.setdefault(row.drift.kind, []).append(row)
-    return {kind: tuple(sorted(found, key=_drift_size, reverse=True)) for kind, found in rows.items()}
+    seen = ((drift, change.case) for change in changes for drift in change.drifts)
+    groups = grouped(seen, lambda one: (one[0].kind, one[0].what, one[0].before, one[0].after))
+    rows = [
+        DriftRow(group[0][0], tuple(dict.fromkeys(case for _, case in group))) for group in groups.values()
+    ]
+    by_kind = grouped(rows, lambda row: row.drift.kind)
+    return {kind: tuple(sorted(found, key=_drift_size, reverse=True)) for kind, found in by_kind.items()}
 
 
-def acknowledged(changes: Iterable[Change]) -> tuple[Acknowledged, ...]:
+def acknowledged(changes: Iterable[Change]) -> list[list[Change]]:
+    """Return the changes that each acknowledgement keeps from blocking."""
     accepted = (change for change in changes if change.acknowledged)
     groups = grouped(accepted, lambda change: (change.acknowledged, change.until, change.issue))
-    return tuple(Acknowledged(*key, tuple(group)) for key, group in groups.items())
+    return list(groups.values())
 
 
 def outliers(rows: Iterable[Numerics]) -> tuple[Numerics, ...]:

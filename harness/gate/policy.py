@@ -17,12 +17,7 @@ from harness.core.errors import UsageError
 from harness.gate.result import Change, Direction, Verdict
 from harness.speed import decide
 
-DEFAULT_BLOCK: dict[Verdict, bool] = {
-    "broken": True,
-    "missing": True,
-    "numerically worse": True,
-    "slower": True,
-}
+BLOCKING: tuple[Verdict, ...] = ("broken", "missing", "numerically worse", "slower")
 """Verdicts that block unless a policy says otherwise. ``slower`` is one only where the two releases were
 timed in turns. Files taken back to the old release (``rollback``) block nothing."""
 
@@ -127,7 +122,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return rule.block, f"rule {rule.case!r}: {rule.reason}"
         if change.direction == "rollback" and not self.rollback:
             return False, "files taken back to the old release do not block (`rollback = true` changes that)"
-        blocks = {**DEFAULT_BLOCK, **self.block}.get(change.verdict, False)
+        blocks = self.block.get(change.verdict, change.verdict in BLOCKING)
         return blocks, f"{change.verdict} {'blocks' if blocks else 'does not block'}"
 
 

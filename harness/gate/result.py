@@ -324,11 +324,6 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     def blocking(self) -> tuple[Change, ...]:
         return tuple(change for change in self.changes if change.blocks)
 
-    @property
-    def findings(self) -> tuple[Change, ...]:
-        """Every change that is not ``same``."""
-        return tuple(change for change in self.changes if change.verdict != "same")
-
 
 class MatrixResult(msgspec.Struct, frozen=True, kw_only=True):
     """Every release's files loaded by every release: the content of ``matrix.json``."""

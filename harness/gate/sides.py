@@ -15,7 +15,7 @@ from harness.environments import Environment, resolve_one
 from harness.jobs.backend import BackendName, Settings
 from harness.jobs.job import Job, JobResult
 from harness.jobs.merge import merged
-from harness.jobs.shares import sent, shares
+from harness.jobs.shares import Share, sent, shares
 from harness.jobs.suites import Suite, producer_of, producer_text, text_of
 from harness.records.files import Run, read_run
 
@@ -71,12 +71,10 @@ def jobs_of(
     Locally there is one job; cases that need another kind of machine are not run.
     """
     assert side.environment is not None
-    name = f"{label} {side.name}"
-    if settings.backend is BackendName.local:
-        return [("", job_of(name, label, side.environment, options, arguments, sides, settings))]
-    found = []
-    everywhere, files = sent(options)
-    parts = shares(options)
+    name, found = f"{label} {side.name}", []
+    local = settings.backend is BackendName.local
+    everywhere, files = (options, ()) if local else sent(options)
+    parts = [Share()] if local else shares(options)
     for number, share in enumerate(parts):
         folder = label if len(parts) == 1 else f"parts/{label}-{number}"
         own = f"{name} {share.name}".strip()

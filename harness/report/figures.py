@@ -8,37 +8,15 @@ import numpy as np
 from markupsafe import Markup
 
 from harness.report import svg
-from harness.report.tables import Curve, Latency
+from harness.report.tables import Latency, Losses
 
 
-def loss_curve(curve: Curve, name: str) -> Markup:
-    """Draw uninterrupted and resumed loss over steps, with the interruption marked.
-
-    ``name`` must be unique on the page; it prefixes the drawing's ids.
-    """
-    case, at = curve.case.record.case, curve.interrupted_at
-    return overlay(
-        curve.uninterrupted,
-        curve.resumed,
-        name,
-        f"Loss per step of {case}, uninterrupted and resumed at step {at}",
-        first_difference=curve.first_difference,
-        start=at,
-    )
-
-
-def overlay(
-    whole: Sequence[float | None],
-    other: Sequence[float | None],
-    name: str,
-    description: str,
-    *,
-    first_difference: int | None,
-    start: int = 0,
+def loss_curves(
+    whole: Losses, other: Losses, name: str, description: str, first_difference: int | None, start: int = 0
 ) -> Markup:
     """Draw a loss curve over another, whose first step is ``start``; a start above 0 is marked.
 
-    None is a gap.
+    None is a gap. ``name`` must be unique on the page; it prefixes the drawing's ids.
     """
     with svg.axes(name, 4.2, 2.3, left=0.55) as axes:
         axes.plot(range(len(whole)), np.asarray(whole, dtype=float), color=svg.FIRST, lw=3.4, alpha=0.45)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.records.files import Run
-from harness.report import compression, compression_views, environment, gaps, summary, tables, yardstick
+from harness.report import compression, compression_views, environment, summary, tables, yardstick
 from harness.report.layout import page, write_page
 
 MOST_DRAWN_CURVES = 9
@@ -40,7 +40,7 @@ def render(run: Run) -> str:
         claims=claims,
         claim_counts=summary.claim_counts(claims),
         grid=summary.grid(run),
-        gaps=gaps.gaps(found, run.areas),
+        gaps=tables.gaps(found, run.areas),
         cases=found,
         new_findings=new,
         known_findings=tables.known_findings(found),

@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, get_args
 
 import msgspec
 
-from harness.core.containers import at, count
+from harness.core.containers import at, count, grouped
 from harness.core.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record, RunHeader
 from harness.records.files import Run
 
@@ -192,18 +192,13 @@ def with_zeros(values: Iterable[T], order: Iterable[T]) -> dict[T, int]:
 
 def grid(run: Run) -> Grid:
     """Return worst outcome, number of cases and largest budget used for every model on every target."""
-    members: dict[tuple[str, str], list[int]] = {}
-    outside = 0
-    for index, record in enumerate(run.records):
-        if record.model and record.target:
-            members.setdefault((record.model, record.column), []).append(index)
-        else:
-            outside += 1
+    placed = [index for index, record in enumerate(run.records) if record.model and record.target]
+    members = grouped(placed, lambda index: (run.records[index].model, run.records[index].column))
     return Grid(
         tuple(dict.fromkeys(model for model, _ in members)),
         tuple(dict.fromkeys(target for _, target in members)),
         {key: _cell(run.records, indexes) for key, indexes in members.items()},
-        outside,
+        len(run.records) - len(placed),
     )
 
 

@@ -192,6 +192,26 @@ def areas(found: Iterable[Case], stated: Mapping[str, Area]) -> tuple[CasesOfAre
     )
 
 
+def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, tuple[Cause, ...]], ...]:
+    """Return what each target (or area of one runtime) cannot do, gravest first; targets as the run met them.
+
+    Cases of compressed models are left out, as they have a separate table.
+    """
+
+    def where(case: Case) -> str:
+        area = areas.get(case.record.area)
+        return case.record.column or (case.record.area if area is not None and area.runtime else "")
+
+    rows = []
+    for place, cases in grouped((case for case in found if not case.record.method), where).items():
+        bad = (case for case in cases if case.is_finding or case.standing == "not-run")
+        causes = grouped(bad, lambda case: (case.record.expected_failure or case.cause, case.record.outcome))
+        listed = [Cause(text, tuple(group)) for (text, _), group in causes.items()]
+        if place and listed:
+            rows.append((place, tuple(sorted(listed, key=lambda cause: SEVERITY.index(cause.outcome)))))
+    return tuple(rows)
+
+
 def nearest(found: Iterable[Case]) -> tuple[Case, ...]:
     """Return the passing cases that use most of their allowed error: drift would show there first."""
     passing = [c for c in found if c.standing == "pass" and c.record.numeric_budget_used is not None]

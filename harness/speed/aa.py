@@ -137,17 +137,7 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 f"{len(measured)} pairs of {work} were measured, and {2 * size} are needed: give more "
                 "--minutes or fewer models"
             )
-        draws = [
-            # Orders alternate; the first pairs are for the first measurement, the others for the second.
-            [
-                group[i]
-                for both in zip(
-                    *(rng.choice(len(group), size, replace=False) for group in by_order), strict=True
-                )
-                for group, i in zip(by_order, both, strict=True)
-            ]
-            for _ in range(comparisons)
-        ]
+        draws = [_drawn(by_order, size, rng) for _ in range(comparisons)]
         for index, extra in enumerate(measured[0].extras):
             # A pair is drawn many times: its mean over the sessions is taken once.
             samples = {id(one): one.sample(index) for one in measured}
@@ -163,6 +153,12 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 stored += _stored(drawn[0], drawn[-1], index)
             rows.append(Row(work, extra, *(Share(hits, comparisons) for hits in (told, first, stored))))
     return tuple(rows)
+
+
+def _drawn(by_order: Sequence[Sequence[Measured]], size: int, rng: np.random.Generator) -> list[Measured]:
+    """Draw pairs, orders alternating: the first for the first measurement, the others for the second."""
+    picked = [rng.choice(len(group), size, replace=False) for group in by_order]
+    return [group[i] for both in zip(*picked, strict=True) for group, i in zip(by_order, both, strict=True)]
 
 
 def _stored(one: Measured, other: Measured, index: int) -> bool:
