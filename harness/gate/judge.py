@@ -168,9 +168,8 @@ def _status(
         listed = " and ".join(f"{number} {verdict}" for verdict, number in kinds.items())
         return "inconclusive", f"{way} is undecided: {listed}."
     differ = [change for change in changes if change.verdict != "same"]
-    also = (
-        f"; {count(len(differ), 'case')} changed, none of which blocks" if differ else ", and nothing changed"
-    )
+    changed = count(len(differ), "case")
+    also = f"; {changed} changed, none of which blocks" if differ else ", and nothing changed"
     return "pass", f"{way} passes: {count(measured, 'case')} measured under both{also}."
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from harness.report import svg
-from harness.report.tables import Latency, Losses
+from harness.report.tables import Latency, Losses, positive
 
 
 def loss_curves(
@@ -44,11 +44,11 @@ def latency(group: str, rows: Sequence[Latency], name: str) -> Markup:
     with svg.axes(name, 4.2, 0.75 + 0.27 * len(rows), left=svg.margin(labels)) as axes:
         for y, row in enumerate(rows):
             median = float(row.values["median_us"])
-            low, high = (_positive(row.values.get(f"median_{end}_us")) or median for end in ("low", "high"))
+            low, high = (positive(row.values.get(f"median_{end}_us")) or median for end in ("low", "high"))
             colour = svg.BAD if row.case.standing in ("unexpected", "departed") else svg.FIRST
             svg.interval(axes, y, low, median, high, colour)
             for key, marker in (("p95_us", "|"), ("p99_us", "x")):
-                tail = _positive(row.values.get(key))
+                tail = positive(row.values.get(key))
                 if tail is not None:
                     axes.plot([median, tail], [y, y], color=svg.SOFT, lw=0.7)
                     axes.plot([tail], [y], marker, color=svg.INK, ms=5, mew=1.0)
@@ -61,7 +61,3 @@ def _row_label(row: Latency, rows: Sequence[Latency]) -> str:
     """Return the target, with its threads where the same target appears more than once."""
     twice = sum(other.target == row.target for other in rows) > 1
     return f"{row.target}, {row.values.get('threads', '?')} thr" if twice else row.target
-
-
-def _positive(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None

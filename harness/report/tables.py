@@ -231,7 +231,7 @@ def latencies(found: Iterable[Case]) -> dict[str, list[Latency]]:
     rows = [
         Latency(case, case.record.column or str(values.get("runtime", "target not named")), values)
         for case, values in measured(found, "latency")
-        if _is_positive(values.get("median_us"))
+        if positive(values.get("median_us"))
     ]
     rows.sort(key=lambda row: (row.case.record.model, _order(row.values.get("batch"))))
     return grouped(
@@ -285,7 +285,7 @@ def is_special(record: Record, key: str) -> bool:
         return record.area == key and bool(record.method)
     if key == "yardstick":
         return isinstance(value.get("targets"), dict)
-    return key == "corruption" or _is_positive(value.get("median_us"))
+    return key == "corruption" or positive(value.get("median_us")) is not None
 
 
 def rerun(run: Run, case: str) -> str:
@@ -333,8 +333,9 @@ def _series(value: Any) -> tuple[float | None, ...] | None:
     return tuple(float(v) if isinstance(v, int | float) else None for v in value)
 
 
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0
+def positive(value: Any) -> float | None:
+    """Return a positive number as a float; None for anything else."""
+    return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def _order(value: Any) -> float:
