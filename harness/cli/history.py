@@ -19,9 +19,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.options import Html
+from harness.core.containers import count
 from harness.core.errors import UsageError
 from harness.core.paths import project_root, reports
-from harness.history.data import History, Narrowed, count, open_history
+from harness.history.data import History, Narrowed, open_history
 from harness.history.merge import Duplicates
 from harness.records.finding import open_run
 

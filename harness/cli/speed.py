@@ -16,6 +16,7 @@ from rich.table import Table
 from harness.cli.options import settings_of, takes_options
 from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
+from harness.core.files import write_json
 from harness.core.options import JobOptions, Options
 from harness.core.paths import project_root
 from harness.environments import resolve_one
@@ -24,14 +25,14 @@ from harness.jobs.journal import new_folder
 from harness.plugin.options import choose
 from harness.plugin.session import RunSession
 from harness.speed import aa, added, jobs, machine, pairs
-from harness.speed.aa import Calibration, Sessions, Share
+from harness.speed.aa import CALIBRATION, Calibration, Sessions, Share, totals
 from harness.speed.added import Added
 from harness.speed.decide import Rule
 from harness.speed.measure import Plan, Side, Workload
 
 DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
 
-CALIBRATION, ADDED = "calibration.json", "added.json"
+ADDED = "added.json"
 
 out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False, stderr=True)
@@ -164,7 +165,7 @@ def aa_test(
                 before,
                 machine.conditions(),
             )
-            path = added.write(more, session.folder)
+            path = write_json(session.folder / ADDED, more, "what the harness adds")
             show_added(more, out)
             out.print(f"written: {path}")
             return
@@ -191,7 +192,7 @@ def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path
 
 
 def _finish(found: Calibration, folder: Path) -> None:
-    path = aa.write(found, folder)
+    path = write_json(folder / CALIBRATION, found, "the calibration")
     show(found, out)
     out.print(f"written: {path}")
 
@@ -217,15 +218,12 @@ def show(found: Calibration, console: Console) -> None:
             f"{100 * row.extra:.0f} %",
             *(_share(share) for share in (row.told, row.first, row.stored)),
         )
-    for extra in dict.fromkeys(row.extra for row in found.rows):
-        total = found.total(extra)
+    for row in totals(found.rows):
         table.add_row(
-            "all" if extra == 0 else "",
-            "",
-            "",
-            "",
-            f"{100 * extra:.0f} %",
-            *(_share(share) for share in (total.told, total.first, total.stored)),
+            "all" if row.extra == 0 else "",
+            *("", "", ""),
+            f"{100 * row.extra:.0f} %",
+            *(_share(share) for share in (row.told, row.first, row.stored)),
         )
     console.print(table)
     console.print(_levels(found))
@@ -247,9 +245,9 @@ def _levels(found: Calibration) -> Table:
 
 def _by_sessions(found: Calibration) -> Table:
     """Make a table of what other numbers of sessions would detect, over all workloads."""
-    extras = list(dict.fromkeys(row.extra for row in found.rows))
-    table = Table("sessions", "spread of a pair", *(f"detected of {100 * extra:.0f} %" for extra in extras))
-    own = Sessions(found.sessions, found.spread, tuple(found.total(extra) for extra in extras))
+    own = Sessions(found.sessions, found.spread, totals(found.rows))
+    detected = (f"detected of {100 * row.extra:.0f} %" for row in own.rows)
+    table = Table("sessions", "spread of a pair", *detected)
     for one in sorted((own, *found.by_sessions), key=lambda one: one.sessions):
         span = f"{100 * min(one.spread.values()):.2f} to {100 * max(one.spread.values()):.2f} %"
         table.add_row(str(one.sessions), span, *(_share(row.told) for row in one.rows))

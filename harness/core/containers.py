@@ -1,4 +1,4 @@
-"""Plain containers: items sorted into groups, and what lies deep in nested mappings."""
+"""Plain containers: items sorted into groups, their number in words, what lies deep in nested mappings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     for item in items:
         found.setdefault(key(item), []).append(item)
     return found
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return number and noun: ``1 run``, ``2 runs``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def at(value: Any, keys: Iterable[str]) -> Any:

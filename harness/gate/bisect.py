@@ -187,7 +187,7 @@ def nodeid(case: str, root: Path) -> str:
     return f"{name}::test_{rest}"
 
 
-def producers(case: str, given: Sequence[str], folder: Path | None = None) -> list[Environment]:
+def producers(case: str, given: Sequence[str]) -> list[Environment]:
     """Return the environments whose files the case loads: those given, else the release in its id.
 
     Raises:
@@ -200,45 +200,34 @@ def producers(case: str, given: Sequence[str], folder: Path | None = None) -> li
         texts = [name for name in names if re.search(rf"\bfrom-{re.escape(name)}(?=[-\]])", case)][:1]
         if not texts and re.search(r"\bfrom-\S", case):
             raise UsageError(f"{case} loads another environment's files: name it with --producer")
-    return [environments.resolve_one(text, folder) for text in texts]
+    return [environments.resolve_one(text) for text in texts]
 
 
 # Running
 
 
-class Bisection:
-    """Runs one case in one environment after another.
+class Bisection(msgspec.Struct):
+    """Runs one case in one environment after another."""
 
-    Args:
-        case: case id; ``from-self`` in it stands for the files of the release being tried.
-        specs: from :func:`candidates`.
-        options: of every run.
-        more: pytest's other arguments.
-        folder: where the runs are written, each below its release's name.
-        say: told a line about each release tried.
-    """
+    case: str
+    """Case id; ``from-self`` in it stands for the files of the release being tried."""
+    specs: Sequence[Spec]
+    """From :func:`candidates`."""
+    options: Options
+    """Options of every run."""
+    more: Sequence[str]
+    """pytest's other arguments."""
+    given: Sequence[Environment]
+    root: Path
+    folder: Path
+    """Where the runs are written, each below its release's name."""
+    say: Callable[[str], None]
+    """Told a line about each release tried."""
+    steps: list[Step] = []
+    nodeid: str = ""
 
-    def __init__(
-        self,
-        case: str,
-        specs: Sequence[Spec],
-        options: Options,
-        more: Sequence[str],
-        given: Sequence[Environment],
-        root: Path,
-        folder: Path,
-        say: Callable[[str], None],
-    ) -> None:
-        self.case = case
-        self.specs = specs
-        self.options = options
-        self.more = more
-        self.given = given
-        self.root = root
-        self.folder = folder
-        self.say = say
-        self.steps: list[Step] = []
-        self.nodeid = nodeid(case, root)
+    def __post_init__(self) -> None:
+        self.nodeid = nodeid(self.case, self.root)
 
     def run(self) -> tuple[int, str, Found | None]:
         """Return exit status, answer in a sentence, and the two neighbours if the ends were good and bad."""

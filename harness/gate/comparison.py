@@ -6,6 +6,7 @@ is shown with its interval, and none where the target's outputs were wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,9 +14,9 @@ import msgspec
 
 from harness.checks import roofline
 from harness.checks.roofline import Cost, Least, Peak
-from harness.core.containers import at
+from harness.core.containers import at, grouped
 from harness.core.errors import UsageError
-from harness.core.types import BAD_OUTCOMES, Outcome, Record
+from harness.core.types import Outcome, Record
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, cause
 from harness.targets.target import Target
@@ -118,8 +119,9 @@ def compare(
     Raises:
         UsageError: a target or the reference is in no run.
     """
-    columns = _columns(runs, targets, wanted)
-    by_column = {column.id: _records(runs, column) for column in columns}
+    found = _columns(runs, targets, wanted)
+    columns = tuple(column for column, _ in found)
+    by_column = {column.id: records for column, records in found}
     base = _reference(columns, by_column, reference)
     models = list(dict.fromkeys(r.model for records in by_column.values() for r in records if r.model))
     areas = {name for run in runs for name, area in run.areas.items() if area.judges_targets}
@@ -134,39 +136,40 @@ def compare(
     )
 
 
-def _columns(runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str]) -> tuple[Column, ...]:
-    found: list[Column] = []
+def _columns(
+    runs: Sequence[Run], targets: Mapping[str, Target], wanted: Sequence[str]
+) -> list[tuple[Column, list[Record]]]:
+    """Return the columns with their records, without those of compressed models."""
+    found: list[tuple[Column, list[Record]]] = []
     for run in runs:
         environment = run.header.environment
-        for name, place in dict.fromkeys((record.target, record.machine) for record in run.records):
+        for (name, place), mine in grouped(run.records, lambda r: (r.target, r.machine)).items():
             if not name or (wanted and name not in wanted):
                 continue
             target = targets.get(name)
-            mine = (r.measures for r in run.records if (r.target, r.machine) == (name, place))
-            where: Any = next((measures["where"] for measures in mine if "where" in measures), None)
+            where: Any = next((r.measures["where"] for r in mine if "where" in r.measures), None)
             there = where if isinstance(where, dict) else at(environment, ("machines", place)) or environment
-            found.append(
-                Column(
-                    run=run.folder.name,
-                    target=name,
-                    paddle=str(at(there, ("paddle", "version")) or ""),
-                    cpu=str(at(there, ("cpu", "model")) or there.get("cpu", "")),
-                    host=str(there.get("host", "")),
-                    device=str(target.options.get("device", "cpu")) if target else "",
-                    precision=target.storage if target else "",
-                    threads=int(target.options.get("threads", 1)) if target else 1,
-                    price=target.price_per_hour if target else 0.0,
-                    busy=_busy(run) if there is environment else 0.0,
-                    peak=_peak(run, target),
-                    machine=place,
-                )
+            column = Column(
+                run=run.folder.name,
+                target=name,
+                paddle=str(at(there, ("paddle", "version")) or ""),
+                cpu=str(at(there, ("cpu", "model")) or there.get("cpu", "")),
+                host=str(there.get("host", "")),
+                device=str(target.options.get("device", "cpu")) if target else "",
+                precision=target.storage if target else "",
+                threads=int(target.options.get("threads", 1)) if target else 1,
+                price=target.price_per_hour if target else 0.0,
+                busy=_busy(run) if there is environment else 0.0,
+                peak=_peak(run, target),
+                machine=place,
             )
-    missing = sorted(set(wanted) - {column.target for column in found})
+            found.append((column, [record for record in mine if not record.method]))
+    missing = sorted(set(wanted) - {column.target for column, _ in found})
     if missing:
         raise UsageError(f"no run has a case of the target {', '.join(missing)}")
     if not found:
         raise UsageError("no run has a case that names a target: there is nothing to compare")
-    return tuple(found)
+    return found
 
 
 def _busy(run: Run) -> float:
@@ -182,14 +185,6 @@ def _peak(run: Run, target: Target | None) -> Peak | None:
         return None
     measured = [peak for record in run.records for peak in record.measures.get("limits", ())]
     return roofline.peaks(measured).get((target.interpreter, int(target.options.get("threads", 1))))
-
-
-def _records(runs: Sequence[Run], column: Column) -> list[Record]:
-    (run,) = [run for run in runs if run.folder.name == column.run]
-    wanted = (column.target, column.machine)
-    return [
-        record for record in run.records if (record.target, record.machine) == wanted and not record.method
-    ]
 
 
 def _reference(
@@ -212,9 +207,7 @@ def _judged(records: Iterable[Record], model: str, areas: Collection[str]) -> Ju
     if not ran:
         return None
     worst = min(ran, key=lambda record: SEVERITY.index(record.outcome))
-    reason = worst.reason if worst.outcome == "not-run" else ""
-    if worst.outcome in BAD_OUTCOMES:
-        reason = worst.expected_failure or cause(worst)
+    reason = _why_not(worst) if worst.outcome != "pass" else ""
     return Judged(worst.outcome, len(ran), reason, bool(worst.expected_failure))
 
 
@@ -233,20 +226,17 @@ def _rows(
     timed: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
     for column in columns:
         for record in by_column[column.id]:
-            figures = _latency(record)
-            if figures is not None:
-                key = (record.model, int(figures.get("batch", 1)))
-                timed.setdefault(key, {})[column.id] = figures
+            if figures := _latency(record):
+                timed.setdefault((record.model, int(figures.get("batch", 1))), {})[column.id] = figures
     for (model, batch), cells in sorted(timed.items()):
         reference = cells.get(base.id) if base is not None else None
         cost = next(filter(None, map(roofline.cost_of, cells.values())), None)
-        found: list[Timing | None] = []
-        for place, column in enumerate(columns):
-            judged = conformance.get(model, [None] * len(columns))[place]
-            figures = cells.get(column.id)
-            # How fast a wrong answer comes is of no use.
-            good = figures is not None and (judged is None or judged.conforms)
-            found.append(_timing(column, figures, reference, batch, cost) if good and figures else None)
+        # How fast a wrong answer comes is of no use.
+        good = [one is None or one.conforms for one in conformance.get(model, [None] * len(columns))]
+        found = (
+            _timing(column, cells[column.id], reference, batch, cost) if fine and column.id in cells else None
+            for column, fine in zip(columns, good, strict=True)
+        )
         yield Row(model, batch, tuple(found), cost)
 
 
@@ -276,11 +266,9 @@ def _timing(
 
 
 def _gaps(records: Iterable[Record]) -> tuple[tuple[str, int], ...]:
-    counted: dict[str, int] = {}
-    for record in records:
-        if record.outcome == "not-run" or record.outcome in BAD_OUTCOMES:
-            text = record.expected_failure or (
-                record.reason if record.outcome == "not-run" else cause(record)
-            )
-            counted[text] = counted.get(text, 0) + 1
-    return tuple(sorted(counted.items(), key=lambda item: -item[1]))
+    return tuple(Counter(_why_not(record) for record in records if record.outcome != "pass").most_common())
+
+
+def _why_not(record: Record) -> str:
+    """Return why a case did not pass; '' where it was not run for no recorded reason."""
+    return record.expected_failure or (record.reason if record.outcome == "not-run" else cause(record))

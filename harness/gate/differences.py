@@ -31,15 +31,10 @@ _FACTS: tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...] = (
     ("platform", ("platform",), False, SPEED),
     ("digits", ("dataset", "digest"), False, ANY),
 )
-_CHOICES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("tier", ("missing", "new")),
-    ("models", ("missing", "new")),
-    ("add_model", ("missing", "new")),
-    ("targets", ("missing", "new")),
-    ("claims", ("missing", "new")),
-    ("targets_file", ("missing", "new")),
-    ("call_timeout", ("broken", "fixed")),
-)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("tier", "models", "add_model", "targets", "claims", "targets_file"), ("missing", "new")),
+    "call_timeout": ("broken", "fixed"),
+}
 PADDLES = ("paddlepaddle", "paddlepaddle-gpu")
 
 
@@ -52,7 +47,7 @@ def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
             yield Difference(what, _text(a, b), _text(b, a), intended, () if intended else explains)
     kind = "installed" if "installed" in old and "installed" in new else "packages"
     yield from _packages(old.get(kind) or {}, new.get(kind) or {})
-    for what, explains in _CHOICES:
+    for what, explains in _CHOICES.items():
         a, b = baseline.options.get(what), candidate.options.get(what)
         if (a or None) != (b or None):
             yield Difference(f"option --{what.replace('_', '-')}", _text(a, b), _text(b, a), False, explains)

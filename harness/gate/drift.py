@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.result import CurvePair, Drift, Speed
+from harness.report.tables import parting
 
 TOLERANCE_RATIO = 1.5
 TOLERANCE_FLOOR = 0.05
@@ -18,7 +18,7 @@ TOLERANCE_FLOOR = 0.05
 def drifts(before: Record, after: Record) -> Iterator[Drift]:
     """Yield every drift worth reporting, the most important first."""
     yield from _messages(before, after)
-    yield from _numbers("accuracy", _accuracies(before), _accuracies(after))
+    yield from _accuracy(_accuracies(before), _accuracies(after))
     yield from _curves(before, after)
     yield from _tolerance(before, after)
     yield from _operators(before, after)
@@ -52,11 +52,11 @@ def _accuracies(record: Record) -> dict[str, float]:
     return found
 
 
-def _numbers(kind: Any, before: dict[str, float], after: dict[str, float]) -> Iterator[Drift]:
+def _accuracy(before: dict[str, float], after: dict[str, float]) -> Iterator[Drift]:
     for name in before.keys() & after.keys():
         if before[name] != after[name]:
             ratio = after[name] / before[name] if before[name] else None
-            yield Drift(kind, name, f"{before[name]:.6g}", f"{after[name]:.6g}", ratio)
+            yield Drift("accuracy", name, f"{before[name]:.6g}", f"{after[name]:.6g}", ratio)
 
 
 def _curves(before: Record, after: Record) -> Iterator[Drift]:
@@ -73,10 +73,10 @@ def curve_pairs(before: Record, after: Record) -> Iterator[CurvePair]:
         if name not in new:
             continue
         a, b = old[name], new[name]
-        differ = [i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y]
-        first = differ[0] if differ else None if len(a) == len(b) else min(len(a), len(b))
-        both = [abs(x - y) for x, y in zip(a, b, strict=False) if x is not None and y is not None]
-        yield CurvePair(after.case, name, a, b, first, max(both, default=None))
+        largest, first = parting(a, b)
+        if first is None and len(a) != len(b):
+            first = min(len(a), len(b))
+        yield CurvePair(after.case, name, a, b, first, largest)
 
 
 def _curves_of(record: Record) -> dict[str, tuple[float | None, ...]]:
@@ -126,20 +126,19 @@ def speed(before: Record, after: Record) -> Speed | None:
     old, new = before.measures.get("latency"), after.measures.get("latency")
     if not isinstance(old, dict) or not isinstance(new, dict):
         return None
-    keys = ("median_us", "median_low_us", "median_high_us")
-    if not all(isinstance(side.get(key), int | float) for side in (old, new) for key in keys):
+    ends = ("us", "low_us", "high_us")
+    if not all(isinstance(side.get(f"median_{end}"), int | float) for side in (old, new) for end in ends):
         return None
     return Speed(
         case=after.case,
         model=after.model,
         target=after.target,
         batch=int(new.get("batch", 0)),
-        before_us=old["median_us"],
-        before_low_us=old["median_low_us"],
-        before_high_us=old["median_high_us"],
-        after_us=new["median_us"],
-        after_low_us=new["median_low_us"],
-        after_high_us=new["median_high_us"],
         load_before_ms=old.get("load_ms"),
         load_after_ms=new.get("load_ms"),
+        **{
+            f"{name}_{end}": side[f"median_{end}"]
+            for name, side in (("before", old), ("after", new))
+            for end in ends
+        },
     )

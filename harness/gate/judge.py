@@ -9,6 +9,7 @@ from datetime import date
 import msgspec
 
 import harness
+from harness.core.containers import count
 from harness.core.types import Record
 from harness.gate import differences, policy
 from harness.gate import speed as timings
@@ -19,20 +20,17 @@ from harness.gate.result import (
     VERDICTS,
     Calibrated,
     Change,
-    CurvePair,
     Difference,
     GateResult,
     GridCell,
     ModelTotal,
     Numerics,
-    Speed,
     Status,
     Subject,
 )
-from harness.gate.runs import faults
-from harness.gate.verdicts import Pair, base_case, judge, pairs, ran
+from harness.gate.verdicts import base_case, judge, pairs, ran
 from harness.records.files import Run
-from harness.report.summary import SEVERITY
+from harness.report.summary import SEVERITY, paddle_of
 from harness.speed.session import Outcome
 
 FIRST_RUN = "models/usable["
@@ -46,7 +44,6 @@ class Asked(msgspec.Struct, frozen=True):
     candidate: str
     command: str
     started: str
-    duration_s: float = 0.0
     reused: tuple[bool, bool] = (False, False)
     """Whether each side's records are of an earlier run."""
     whole: bool = True
@@ -64,7 +61,8 @@ class Asked(msgspec.Struct, frozen=True):
 def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today: date) -> GateResult:
     """Return every verdict, whether the policy lets it block, and the gate's status."""
     found = tuple(differences.between(baseline.header, candidate.header))
-    paired = tuple(pairs(baseline, candidate, (asked.baseline, asked.candidate)))
+    names = (asked.baseline, asked.candidate)
+    paired = tuple(pairs(baseline, candidate, names))
     complete = (baseline.complete, candidate.complete)
     judged = (judge(pair, rules.numerics, complete) for pair in paired)
     places = {
@@ -76,12 +74,12 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
     ]
     if asked.speed is not None:
         changes += timings.changes(asked.speed)
-    versions = (_paddle(baseline), _paddle(candidate))
+    versions = (paddle_of(baseline.header), paddle_of(candidate.header))
     decided, faults = policy.apply(rules, changes, *versions, today, asked.whole)
-    both = [p for p in paired if ran(p.before) and ran(p.after)]
-    measured = [p for p in both if p.before and p.after and p.before.comparisons and p.after.comparisons]
-    problems = (*_problems(baseline, candidate, asked, len(measured)), *faults)
-    status, sentence = _status(decided, problems, faults, len(measured), versions)
+    both = [(p.before, p.after, p.direction) for p in paired if ran(p.before) and ran(p.after)]
+    measured = sum(bool(before.comparisons and after.comparisons) for before, after, _ in both)
+    problems = (*_problems((baseline, candidate), names, measured), *faults)
+    status, sentence = _status(decided, problems, faults, measured, versions)
     crossed = [change for change in decided if change.direction == "old files" and _both_pass(change)]
     return GateResult(
         status=status,
@@ -89,20 +87,20 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
         sentence=sentence,
         rules=tuple(dict.fromkeys(change.rule for change in _by_gravity(decided) if change.blocks)),
         started=asked.started,
-        duration_s=asked.duration_s,
+        duration_s=0.0,
         command=asked.command,
         harness=harness.__version__,
         baseline=_subject(baseline, asked.baseline, asked.reused[0], asked.folder),
         candidate=_subject(candidate, asked.candidate, asked.reused[1], asked.folder),
         counts={verdict: sum(change.verdict == verdict for change in decided) for verdict in VERDICTS},
-        comparable=len(measured),
+        comparable=measured,
         identical=sum(change.identical for change in crossed),
         identical_of=len(crossed),
         changes=_by_gravity(decided),
-        grid=tuple(grid((baseline, candidate), (asked.baseline, asked.candidate))),
+        grid=tuple(grid((baseline, candidate), names)),
         numerics=tuple(_numerics(decided)),
-        curves=_curves(both),
-        speed=_speeds(both),
+        curves=tuple(c for old, new, way in both if way != "rollback" for c in curve_pairs(old, new)),
+        speed=tuple(item for old, new, _ in both if (item := speed(old, new)) is not None),
         paired=tuple(timings.rows(asked.speed)) if asked.speed is not None else (),
         calibration=asked.calibration,
         warnings=_warnings(baseline, candidate),
@@ -155,7 +153,7 @@ def _status(
     if blocking:
         kinds = Counter(change.verdict for change in blocking)
         listed = ", ".join(f"{kinds[verdict]} {verdict}" for verdict in VERDICTS if kinds[verdict])
-        return "blocked", f"{way} is blocked by {_cases(len(blocking))}: {listed}."
+        return "blocked", f"{way} is blocked by {count(len(blocking), 'case')}: {listed}."
     if faults:
         return "blocked", f"{way} is blocked by the policy itself: {faults[0]}."
     if not measured:
@@ -167,22 +165,28 @@ def _status(
     ]
     if undecided:
         kinds = Counter(change.verdict for change in undecided)
-        listed = " and ".join(f"{count} {verdict}" for verdict, count in kinds.items())
+        listed = " and ".join(f"{number} {verdict}" for verdict, number in kinds.items())
         return "inconclusive", f"{way} is undecided: {listed}."
     differ = [change for change in changes if change.verdict != "same"]
-    also = f"; {_cases(len(differ))} changed, none of which blocks" if differ else ", and nothing changed"
-    return "pass", f"{way} passes: {_cases(measured)} measured under both{also}."
+    changed = count(len(differ), "case")
+    also = f"; {changed} changed, none of which blocks" if differ else ", and nothing changed"
+    return "pass", f"{way} passes: {count(measured, 'case')} measured under both{also}."
 
 
-def _cases(count: int) -> str:
-    return "1 case" if count == 1 else f"{count:,} cases"
-
-
-def _problems(baseline: Run, candidate: Run, asked: Asked, measured: int) -> Iterator[str]:
-    yield from faults(baseline, asked.baseline)
-    yield from faults(candidate, asked.candidate)
+def _problems(runs: Sequence[Run], names: Sequence[str], measured: int) -> Iterator[str]:
+    for run, name in zip(runs, names, strict=True):
+        yield from faults(run, name)
     if not measured:
         yield "no case compared anything under both releases"
+
+
+def faults(run: Run, name: str) -> Iterator[str]:
+    """Yield what is missing in a run's records."""
+    if run.footer is None:
+        so_far = f"{len(run.records)} of {run.header.selected} cases"
+        yield f"the run of {name} did not come to its end ({so_far})"
+    if run.damaged:
+        yield f"{run.damaged} lines of the run of {name} cannot be read"
 
 
 def _subject(run: Run, name: str, reused: bool, folder: str) -> Subject:
@@ -190,7 +194,7 @@ def _subject(run: Run, name: str, reused: bool, folder: str) -> Subject:
     inside = bool(folder) and run.folder.is_relative_to(folder)
     return Subject(
         name=name,
-        paddle=_paddle(run),
+        paddle=paddle_of(run.header),
         profile=str(environment.get("profile", "")),
         python=str(environment.get("python", "")),
         interpreter=str(environment.get("interpreter", "")),
@@ -200,11 +204,6 @@ def _subject(run: Run, name: str, reused: bool, folder: str) -> Subject:
         duration_s=run.footer.duration_s if run.footer is not None else 0.0,
         reused=reused,
     )
-
-
-def _paddle(run: Run) -> str:
-    paddle = run.header.environment.get("paddle")
-    return str(paddle.get("version", "")) if isinstance(paddle, dict) else ""
 
 
 def _both_pass(change: Change) -> bool:
@@ -263,20 +262,6 @@ def _numerics(changes: Sequence[Change]) -> Iterator[Numerics]:
             )
 
 
-def _curves(both: Sequence[Pair]) -> tuple[CurvePair, ...]:
-    return tuple(
-        curve
-        for pair in both
-        if pair.before and pair.after and pair.direction != "rollback"
-        for curve in curve_pairs(pair.before, pair.after)
-    )
-
-
-def _speeds(both: Sequence[Pair]) -> tuple[Speed, ...]:
-    found = (speed(pair.before, pair.after) for pair in both if pair.before and pair.after)
-    return tuple(item for item in found if item is not None)
-
-
 def _warnings(baseline: Run, candidate: Run) -> dict[str, tuple[str, ...]]:
     old, new = ({text for record in run.records for text in record.warnings} for run in (baseline, candidate))
     return {"new": tuple(sorted(new - old)), "gone": tuple(sorted(old - new))}
@@ -295,7 +280,7 @@ def _models(changes: Sequence[Change], candidate: Run) -> Iterator[ModelTotal]:
             model=model,
             user=model in forms,
             form=str(forms.get(model, "")),
-            verdicts={str(verdict): count for verdict, count in counted.items()},
+            verdicts={str(verdict): number for verdict, number in counted.items()},
             blocking=sum(change.blocks for change in related),
             refused=usable.after.reason if usable is not None and usable.after is not None else "",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -15,10 +15,9 @@ from harness.core.clock import now
 from harness.core.options import Options
 from harness.core.paths import slug
 from harness.gate import outputs
-from harness.gate.judge import grid
+from harness.gate.judge import faults, grid
 from harness.gate.matrix_page import render_matrix
 from harness.gate.result import MatrixResult
-from harness.gate.runs import faults
 from harness.jobs.backend import Settings
 from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import new_folder
@@ -63,7 +62,19 @@ def matrix(request: Request, root: Path, console: Console) -> tuple[MatrixResult
             merged([(ends[job.name], folder / job.folder, job.name) for job in parts], folder / slug(name))
             for name, parts in jobs.items()
         ]
-        return _concluded(request, runs, environments, list(ends.values()), folder, started, clock)
+    names = tuple(jobs)
+    result = MatrixResult(
+        releases=names,
+        cells=tuple(grid(runs, names)),
+        started=started,
+        duration_s=time.monotonic() - clock,
+        command=request.command,
+        harness=harness.__version__,
+        problems=tuple(_problems(runs, names)),
+        notes=(*_notes(runs, environments), *_places(ends.values())),
+    )
+    outputs.write_json(result, folder / "matrix.json")
+    return result, write_page(render_matrix(result), folder / "matrix.html")
 
 
 def jobs_of(environments: Sequence[Named], request: Request) -> dict[str, list[Job]]:
@@ -92,30 +103,6 @@ def jobs_of(environments: Sequence[Named], request: Request) -> dict[str, list[J
     return found
 
 
-def _concluded(
-    request: Request,
-    runs: list[Run],
-    environments: Sequence[Named],
-    ends: Sequence[JobResult],
-    folder: Path,
-    started: str,
-    clock: float,
-) -> tuple[MatrixResult, Path]:
-    names = tuple(environment.name for environment in environments)
-    result = MatrixResult(
-        releases=names,
-        cells=tuple(grid(runs, names)),
-        started=started,
-        duration_s=time.monotonic() - clock,
-        command=request.command,
-        harness=harness.__version__,
-        problems=tuple(_problems(runs, names)),
-        notes=(*_notes(runs, environments), *_places(ends)),
-    )
-    outputs.write_json(result, folder / "matrix.json")
-    return result, write_page(render_matrix(result), folder / "matrix.html")
-
-
 def _problems(runs: list[Run], names: tuple[str, ...]) -> Iterator[str]:
     for run, name in zip(runs, names, strict=True):
         yield from faults(run, name)
@@ -137,7 +124,7 @@ def _notes(runs: list[Run], environments: Sequence[Named]) -> Iterator[str]:
         yield f"{odd} cases end differently from what suites/known_failures.toml says"
 
 
-def _places(ends: Sequence[JobResult]) -> Iterator[str]:
+def _places(ends: Iterable[JobResult]) -> Iterator[str]:
     """Yield how many jobs each machine ran, where there are several."""
     counts = Counter(end.where for end in ends if end.where)
     if len(counts) > 1:
@@ -148,7 +135,7 @@ def told(result: MatrixResult) -> Iterator[str]:
     """Yield the lines to print: for each pair of releases, how many cases pass."""
     pairs: dict[tuple[str, str], list[int]] = {}
     for cell in result.cells:
-        counts = pairs.setdefault((cell.producer, cell.consumer), [0, 0])
+        counts = pairs.setdefault(cell.pair, [0, 0])
         if cell.outcome != "not-run":
             counts[0] += cell.passed
             counts[1] += cell.cases

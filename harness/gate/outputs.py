@@ -26,7 +26,6 @@ MOST_LINES = 20
 """Causes that the summary lists; the page has all."""
 _MOST_TEXT = 300
 _MOST_MESSAGE = 4000
-_SAYS = {"pass": "PASS", "blocked": "BLOCKED", "inconclusive": "INCONCLUSIVE"}
 _MARKS = {"pass": "✅", "blocked": "❌", "inconclusive": "⚠️"}
 
 
@@ -92,7 +91,8 @@ def junit_xml(result: GateResult) -> bytes:
     - the gate's own case is a ``failure`` when blocked, an ``error`` when inconclusive.
     """
     suite = ElementTree.Element("testsuite")
-    _testcase(suite, "gate", "verdict", *_gate_end(result))
+    tag = {"pass": "system-out", "blocked": "failure", "inconclusive": "error"}[result.status]
+    _testcase(suite, "gate", "verdict", tag, result.status, "\n".join([result.sentence, *result.problems]))
     for change in result.changes:
         if _ran(change.before) or _ran(change.after):
             name = f"{change.case} ({change.direction})" if change.direction else change.case
@@ -119,11 +119,6 @@ def junit_xml(result: GateResult) -> bytes:
     ElementTree.indent(suites)
     data: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
     return data + b"\n"
-
-
-def _gate_end(result: GateResult) -> tuple[str, str, str]:
-    tag = {"pass": "system-out", "blocked": "failure", "inconclusive": "error"}[result.status]
-    return tag, result.status, "\n".join([result.sentence, *result.problems])
 
 
 def _change_end(change: Change) -> tuple[str, str, str]:
@@ -176,7 +171,7 @@ def summary_markdown(result: GateResult) -> str:
     if result.identical_of:
         parts.append(f"{result.identical:,} of {result.identical_of:,} bit-identical")
     lines = [
-        f"## {_MARKS[result.status]} {_SAYS[result.status]}: Paddle {_plain(_way(result))}",
+        f"## {_MARKS[result.status]} {result.status.upper()}: Paddle {_plain(_way(result))}",
         "",
         _plain(result.sentence),
         "",

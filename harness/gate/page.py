@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.gate import page_compression, page_views, routes
+from harness.gate import page_compression, routes
+from harness.gate import page_views as views
 from harness.gate.causes import causes
 from harness.gate.result import VERDICTS, GateResult, Verdict
 from harness.report import environment
 from harness.report.compression_views import LOOK
-from harness.report.layout import templates
+from harness.report.layout import page
+from harness.report.summary import with_zeros
 from harness.speed.decide import Rule
 
 MOST_DRAWN_CURVES = 9
@@ -20,6 +22,8 @@ MOST_FIRST_CAUSES = 6
 MOST_OPEN_CAUSES = 8
 MOST_OPEN_CASES = 6
 """Causes that start unfolded in each verdict's list, and the most cases such a cause may have."""
+
+ANSWERS = ("slower", "faster", "same", "not enough data")
 
 VERDICT_LOOK: dict[Verdict, tuple[str, str]] = {
     "broken": ("✕", "fail"),
@@ -44,61 +48,47 @@ def render(result: GateResult, folder: Path | None = None) -> str:
     """
     # Matplotlib takes half a second to import; the command line imports this module for less.
     from harness.gate import page_figures
+    from harness.report.figures import loss_curves
 
-    views = page_views
-    outliers = views.outliers(result.numerics)
-    curves = views.curves(result.curves)
-    speeds = views.speeds(result.speed)
     names = (result.baseline.name, result.candidate.name)
     own, reference = views.models(result.models)
-    return (
-        templates(whole="gate.json")
-        .get_template("gate.html.j2")
-        .render(
-            version=result.harness,
-            result=result,
-            names=views.subject_names(result),
-            look=VERDICT_LOOK,
-            verdicts=VERDICTS,
-            meaning=views.MEANING,
-            blocking=causes(result.blocking),
-            most_first=MOST_FIRST_CAUSES,
-            unfolded=[verdict for verdict, (_, chip) in VERDICT_LOOK.items() if chip in ("fail", "known")],
-            most_open=(MOST_OPEN_CAUSES, MOST_OPEN_CASES),
-            kinds=views.kinds(result.changes),
-            same=[change for change in result.changes if change.verdict == "same"],
-            links=views.links(result, folder),
-            side_link=views.side_link,
-            releases=routes.releases(result.grid, names),
-            pairs=routes.pairs(result.grid, names),
-            routes=routes.routes(result.grid),
-            outliers=outliers,
-            marks=page_figures.MARKS,
-            numerics=views.worst_first(result.numerics),
-            growth=views.growth,
-            numerics_figure=page_figures.numerics(result.numerics, outliers, "num")
-            if result.numerics
-            else "",
-            curves=curves,
-            curve_figures=[
-                (curve, page_figures.curve(curve, f"loss{i}"))
-                for i, curve in enumerate(curves[:MOST_DRAWN_CURVES])
-            ],
-            speeds=speeds,
-            paired=views.paired(result.paired),
-            paired_floor=(result.policy.get("speed") or {}).get("floor", Rule().floor),
-            paired_counts=views.paired_counts(result.paired),
-            paired_figure=page_figures.paired(views.paired(result.paired), "paired"),
-            speed_figures=[
-                (group, page_figures.speed(group, f"speed{i}"))
-                for i, group in enumerate(speeds[:MOST_DRAWN_SPEEDS])
-            ],
-            compressed=page_compression.read(result, folder),
-            method_look=LOOK,
-            drifts=views.drifts(result.changes),
-            acknowledged=views.acknowledged(result.changes),
-            own_models=own,
-            reference_models=reference,
-            policy=environment.walk(result.policy),
-        )
+    return page(
+        "gate",
+        "gate.json",
+        version=result.harness,
+        result=result,
+        names=views.subject_names(result),
+        look=VERDICT_LOOK,
+        verdicts=VERDICTS,
+        meaning=views.MEANING,
+        blocking=causes(result.blocking),
+        most_first=MOST_FIRST_CAUSES,
+        unfolded=[verdict for verdict, (_, chip) in VERDICT_LOOK.items() if chip in ("fail", "known")],
+        most_open=(MOST_OPEN_CAUSES, MOST_OPEN_CASES),
+        kinds=views.kinds(result.changes),
+        same=[change for change in result.changes if change.verdict == "same"],
+        links=views.links(result, folder),
+        side_link=views.side_link,
+        releases=routes.releases(result.grid, names),
+        pairs=routes.pairs(result.grid, names),
+        routes=routes.routes(result.grid),
+        draw=page_figures,
+        outliers=views.outliers(result.numerics),
+        numerics=views.worst_first(result.numerics),
+        growth=views.growth,
+        curves=views.curves(result.curves),
+        most_curves=MOST_DRAWN_CURVES,
+        loss_curves=loss_curves,
+        speeds=views.speeds(result.speed),
+        most_speeds=MOST_DRAWN_SPEEDS,
+        paired=views.paired(result.paired),
+        paired_floor=(result.policy.get("speed") or {}).get("floor", Rule().floor),
+        paired_counts=with_zeros((row.answer for row in result.paired), ANSWERS),
+        compressed=page_compression.read(result, folder),
+        method_look=LOOK,
+        drifts=views.drifts(result.changes),
+        acknowledged=views.acknowledged(result.changes),
+        own_models=own,
+        reference_models=reference,
+        policy=environment.walk(result.policy),
     )

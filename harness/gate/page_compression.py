@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from harness.core.containers import grouped
 from harness.core.errors import HarnessError
 from harness.gate.result import GateResult
-from harness.records.files import Run, read_run
+from harness.records.files import read_run
 from harness.report import tables
 from harness.report.compression import VERDICTS, Row, rows
 
@@ -68,7 +69,7 @@ def read(result: GateResult, folder: Path | None) -> tuple[Pair, ...] | None:
         before, after = (read_run(folder / side.run) for side in (result.baseline, result.candidate))
     except HarnessError:
         return None
-    return pairs(_rows(before), _rows(after))
+    return pairs(rows(before, tables.cases(before)), rows(after, tables.cases(after)))
 
 
 def pairs(before: Sequence[Row], after: Sequence[Row]) -> tuple[Pair, ...]:
@@ -76,28 +77,16 @@ def pairs(before: Sequence[Row], after: Sequence[Row]) -> tuple[Pair, ...]:
 
     A release with only one profile is paired with every profile of the other.
     """
-    sides = [_by_name(side) for side in (before, after)]
+    sides = [grouped(side, lambda row: (row.model, row.name)) for side in (before, after)]
     found: list[Pair] = []
     for model, name in dict.fromkeys([*sides[0], *sides[1]]):
-        old, new = (side.get((model, name), {}) for side in sides)
+        old, new = ({row.profile: row for row in side.get((model, name), ())} for side in sides)
         profiles = [*new, *old] if min(len(old), len(new)) > 1 else max(new, old, key=len)
         for profile in dict.fromkeys(profiles):
             a, b = _of(old, profile), _of(new, profile)
             technique = next(row.technique for row in (b, a) if row is not None)
             found.append(Pair(name, model, technique, a, b))
     return tuple(sorted(found, key=lambda pair: (not pair.is_whole, -pair.step, pair.technique, pair.name)))
-
-
-def _rows(run: Run) -> tuple[Row, ...]:
-    return rows(run, tables.cases(run))
-
-
-def _by_name(side: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
-    """Index rows: model and method name -> profile -> row."""
-    found: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in side:
-        found.setdefault((row.model, row.name), {})[row.profile] = row
-    return found
 
 
 def _of(side: dict[str, Row], profile: str) -> Row | None:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.gate.page_views import SpeedGroup
-from harness.gate.result import CurvePair, Direction, Numerics, PairedSpeed
+from harness.gate.result import Direction, Numerics, PairedSpeed, Speed
 from harness.report import svg
-from harness.report.figures import overlay
 
 MARKS: dict[Direction, tuple[str, str, str]] = {
     "": (svg.FIRST, "o", "--fig-first"),
@@ -35,9 +30,7 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
     marked. ``outliers`` are numbered from 1.
     """
     low, high, lost = _limits(rows)
-    with svg.style(name):
-        figure = Figure(figsize=(6.4, 4.6))
-        axes = svg.axes(figure, left=0.72, bottom=0.5)
+    with svg.axes(name, 6.4, 4.6, left=0.72, bottom=0.5) as axes:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlim(low / 1.6, high * 1.6)
@@ -53,7 +46,12 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
             x, y = zip(*points, strict=True)
             axes.plot(x, y, shape, color=colour, ms=4.2, alpha=0.65, mew=0)
         for number, row in enumerate(outliers, start=1):
-            _number(axes, number, (_within(row.before, low, high), _within(row.after, low, high)))
+            point = (_within(row.before, low, high), _within(row.after, low, high))
+            # At one of four corners in turn, so that the numbers of coinciding points stay readable.
+            offset = _OFFSETS[(number - 1) % len(_OFFSETS)]
+            axes.annotate(
+                str(number), point, offset, textcoords="offset points", color=svg.INK, weight="bold"
+            )
         axes.set_xlabel("before: error / allowed error")
         axes.set_ylabel("after: error / allowed error")
         for axis in (axes.xaxis, axes.yaxis):
@@ -62,27 +60,15 @@ def numerics(rows: Sequence[Numerics], outliers: Sequence[Numerics], name: str) 
             )
             axis.set_minor_locator(NullLocator())
         axes.tick_params(length=2.5)
-        counted = Counter(
-            "larger" if _above(row) else "smaller" if _above(_swapped(row)) else "unchanged" for row in rows
-        )
+        larger = sum(_above(row.before, row.after) for row in rows)
+        smaller = sum(_above(row.after, row.before) for row in rows)
         past = sum(row.after is None or row.after > 1 for row in rows)
         return svg.markup(
-            figure,
+            axes,
             name,
-            f"Errors before and after of {len(rows)} comparisons: {counted['larger']} larger, "
-            f"{counted['smaller']} smaller, {counted['unchanged']} unchanged, {past} past what is allowed.",
+            f"Errors before and after of {len(rows)} comparisons: {larger} larger, "
+            f"{smaller} smaller, {len(rows) - larger - smaller} unchanged, {past} past what is allowed.",
         )
-
-
-def curve(pair: CurvePair, name: str) -> Markup:
-    """Draw loss per step under the baseline and under the candidate."""
-    return overlay(
-        pair.baseline,
-        pair.candidate,
-        name,
-        f"Loss per step of {pair.case}, baseline and candidate",
-        first_difference=pair.first_difference,
-    )
 
 
 MOST_PAIRED = 40
@@ -94,10 +80,8 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
     drawn = [row for row in rows if row.change is not None and row.low is not None][:MOST_PAIRED]
     if not drawn:
         return ""
-    with svg.style(name):
-        labels = [svg.short(f"{row.model}, {row.target}, {row.batch}") for row in drawn]
-        figure = Figure(figsize=(7.0, 0.7 + 0.22 * len(labels)))
-        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
+    labels = [svg.short(f"{row.model}, {row.target}, {row.batch}") for row in drawn]
+    with svg.axes(name, 7.0, 0.7 + 0.22 * len(labels), left=svg.margin(labels)) as axes:
         for y, row in enumerate(drawn):
             low, change, high = (100 * (value or 0.0) for value in (row.low, row.change, row.high))
             colour = svg.SECOND if row.answer in ("slower", "faster") else svg.FIRST
@@ -105,26 +89,23 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
         axes.axvline(0, color=svg.FIRST, linewidth=0.8)
         svg.label_rows(axes, labels, "time of a run, candidate against baseline, per cent", log=False)
         spoken = "; ".join(f"{row.model} on {row.target}: {row.answer}" for row in drawn[:8])
-        return svg.markup(figure, name, f"Changes of speed with their intervals. {spoken}.")
+        return svg.markup(axes, name, f"Changes of speed with their intervals. {spoken}.")
 
 
-def speed(group: SpeedGroup, name: str) -> Markup:
+def speed(group: str, rows: Sequence[Speed], name: str) -> Markup:
     """Draw two medians with their 99 % intervals for each target, in microseconds on a log scale."""
-    with svg.style(name):
-        labels = [svg.short(row.target or "target not named") for row in group.rows]
-        figure = Figure(figsize=(4.2, 0.7 + 0.42 * len(labels)))
-        axes = svg.axes(figure, left=svg.margin(labels), bottom=0.45)
-        for y, row in enumerate(group.rows):
+    labels = [svg.short(row.target or "target not named") for row in rows]
+    with svg.axes(name, 4.2, 0.7 + 0.42 * len(labels), left=svg.margin(labels)) as axes:
+        for y, row in enumerate(rows):
             before = (row.before_low_us, row.before_us, row.before_high_us)
             after = (row.after_low_us, row.after_us, row.after_high_us)
             svg.interval(axes, y - 0.16, *before, svg.FIRST)
             svg.interval(axes, y + 0.16, *after, svg.SECOND)
         svg.label_rows(axes, labels, "latency of one call, log scale")
         spoken = "; ".join(
-            f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after"
-            for row in group.rows
+            f"{row.target} {svg.time(row.before_us)} before, {svg.time(row.after_us)} after" for row in rows
         )
-        return svg.markup(figure, name, f"Median latency of {group.name}: {spoken}.")
+        return svg.markup(axes, name, f"Median latency of {group}: {spoken}.")
 
 
 def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:
@@ -132,12 +113,11 @@ def _limits(rows: Sequence[Numerics]) -> tuple[float, float, bool]:
 
     The floor is a decade below the smallest error; the range is at least 0.001 to 10.
     """
-    values = [
-        v for row in rows for v in (row.before, row.after) if v is not None and math.isfinite(v) and v > 0
-    ]
+    every = [math.inf if v is None or math.isnan(v) else v for row in rows for v in (row.before, row.after)]
+    values = [v for v in every if 0 < v < math.inf]
     low = max(min([*values, 1e-2]), _SMALLEST * 10)
     high = min(max([*values, 2.0]), _LARGEST / 10)
-    lost = any(v is None or not math.isfinite(v) or v > high for row in rows for v in (row.before, row.after))
+    lost = any(v > high for v in every)
     return 10.0 ** (math.floor(math.log10(low)) - 1), 10.0 ** (math.ceil(math.log10(high)) + lost), lost
 
 
@@ -160,12 +140,6 @@ def _points(
     return {direction: tuple(points.values()) for direction, points in found.items() if points}
 
 
-def _number(axes: Axes, number: int, point: tuple[float, float]) -> None:
-    """Write a point's number at one of four corners in turn, so that coinciding points stay readable."""
-    offset = _OFFSETS[(number - 1) % len(_OFFSETS)]
-    axes.annotate(str(number), point, offset, textcoords="offset points", color=svg.INK, weight="bold")
-
-
 def _tick(value: float, low: float, high: float) -> str:
     if value <= low * 1.001:
         return "≈ 0"
@@ -175,9 +149,5 @@ def _tick(value: float, low: float, high: float) -> str:
     return f"{value:g}" if exponent >= -2 else "10" + str(exponent).translate(_SUPERSCRIPT)
 
 
-def _above(row: Numerics) -> bool:
-    return row.before is not None and (row.after is None or row.after > row.before)
-
-
-def _swapped(row: Numerics) -> Numerics:
-    return Numerics(row.case, row.direction, row.model, row.target, row.after, row.before)
+def _above(before: float | None, after: float | None) -> bool:
+    return before is not None and (after is None or after > before)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -14,7 +13,6 @@ from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES
 from harness.gate.causes import Cause, causes
 from harness.gate.result import (
-    VERDICTS,
     Change,
     CurvePair,
     Drift,
@@ -48,18 +46,6 @@ OUTLIER_RATIO = 10.0
 OUTLIER_FLOOR = 0.01
 
 
-class Kind(msgspec.Struct, frozen=True):
-    """All changes of one verdict."""
-
-    verdict: Verdict
-    meaning: str
-    causes: tuple[Cause, ...]
-
-    @property
-    def count(self) -> int:
-        return sum(len(cause.changes) for cause in self.causes)
-
-
 class DriftRow(msgspec.Struct, frozen=True):
     """One drift, and every case that shows it."""
 
@@ -67,31 +53,10 @@ class DriftRow(msgspec.Struct, frozen=True):
     cases: tuple[str, ...]
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
-    """One acknowledgement and the changes that it keeps from blocking."""
-
-    reason: str
-    until: str
-    issue: str
-    changes: tuple[Change, ...]
-
-    @property
-    def verdicts(self) -> tuple[Verdict, ...]:
-        return tuple(v for v in VERDICTS if any(change.verdict == v for change in self.changes))
-
-
-class SpeedGroup(msgspec.Struct, frozen=True):
-    """Measurements of one model at one batch size."""
-
-    name: str
-    rows: tuple[Speed, ...]
-
-
-def kinds(changes: Iterable[Change]) -> tuple[Kind, ...]:
-    """Group changes by verdict, the gravest first, without ``same``."""
+def kinds(changes: Iterable[Change]) -> dict[Verdict, list[Cause]]:
+    """Return the causes by verdict, the gravest first, without ``same``."""
     found = causes(change for change in changes if change.verdict != "same")
-    groups = [(v, tuple(cause for cause in found if cause.verdict == v)) for v in VERDICTS]
-    return tuple(Kind(verdict, MEANING[verdict], group) for verdict, group in groups if group)
+    return grouped(found, lambda cause: cause.verdict)
 
 
 def links(result: GateResult, folder: Path | None = None) -> dict[str, str]:
@@ -121,22 +86,20 @@ def side_link(side: Side | None, links: dict[str, str]) -> str:
 
 def drifts(changes: Iterable[Change]) -> dict[DriftKind, tuple[DriftRow, ...]]:
     """Return the drifts by kind, the largest ratio first; equal ones share a row."""
-    groups: dict[tuple[str, ...], list[tuple[Drift, str]]] = {}
-    for change in changes:
-        for drift in change.drifts:
-            key = (drift.kind, drift.what, drift.before, drift.after)
-            groups.setdefault(key, []).append((drift, change.case))
-    rows: dict[DriftKind, list[DriftRow]] = {}
-    for group in groups.values():
-        row = DriftRow(group[0][0], tuple(dict.fromkeys(case for _, case in group)))
-        rows.setdefault(row.drift.kind, []).append(row)
-    return {kind: tuple(sorted(found, key=_drift_size, reverse=True)) for kind, found in rows.items()}
+    seen = ((drift, change.case) for change in changes for drift in change.drifts)
+    groups = grouped(seen, lambda one: (one[0].kind, one[0].what, one[0].before, one[0].after))
+    rows = [
+        DriftRow(group[0][0], tuple(dict.fromkeys(case for _, case in group))) for group in groups.values()
+    ]
+    by_kind = grouped(rows, lambda row: row.drift.kind)
+    return {kind: tuple(sorted(found, key=_drift_size, reverse=True)) for kind, found in by_kind.items()}
 
 
-def acknowledged(changes: Iterable[Change]) -> tuple[Acknowledged, ...]:
+def acknowledged(changes: Iterable[Change]) -> list[list[Change]]:
+    """Return the changes that each acknowledgement keeps from blocking."""
     accepted = (change for change in changes if change.acknowledged)
     groups = grouped(accepted, lambda change: (change.acknowledged, change.until, change.issue))
-    return tuple(Acknowledged(*key, tuple(group)) for key, group in groups.items())
+    return list(groups.values())
 
 
 def outliers(rows: Iterable[Numerics]) -> tuple[Numerics, ...]:
@@ -159,24 +122,16 @@ def curves(rows: Iterable[CurvePair]) -> tuple[CurvePair, ...]:
     return tuple(sorted(rows, key=lambda row: (row.first_difference is None, -_finite(row.largest))))
 
 
-def speeds(rows: Iterable[Speed]) -> tuple[SpeedGroup, ...]:
-    groups = grouped(rows, lambda row: (row.model, row.batch))
-    return tuple(
-        SpeedGroup(f"{model or 'model not named'}, batch {batch}", tuple(group))
-        for (model, batch), group in sorted(groups.items())
-    )
+def speeds(rows: Iterable[Speed]) -> dict[str, list[Speed]]:
+    """Return the measurements of each model at each batch size."""
+    ordered = sorted(rows, key=lambda row: (row.model, row.batch))
+    return grouped(ordered, lambda row: f"{row.model or 'model not named'}, batch {row.batch}")
 
 
 def paired(rows: Iterable[PairedSpeed]) -> tuple[PairedSpeed, ...]:
     """Sort measurements: slower ones first, then by the size of the change."""
     order = {"slower": 0, "faster": 1, "not enough data": 2}
     return tuple(sorted(rows, key=lambda row: (order.get(row.answer, 3), -abs(row.change or 0.0), row.model)))
-
-
-def paired_counts(rows: Iterable[PairedSpeed]) -> tuple[tuple[str, int], ...]:
-    """Count how many are slower, faster, the same, undecided; zeros included."""
-    counted = Counter(row.answer for row in rows)
-    return tuple((answer, counted[answer]) for answer in ("slower", "faster", "same", "not enough data"))
 
 
 def models(rows: Iterable[ModelTotal]) -> tuple[tuple[ModelTotal, ...], tuple[ModelTotal, ...]]:

@@ -17,12 +17,7 @@ from harness.core.errors import UsageError
 from harness.gate.result import Change, Direction, Verdict
 from harness.speed import decide
 
-DEFAULT_BLOCK: dict[Verdict, bool] = {
-    "broken": True,
-    "missing": True,
-    "numerically worse": True,
-    "slower": True,
-}
+BLOCKING: tuple[Verdict, ...] = ("broken", "missing", "numerically worse", "slower")
 """Verdicts that block unless a policy says otherwise. ``slower`` is one only where the two releases were
 timed in turns. Files taken back to the old release (``rollback``) block nothing."""
 
@@ -127,7 +122,7 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return rule.block, f"rule {rule.case!r}: {rule.reason}"
         if change.direction == "rollback" and not self.rollback:
             return False, "files taken back to the old release do not block (`rollback = true` changes that)"
-        blocks = {**DEFAULT_BLOCK, **self.block}.get(change.verdict, False)
+        blocks = self.block.get(change.verdict, change.verdict in BLOCKING)
         return blocks, f"{change.verdict} {'blocks' if blocks else 'does not block'}"
 
 
@@ -169,35 +164,25 @@ def apply(
     is a fault, and one past its date is ignored.
     """
     entries = [entry for entry in policy.acknowledged if entry.applies(baseline, candidate)]
-    used: set[Acknowledged] = set()
-    expired: dict[Acknowledged, int] = {}
+    used: dict[Acknowledged, None] = {}
     decided: list[Change] = []
     for change in changes:
         blocks, rule = policy.decide(change)
         entry = next((entry for entry in entries if entry.matches(change)), None)
-        if entry is None:
-            decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule))
-            continue
-        used.add(entry)
-        if entry.until < today:
-            expired[entry] = expired.get(entry, 0) + 1
-            rule = f"{rule}; its acknowledgement ended on {entry.until}"
-            decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule))
-            continue
-        decided.append(
-            msgspec.structs.replace(
-                change,
-                blocks=False,
-                rule=rule,
-                acknowledged=entry.reason,
-                issue=entry.issue,
-                until=entry.until.isoformat(),
-            )
-        )
+        kept: dict[str, Any] = {}
+        if entry is not None:
+            used[entry] = None
+            if entry.until < today:
+                rule = f"{rule}; its acknowledgement ended on {entry.until}"
+            else:
+                blocks, until = False, entry.until.isoformat()
+                kept = {"acknowledged": entry.reason, "issue": entry.issue, "until": until}
+        decided.append(msgspec.structs.replace(change, blocks=blocks, rule=rule, **kept))
     faults = [
         f"the acknowledgement of {entry.case!r} ({entry.verdict}) ended on {entry.until}: look at it again, "
         "then give it a new date or remove it"
-        for entry in expired
+        for entry in used
+        if entry.until < today
     ]
     if whole:
         faults += [

@@ -126,6 +126,11 @@ class GridCell(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str = ""
     workaround: str = ""
 
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Producer, consumer."""
+        return self.producer, self.consumer
+
 
 class Numerics(msgspec.Struct, frozen=True):
     """Error against the producer's float64 oracle before and after, in units of the allowed error."""
@@ -318,11 +323,6 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def blocking(self) -> tuple[Change, ...]:
         return tuple(change for change in self.changes if change.blocks)
-
-    @property
-    def findings(self) -> tuple[Change, ...]:
-        """Every change that is not ``same``."""
-        return tuple(change for change in self.changes if change.verdict != "same")
 
 
 class MatrixResult(msgspec.Struct, frozen=True, kw_only=True):

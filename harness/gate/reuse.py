@@ -7,7 +7,6 @@ suites, both environments, the arguments and the machine. The candidate is alway
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
@@ -17,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from harness.core.errors import HarnessError
-from harness.core.hashing import key_of
+from harness.core.hashing import key_of, sha256
 from harness.core.options import Options
 from harness.environments import Environment
 from harness.environments.manifest import MANIFEST
@@ -46,7 +45,7 @@ def key(environments: Sequence[Environment], options: Options, arguments: Sequen
         return ""
     manifests = [Path(environment.python).parent.parent / MANIFEST for environment in environments]
     try:
-        made = [hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests]
+        made = [sha256(path) for path in manifests]
         machine = [
             line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")
         ]

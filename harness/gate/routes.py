@@ -42,7 +42,7 @@ def routes(cells: Iterable[GridCell]) -> tuple[Route, ...]:
 
 def pairs(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[Pair, ...]:
     """Return every pair that has a cell, sorted by ``order``; names that are not in it come last."""
-    found = dict.fromkeys((cell.producer, cell.consumer) for cell in cells)
+    found = dict.fromkeys(cell.pair for cell in cells)
     rank = {name: place for place, name in enumerate(order)}
 
     def key(pair: Pair) -> tuple[int, int]:
@@ -53,28 +53,19 @@ def pairs(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[Pair, ...]:
 
 def releases(cells: Iterable[GridCell], order: Sequence[str]) -> tuple[str, ...]:
     """Return ``order``, then the releases that only the cells name."""
-    return tuple(dict.fromkeys([*order, *(name for c in cells for name in (c.producer, c.consumer))]))
+    return tuple(dict.fromkeys([*order, *(name for cell in cells for name in cell.pair)]))
 
 
 def _route(name: str, group: list[GridCell]) -> Route:
-    cells = grouped(group, lambda cell: (cell.producer, cell.consumer))
+    cells = {
+        pair: tuple(sorted(here, key=lambda cell: SEVERITY.index(cell.outcome)))
+        for pair, here in grouped(group, lambda cell: cell.pair).items()
+    }
     explained = (cell for cell in group if cell.reason or cell.workaround)
     by_reason = grouped(explained, lambda cell: (alike(cell.reason), cell.workaround))
     notes = tuple(
-        Note(
-            number,
-            same[0].reason,
-            same[0].workaround,
-            tuple(dict.fromkeys((cell.producer, cell.consumer) for cell in same)),
-        )
+        Note(number, same[0].reason, same[0].workaround, tuple(dict.fromkeys(cell.pair for cell in same)))
         for number, same in enumerate(by_reason.values(), start=1)
     )
-    return Route(
-        name,
-        {
-            pair: tuple(sorted(here, key=lambda cell: SEVERITY.index(cell.outcome)))
-            for pair, here in cells.items()
-        },
-        notes,
-        {pair: note.number for note in reversed(notes) for pair in note.pairs},
-    )
+    numbers = {pair: note.number for note in reversed(notes) for pair in note.pairs}
+    return Route(name, cells, notes, numbers)

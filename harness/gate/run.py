@@ -20,8 +20,7 @@ from harness.gate.judge import Asked, result_of
 from harness.gate.page import render
 from harness.gate.policy import Policy
 from harness.gate.result import GateResult
-from harness.gate.runs import run_of
-from harness.gate.sides import Subject, job_of, jobs_of, subject_of
+from harness.gate.sides import Subject, job_of, jobs_of, run_of, subject_of
 from harness.gate.timing import Timing, outcome_in
 from harness.jobs.backend import BackendName, Settings
 from harness.jobs.drive import set_aside

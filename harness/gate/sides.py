@@ -1,4 +1,4 @@
-"""The sides of a gate, each an environment to run or an earlier run, and the jobs that run them."""
+"""The sides of a gate: an environment to run or an earlier run, the jobs that run it, and what they made."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from harness.core.errors import UsageError
+from harness.core.errors import HarnessError, UsageError
 from harness.core.options import Options
 from harness.core.paths import reports
 from harness.environments import Environment, resolve_one
 from harness.jobs.backend import BackendName, Settings
-from harness.jobs.job import Job
-from harness.jobs.shares import sent, shares
+from harness.jobs.job import Job, JobResult
+from harness.jobs.merge import merged
+from harness.jobs.shares import Share, sent, shares
 from harness.jobs.suites import Suite, producer_of, producer_text, text_of
 from harness.records.files import Run, read_run
 
@@ -70,12 +71,10 @@ def jobs_of(
     Locally there is one job; cases that need another kind of machine are not run.
     """
     assert side.environment is not None
-    name = f"{label} {side.name}"
-    if settings.backend is BackendName.local:
-        return [("", job_of(name, label, side.environment, options, arguments, sides, settings))]
-    found = []
-    everywhere, files = sent(options)
-    parts = shares(options)
+    name, found = f"{label} {side.name}", []
+    local = settings.backend is BackendName.local
+    everywhere, files = (options, ()) if local else sent(options)
+    parts = [Share()] if local else shares(options)
     for number, share in enumerate(parts):
         folder = label if len(parts) == 1 else f"parts/{label}-{number}"
         own = f"{name} {share.name}".strip()
@@ -86,6 +85,18 @@ def jobs_of(
         job = msgspec.structs.replace(job, work=work, resources=resources, labels=labels)
         found.append((share.name or "on any machine", job))
     return found
+
+
+def run_of(label: str, parts: Sequence[tuple[str, Job]], ends: Mapping[str, JobResult], folder: Path) -> Run:
+    """Return the run that jobs have made: the only job's, or the merged runs of all, each under its name.
+
+    Raises:
+        HarnessError: no job left records; says why.
+    """
+    found = [(ends[job.name], folder / job.folder, name) for name, job in parts]
+    if not any((path / "records.jsonl").exists() for _, path, _ in found):
+        raise HarnessError(f"the run of {found[0][0].sentence}")
+    return read_run(found[0][1]) if len(found) == 1 else merged(found, folder / label)
 
 
 def job_of(

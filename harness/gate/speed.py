@@ -82,7 +82,6 @@ def calibrated(root: Path) -> Calibrated | None:
     found = aa.latest(root)
     if found is None:
         return None
-    totals = [found.total(extra) for extra in dict.fromkeys(row.extra for row in found.rows)]
     return Calibrated(
         started=found.started,
         name=found.name,
@@ -90,7 +89,8 @@ def calibrated(root: Path) -> Calibrated | None:
         pairs=found.pairs,
         sessions=found.sessions,
         rows=tuple(
-            Told(row.extra, row.told.hits, row.told.of, *row.told.interval, row.stored.hits) for row in totals
+            Told(row.extra, row.told.hits, row.told.of, *row.told.interval, row.stored.hits)
+            for row in aa.totals(found.rows)
         ),
     )
 

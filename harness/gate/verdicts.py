@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
+from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.gate.drift import drifts, tame
 from harness.gate.policy import Numerics
@@ -14,13 +15,12 @@ from harness.report.summary import SEVERITY, cause
 
 
 class Pair(NamedTuple):
-    """A case's record on each side; ``same_files``: both loaded the same artifact with the same feeds."""
+    """A case's record on each side."""
 
     case: str
     direction: Direction
     before: Record | None
     after: Record | None
-    same_files: bool = False
 
 
 def base_case(record: Record) -> str:
@@ -52,12 +52,12 @@ def pairs(baseline: Run, candidate: Run, names: tuple[str, str]) -> Iterator[Pai
 
 
 def _by_producer(run: Run) -> dict[str, dict[str, Record]]:
-    found: dict[str, dict[str, Record]] = {}
-    for record in run.records:
-        if record.producer:
-            found.setdefault(base_case(record), {})[record.producer] = record
-    return found
+    crossed = grouped((record for record in run.records if record.producer), base_case)
+    return {case: {record.producer: record for record in group} for case, group in crossed.items()}
 
+
+KEPT = ("outcome", "case", "reason", "reason_kind", "expected_failure", "issue")
+"""Fields of a record that a gate keeps as they are."""
 
 Crossings = Mapping[str, Mapping[str, Record]]
 
@@ -68,13 +68,13 @@ def _crossed(old: Crossings, new: Crossings, names: tuple[str, str]) -> Iterator
     for case in dict.fromkeys([*old, *new]):
         here, there = old.get(case, {}), new.get(case, {})
         before = here.get(first)
-        yield Pair(case, "old files", before, there.get(first), same_files=True)
+        yield Pair(case, "old files", before, there.get(first))
         if second != first:
             yield Pair(case, "new files", before, there.get(second))
             yield Pair(case, "rollback", before, here.get(second))
 
 
-def ran(record: Record | None) -> bool:
+def ran(record: Record | None) -> TypeGuard[Record]:
     """Whether the record exists and its case was run."""
     return record is not None and record.outcome != "not-run"
 
@@ -88,10 +88,11 @@ def judge(pair: Pair, numerics: Numerics, complete: tuple[bool, bool] = (True, T
     if not ran(before) and not ran(after):
         return None
     verdict, text = _verdict(before, after, numerics, complete)
-    seen = after if after is not None else before
+    seen = after or before
     assert seen is not None
-    both = before is not None and after is not None and ran(before) and ran(after)
     known = after if after is not None and after.outcome in BAD_OUTCOMES else before
+    moved = tuple(drifts(before, after)) if ran(before) and ran(after) else ()
+    identical = ran(before) and ran(after) and bool(before.digest) and before.digest == after.digest
     return Change(
         case=pair.case,
         verdict=verdict,
@@ -103,8 +104,8 @@ def judge(pair: Pair, numerics: Numerics, complete: tuple[bool, bool] = (True, T
         before=side(before, "baseline"),
         after=side(after, "baseline" if pair.direction == "rollback" else "candidate"),
         text=text,
-        identical=bool(both and before and after and before.digest and before.digest == after.digest),
-        drifts=tuple(drifts(before, after)) if both and before and after else (),
+        identical=identical,
+        drifts=moved,
         workaround=known.workaround if known is not None else "",
     )
 
@@ -117,11 +118,7 @@ def _verdict(
         why = f"not run before ({before.reason})" if before is not None else "not in the baseline"
         if before is None and not complete[0]:
             return "inconclusive", "the baseline's run ended before it came to this case"
-        end = (
-            "passes"
-            if after.outcome == "pass"
-            else f"ends as {after.outcome}: {tame(after.expected_failure or cause(after))}"
-        )
+        end = "passes" if after.outcome == "pass" else f"ends as {_ended(after)}"
         return "new", f"{why}; now it {end}"
     assert before is not None
     if not ran(after):
@@ -133,16 +130,18 @@ def _verdict(
     if before.outcome == "pass" and after.outcome == "pass":
         return _numerically(before, after, numerics)
     if before.outcome == "pass":
-        return "broken", f"{after.outcome}: {tame(after.expected_failure or cause(after))}"
+        return "broken", _ended(after)
     if after.outcome == "pass":
-        return "fixed", f"was {before.outcome}: {tame(before.expected_failure or cause(before))}"
+        return "fixed", f"was {_ended(before)}"
     if SEVERITY.index(after.outcome) < SEVERITY.index(before.outcome):
         # A wrong answer is worse than an error, because nobody notices it.
-        return (
-            "broken",
-            f"was {before.outcome}, now {after.outcome}: {tame(after.expected_failure or cause(after))}",
-        )
-    return "same", f"{after.outcome} under both: {tame(after.expected_failure or cause(after))}"
+        return "broken", f"was {before.outcome}, now {_ended(after)}"
+    return "same", _ended(after, " under both")
+
+
+def _ended(record: Record, where: str = "") -> str:
+    """Say how a record ended that did not pass, and why."""
+    return f"{record.outcome}{where}: {tame(record.expected_failure or cause(record))}"
 
 
 def _numerically(before: Record, after: Record, numerics: Numerics) -> tuple[Verdict, str]:
@@ -163,14 +162,9 @@ def side(record: Record | None, run: str) -> Side | None:
         return None
     decisive = next((item for item in record.details if item.rule == "tolerance"), None)
     return Side(
-        outcome=record.outcome,
         run=run,
-        case=record.case,
-        reason=record.reason,
-        reason_kind=record.reason_kind,
         budget_used=record.numeric_budget_used,
         error=decisive.error if decisive is not None else None,
         allowed=decisive.allowed if decisive is not None else None,
-        expected_failure=record.expected_failure,
-        issue=record.issue,
+        **{name: getattr(record, name) for name in KEPT},
     )

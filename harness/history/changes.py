@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.version import InvalidVersion, Version
 from scipy import stats
+from scipy.interpolate import interp1d
 
 from harness.core.containers import grouped
 from harness.core.errors import HarnessError
@@ -143,13 +144,9 @@ class Series(msgspec.Struct, frozen=True):
             )  # fmt: skip
 
 
-POINTS = f"SELECT {', '.join(Point.__struct_fields__)} FROM latencies"
-"""Query for all points, in the order of the view: by case, host and profile, then by time."""
-
-
 def series(history: History) -> list[Series]:
     """Return every series of at least two runs, with its change points."""
-    points = history.rows(Point, POINTS)
+    points = history.rows(Point, "latencies")  # by case, host and profile, then by time
     groups = [
         part[-MOST_RUNS:]
         for _, group in groupby(points, key=lambda point: (point.case_id, point.host, point.profile))
@@ -208,19 +205,11 @@ def penalty(runs: int, alpha: float) -> float:
 
     Interpolates the table by the logarithm of the length, and extrapolates by that of the level.
     """
-    lengths = sorted(PENALTIES)
+    lengths, values = list(PENALTIES), np.array(list(PENALTIES.values()))
     if runs < lengths[0]:
         return math.inf
-    levels = -np.log(LEVELS)
-    at_level = []
-    for length in lengths:
-        values = PENALTIES[length]
-        place = -math.log(alpha)
-        if place > levels[-1]:
-            slope = (values[-1] - values[-2]) / (levels[-1] - levels[-2])
-            at_level.append(values[-1] + slope * (place - levels[-1]))
-        else:
-            at_level.append(float(np.interp(place, levels, values)))
+    by_level = interp1d(-np.log(LEVELS), values, axis=1, fill_value="extrapolate")
+    at_level = by_level(-math.log(min(alpha, LEVELS[0])))
     return float(np.interp(math.log(runs), np.log(lengths), at_level))
 
 
@@ -274,8 +263,7 @@ def release_order(release: str | None) -> tuple[bool, Version, str]:
 
 def add_changes(history: History) -> None:
     """Fill the table ``changes``."""
-    found = [change for one in series(history) for change in one.changes()]
-    names = Change.__struct_fields__
+    found = [msgspec.structs.astuple(change) for one in series(history) for change in one.changes()]
     if found:
-        columns = [[getattr(change, name) for change in found] for name in names]
-        history.db.execute(f"INSERT INTO changes SELECT {', '.join('unnest(?)' for _ in names)}", columns)
+        places = ", ".join("unnest(?)" for _ in Change.__struct_fields__)
+        history.db.execute(f"INSERT INTO changes SELECT {places}", list(map(list, zip(*found, strict=True))))

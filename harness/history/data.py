@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from harness.core.containers import count
 from harness.core.errors import HarnessError, UsageError
 from harness.history import schema
 from harness.history.views import CHANGES, View
@@ -81,22 +82,15 @@ class Skipped(msgspec.Struct, frozen=True):
             yield f"{count(self.merged, 'case')} of merged runs counted in their original runs"
 
 
-class History:
+class History(msgspec.Struct, frozen=True):
     """An open database over runs; see :mod:`harness.history.views` for what can be asked."""
 
-    def __init__(
-        self,
-        db: duckdb.DuckDBPyConnection,
-        folders: tuple[Path, ...],
-        skipped: Skipped,
-        views: tuple[View, ...],
-    ) -> None:
-        self.db = db
-        self.folders = folders
-        self.skipped = skipped
-        self.views = views
+    db: duckdb.DuckDBPyConnection
+    folders: tuple[Path, ...]
+    skipped: Skipped
+    views: tuple[View, ...]
 
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def query(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Run a query; return the names of the columns, and the rows.
 
         Raises:
@@ -105,17 +99,26 @@ class History:
         import duckdb
 
         try:
-            done = self.db.execute(sql, list(parameters)) if parameters else self.db.execute(sql)
+            done = self.db.execute(sql)
             if done is None:
                 raise UsageError("the query is empty: `harness query --list` shows what can be asked")
             return [column[0] for column in done.description or ()], done.fetchall()
         except duckdb.Error as error:
             raise UsageError(_sentence(str(error))) from error
 
-    def rows(self, kind: type[Row], sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Run a query; return the rows as ``kind``, whose fields are named like the columns."""
-        names, rows = self.query(sql, parameters)
-        return [msgspec.convert(dict(zip(names, row, strict=True)), kind) for row in rows]
+    def table(self, source: str) -> tuple[dict[str, Any], ...]:
+        """Return the rows of a view by their columns; ``source`` is that of :meth:`rows`."""
+        names, rows = self.query(f"FROM {source}")
+        return tuple(dict(zip(names, row, strict=True)) for row in rows)
+
+    def rows(self, kind: type[Row], source: str) -> tuple[Row, ...]:
+        """Return the rows of a view as ``kind``, whose fields are named like its columns.
+
+        ``source``: the view's name, and what may follow it: ``WHERE``, ``ORDER BY``, ``LIMIT``.
+        """
+        names = kind.__struct_fields__
+        _, rows = self.query(f"SELECT {', '.join(names)} FROM {source}")
+        return tuple(msgspec.convert(dict(zip(names, row, strict=True)), kind) for row in rows)
 
 
 def engine() -> Any:
@@ -194,22 +197,22 @@ def _load(
         db.execute(statement)
     db.execute(schema.RUNS)
     db.execute(CHANGES.sql)
-    merged = (
-        db.execute(schema.MERGED).fetchone() if _one(db, "SELECT count(*) FROM _runs WHERE merged") else None
-    )
+    (any_merged,) = _counts(db, "SELECT count(*) FROM _runs WHERE merged")
+    (merged,) = _counts(db, schema.MERGED) if any_merged else (0,)
     if narrowed is None:
         db.execute(schema.CASES.format(form="VIEW", where="true"))
     else:
         where, values = narrowed.where()
         db.execute(schema.CASES.format(form="TABLE", where=where), values)
-    bad, newer = _pair(db, schema.DAMAGED)
+    bad, newer = _counts(db, schema.DAMAGED)
+    (runs,) = _counts(db, "SELECT count(*) FROM _runs")
     headless = db.execute(schema.HEADLESS).fetchall()
     skipped = Skipped(
         damaged=bad,
         newer=newer,
         headless=tuple(name for (name,) in headless),
-        copies=len(files) - len(headless) - _one(db, "SELECT count(*) FROM _runs"),
-        merged=int(merged[0]) if merged else 0,
+        copies=len(files) - len(headless) - runs,
+        merged=merged,
     )
     views = tuple(view_list(files))
     for view in views:
@@ -224,22 +227,11 @@ def _names(files: Sequence[Path]) -> list[str]:
     return [folder.relative_to(common).as_posix() for folder in folders]
 
 
-def _one(db: duckdb.DuckDBPyConnection, sql: str) -> int:
-    found = db.execute(sql).fetchone()
-    return int(found[0]) if found else 0
-
-
-def _pair(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, int]:
-    found = db.execute(sql).fetchone()
-    return (int(found[0] or 0), int(found[1] or 0)) if found else (0, 0)
+def _counts(db: duckdb.DuckDBPyConnection, sql: str) -> tuple[int, ...]:
+    return tuple(int(number or 0) for number in db.execute(sql).fetchone() or ())
 
 
 def _sentence(message: str) -> str:
     """Return the database's message as one line, without its excerpt of the query."""
     head = message.split("\n\nLINE ")[0]
     return " ".join(head.split())
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return number and noun: ``1 run``, ``2 runs``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

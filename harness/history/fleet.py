@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from harness.core.containers import grouped
 from harness.history.changes import Series, release_order, series
-from harness.history.data import History, Row
+from harness.history.data import History
 
 Verdict = Literal["holds", "broken", "not run"]
+Cells = dict[str, Any]
+"""A row of a view by its columns, see :mod:`harness.history.views`."""
 
 
-class RunRow(msgspec.Struct, frozen=True):
+class _Released(msgspec.Struct, frozen=True, kw_only=True):
+    """Which Paddle."""
+
+    release: str | None
+    profile: str
+
+    @property
+    def label(self) -> str:
+        return label(self.release, self.profile)
+
+
+class RunRow(_Released, frozen=True, kw_only=True):
     """One run in numbers."""
 
     run: str
     folder: str
     started: datetime | None
-    release: str | None
-    profile: str
     host: str | None
     cpu: str | None
     tier: str | None
@@ -36,39 +47,11 @@ class RunRow(msgspec.Struct, frozen=True):
     not_run: int
     merged: bool
 
-    @property
-    def label(self) -> str:
-        return label(self.release, self.profile)
 
-
-class _Case(msgspec.Struct, frozen=True, kw_only=True):
-    """Which case, and where."""
-
-    case_id: str
-    release: str | None
-    profile: str
-    host: str
-
-
-class Moved(_Case, frozen=True, kw_only=True):
-    """A case whose newest outcome is not that of the run before."""
-
-    before: str
-    outcome: str
-    standing: str
-    cause: str
-    expected_failure: str
-    run: str
-    run_before: str
-    number: int
-
-
-class ClaimCell(msgspec.Struct, frozen=True):
+class ClaimCell(_Released, frozen=True, kw_only=True):
     """A claim on a release (and a target), by the newest record of each of its cases."""
 
     claim: str
-    release: str | None
-    profile: str
     verdict: Verdict
     before: Verdict | None
     cases: int
@@ -77,11 +60,12 @@ class ClaimCell(msgspec.Struct, frozen=True):
     mended: int
     broke: int
     hosts: int
-    target: str = ""
 
-    @property
-    def label(self) -> str:
-        return label(self.release, self.profile)
+
+class TargetCell(ClaimCell, frozen=True, kw_only=True):
+    """The same on one target."""
+
+    target: str
 
 
 class ClaimRow(msgspec.Struct, frozen=True):
@@ -97,42 +81,6 @@ class ClaimRow(msgspec.Struct, frozen=True):
         return any(cell.before not in (None, cell.verdict) for cell in self.cells.values())
 
 
-class Flaky(_Case, frozen=True, kw_only=True):
-    """A case whose outcome changed ``flips`` times with nothing else changed.
-
-    One flip may come from a change that is not recorded; with more, the case is flaky.
-    """
-
-    flips: int
-    failed: int
-    runs: int
-    outcomes: str
-    until: datetime | None
-    failed_run: str
-    cause: str
-
-
-class FirstFailure(_Case, frozen=True, kw_only=True):
-    """The first run in which a case failed, and the run before it in which it had passed."""
-
-    first_started: datetime | None
-    first_run: str
-    passed_before: str | None
-    failed: int
-    runs: int
-    now: str
-    standing: str
-    cause: str
-
-
-class Slow(_Case, frozen=True, kw_only=True):
-    """How long the check of a case takes."""
-
-    runs: int
-    median_s: float
-    longest_s: float
-
-
 class Fleet(msgspec.Struct, frozen=True):
     """Everything on the page. ``releases`` are labels: a release, and its profile where not default."""
 
@@ -143,13 +91,20 @@ class Fleet(msgspec.Struct, frozen=True):
     newest: tuple[RunRow, ...]
     """The newest run of every release, profile and host, without reruns of a few cases."""
     releases: tuple[str, ...]
-    moved: tuple[Moved, ...]
+    moved: tuple[Cells, ...]
+    """Cases whose newest outcome is not that of the run before."""
     claims: tuple[ClaimRow, ...]
     trends: tuple[Series, ...]
     """Series of latencies, those with a change point first."""
-    flaky: tuple[Flaky, ...]
-    first_failures: tuple[FirstFailure, ...]
-    slowest: tuple[Slow, ...]
+    flaky: tuple[Cells, ...]
+    """Cases whose outcome changed with nothing else changed.
+
+    One flip may come from a change that is not recorded; with more, the case is flaky.
+    """
+    first_failures: tuple[Cells, ...]
+    """The first run in which a case failed, and the run before it in which it had passed."""
+    slowest: tuple[Cells, ...]
+    """How long the checks of cases take."""
     hosts: tuple[str, ...]
 
 
@@ -164,13 +119,12 @@ def look(history: History) -> Fleet:
     Raises:
         HarnessError: `ruptures` is not installed.
     """
-    runs = _rows(history, RunRow, "runs", order="started DESC, run")
+    runs = history.rows(RunRow, "runs ORDER BY started DESC, run")
     names = sorted({(run.release, run.profile) for run in runs}, key=lambda n: (release_order(n[0]), n[1]))
-    moved = _rows(
-        history, Moved, "latest",
-        "before IS NOT NULL AND before <> outcome",
-        "standing = 'known', outcome IN ('pass', 'not-run'), started DESC, case_id",
-    )  # fmt: skip
+    moved = history.table(
+        "latest WHERE before IS NOT NULL AND before <> outcome "
+        "ORDER BY standing = 'known', outcome IN ('pass', 'not-run'), started DESC, case_id",
+    )
     return Fleet(
         folders=tuple(map(str, history.folders)),
         notes=tuple(history.skipped.sentences()),
@@ -180,9 +134,9 @@ def look(history: History) -> Fleet:
         moved=moved,
         claims=claims(history),
         trends=tuple(sorted(series(history), key=lambda one: not one.starts)),
-        flaky=_rows(history, Flaky, "flaky"),
-        first_failures=_rows(history, FirstFailure, "first_failures", "standing <> 'known'"),
-        slowest=_rows(history, Slow, "slowest", limit=20),
+        flaky=history.table("flaky"),
+        first_failures=history.table("first_failures WHERE standing <> 'known'"),
+        slowest=history.table("slowest LIMIT 20"),
         hosts=tuple(host for (host,) in history.query("SELECT DISTINCT host FROM cases ORDER BY host")[1]),
     )
 
@@ -204,17 +158,15 @@ def claims(history: History) -> tuple[ClaimRow, ...]:
         " MAP(VARCHAR, VARCHAR))), recursive := true) FROM _runs) GROUP BY key"
     )
     sentences = dict(newest_sentences)
-    cells = history.rows(ClaimCell, "FROM claim_state")
-    targets = history.rows(ClaimCell, "FROM claim_targets")
-    found = []
-    for claim in dict.fromkeys(cell.claim for cell in cells):
-        by_target: dict[str, dict[str, ClaimCell]] = {}
-        for cell in targets:
-            if cell.claim == claim:
-                by_target.setdefault(cell.target, {})[cell.label] = cell
-        own = {cell.label: cell for cell in cells if cell.claim == claim}
-        found.append(ClaimRow(claim, sentences.get(claim, ""), own, by_target))
-    return tuple(found)
+    cells = grouped(history.rows(ClaimCell, "claim_state"), lambda cell: cell.claim)
+    by_target = grouped(history.rows(TargetCell, "claim_targets"), lambda cell: (cell.claim, cell.target))
+    targets: dict[str, dict[str, dict[str, ClaimCell]]] = {claim: {} for claim in cells}
+    for (claim, target), here in by_target.items():
+        targets[claim][target] = {cell.label: cell for cell in here}
+    return tuple(
+        ClaimRow(claim, sentences.get(claim, ""), {cell.label: cell for cell in own}, targets[claim])
+        for claim, own in cells.items()
+    )
 
 
 def page_of(folder: str, page: Path) -> str:
@@ -222,14 +174,3 @@ def page_of(folder: str, page: Path) -> str:
     there = Path(folder, "index.html")
     below = page.resolve().parent
     return there.relative_to(below).as_posix() if there.is_relative_to(below) and there.exists() else ""
-
-
-def _rows(
-    history: History, kind: type[Row], view: str, where: str = "", order: str = "", limit: int = 0
-) -> tuple[Row, ...]:
-    fields = ", ".join(kind.__struct_fields__)
-    sql = f"SELECT {fields} FROM {view}"
-    sql += f" WHERE {where}" if where else ""
-    sql += f" ORDER BY {order}" if order else ""
-    sql += f" LIMIT {limit}" if limit else ""
-    return tuple(history.rows(kind, sql))

@@ -42,11 +42,9 @@ class Part(msgspec.Struct, frozen=True):
 
 def parts(given: Sequence[tuple[str, Run]]) -> tuple[Part, ...]:
     """Name the machine of each run: the given name, else the host's, else the folder's."""
-    found = []
-    for name, run in given:
-        host = run.header.environment.get("host")
-        found.append(Part(name or str(host or run.folder.name), run))
-    return tuple(found)
+    return tuple(
+        Part(name or str(run.header.environment.get("host") or run.folder.name), run) for name, run in given
+    )
 
 
 def merge(found: Sequence[Part], folder: Path, rule: Duplicates, command: str) -> Run:

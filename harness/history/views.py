@@ -34,28 +34,42 @@ SAME = "case_id, release, profile, host"
 """Columns in which two records must agree to be of the same case at different times."""
 
 
-def _state(more: str) -> str:
-    """Return SQL for verdicts on claims, with the rules of :func:`harness.report.summary.claim_rows`."""
-    by = ", ".join(filter(None, ("claim, release, profile", more)))
+def _judged(source: str, by: str, columns: str, before: str = "", more: str = "") -> str:
+    """Return SQL for verdicts on claims, with the rules of :func:`harness.report.summary.claim_rows`.
+
+    Args:
+        source: the view of the cases.
+        by: columns that a verdict is about.
+        columns: columns before the verdict.
+        before, more: columns after the verdict, and after the counts.
+    """
     return f"""
-WITH named AS (SELECT *, unnest(claims) AS claim FROM latest),
+WITH named AS (SELECT *, unnest(claims) AS claim FROM {source}),
 judged AS (
   SELECT *, NOT out_of_scope OR NOT bool_or(NOT out_of_scope) OVER (PARTITION BY {by}) AS deciding FROM named
 )
-SELECT {by},
+SELECT {columns},
   CASE WHEN bool_or(deciding AND outcome NOT IN ('pass', 'not-run')) THEN 'broken'
     WHEN bool_or(deciding AND outcome = 'pass' AND comparisons > 0 AND elements > 0) THEN 'holds'
-    ELSE 'not run' END AS verdict,
+    ELSE 'not run' END AS verdict,{before}
+  count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
+  count(*) FILTER (standing IN ('unexpected', 'departed', 'empty')) AS unexpected{more}
+FROM judged GROUP BY ALL
+"""
+
+
+def _state(by: str) -> str:
+    """Return SQL for the present verdicts on claims, and those before the newest record of each case."""
+    before = """
   CASE WHEN count(before) = 0 THEN NULL
     WHEN bool_or(deciding AND coalesce(before, outcome) NOT IN ('pass', 'not-run')) THEN 'broken'
-    WHEN bool_or(deciding AND coalesce(before, outcome) = 'pass') THEN 'holds' ELSE 'not run' END AS before,
-  count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
-  count(*) FILTER (standing IN ('unexpected', 'departed', 'empty')) AS unexpected,
+    WHEN bool_or(deciding AND coalesce(before, outcome) = 'pass') THEN 'holds'
+    ELSE 'not run' END AS before,"""
+    more = """,
   count(*) FILTER (outcome = 'pass' AND before NOT IN ('pass', 'not-run')) AS mended,
   count(*) FILTER (outcome NOT IN ('pass', 'not-run') AND before = 'pass') AS broke,
-  count(DISTINCT host) AS hosts, max(started) AS started
-FROM judged GROUP BY ALL ORDER BY ALL
-"""
+  count(DISTINCT host) AS hosts, max(started) AS started"""
+    return f"{_judged('latest', by, by, before, more)} ORDER BY ALL"
 
 
 _VIEWS = (
@@ -125,25 +139,19 @@ FROM ran GROUP BY case_id, model, target, setting, host HAVING flips > 0 ORDER B
     View(
         "claims",
         "one row per claim of a run: holds, broken or not run, as on the run's page",
-        """
-WITH named AS (SELECT *, unnest(claims) AS claim FROM _cases),
-judged AS (
-  SELECT *, NOT out_of_scope OR NOT bool_or(NOT out_of_scope) OVER (PARTITION BY run, claim) AS deciding
-  FROM named
-)
-SELECT claim, run, started, release, profile, host,
-  CASE WHEN bool_or(deciding AND outcome NOT IN ('pass', 'not-run')) THEN 'broken'
-    WHEN bool_or(deciding AND outcome = 'pass' AND comparisons > 0 AND elements > 0) THEN 'holds'
-    ELSE 'not run' END AS verdict,
-  count(*) AS cases, count(*) FILTER (outcome = 'pass') AS passed,
-  count(*) FILTER (standing IN ('unexpected', 'departed', 'empty')) AS unexpected
-FROM judged GROUP BY ALL ORDER BY claim, started
-""",
+        _judged("_cases", "run, claim", "claim, run, started, release, profile, host")
+        + "ORDER BY claim, started",
     ),
     View(
-        "claim_state", "claim x release by the newest record of each case, and by the one before", _state("")
+        "claim_state",
+        "claim x release by the newest record of each case, and by the one before",
+        _state("claim, release, profile"),
     ),
-    View("claim_targets", "the same by target: claim x release x target", _state("target")),
+    View(
+        "claim_targets",
+        "the same by target: claim x release x target",
+        _state("claim, release, profile, target"),
+    ),
     View(
         "latencies",
         "one row per latency with right outputs: median in microseconds with its 99 % interval",

@@ -5,7 +5,7 @@ A row is one model compressed by one method, with the results of all checks of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -14,19 +14,7 @@ from harness.core.containers import grouped
 from harness.core.types import BAD_OUTCOMES, Record
 from harness.records.files import Run
 from harness.report import tables
-from harness.report.compression_parts import (
-    Accuracy,
-    Cost,
-    Export,
-    Int8,
-    Int8Run,
-    Latency,
-    Quantized,
-    Scales,
-    facts,
-    measured,
-    part,
-)
+from harness.report.compression_parts import Int8Run, Measured, Parts, facts, measured, parts
 from harness.report.summary import cause
 from harness.report.tables import Case
 
@@ -59,7 +47,7 @@ class Reason(msgspec.Struct, frozen=True):
     case: Case
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(Measured, frozen=True, kw_only=True):
     """One model compressed by one method; a field is None where no check measured it."""
 
     model: str
@@ -75,13 +63,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...] = ()
     """Reasons, the gravest first; only the error where the row does not work."""
     workaround: str = ""
-    accuracy: Accuracy | None = None
-    quantized: Quantized | None = None
-    scales: Scales | None = None
-    export: Export | None = None
     int8: tuple[Int8Run, ...] = ()
-    cost: Cost | None = None
-    latency: Latency | None = None
 
     @property
     def anchor(self) -> str:
@@ -150,6 +132,7 @@ def _row(model: str, method: str, cases: Sequence[Case], own: str) -> Row:
     merged: dict[str, Any] = {}
     for case in cases:
         merged.update(facts(case.record))
+    found = parts(merged)
     name = method.removesuffix(f"-{LEGACY}")
     verdict, reasons = judge(cases)
     return Row(
@@ -163,20 +146,14 @@ def _row(model: str, method: str, cases: Sequence[Case], own: str) -> Row:
         verdict=verdict,
         reasons=reasons,
         workaround=next((c.record.workaround for c in cases if c.record.workaround), ""),
-        accuracy=part(merged, "accuracy", Accuracy),
-        quantized=part(merged, "quantized", Quantized),
-        scales=part(merged, "scales", Scales),
-        export=part(merged, "export", Export),
-        int8=tuple(found for case in cases if (found := _int8(case.record)) is not None),
-        cost=part(merged, "cost", Cost),
-        latency=part(merged, "latency", Latency),
+        **{name: getattr(found, name) for name in Measured.__struct_fields__},
+        int8=tuple(run for case in cases if (run := _int8(case.record)).is_measured),
     )
 
 
-def _int8(record: Record) -> Int8Run | None:
-    found = facts(record)
-    seen, accuracy = part(found, "int8", Int8), part(found, "int8_accuracy", Accuracy)
-    return None if seen is None and accuracy is None else Int8Run(record.target, seen, accuracy)
+def _int8(record: Record) -> Int8Run:
+    found = parts(facts(record))
+    return Int8Run(record.target, found.int8, found.int8_accuracy)
 
 
 def _faults(case: Case) -> list[Fault]:
@@ -186,19 +163,20 @@ def _faults(case: Case) -> list[Fault]:
     if case.standing == "empty":
         return [(f"{words}: compared nothing", False)]
     if record.outcome not in BAD_OUTCOMES:
-        return _cost_of_filters(record) if check == "pruned_accuracy" else []
+        loss = parts(facts(record)).accuracy
+        if check != "pruned_accuracy" or loss is None or not loss.is_worse:
+            return []
+        # Accepted, because a network without those filters has it too.
+        return [(f"loses at least {loss.least:.2f} points, with or without PaddleSlim", False)]
     if record.outcome != "fail":
         return [(f"{words}: {_ended(record)}", check == "later_runs")]
-    explained = _EXPLANATIONS[check](record) if check in _EXPLANATIONS else []
+    if check == "later_runs":
+        explained = [
+            (_LATER.get(item.what, f"{item.what} differs"), True) for item in record.details if not item.ok
+        ]
+    else:
+        explained = list(_EXPLANATIONS[check](parts(facts(record)))) if check in _EXPLANATIONS else []
     return explained or [(f"{words}: {_first_line(record)}", check in ACCURACY)]
-
-
-def _cost_of_filters(record: Record) -> list[Fault]:
-    """Report a loss that is accepted, because a network without those filters has it too."""
-    found = part(facts(record), "accuracy", Accuracy)
-    if found is None or not found.is_worse:
-        return []
-    return [(f"loses at least {found.least:.2f} points, with or without PaddleSlim", False)]
 
 
 def _ended(record: Record) -> str:
@@ -210,79 +188,64 @@ def _ended(record: Record) -> str:
     return "takes too long" if record.outcome == "timeout" else f"ends the process {signal}".strip()
 
 
-def _of_accuracy(record: Record) -> list[Fault]:
-    accuracy = part(facts(record), "accuracy", Accuracy)
-    return [(f"loses at least {accuracy.least:.2f} points", True)] if accuracy else []
+def _of_accuracy(found: Parts) -> Iterator[Fault]:
+    if found.accuracy is not None:
+        yield f"loses at least {found.accuracy.least:.2f} points", True
 
 
-def _of_quantized(record: Record) -> list[Fault]:
-    seen = part(facts(record), "quantized", Quantized)
-    if seen is None:
-        return []
+def _of_quantized(found: Parts) -> Iterator[Fault]:
+    if (seen := found.quantized) is None:
+        return
     if not seen.weights:
-        return [("nothing is quantized", True)]
-    found = (("weights", seen.weights), ("inputs", seen.inputs))
-    return [
-        (f"{what} left float in {seen.layers - count} of {seen.layers} layers", False)
-        for what, count in found
-        if count < seen.layers
-    ]
+        yield "nothing is quantized", True
+        return
+    for what, count in (("weights", seen.weights), ("inputs", seen.inputs)):
+        if count < seen.layers:
+            yield f"{what} left float in {seen.layers - count} of {seen.layers} layers", False
 
 
-def _of_scales(record: Record) -> list[Fault]:
-    seen = part(facts(record), "scales", Scales)
-    if seen is None or seen.least is None or seen.largest is None:
-        return []
-    return [(f"scales are {seen.least:.2g} to {seen.largest:.2g} of the range", False)]
+def _of_scales(found: Parts) -> Iterator[Fault]:
+    seen = found.scales
+    if seen is not None and seen.least is not None and seen.largest is not None:
+        yield f"scales are {seen.least:.2g} to {seen.largest:.2g} of the range", False
 
 
-def _of_export(record: Record) -> list[Fault]:
-    seen = part(facts(record), "export", Export)
-    share = seen.share if seen is not None else None
+def _of_export(found: Parts) -> Iterator[Fault]:
+    share = found.export.share if found.export is not None else None
     by = "" if share is None else f" by {share:.0%} of the quantization error"
-    return [(f"the export differs from the network in memory{by}", False)]
+    yield f"the export differs from the network in memory{by}", False
 
 
-def _of_int8(record: Record) -> list[Fault]:
-    run = _int8(record)
-    if run is None:
-        return []
+def _of_int8(found: Parts) -> Iterator[Fault]:
+    run = Int8Run("", found.int8, found.int8_accuracy)
     if run.fell_back:
-        return [("int8 kernels did not run", True)]
-    if run.accuracy is not None and run.accuracy.is_worse:
-        return [(f"int8 kernels lose at least {run.accuracy.least:.2f} points", True)]
-    if run.seen is not None and run.seen.same_class is not None:
-        return [(f"int8 kernels keep the class of {run.seen.same_class:.1%} of digits only", False)]
-    return []
+        yield "int8 kernels did not run", True
+    elif run.accuracy is not None and run.accuracy.is_worse:
+        yield f"int8 kernels lose at least {run.accuracy.least:.2f} points", True
+    elif run.seen is not None and run.seen.same_class is not None:
+        yield f"int8 kernels keep the class of {run.seen.same_class:.1%} of digits only", False
 
 
-def _of_int8_weights(_: Record) -> list[Fault]:
+def _of_int8_weights(_: Parts) -> Iterator[Fault]:
     # The check of int8 kernels measures what that costs; without such kernels the model is unchanged.
-    return [("int8 kernels are given other weights than the file's", False)]
+    yield "int8 kernels are given other weights than the file's", False
 
 
-def _of_later_runs(record: Record) -> list[Fault]:
-    failed = (item.what for item in record.details if not item.ok)
-    return [(_LATER.get(what, f"{what} differs"), True) for what in failed]
+def _of_size(found: Parts) -> Iterator[Fault]:
+    ratio = found.cost.elements_ratio if found.cost is not None else None
+    if ratio is not None:
+        yield (
+            ("nothing is pruned", True) if ratio >= 1 else (f"{ratio:.0%} of the parameters are left", False)
+        )
 
 
-def _of_size(record: Record) -> list[Fault]:
-    cost = part(facts(record), "cost", Cost)
-    if cost is None or cost.elements_ratio is None:
-        return []
-    if cost.elements_ratio >= 1:
-        return [("nothing is pruned", True)]
-    return [(f"{cost.elements_ratio:.0%} of the parameters are left", False)]
-
-
-_EXPLANATIONS: dict[str, Callable[[Record], list[Fault]]] = {
+_EXPLANATIONS: dict[str, Callable[[Parts], Iterator[Fault]]] = {
     **dict.fromkeys(ACCURACY, _of_accuracy),
     "quantized": _of_quantized,
     "scales": _of_scales,
     "export_agrees": _of_export,
     "int8_kernels": _of_int8,
     "int8_weights": _of_int8_weights,
-    "later_runs": _of_later_runs,
     "smaller": _of_size,
 }
 """Check -> function that explains its failure from its measures; no faults where they explain nothing."""
@@ -292,7 +255,7 @@ def _undecided(cases: Sequence[Case]) -> tuple[Reason, ...]:
     """Say why it is undecided whether the accuracy holds; empty where it is decided."""
     about = [case for case in cases if check_of(case.record) in ACCURACY]
     for case in about:
-        accuracy = part(facts(case.record), "accuracy", Accuracy)
+        accuracy = parts(facts(case.record)).accuracy
         if accuracy is not None and accuracy.is_undecided:
             allowed = "" if accuracy.allowed is None else f", allowed is {accuracy.allowed:g}"
             return (Reason(f"may lose {accuracy.most:.2f} points{allowed}", case),)

@@ -5,7 +5,8 @@ Fields hold shares and ratios as fractions of 1, as the checks record them; prop
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import contextlib
+from typing import Any
 
 import msgspec
 
@@ -15,8 +16,6 @@ from harness.execution.engine_log import MULTIPLYING
 MEASURE = "compression"
 WHO = ("technique", "graph", "api", "profile")
 """Entries that every check writes before it measures."""
-
-T = TypeVar("T")
 
 
 class Accuracy(msgspec.Struct, frozen=True):
@@ -134,6 +133,10 @@ class Int8Run(msgspec.Struct, frozen=True):
     accuracy: Accuracy | None
 
     @property
+    def is_measured(self) -> bool:
+        return self.seen is not None or self.accuracy is not None
+
+    @property
     def fell_back(self) -> bool:
         return self.seen is not None and not self.seen.computing
 
@@ -167,18 +170,37 @@ class Latency(msgspec.Struct, frozen=True):
     memory_before_mib: float | None = None
 
 
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """What the checks of one model and method measured; None where no check measured it."""
+
+    accuracy: Accuracy | None = None
+    quantized: Quantized | None = None
+    scales: Scales | None = None
+    export: Export | None = None
+    cost: Cost | None = None
+    latency: Latency | None = None
+
+
+class Parts(Measured, frozen=True, kw_only=True):
+    """All that the facts of a check can hold, with int8 kernels on the check's target."""
+
+    int8: Int8 | None = None
+    int8_accuracy: Accuracy | None = None
+
+
 def facts(record: Record) -> dict[str, Any]:
     """Return what the record's check wrote into the measure; empty where that is not a mapping."""
     value = record.measures.get(MEASURE)
     return value if isinstance(value, dict) else {}
 
 
-def part(found: dict[str, Any], name: str, kind: type[T]) -> T | None:
-    """Return one part, or None where it is missing or malformed."""
-    try:
-        return msgspec.convert(found.get(name), kind)
-    except msgspec.ValidationError:
-        return None
+def parts(found: dict[str, Any]) -> Parts:
+    """Return the parts that these facts hold; those that are malformed are left out."""
+    good: dict[str, Any] = {}
+    for name in Parts.__struct_fields__:
+        with contextlib.suppress(msgspec.ValidationError):
+            good[name] = getattr(msgspec.convert({name: found.get(name)}, Parts), name)
+    return Parts(**good)
 
 
 def measured(record: Record) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from harness.core.containers import at, grouped
+from harness.core.containers import grouped
 from harness.core.types import RunHeader
 from harness.report.compression import LEGACY, VERDICTS, Row, Verdict
+from harness.report.summary import paddle_of
 
 TITLES = {
     "qat": "Quantization-aware training",
@@ -132,7 +133,7 @@ def verdict_counts(methods: Iterable[Method]) -> tuple[tuple[Verdict, int], ...]
 
 def release(header: RunHeader) -> str:
     """``Paddle 3.3.1``."""
-    version = at(header.environment, ("paddle", "version"))
+    version = paddle_of(header)
     return f"Paddle {version}" if version else "this Paddle"
 
 

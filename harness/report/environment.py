@@ -51,8 +51,8 @@ class Facts(msgspec.Struct, frozen=True):
 def facts(run: Run) -> Facts:
     """Return every leaf of the header's dictionaries once, whatever their shape."""
     end = dict(run.footer.load) if run.footer is not None else {}
-    shown = [_expected(label, at(run.header.environment, keys)) for label, keys in _EXPECTED]
-    shown.append(_expected("Load at end", end.pop("load1", None)))
+    shown = [_fact(label, at(run.header.environment, keys)) for label, keys in _EXPECTED]
+    shown.append(_fact("Load at end", end.pop("load1", None)))
     rest = _without(run.header.environment, [keys for _, keys in _EXPECTED])
     groups = (
         ("Environment under test", walk(rest)),
@@ -69,16 +69,14 @@ def walk(value: dict[str, Any], prefix: str = "") -> tuple[Fact, ...]:
         label = f"{prefix}{key}"
         if isinstance(item, dict) and any(isinstance(v, dict | list) for v in item.values()):
             rows.extend(walk(item, f"{label}."))
-        elif item not in (None, "", [], {}):
-            rows.append(_fact(label, item))
+        elif not (fact := _fact(label, item)).missing:
+            rows.append(fact)
     return tuple(rows)
 
 
-def _expected(label: str, value: Any) -> Fact:
-    return Fact(label, missing=True) if value in (None, "", [], {}) else _fact(label, value)
-
-
 def _fact(label: str, value: Any) -> Fact:
+    if value in (None, "", [], {}):
+        return Fact(label, missing=True)
     if isinstance(value, dict):
         return Fact(label, table=tuple((str(k), number(v)) for k, v in value.items()))
     if isinstance(value, list | tuple):

@@ -35,6 +35,14 @@ def write_page(text: str, path: Path) -> Path:
     return write_whole(path, text.encode("utf-8", errors="replace"), "the report")
 
 
+def page(template: str, whole: str, **content: Any) -> str:
+    """Return a page as text: one HTML document that needs no other file and no script.
+
+    ``whole`` names the file that holds in full what the page cuts short.
+    """
+    return templates(whole).get_template(f"{template}.html.j2").render(content)
+
+
 @cache
 def templates(whole: str) -> Environment:
     """Return the templates, with the filters of :mod:`harness.report.wording`.

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.core.containers import grouped
 from harness.records.files import Run
-from harness.report import compression, compression_views, environment, gaps, summary, tables, yardstick
-from harness.report.layout import templates, write_page
+from harness.report import compression, compression_views, environment, summary, tables, yardstick
+from harness.report.layout import page, write_page
 
 MOST_DRAWN_CURVES = 9
 """Most loss curves drawn, a third of them of passing cases; the table below has all."""
@@ -28,48 +27,41 @@ def render(run: Run) -> str:
     good = [curve for curve in curves if not curve.case.is_finding][:MOST_DRAWN_CURVES]
     bad = bad[: MOST_DRAWN_CURVES - min(len(good), MOST_DRAWN_CURVES // 3)]
     drawn = [*bad, *good[: MOST_DRAWN_CURVES - len(bad)]]
-    latencies = tables.latencies(found)
-    groups = grouped(latencies, lambda row: row.group)
-    return (
-        templates(whole="records.jsonl")
-        .get_template("report.html.j2")
-        .render(
-            run=run,
-            version=run.header.harness.get("version", ""),
-            header=run.header,
-            footer=run.footer,
-            verdict=summary.verdict(run),
-            counts=summary.outcome_counts(run),
-            standings=summary.standing_counts(run),
-            claims=claims,
-            claim_counts=summary.claim_counts(claims),
-            grid=summary.grid(run),
-            gaps=gaps.gaps(found, run.areas),
-            cases=found,
-            new_findings=new,
-            known_findings=tables.known_findings(found),
-            not_run=tables.not_run(found),
-            areas=tables.areas(found, run.areas),
-            nearest=tables.nearest(found),
-            damages=tables.damages(found),
-            curves=curves,
-            curve_figures=[(c, figures.loss_curve(c, f"loss{i}")) for i, c in enumerate(drawn)],
-            latencies=latencies,
-            latency_figures=[
-                (group, figures.latency(group, rows, f"lat{i}"))
-                for i, (group, rows) in enumerate(groups.items())
-            ],
-            beside=yardstick.table(found),
-            techniques=compression_views.techniques(compression.rows(run, found)),
-            release=compression_views.release(run.header),
-            method_look=compression_views.LOOK,
-            method_counts=compression_views.verdict_counts,
-            most_methods=compression_views.MOST_OPEN_METHODS,
-            environment=environment.facts(run),
-            most_unfolded=MOST_OPEN_FINDINGS,
-            unfolded=tables.unfolded(new, MOST_OPEN_FINDINGS),
-            rerun=lambda case: tables.rerun(run, case),
-        )
+    return page(
+        "report",
+        "records.jsonl",
+        run=run,
+        version=run.header.harness.get("version", ""),
+        header=run.header,
+        footer=run.footer,
+        verdict=summary.verdict(run),
+        counts=summary.outcome_counts(run),
+        standings=summary.standing_counts(run),
+        claims=claims,
+        claim_counts=summary.claim_counts(claims),
+        grid=summary.grid(run),
+        gaps=tables.gaps(found, run.areas),
+        cases=found,
+        new_findings=new,
+        known_findings=tables.known_findings(found),
+        not_run=tables.not_run(found),
+        areas=tables.areas(found, run.areas),
+        nearest=tables.nearest(found),
+        damages=tables.damages(found),
+        curves=curves,
+        drawn_curves=drawn,
+        latencies=tables.latencies(found),
+        draw=figures,
+        beside=yardstick.table(found),
+        techniques=compression_views.techniques(compression.rows(run, found)),
+        release=compression_views.release(run.header),
+        method_look=compression_views.LOOK,
+        method_counts=compression_views.verdict_counts,
+        most_methods=compression_views.MOST_OPEN_METHODS,
+        environment=environment.facts(run),
+        most_unfolded=MOST_OPEN_FINDINGS,
+        unfolded=tables.unfolded(new, MOST_OPEN_FINDINGS),
+        rerun=lambda case: tables.rerun(run, case),
     )
 
 

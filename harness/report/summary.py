@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import msgspec
 
-from harness.core.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record
+from harness.core.containers import at, count, grouped
+from harness.core.types import BAD_OUTCOMES, OUTCOMES, Outcome, Record, RunHeader
 from harness.records.files import Run
 
 Standing = Literal["unexpected", "departed", "empty", "known", "not-run", "pass"]
 Status = Literal["pass", "fail", "incomplete"]
+T = TypeVar("T")
 ClaimVerdict = Literal["holds", "broken", "not run"]
 
 # A wrong answer ranks above a crash, because nobody notices it.
@@ -105,15 +107,19 @@ def standing(record: Record) -> Standing:
     return "pass" if record.comparisons > 0 and record.elements > 0 else "empty"
 
 
+def paddle_of(header: RunHeader) -> str:
+    """Return the Paddle version of a run's environment; '' where it is not recorded."""
+    return str(at(header.environment, ("paddle", "version")) or "")
+
+
 def outcome_counts(run: Run) -> dict[Outcome, int]:
     """Count cases for each of the six outcomes, zeros included, in the usual order."""
-    return _counts(run.records)
+    return with_zeros((record.outcome for record in run.records), OUTCOMES)
 
 
 def standing_counts(run: Run) -> dict[Standing, int]:
     """Number of cases for each standing, zeros included."""
-    counted = Counter(standing(record) for record in run.records)
-    return {key: counted[key] for key in get_args(Standing)}
+    return with_zeros(map(standing, run.records), get_args(Standing))
 
 
 def cause(record: Record) -> str:
@@ -140,13 +146,11 @@ def verdict(run: Run) -> Verdict:
     wrong = _wrong(run, standings)
     missing = _missing(run)
     known = standings["known"]
-    tail = [_number(known, "known finding")] if known else []
+    tail = [count(known, "known finding")] if known else []
     if standings["not-run"]:
-        tail.append(f"{_number(standings['not-run'], 'case')} not run")
+        tail.append(f"{count(standings['not-run'], 'case')} not run")
     also = f", with {_listed(tail)}" if tail else ""
-    paddle = run.header.environment.get("paddle")
-    version = paddle.get("version") if isinstance(paddle, dict) else None
-    subject = f"Paddle {version}" if version else "Paddle"
+    subject = f"Paddle {paddle_of(run.header)}".strip()
     compared = sum(record.comparisons for record in run.records)
     if run.footer is None:
         so_far = f"; so far {_listed(wrong)}" if wrong else "; nothing unexpected until then"
@@ -157,8 +161,8 @@ def verdict(run: Run) -> Verdict:
         return Verdict("fail", f"{where}: {_listed([*wrong, *missing])}{also}.", (*wrong, *missing), known)
     if missing:
         return Verdict("incomplete", f"Incomplete: {_listed(missing)}{also}.", tuple(missing), known)
-    passed = f"{standings['pass']:,} of {_number(len(run.records), 'case')} passed"
-    text = f"{subject} passes: {passed} on {_number(compared, 'comparison')}{also}."
+    passed = f"{standings['pass']:,} of {count(len(run.records), 'case')} passed"
+    text = f"{subject} passes: {passed} on {count(compared, 'comparison')}{also}."
     return Verdict("pass", text, (), known)
 
 
@@ -177,30 +181,25 @@ def claim_rows(run: Run) -> tuple[ClaimRow, ...]:
 
 def claim_counts(rows: Iterable[ClaimRow]) -> dict[ClaimVerdict, int]:
     """Count claims for each verdict, zeros included."""
-    counted = Counter(row.verdict for row in rows)
-    return {"broken": counted["broken"], "holds": counted["holds"], "not run": counted["not run"]}
+    return with_zeros((row.verdict for row in rows), ("broken", "holds", "not run"))
+
+
+def with_zeros(values: Iterable[T], order: Iterable[T]) -> dict[T, int]:
+    """Count how often each value of ``order`` occurs, zeros included."""
+    counted = Counter(values)
+    return {value: counted[value] for value in order}
 
 
 def grid(run: Run) -> Grid:
     """Return worst outcome, number of cases and largest budget used for every model on every target."""
-    members: dict[tuple[str, str], list[int]] = {}
-    outside = 0
-    for index, record in enumerate(run.records):
-        if record.model and record.target:
-            members.setdefault((record.model, record.column), []).append(index)
-        else:
-            outside += 1
+    placed = [index for index, record in enumerate(run.records) if record.model and record.target]
+    members = grouped(placed, lambda index: (run.records[index].model, run.records[index].column))
     return Grid(
         tuple(dict.fromkeys(model for model, _ in members)),
         tuple(dict.fromkeys(target for _, target in members)),
         {key: _cell(run.records, indexes) for key, indexes in members.items()},
-        outside,
+        len(run.records) - len(placed),
     )
-
-
-def _counts(records: Iterable[Record]) -> dict[Outcome, int]:
-    counted = Counter(record.outcome for record in records)
-    return {outcome: counted[outcome] for outcome in OUTCOMES}
 
 
 def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
@@ -218,7 +217,7 @@ def _cell(records: tuple[Record, ...], indexes: list[int]) -> Cell:
     return Cell(
         worst=worst,
         cases=len(here),
-        counts=_counts(here),
+        counts=with_zeros((record.outcome for record in here), OUTCOMES),
         budget_used=max(used, default=None),
         unexpected=standings["unexpected"] + standings["departed"] + standings["empty"],
         known=standings["known"],
@@ -257,7 +256,8 @@ def _claim_row(claim: str, sentence: str, records: list[Record], absent: str) ->
     )
     result: ClaimVerdict = "broken" if broken else "holds" if held else "not run"
     reasons = tuple(skipped.most_common()) if records else ((absent, 0),)
-    return ClaimRow(claim, sentence, result, _counts(records), observed, reasons)
+    counts = with_zeros((record.outcome for record in records), OUTCOMES)
+    return ClaimRow(claim, sentence, result, counts, observed, reasons)
 
 
 def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:
@@ -266,18 +266,18 @@ def _wrong(run: Run, standings: dict[Standing, int]) -> list[str]:
     unexpected = Counter(r.outcome for r in run.records if standing(r) == "unexpected")
     if unexpected:
         split = ", ".join(f"{unexpected[o]} {o}" for o in SEVERITY if unexpected[o])
-        clauses.append(f"{_number(unexpected.total(), 'unexpected result')} ({split})")
+        clauses.append(f"{count(unexpected.total(), 'unexpected result')} ({split})")
     if standings["departed"]:
-        clauses.append(f"{_number(standings['departed'], 'departure')} from known_failures.toml")
+        clauses.append(f"{count(standings['departed'], 'departure')} from known_failures.toml")
     if standings["empty"]:
-        clauses.append(f"{_number(standings['empty'], 'case')} passed without comparing anything")
+        clauses.append(f"{count(standings['empty'], 'case')} passed without comparing anything")
     if not run.records:
         clauses.append("no case was recorded")
     elif not any(record.comparisons for record in run.records):
         clauses.append("nothing was compared")
     if run.footer is not None:
         if run.footer.problems:
-            clauses.append(_number(len(run.footer.problems), "fault") + " of the run itself")
+            clauses.append(count(len(run.footer.problems), "fault") + " of the run itself")
         status = run.footer.exit_status
         explained = any(record.outcome in BAD_OUTCOMES for record in run.records)
         if status not in (0, 1, _PYTEST_INTERRUPTED) or (status == 1 and not (explained or clauses)):
@@ -290,7 +290,7 @@ def _missing(run: Run) -> list[str]:
     clauses: list[str] = []
     recorded = len(run.records)
     if run.footer is None:
-        clauses.append(f"the run was interrupted after {_number(recorded, 'case')}")
+        clauses.append(f"the run was interrupted after {count(recorded, 'case')}")
     elif run.footer.exit_status == _PYTEST_INTERRUPTED:
         clauses.append("pytest was interrupted (exit status 2)")
     distinct = len({record.case for record in run.records})
@@ -298,12 +298,8 @@ def _missing(run: Run) -> list[str]:
         lost = run.footer.collected - distinct
         clauses.append(f"{lost:,} of {run.footer.collected:,} collected cases left no record")
     if run.damaged:
-        clauses.append(f"{_number(run.damaged, 'line')} of records.jsonl cannot be read")
+        clauses.append(f"{count(run.damaged, 'line')} of records.jsonl cannot be read")
     return clauses
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def _listed(parts: list[str]) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import matplotlib
 from markupsafe import Markup, escape
@@ -22,18 +22,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from harness.report.wording import clean
 
 # Sentinel -> CSS variable of report.css. Any other colour in the SVG would be a bug.
-INK, SOFT, GRID = "#0a0b01", "#0a0b02", "#0a0b03"
-FIRST, SECOND, THIRD, FOURTH, BAD = "#0a0b04", "#0a0b05", "#0a0b07", "#0a0b08", "#0a0b06"
-_VARIABLES = {
-    INK: "--fig-ink",
-    SOFT: "--fig-soft",
-    GRID: "--fig-grid",
-    FIRST: "--fig-first",
-    SECOND: "--fig-second",
-    THIRD: "--fig-third",
-    FOURTH: "--fig-fourth",
-    BAD: "--fig-bad",
-}
+_NAMES = ("ink", "soft", "grid", "first", "second", "bad", "third", "fourth")
+_VARIABLES = {f"#0a0b0{number}": f"--fig-{name}" for number, name in enumerate(_NAMES, start=1)}
+INK, SOFT, GRID, FIRST, SECOND, BAD, THIRD, FOURTH = _VARIABLES
 _STYLE = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -54,17 +45,17 @@ _STYLE = {
 _MOST_LABEL = 30
 
 
-def style(name: str) -> AbstractContextManager[None]:
-    """Return the context in which to draw figure ``name``, unique on its page; it prefixes the ids."""
-    return matplotlib.rc_context({**_STYLE, "svg.hashsalt": name})
+@contextmanager
+def axes(name: str, width: float, height: float, *, left: float, bottom: float = 0.45) -> Iterator[Axes]:
+    """Give the axes of a new figure to the block that draws it; sizes are in inches.
 
-
-def axes(figure: Figure, *, left: float, bottom: float) -> Axes:
-    """Add axes with margins in inches: ten times faster than letting matplotlib measure the text."""
-    width, height = figure.get_size_inches()
+    ``name`` must be unique on the page; it prefixes the ids. Given margins are ten times faster than
+    letting matplotlib measure the text.
+    """
     right, top = 0.12, 0.08
     box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
-    return figure.add_axes(box)
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
+        yield Figure(figsize=(width, height)).add_axes(box)
 
 
 def margin(labels: Sequence[str]) -> float:
@@ -76,11 +67,6 @@ def short(text: str) -> str:
     """Shorten ``text`` to a label of at most 30 characters."""
     text = clean(text)
     return text if len(text) <= _MOST_LABEL else text[: _MOST_LABEL - 1] + "…"
-
-
-def plottable(values: Sequence[float | None]) -> list[float]:
-    """Replace None by NaN, which is drawn as a gap."""
-    return [math.nan if value is None else value for value in values]
 
 
 def interval(axes: Axes, y: float, low: float, median: float, high: float, colour: str) -> None:
@@ -134,10 +120,11 @@ def time(microseconds: float) -> str:
     return f"{microseconds:.3g} µs"
 
 
-def markup(figure: Figure, name: str, description: str) -> Markup:
+def markup(axes: Axes, name: str, description: str) -> Markup:
     """Return the drawing as one ``<svg>`` element; screen readers read ``description``."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    assert isinstance(axes.figure, Figure)
+    axes.figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # Metadata, comments and namespaces contain addresses, and nothing that a reader sees.

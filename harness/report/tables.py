@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,6 +19,9 @@ from harness.records.files import Run
 from harness.report.summary import SEVERITY, Standing, cause, standing
 from harness.report.wording import number
 
+Losses = Sequence[float | None]
+"""Losses of successive steps; None where not finite."""
+MOST_NEAREST = 10
 SPECIAL_MEASURES = ("curves", "latency", "corruption", "compression", "yardstick")
 
 
@@ -53,20 +56,40 @@ class Case(msgspec.Struct, frozen=True):
         return tuple(sorted(self.record.details, key=lambda item: (item.ok, -(item.budget_used or 0.0))))
 
 
-class KnownFinding(msgspec.Struct, frozen=True):
-    """One entry of known_failures.toml, and the cases that failed as it expects."""
+class Cause(msgspec.Struct, frozen=True):
+    """Cases that did not pass for one cause: an entry of known_failures.toml, or what was found."""
 
-    reason: str
-    issue: str
+    text: str
     cases: tuple[Case, ...]
+
+    @property
+    def issue(self) -> str:
+        return self.cases[0].record.issue
+
+    @property
+    def workaround(self) -> str:
+        return self.cases[0].record.workaround
+
+    @property
+    def outcome(self) -> Outcome:
+        """The gravest."""
+        return self.outcomes[0]
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(o for o in SEVERITY if any(c.record.outcome == o for c in self.cases))
 
     @property
+    def known(self) -> bool:
+        return all(case.standing in ("known", "not-run") for case in self.cases)
+
+    @property
     def targets(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(c.record.target for c in self.cases if c.record.target))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(c.record.model for c in self.cases if c.record.model))
 
 
 class CasesOfArea(msgspec.Struct, frozen=True):
@@ -100,7 +123,6 @@ class Latency(msgspec.Struct, frozen=True):
     """One ``latency`` measure with its case."""
 
     case: Case
-    group: str
     target: str
     values: dict[str, Any]
 
@@ -120,7 +142,7 @@ class DamageTable(msgspec.Struct, frozen=True):
 
     loaders: tuple[str, ...]
     damages: tuple[str, ...]
-    cells: dict[tuple[str, str], tuple[Damage, ...]]
+    cells: dict[tuple[str, str], list[Damage]]
     behaviours: tuple[tuple[str, int], ...]
 
 
@@ -144,11 +166,11 @@ def unfolded(findings: Iterable[Case], most: int) -> frozenset[int]:
     return frozenset(list(first.values())[:most])
 
 
-def known_findings(found: Iterable[Case]) -> tuple[KnownFinding, ...]:
+def known_findings(found: Iterable[Case]) -> tuple[Cause, ...]:
     """Known failures grouped by their entry, the one with most cases first."""
     known = (case for case in found if case.standing == "known")
     groups = grouped(known, lambda case: (case.record.expected_failure, case.record.issue))
-    rows = [KnownFinding(reason, issue, tuple(group)) for (reason, issue), group in groups.items()]
+    rows = [Cause(reason, tuple(group)) for (reason, _), group in groups.items()]
     return tuple(sorted(rows, key=lambda row: -len(row.cases)))
 
 
@@ -170,52 +192,80 @@ def areas(found: Iterable[Case], stated: Mapping[str, Area]) -> tuple[CasesOfAre
     )
 
 
-def nearest(found: Iterable[Case], most: int = 10) -> tuple[Case, ...]:
+def gaps(found: Iterable[Case], areas: Mapping[str, Area]) -> tuple[tuple[str, tuple[Cause, ...]], ...]:
+    """Return what each target (or area of one runtime) cannot do, gravest first; targets as the run met them.
+
+    Cases of compressed models are left out, as they have a separate table.
+    """
+
+    def where(case: Case) -> str:
+        area = areas.get(case.record.area)
+        return case.record.column or (case.record.area if area is not None and area.runtime else "")
+
+    rows = []
+    for place, cases in grouped((case for case in found if not case.record.method), where).items():
+        bad = (case for case in cases if case.is_finding or case.standing == "not-run")
+        causes = grouped(bad, lambda case: (case.record.expected_failure or case.cause, case.record.outcome))
+        listed = [Cause(text, tuple(group)) for (text, _), group in causes.items()]
+        if place and listed:
+            rows.append((place, tuple(sorted(listed, key=lambda cause: SEVERITY.index(cause.outcome)))))
+    return tuple(rows)
+
+
+def nearest(found: Iterable[Case]) -> tuple[Case, ...]:
     """Return the passing cases that use most of their allowed error: drift would show there first."""
     passing = [c for c in found if c.standing == "pass" and c.record.numeric_budget_used is not None]
-    return tuple(sorted(passing, key=lambda c: -(c.record.numeric_budget_used or 0.0))[:most])
+    return tuple(sorted(passing, key=lambda c: -(c.record.numeric_budget_used or 0.0))[:MOST_NEAREST])
 
 
 def curves(found: Iterable[Case]) -> tuple[Curve, ...]:
     """Return every well-formed ``curves`` measure, findings first."""
-    rows = [curve for case in found if (curve := _curve(case)) is not None]
+    rows = [curve for one in measured(found, "curves") if (curve := _curve(*one)) is not None]
     return tuple(
         sorted(rows, key=lambda row: (not row.case.is_finding, bool(row.case.record.expected_failure)))
     )
 
 
-def latencies(found: Iterable[Case]) -> tuple[Latency, ...]:
-    """Return every ``latency`` measure that has a median, sorted by model, batch and threads."""
-    rows: list[Latency] = []
-    for case in found:
-        values = case.record.measures.get("latency")
-        if isinstance(values, dict) and _is_positive(values.get("median_us")):
-            where = f"{case.record.model or 'model not named'}, batch {values.get('batch', '?')}"
-            target = case.record.column or str(values.get("runtime", "target not named"))
-            rows.append(Latency(case, where, target, values))
-    return tuple(sorted(rows, key=lambda r: (r.case.record.model, _order(r.values.get("batch")))))
+def latencies(found: Iterable[Case]) -> dict[str, list[Latency]]:
+    """Return every ``latency`` measure that has a median by model and batch, both in order."""
+    rows = [
+        Latency(case, case.record.column or str(values.get("runtime", "target not named")), values)
+        for case, values in measured(found, "latency")
+        if positive(values.get("median_us"))
+    ]
+    rows.sort(key=lambda row: (row.case.record.model, _order(row.values.get("batch"))))
+    return grouped(
+        rows,
+        lambda row: f"{row.case.record.model or 'model not named'}, batch {row.values.get('batch', '?')}",
+    )
 
 
 def damages(found: Iterable[Case]) -> DamageTable:
-    cells: dict[tuple[str, str], list[Damage]] = {}
-    behaviours: Counter[str] = Counter()
-    for case in found:
-        values = case.record.measures.get("corruption")
-        if not isinstance(values, dict):
-            continue
-        form = str(values.get("format", ""))
-        loader = str(values.get("loader", "?")) + (f" ({form})" if form else "")
-        damage = str(values.get("damage", "?"))
-        behaviour = str(values.get("behaviour") or "not recorded")
-        row = Damage(case, loader, damage, behaviour, str(values.get("message") or ""))
-        cells.setdefault((loader, damage), []).append(row)
-        behaviours[behaviour] += 1
+    rows = [_damage(case, values) for case, values in measured(found, "corruption")]
     return DamageTable(
-        tuple(dict.fromkeys(loader for loader, _ in cells)),
-        tuple(dict.fromkeys(damage for _, damage in cells)),
-        {key: tuple(rows) for key, rows in cells.items()},
-        tuple(behaviours.most_common()),
+        tuple(dict.fromkeys(row.loader for row in rows)),
+        tuple(dict.fromkeys(row.damage for row in rows)),
+        grouped(rows, lambda row: (row.loader, row.damage)),
+        tuple(Counter(row.behaviour for row in rows).most_common()),
     )
+
+
+def _damage(case: Case, values: dict[str, Any]) -> Damage:
+    form = str(values.get("format", ""))
+    return Damage(
+        case,
+        loader=str(values.get("loader", "?")) + (f" ({form})" if form else ""),
+        damage=str(values.get("damage", "?")),
+        behaviour=str(values.get("behaviour") or "not recorded"),
+        message=str(values.get("message") or ""),
+    )
+
+
+def measured(found: Iterable[Case], name: str) -> Iterator[tuple[Case, dict[str, Any]]]:
+    """Yield the cases with this measure, where it is a mapping."""
+    for case in found:
+        if isinstance(values := case.record.measures.get(name), dict):
+            yield case, values
 
 
 def measures(record: Record) -> tuple[tuple[str, str], ...]:
@@ -235,7 +285,7 @@ def is_special(record: Record, key: str) -> bool:
         return record.area == key and bool(record.method)
     if key == "yardstick":
         return isinstance(value.get("targets"), dict)
-    return key == "corruption" or _is_positive(value.get("median_us"))
+    return key == "corruption" or positive(value.get("median_us")) is not None
 
 
 def rerun(run: Run, case: str) -> str:
@@ -257,23 +307,24 @@ def _flat(value: dict[Any, Any], prefix: str) -> Iterable[tuple[str, str]]:
             yield name, number(item)
 
 
-def _curve(case: Case) -> Curve | None:
-    value = case.record.measures.get("curves")
-    if not isinstance(value, dict):
-        return None
+def _curve(case: Case, value: dict[str, Any]) -> Curve | None:
     whole, resumed = _series(value.get("uninterrupted")), _series(value.get("resumed"))
     if whole is None:
         return None
     start = value.get("interrupted_at")
     at = start if isinstance(start, int) and start >= 0 else len(whole) - len(resumed or ())
-    largest: float | None = None
-    first: int | None = None
-    for step, (a, b) in enumerate(zip(whole[at:], resumed or (), strict=False), start=at):
-        if a != b and first is None:
-            first = step
-        if a is not None and b is not None:
-            largest = max(largest or 0.0, abs(a - b))
-    return Curve(case, whole, resumed or (), at, largest, first)
+    return Curve(case, whole, resumed or (), at, *parting(whole, resumed or (), at))
+
+
+def parting(whole: Losses, other: Losses, start: int = 0) -> tuple[float | None, int | None]:
+    """Return the largest difference of two curves, and the first step at which they differ; None: nowhere.
+
+    ``start``: the step of ``whole`` at which ``other`` begins.
+    """
+    both = list(zip(whole[start:], other, strict=False))
+    apart = (abs(a - b) for a, b in both if a is not None and b is not None)
+    first = next((step for step, (a, b) in enumerate(both, start) if a != b), None)
+    return max(apart, default=None), first
 
 
 def _series(value: Any) -> tuple[float | None, ...] | None:
@@ -282,8 +333,9 @@ def _series(value: Any) -> tuple[float | None, ...] | None:
     return tuple(float(v) if isinstance(v, int | float) else None for v in value)
 
 
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and value > 0
+def positive(value: Any) -> float | None:
+    """Return a positive number as a float; None for anything else."""
+    return float(value) if isinstance(value, int | float) and value > 0 else None
 
 
 def _order(value: Any) -> float:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
-from harness.report.tables import Case, is_special
+from harness.report.tables import Case, measured
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -41,10 +40,7 @@ def table(found: Iterable[Case]) -> Table | None:
     """Return the table of every well-formed ``yardstick`` measure, or None where no case has one."""
     rows: list[Row] = []
     engines: dict[str, None] = {}
-    for case in found:
-        values: Any = case.record.measures.get("yardstick")
-        if not is_special(case.record, "yardstick"):
-            continue
+    for case, values in measured(found, "yardstick"):
         try:
             ratios = msgspec.convert(values["targets"], dict[str, Ratio])
             row = Row(case, case.record.model, int(values["batch"]), float(values["median_us"]), ratios)

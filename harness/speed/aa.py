@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 from scipy import stats
 
+from harness.core.containers import grouped
 from harness.core.errors import HarnessError
-from harness.core.files import write_json
 from harness.speed import decide, machine
 from harness.speed.decide import Rule
 from harness.speed.measure import Measured, Plan
@@ -21,8 +21,8 @@ from harness.speed.session import FALSE_DISCOVERIES
 CASES = 40
 """Cases of the gate to which each comparison belongs; a single case would need less evidence."""
 
-FOLDER = "calibrations"
-"""Name of the folder below ``reports``."""
+FOLDER, CALIBRATION = "calibrations", "calibration.json"
+"""Name of the folder below ``reports``, and of the file of a calibration."""
 STORED_RULE = 0.05
 """`pytest-benchmark --benchmark-compare-fail=median:5%`."""
 
@@ -101,20 +101,20 @@ class Calibration(msgspec.Struct, frozen=True):
     machine: str = ""
     """Processor and number of processors: the result is valid for this machine only."""
 
-    def total(self, extra: float) -> Row:
-        """Sum all workloads at one slowdown."""
-        return total(self.rows, extra)
 
+def totals(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Sum all workloads at each slowdown."""
 
-def total(rows: Sequence[Row], extra: float) -> Row:
-    """Sum all workloads at one slowdown."""
-    told, first, stored = (
-        Share(sum(share.hits for share in shares), sum(share.of for share in shares))
-        for shares in zip(
-            *((row.told, row.first, row.stored) for row in rows if row.extra == extra), strict=True
+    def summed(shares: Iterable[Share]) -> Share:
+        hits, of = zip(*((share.hits, share.of) for share in shares), strict=True)
+        return Share(sum(hits), sum(of))
+
+    return tuple(
+        Row(
+            "all", extra, *map(summed, zip(*((row.told, row.first, row.stored) for row in same), strict=True))
         )
+        for extra, same in grouped(rows, lambda row: row.extra).items()
     )
-    return Row("all", extra, told, first, stored)
 
 
 def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[Row, ...]:
@@ -137,17 +137,7 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 f"{len(measured)} pairs of {work} were measured, and {2 * size} are needed: give more "
                 "--minutes or fewer models"
             )
-        draws = [
-            # Orders alternate; the first pairs are for the first measurement, the others for the second.
-            [
-                group[i]
-                for both in zip(
-                    *(rng.choice(len(group), size, replace=False) for group in by_order), strict=True
-                )
-                for group, i in zip(by_order, both, strict=True)
-            ]
-            for _ in range(comparisons)
-        ]
+        draws = [_drawn(by_order, size, rng) for _ in range(comparisons)]
         for index, extra in enumerate(measured[0].extras):
             # A pair is drawn many times: its mean over the sessions is taken once.
             samples = {id(one): one.sample(index) for one in measured}
@@ -161,16 +151,14 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
                 second = decide.again(estimate, again, rule, most) if hit else None
                 told += second is not None and second.holds and second.p <= most
                 stored += _stored(drawn[0], drawn[-1], index)
-            rows.append(
-                Row(
-                    work,
-                    extra,
-                    Share(told, comparisons),
-                    Share(first, comparisons),
-                    Share(stored, comparisons),
-                )
-            )
+            rows.append(Row(work, extra, *(Share(hits, comparisons) for hits in (told, first, stored))))
     return tuple(rows)
+
+
+def _drawn(by_order: Sequence[Sequence[Measured]], size: int, rng: np.random.Generator) -> list[Measured]:
+    """Draw pairs, orders alternating: the first for the first measurement, the others for the second."""
+    picked = [rng.choice(len(group), size, replace=False) for group in by_order]
+    return [group[i] for both in zip(*picked, strict=True) for group, i in zip(by_order, both, strict=True)]
 
 
 def _stored(one: Measured, other: Measured, index: int) -> bool:
@@ -258,13 +246,13 @@ def _of_sessions(pool: Pool, sessions: int, rule: Rule, comparisons: int) -> Ses
     return Sessions(
         sessions,
         {work: found.spread for work, found in spreads(pool, rule).items()},
-        tuple(total(rows, extra) for extra in dict.fromkeys(row.extra for row in rows)),
+        totals(rows),
     )
 
 
 def latest(root: Path) -> Calibration | None:
     """Return the newest calibration of this machine below ``reports``; None if there is none."""
-    for file in sorted((root / "reports" / FOLDER).rglob("calibration.json"), reverse=True):
+    for file in sorted((root / "reports" / FOLDER).rglob(CALIBRATION), reverse=True):
         try:
             found = msgspec.json.decode(file.read_bytes(), type=Calibration)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
@@ -272,12 +260,3 @@ def latest(root: Path) -> Calibration | None:
         if found.machine == machine.identity():
             return found
     return None
-
-
-def write(found: Calibration, folder: Path) -> Path:
-    """Write `calibration.json` into the folder; return its path.
-
-    Raises:
-        HarnessError: it cannot be written.
-    """
-    return write_json(folder / "calibration.json", found, "the calibration")

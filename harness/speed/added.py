@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import numpy as np
 
 from harness.core.errors import HarnessError
-from harness.core.files import write_json
 from harness.speed import decide, machine
 from harness.speed.decide import Rule
 from harness.speed.pairs import Pool
@@ -66,7 +63,7 @@ def rows(pool: Pool, alpha: float = 0.01) -> tuple[Row, ...]:
                 "--minutes or fewer --works"
             )
         samples = [one.sample() for one in measured]
-        estimate = decide.estimate(samples, Rule().once(len(samples), alpha))
+        seen = decide.estimate(samples, Rule().once(len(samples), alpha))
         plain, own = np.median([one.medians for one in measured], axis=0) * 1e6
         disturbed = float(np.mean([one.disturbed for one in measured]))
         found.append(
@@ -74,21 +71,12 @@ def rows(pool: Pool, alpha: float = 0.01) -> tuple[Row, ...]:
                 work,
                 float(plain),
                 float(own),
-                len(samples),
-                estimate.change,
-                estimate.low,
-                estimate.high,
-                estimate.spread,
+                seen.pairs,
+                seen.change,
+                seen.low,
+                seen.high,
+                seen.spread,
                 disturbed,
             )
         )
     return tuple(found)
-
-
-def write(found: Added, folder: Path) -> Path:
-    """Write `added.json` into the folder; return its path.
-
-    Raises:
-        HarnessError: it cannot be written.
-    """
-    return write_json(folder / "added.json", found, "what the harness adds")

@@ -175,16 +175,13 @@ def read(
     )
 
 
-class Pair:
+class Pair(msgspec.Struct):
     """Two processes; ``workers[0]`` is that of the baseline."""
 
-    def __init__(
-        self, sides: Sequence[Side], workers: Sequence[Worker], swapped: bool, helpers: Sequence[int] = ()
-    ) -> None:
-        self.sides = sides
-        self.workers = workers
-        self.swapped = swapped
-        self.helpers = list(helpers)
+    sides: Sequence[Side]
+    workers: Sequence[Worker]
+    swapped: bool
+    helpers: Sequence[int] = ()
 
     def measure(
         self,
@@ -271,7 +268,7 @@ class Pair:
             model=work.model,
             options=executor.options(target),
             feed=executor.sample(work.model, work.batch),
-            helpers=self.helpers,
+            helpers=list(self.helpers),
         )
         return {"side": side, **found}
 

@@ -54,7 +54,6 @@ def collect(
     tell: Tell,
     file: Path,
     extras: Sequence[float] = EXTRAS,
-    seed: int = 0,
     plan: Plan = Plan(),  # noqa: B008
 ) -> Pool:
     """Measure pairs of every workload with every slowdown until the time is used; both orders equally often.
@@ -66,7 +65,7 @@ def collect(
         WorkerFailure: a workload cannot be run.
         HarnessError: the file cannot be written.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     place = machine.placement()
     found: Pool = {work.id: [] for work in works}
     kept = Lines(file)

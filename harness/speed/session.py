@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -61,17 +62,18 @@ class Outcome(msgspec.Struct, frozen=True):
 Tell = Callable[[str], None]
 
 
-class _Course:
+class _Course(msgspec.Struct):
     """One workload's progress to a verdict: the pairs of its first measurement, then of its second."""
 
-    def __init__(self, work: Workload, rule: Rule, most: float) -> None:
-        self.work, self.rule, self.most = work, rule, most
-        self.first: list[Measured] = []
-        self.second: list[Measured] = []
-        self.seen: Estimate | None = None
-        """Change that the first measurement saw; later pairs belong to the second one."""
-        self.ended = False
-        self.why = ""
+    work: Workload
+    rule: Rule
+    most: float
+    first: list[Measured] = []
+    second: list[Measured] = []
+    seen: Estimate | None = None
+    """Change that the first measurement saw; later pairs belong to the second one."""
+    ended: bool = False
+    why: str = ""
 
     def add(self, one: Measured) -> None:
         if self.seen is None:
@@ -100,8 +102,6 @@ def compare(
     rule: Rule,
     budget_s: float,
     tell: Tell,
-    seed: int = 0,
-    plan: Plan = Plan(),  # noqa: B008
 ) -> Outcome:
     """Measure until every workload is decided, for at most ``budget_s`` seconds.
 
@@ -110,8 +110,9 @@ def compare(
     of sessions has a new random order, so that none always follows the same other one.
     """
     started, before, place = time.monotonic(), machine.conditions(), machine.placement()
+    plan, rng = Plan(), np.random.default_rng(0)
     courses = [_Course(work, rule, FALSE_DISCOVERIES / len(works)) for work in works]
-    _measure(sides, courses, rule, plan, started + budget_s, place, np.random.default_rng(seed), tell)
+    _measure(sides, courses, rule, plan, started + budget_s, place, rng, tell)
     results = _counted({course.work.id: course.result() for course in courses})
     return Outcome(
         sides=(sides[0].name, sides[1].name),
@@ -215,23 +216,16 @@ def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float)
         return result
     second = decide.again(result.estimate, [one.sample() for one in again], rule, most)
     if second is None:
-        return msgspec.structs.replace(
-            result,
-            answer="not enough data",
-            p=1.0,
-            confirmed=False,
-            why="no time was left to measure it again",
-        )
+        return _withdrawn(result, "no time was left to measure it again", p=1.0, confirmed=False)
     result = msgspec.structs.replace(result, again=second.estimate, confirmed=second.holds)
     if second.holds:
         return msgspec.structs.replace(result, p=second.p)
-    return msgspec.structs.replace(
-        result,
-        answer="not enough data",
-        p=1.0,
-        why=f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %"
-        f"{'' if second.ends else ' when the time was spent'}",
-    )
+    found = f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %"
+    return _withdrawn(result, f"{found}{'' if second.ends else ' when the time was spent'}", p=1.0)
+
+
+def _withdrawn(result: Result, why: str, **more: Any) -> Result:
+    return msgspec.structs.replace(result, answer="not enough data", why=why, **more)
 
 
 def _counted(results: dict[str, Result]) -> dict[str, Result]:
@@ -240,9 +234,6 @@ def _counted(results: dict[str, Result]) -> dict[str, Result]:
     counts = decide.discoveries([results[work].p for work in estimated], FALSE_DISCOVERIES)
     for work, stands in zip(estimated, counts, strict=True):
         if results[work].answer in ("slower", "faster") and not stands:
-            results[work] = msgspec.structs.replace(
-                results[work],
-                answer="not enough data",
-                why="one of so many workloads may look like this by chance",
-            )
+            why = "one of so many workloads may look like this by chance"
+            results[work] = _withdrawn(results[work], why)
     return results

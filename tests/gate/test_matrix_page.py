@@ -9,8 +9,7 @@ from browser import needs_chromium, sizes
 from pages import Page, section
 
 from gate.builders import matrix
-from harness.gate.matrix_page import render_matrix
-from harness.gate.matrix_views import pair_groups, pair_totals, route_totals, spans
+from harness.gate.matrix_page import pair_groups, pair_totals, render_matrix, route_totals, spans
 from harness.gate.result import GridCell, MatrixResult
 from harness.report.layout import write_page
 

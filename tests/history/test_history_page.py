@@ -77,7 +77,7 @@ def test_page_is_whole_offline_and_tame(text: str) -> None:
 def test_page_links_the_runs_below_it(folder: Path, fleet: Fleet, text: str, tmp_path: Path) -> None:
     links = Page(text).links()
     assert "day47/index.html" in links
-    number = next(row.number for row in fleet.moved if row.case_id == CHECK)
+    number = next(row["number"] for row in fleet.moved if row["case_id"] == CHECK)
     assert f"day47/index.html#case-{number}" in links
     assert all((folder / link.split("#")[0]).is_file() for link in links if "index.html" in link)
     elsewhere = Page(render(fleet, "harness history", tmp_path / "history.html")).links()
@@ -85,7 +85,9 @@ def test_page_links_the_runs_below_it(folder: Path, fleet: Fleet, text: str, tmp
 
 
 def test_page_tells_what_moved_and_where_it_slowed_down(fleet: Fleet, text: str) -> None:
-    assert [(row.case_id, row.before, row.outcome) for row in fleet.moved] == [(CHECK, "pass", "fail")] * 2
+    assert [(row["case_id"], row["before"], row["outcome"]) for row in fleet.moved] == [
+        (CHECK, "pass", "fail")
+    ] * 2
     assert "2 unexpected results in the newest of each" in text
     claims = section(text, "claims")
     assert "was: holds" in claims

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from report.builders import record, write_run
 
-from harness.report import gaps, tables
+from harness.report import tables
 from harness.report.page import render
 
 REASON = "this build of Paddle sees no GPU"
@@ -51,7 +51,7 @@ RECORDS = [
 
 def test_rows_by_target_gravest_first(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", RECORDS)
-    found = dict(gaps.gaps(tables.cases(run), run.areas))
+    found = dict(tables.gaps(tables.cases(run), run.areas))
     assert list(found) == ["bf16", "gpu", "lite"]
     crash, error = found["bf16"]
     assert (crash.text, crash.models) == ("control flow dies", ("lstm",))
@@ -61,7 +61,7 @@ def test_rows_by_target_gravest_first(tmp_path: Path) -> None:
 
 def test_a_gap_nobody_expected_is_not_shown_as_known(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", [record("agreement/a[jit]", "fail", target="jit", reason="off")])
-    (one,) = dict(gaps.gaps(tables.cases(run), {}))["jit"]
+    (one,) = dict(tables.gaps(tables.cases(run), {}))["jit"]
     assert not one.known
 
 

@@ -13,7 +13,7 @@ import pytest
 from support.sides import two_sides
 
 from harness.core.errors import HarnessError
-from harness.core.files import Lines
+from harness.core.files import Lines, write_json
 from harness.gate import speed as gate_speed
 from harness.speed import aa, added, machine
 from harness.speed import pairs as kept_pairs
@@ -138,8 +138,9 @@ def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> 
     name, pool = kept_pairs.pooled(folders)
     assert (name, len(pool["lenet"])) == ("3.3.1", 58)
     found = aa.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
-    assert found.total(0.0).told.of == 200
-    assert found.total(0.05).told.share > 0.95
+    totals = {row.extra: row for row in aa.totals(found.rows)}
+    assert totals[0.0].told.of == 200
+    assert totals[0.05].told.share > 0.95
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> 
     ):
         folder = tmp_path / "reports" / aa.FOLDER / name
         folder.mkdir(parents=True)
-        aa.write(one, folder)
+        write_json(folder / aa.CALIBRATION, one, "the calibration")
     (folder.parent / "4").mkdir()
     (folder.parent / "4" / "calibration.json").write_text("{")
     told = gate_speed.calibrated(tmp_path)
