@@ -25,7 +25,6 @@ from harness.worker.recipes.dygraph_quantization import (
     fine_tune,
     logits_of,
     number_from_zero,
-    prefix,
     reloaded,
     scale_rule,
     trained,
@@ -76,7 +75,7 @@ def _method(
 
 
 def _save(job: Job, converted: Any) -> None:
-    paddle.jit.save(converted, prefix(job), input_spec=networks.input_specs(job.model))
+    paddle.jit.save(converted, job.prefix, input_spec=networks.input_specs(job.model))
 
 
 @recipe(

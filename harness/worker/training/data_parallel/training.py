@@ -18,8 +18,8 @@ import paddle
 import paddle.nn.functional as F
 
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
 from harness.worker.models.states import flatten
+from harness.worker.training import loops
 
 RATES = {"SGD": 0.05, "Momentum": 0.02}
 """Learning rates, by optimizer."""
@@ -87,9 +87,7 @@ def train(config: Mapping[str, Any]) -> Dict[str, Any]:
         paddle.distributed.init_parallel_env()
     net, optimizer, done = _start(config, rank)
     whole = paddle.DataParallel(net) if ranks > 1 else net
-    reference = networks.get(config["model"])
-    assert reference.training is not None
-    arrays, labels = reference.training.examples(Digits(config["digits"]), "train")
+    arrays, labels = loops.examples(networks.get(config["model"]), config["digits"], "train")
     sampler = paddle.io.DistributedBatchSampler(
         Rows(config["examples"]), config["batch"] // ranks, ranks, rank, shuffle=True, drop_last=True
     )
