@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.options import settings_of, takes_options
+from harness.cli.output import out, say
 from harness.core.choices import default_store
 from harness.core.errors import HarnessError, UsageError
 from harness.core.options import JobOptions
@@ -40,7 +41,6 @@ SAID_EVERY_S = 20.0
 
 Side = TypeVar("Side")
 
-out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False)
 
 
@@ -95,14 +95,14 @@ def fuzz(
     ]
     interrupted = _run(parties, minutes, stop)
     for party in parties:
-        out.print(escape(party.sentence()))
+        say(party.sentence())
         for line in party.fuzzer.tally.differed:
-            out.print(escape(f"{shards.DIFFERED}{line}"))
+            say(f"{shards.DIFFERED}{line}")
     _end(sum(len(party.new) for party in parties), root, interrupted)
 
 
 def _end(new: int, root: Path, interrupted: bool) -> NoReturn:
-    out.print(escape(f"{new} new findings; kept in {root}"))
+    say(f"{new} new findings; kept in {root}")
     raise typer.Exit(130 if interrupted else int(new > 0))
 
 
@@ -129,11 +129,11 @@ def _on_engine(request: shards.Request, settings: Settings, root: Path) -> NoRet
     settings = msgspec.structs.replace(settings, at_once=at_once)
     hunted = shards.hunt(request, settings, project_root(), root, Path(default_store()), live)
     for sentence in hunted.said:
-        out.print(escape(sentence))
+        say(sentence)
     for finding, where in hunted.new:
-        out.print(escape(_told(finding, finding.release, where)))
+        say(_told(finding, finding.release, where))
     if hunted.lost:
-        out.print(escape(f"{len(hunted.new)} new findings; kept in {root}"))
+        say(f"{len(hunted.new)} new findings; kept in {root}")
         raise HarnessError(f"{len(hunted.lost)} jobs failed: {hunted.lost[0]}")
     _end(len(hunted.new), root, hunted.interrupted)
 
@@ -187,8 +187,8 @@ class _Party:
         try:
             place.write_text(script.write(self.pool, finding))
         except (OSError, WorkerFailure) as error:
-            out.print(escape(f"{place} could not be written: {error}"))
-        out.print(escape(_told(finding, self.name, place)))
+            say(f"{place} could not be written: {error}")
+        say(_told(finding, self.name, place))
 
     def hunt(self, minutes: float) -> None:
         try:
@@ -266,5 +266,5 @@ def _follow(parties: list[_Party], futures: list[Future[None]]) -> None:
             elif time.monotonic() - said > SAID_EVERY_S:
                 said = time.monotonic()
                 for party in parties:
-                    out.print(escape(party.sentence()))
+                    say(party.sentence())
             time.sleep(0.25)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,16 +15,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from harness.cli.options import Html
+from harness.cli.output import command, conclude, out, say, show, table_of
 from harness.core.errors import UsageError
+from harness.core.option_parsing import names_of
 from harness.core.paths import project_root, reports
 from harness.history.data import History, Narrowed, count, open_history
 from harness.history.merge import Duplicates
 from harness.records.finding import open_run
 
-out = Console(highlight=False, soft_wrap=True)
 said = Console(highlight=False, soft_wrap=True, stderr=True)
 
 Folders = Annotated[
@@ -133,7 +132,7 @@ def history(
     html: Html = "",
 ) -> None:
     """Show over all runs what changed, what is flaky, where latency changed; and write a page."""
-    narrowed = Narrowed(_names(model), _names(target), _names(release), case)
+    narrowed = Narrowed(names_of(model), names_of(target), names_of(release), case)
     found = _open(folders or [], narrowed)
     _tell(found)
     if view is not None:
@@ -155,9 +154,7 @@ def merge(
     ] = Duplicates.refuse,
 ) -> None:
     """Merge runs of several machines into one, with its page. Status: 0 pass, 1 fail, 3 incomplete."""
-    from harness.cli.main import EXIT_OF
     from harness.history import merge as merging
-    from harness.report import summary, write_report
 
     root = project_root()
     found = []
@@ -165,12 +162,8 @@ def merge(
         name, given, path = text.partition("=")
         named = bool(given) and not Path(text).exists()
         found.append((name if named else "", open_run(path if named else text, root)))
-    merged = merging.merge(merging.parts(found), Path(folder), duplicates, _command())
-    page = write_report(merged, merged.folder / "index.html")
-    verdict = summary.verdict(merged)
-    out.print(escape(verdict.sentence))
-    out.print(escape(f"page: {page}"))
-    raise typer.Exit(EXIT_OF[verdict.status])
+    merged = merging.merge(merging.parts(found), Path(folder), duplicates, command())
+    conclude(merged, merged.folder / "index.html")
 
 
 def _open(folders: Sequence[Path], narrowed: Narrowed | None = None) -> History:
@@ -186,10 +179,6 @@ def _add_changes(found: History) -> None:
     from harness.history.changes import add_changes
 
     add_changes(found)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _page(found: History) -> Path:
@@ -208,7 +197,7 @@ def _overview(found: History, path: Path, quiet: bool) -> None:
     if not quiet:
         sizes = (len(fleet.runs), "run"), (len(fleet.releases), "release"), (len(fleet.hosts), "machine")
         runs, releases, hosts = (count(*size) for size in sizes)
-        out.print(escape(f"{runs} of {releases} on {hosts}"))
+        say(f"{runs} of {releases} on {hosts}")
         for shown in OVERVIEW:
             names, rows = found.query(PRINTED[shown])
             out.print(f"\n[bold]{shown.value}[/bold]: {len(rows) or 'none'}")
@@ -216,33 +205,19 @@ def _overview(found: History, path: Path, quiet: bool) -> None:
                 _print(names, rows[:MOST_PRINTED])
             if len(rows) > MOST_PRINTED:
                 out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown.value}")
-    out.print(escape(f"page: {write_page(page.render(fleet, _command(), path), path)}"))
-
-
-def _command() -> str:
-    return shlex.join(["harness", *sys.argv[1:]])
+    say(f"page: {write_page(page.render(fleet, command(), path), path)}")
 
 
 def _list(found: History) -> None:
-    table = Table("view", "what a row is", "columns", box=None, pad_edge=False, header_style="bold")
-    for view in found.views:
-        names, _ = found.query(f"SELECT * FROM {view.name} LIMIT 0")
-        table.add_row(view.name, escape(view.meaning), ", ".join(names))
-    _console().print(table)
+    columns = {view.name: found.query(f"SELECT * FROM {view.name} LIMIT 0")[0] for view in found.views}
+    rows = ((view.name, view.meaning, ", ".join(columns[view.name])) for view in found.views)
+    show(table_of(("view", "what a row is", "columns"), rows))
 
 
 def _print(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(*names, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row))
-    _console().print(table)
+    show(table_of(names, (map(_text, row) for row in rows)))
     if not rows:
         said.print("no rows")
-
-
-def _console() -> Console:
-    # A table is cut to the console's width; a file needs no such limit.
-    return Console(highlight=False, width=None if out.is_terminal else 200)
 
 
 def _text(value: Any) -> str:

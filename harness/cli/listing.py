@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from harness.checks.claims import claims as all_claims
+from harness.cli import output
 from harness.core.choices import Kind
 from harness.core.errors import HarnessError
 from harness.core.extensions import added
@@ -51,10 +51,7 @@ def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[
 def table_of(rows: list[dict[str, Any]]) -> Table:
     """Make a table of the rows, without columns that are empty in all of them."""
     columns = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(escape(_cell(row[name])) for name in columns))
-    return table
+    return output.table_of(columns, ((_cell(row[name]) for name in columns) for row in rows))
 
 
 def _cell(value: Any) -> str:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.options import settings_of, takes_options
+from harness.cli.output import out, say
 from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
 from harness.core.options import JobOptions, Options
@@ -33,7 +34,6 @@ DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
 
 CALIBRATION, ADDED = "calibration.json", "added.json"
 
-out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False, stderr=True)
 
 
@@ -166,7 +166,7 @@ def aa_test(
             )
             path = added.write(more, session.folder)
             show_added(more, out)
-            out.print(f"written: {path}")
+            say(f"written: {path}")
             return
         found = aa.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
@@ -185,7 +185,7 @@ def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path
             show(msgspec.json.decode(file.read_bytes(), type=Calibration), out)
         elif (file := where / ADDED).exists():
             show_added(msgspec.json.decode(file.read_bytes(), type=Added), out)
-        out.print(escape(f"written: {file}"))
+        say(f"written: {file}")
     if lost := sum(end.status != "done" for end, _ in ends):
         raise HarnessError(f"{lost} of {len(ends)} calibrations failed; their files are in {folder}")
 
@@ -193,7 +193,7 @@ def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path
 def _finish(found: Calibration, folder: Path) -> None:
     path = aa.write(found, folder)
     show(found, out)
-    out.print(f"written: {path}")
+    say(f"written: {path}")
 
 
 def show(found: Calibration, console: Console) -> None:
