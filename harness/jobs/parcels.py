@@ -10,6 +10,7 @@ import msgspec
 
 from harness.artifacts.store import Manifest, Store
 from harness.core.errors import HarnessError
+from harness.core.files import write_files
 from harness.core.hashing import key_of, sha256
 
 
@@ -42,10 +43,7 @@ def unpack(store: Store, parcel: Parcel) -> None:
         raise HarnessError(f"the artifact {manifest.key} arrived with a manifest that does not match its key")
 
     def fill(folder: Path) -> Mapping[str, Any]:
-        for name, content in parcel.files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        write_files(folder, parcel.files)
         wrong = [name for name, digest in manifest.files.items() if _sha256(folder / name) != digest]
         if wrong:
             raise HarnessError(f"the artifact {manifest.key} arrived damaged: {', '.join(wrong)}")

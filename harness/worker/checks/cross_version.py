@@ -8,7 +8,6 @@ import numpy as np
 import paddle
 
 from harness.worker.models import networks
-from harness.worker.models.states import flatten
 from harness.worker.training import loops
 
 BATCH = 32
@@ -66,26 +65,4 @@ def continued(
     return {
         "losses": np.asarray(losses, "float64" if dtype == "float64" else "float32"),
         "parameters": values,
-    }
-
-
-def model_load(model: str, checkpoint: str) -> Dict[str, Any]:
-    """Call `Model.load` on another release's files, after `prepare`, which restoring an optimizer needs.
-
-    Returns parameters ``before`` and ``after``, and the ``optimizer`` entries that wait for the first
-    update, by their saved names.
-    """
-    reference = networks.get(model)
-    paddle.seed(99)  # initial values differ from the checkpoint's, so that loading has an effect
-    net = reference.build(**reference.arguments)
-    wrapped = paddle.Model(net)
-    optimizer = loops.make_optimizer(loops.training_of(reference), wrapped.parameters())
-    wrapped.prepare(optimizer, paddle.nn.CrossEntropyLoss())
-    before = {name: value.numpy().copy() for name, value in net.state_dict().items()}
-    wrapped.load(checkpoint)
-    held = {**optimizer.state_dict(), **getattr(optimizer, "_accumulators_holder", {})}
-    return {
-        "before": before,
-        "after": {name: value.numpy() for name, value in net.state_dict().items()},
-        "optimizer": flatten(held),
     }

@@ -15,7 +15,7 @@ from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 from harness.worker.models.states import bits, flatten
 from harness.worker.recipes.documents import Watch, high_level
-from harness.worker.training import static_graphs
+from harness.worker.training import loops, static_graphs
 
 
 def resume(
@@ -48,9 +48,12 @@ def resume(
 def load(
     model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **arguments: Any
 ) -> Dict[str, Any]:
-    """Call `Model.load` on a new, prepared network; return parameters before and after, and optimizer state.
+    """Call `Model.load` on a new, prepared network: only then is an optimizer restored.
 
     ``other``: arguments that build the network with other shapes.
+
+    Returns parameters ``before`` and ``after``, and the ``optimizer`` entries that wait for the first
+    update, by their saved names.
     """
     reference = networks.get(model)
     paddle.seed(99)  # initial values differ from the checkpoint's, so that loading has an effect
@@ -58,7 +61,7 @@ def load(
     wrapped = paddle.Model(
         net, networks.input_specs(reference), [paddle.static.InputSpec([None, 1], "int64", "label")]
     )
-    optim = paddle.optimizer.Adam(learning_rate=0.001, parameters=wrapped.parameters())
+    optim = loops.make_optimizer(loops.training_of(reference), wrapped.parameters())
     wrapped.prepare(optim, paddle.nn.CrossEntropyLoss())
     before = {name: bits(value).copy() for name, value in net.state_dict().items()}
     wrapped.load(checkpoint, **arguments)
@@ -66,7 +69,7 @@ def load(
     return {
         "before": before,
         "after": {name: bits(value) for name, value in net.state_dict().items()},
-        "optimizer": {name: np.asarray(value) for name, value in flatten(held).items() if "moment" in name},
+        "optimizer": flatten(held),
     }
 
 

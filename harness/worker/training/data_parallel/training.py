@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import time
 from typing import Any, Dict, List, Mapping, Tuple
@@ -174,15 +175,11 @@ def alone(digits: str, **given: Any) -> Dict[str, Any]:
 
 
 def one_rank(config: Mapping[str, Any]) -> None:
-    """Train as one of several ranks; write the results to ``rank-R.npz`` in ``config["out"]``."""
+    """Train as one of several ranks; write the results to ``rank-R.pickle`` in ``config["out"]``."""
     result = train(config)
-    flat = {
-        (f"{name}/{key}" if key else name): array
-        for name, value in result.items()
-        for key, array in (value.items() if isinstance(value, dict) else [("", value)])
-    }
     rank = paddle.distributed.ParallelEnv().rank
-    np.savez(os.path.join(config["out"], f"rank-{rank}.npz"), **flat)
+    with open(os.path.join(config["out"], f"rank-{rank}.pickle"), "wb") as file:
+        pickle.dump(result, file)
 
 
 def read(folder: str) -> Dict[str, Any]:
@@ -191,21 +188,10 @@ def read(folder: str) -> Dict[str, Any]:
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if name.startswith("rank-"):
-            ranks.append(_nested(path))
+            with open(path, "rb") as file:
+                ranks.append(pickle.load(file))
         elif name.startswith("epoch-") and not name.endswith(".part"):
             kinds = {"network": "model.pdparams", "optimizer": "model.pdopt"}
             found = flatten({kind: paddle.load(os.path.join(path, file)) for kind, file in kinds.items()})
             checkpoints[name] = dict(sorted(found.items()))
     return {"ranks": ranks, "checkpoints": checkpoints}
-
-
-def _nested(path: str) -> Dict[str, Any]:
-    nested: Dict[str, Any] = {}
-    with np.load(path) as file:
-        for name in file.files:
-            first, _, rest = name.partition("/")
-            if rest:
-                nested.setdefault(first, {})[rest] = file[name]
-            else:
-                nested[first] = file[name]
-    return nested
