@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -155,19 +156,16 @@ def side_by_side(good: Step, bad: Step) -> Table:
 
 
 def _rows(good: Record | None, bad: Record | None) -> Iterator[tuple[str, str, str]]:
-    sides = (good, bad)
+    def row(what: str, text: Callable[[Record], str]) -> tuple[str, str, str]:
+        return what, text(good) if good else "", text(bad) if bad else ""
 
-    def row(what: str, *texts: str) -> tuple[str, str, str]:
-        return what, texts[0], texts[1]
-
-    yield row("outcome", *(side.outcome if side else "" for side in sides))
-    yield row("reason", *(side.reason if side else "" for side in sides))
-    counts = (f"{side.comparisons} ({side.elements:,} elements)" if side else "" for side in sides)
-    yield row("comparisons", *counts)
+    yield row("outcome", lambda side: side.outcome)
+    yield row("reason", lambda side: side.reason)
+    yield row("comparisons", lambda side: f"{side.comparisons} ({side.elements:,} elements)")
     for what in _worst(good, bad):
-        yield row(what, *(_detail(side, what) for side in sides))
-    yield row("failure", *(side.failure.type if side and side.failure else "" for side in sides))
-    yield row("last line", *(_last_line(side) for side in sides))
+        yield row(what, functools.partial(_detail, what))
+    yield row("failure", lambda side: side.failure.type if side.failure else "")
+    yield row("last line", _last_line)
 
 
 def _worst(good: Record | None, bad: Record | None) -> list[str]:
@@ -176,11 +174,9 @@ def _worst(good: Record | None, bad: Record | None) -> list[str]:
     return list(dict.fromkeys(names))[:MOST_COMPARISONS]
 
 
-def _detail(record: Record | None, what: str) -> str:
-    found = next((each for each in record.details if each.what == what), None) if record else None
-    if found is None:
-        return ""
-    return "\n".join(_lines(found))
+def _detail(what: str, record: Record) -> str:
+    found = next((each for each in record.details if each.what == what), None)
+    return "\n".join(_lines(found)) if found else ""
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
@@ -193,8 +189,6 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"worst at {comparison.worst}"
 
 
-def _last_line(record: Record | None) -> str:
-    if record is None or record.failure is None:
-        return ""
-    lines = [line.strip() for line in record.failure.message.splitlines() if line.strip(" -")]
-    return lines[-1] if lines else ""
+def _last_line(record: Record) -> str:
+    message = record.failure.message if record.failure else ""
+    return next((line.strip() for line in reversed(message.splitlines()) if line.strip(" -")), "")

@@ -32,6 +32,8 @@ CATALOGS = {
     Kind.runtimes: "runtimes.catalog",
 }
 """Kind -> the worker's call that lists it."""
+TARGET = ("name", "runtime", "options", "profile", "tier", "interpreter")
+"""What is listed of a target."""
 
 
 def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
@@ -102,10 +104,7 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
 
 def _method(method: dict[str, Any]) -> dict[str, Any]:
     return {
-        "name": method["name"],
-        "technique": method["technique"],
-        "graph": method["graph"],
-        "api": method["api"],
+        **{name: method[name] for name in ("name", "technique", "graph", "api")},
         "parameters": [f"{name}={value}" for name, value in method["parameters"].items()],
         "quick tier": list(method["models"]),
         "full tier too": list(method["full"]),
@@ -125,18 +124,9 @@ def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
             if not target.interpreter:
                 raise
             reason = str(error)
+        told = {name: getattr(target, name) for name in TARGET}
         options = [f"{name}={value}" for name, value in target.options.items()]
-        rows.append(
-            {
-                "name": target.name,
-                "runtime": target.runtime,
-                "options": options,
-                "profile": target.profile,
-                "tier": target.tier,
-                "interpreter": target.interpreter,
-                "missing": reason,
-            }
-        )
+        rows.append({**told, "options": options, "missing": reason})
     return rows
 
 

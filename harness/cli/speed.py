@@ -122,13 +122,8 @@ def aa_test(
             "store": options.store,
         }
         same = [f"--{name}={value}" for name, value in given.items() if value]
-        _as_jobs(
-            named,
-            same,
-            settings,
-            new_folder(options.folder, root, aa.FOLDER, ""),
-            options.store_folder,
-        )
+        folder = new_folder(options.folder, root, aa.FOLDER, "")
+        _as_jobs(named, same, settings, folder, options.store_folder)
         return
     made = resolve_one(named[0])
     options = msgspec.structs.replace(
@@ -198,35 +193,23 @@ def _finish(found: Calibration, folder: Path) -> None:
 
 def show(found: Calibration, console: Console) -> None:
     """Print the table."""
-    pinned = "one processor for both" if found.place.measured else "not pinned"
     console.print(
         f"{escape(found.name)}: {found.pairs} pairs of processes each, {found.sessions} sessions in a pair, "
-        f"{found.comparisons} comparisons drawn from them, {pinned}"
-        f"{f' ({found.place.why})' if found.place.why else ''}"
+        f"{found.comparisons} comparisons drawn from them, {_pinned(found)}"
     )
     table = Table(
         "work", "µs", "spread", "bias", "slowed by", "detected", "without confirming", "stored medians 5 %"
     )
-    for row in found.rows:
-        alike = row.extra == 0
-        table.add_row(
-            row.work if alike else "",
-            f"{found.median_us[row.work]:.0f}" if alike else "",
-            f"{100 * found.spread[row.work]:.2f} %" if alike else "",
-            f"{100 * found.bias[row.work]:+.2f} %" if alike else "",
-            f"{100 * row.extra:.0f} %",
-            *(_share(share) for share in (row.told, row.first, row.stored)),
-        )
-    for extra in dict.fromkeys(row.extra for row in found.rows):
-        total = found.total(extra)
-        table.add_row(
-            "all" if extra == 0 else "",
-            "",
-            "",
-            "",
-            f"{100 * extra:.0f} %",
-            *(_share(share) for share in (total.told, total.first, total.stored)),
-        )
+    totals = [found.total(extra) for extra in dict.fromkeys(row.extra for row in found.rows)]
+    for row in (*found.rows, *totals):
+        head = ["", "", "", ""]
+        if row.extra == 0 and row.work in found.median_us:
+            spread, bias = 100 * found.spread[row.work], 100 * found.bias[row.work]
+            head = [row.work, f"{found.median_us[row.work]:.0f}", f"{spread:.2f} %", f"{bias:+.2f} %"]
+        elif row.extra == 0:
+            head = ["all", "", "", ""]
+        shares = (_share(share) for share in (row.told, row.first, row.stored))
+        table.add_row(*head, f"{100 * row.extra:.0f} %", *shares)
     console.print(table)
     console.print(_levels(found))
     console.print(_by_sessions(found))
@@ -258,11 +241,7 @@ def _by_sessions(found: Calibration) -> Table:
 
 def show_added(found: Added, console: Console) -> None:
     """Print the time that one target adds to another."""
-    pinned = "one processor for both" if found.place.measured else "not pinned"
-    console.print(
-        f"{escape(found.name)}: time that {found.target} adds to {found.against}, {pinned}"
-        f"{f' ({found.place.why})' if found.place.why else ''}"
-    )
+    console.print(f"{escape(found.name)}: time that {found.target} adds to {found.against}, {_pinned(found)}")
     table = Table("work", "pairs", f"{found.against}, µs", f"{found.target}, µs", "added, µs", "added (99 %)")
     for row in found.rows:
         added_us = "{:+.1f} ({:+.1f} to {:+.1f})".format(*row.added_us)
@@ -272,6 +251,11 @@ def show_added(found: Added, console: Console) -> None:
         )
     # A table is cut to the console's width; a file needs no such limit.
     (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
+
+
+def _pinned(found: Calibration | Added) -> str:
+    why = f" ({found.place.why})" if found.place.why else ""
+    return ("one processor for both" if found.place.measured else "not pinned") + why
 
 
 def _share(share: Share) -> str:
