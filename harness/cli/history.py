@@ -8,9 +8,8 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -33,51 +32,35 @@ Folders = Annotated[
 ]
 
 
-class Form(StrEnum):
-    table = "table"
-    csv = "csv"
-    json = "json"
-
-
-class Shown(StrEnum):
-    """Views that `harness history` can print."""
-
-    runs = "runs"
-    moved = "moved"
-    claims = "claims"
-    changes = "changes"
-    latencies = "latencies"
-    flaky = "flaky"
-    first_failures = "first-failures"
-    slowest = "slowest"
-
+Shown = Literal["runs", "moved", "claims", "changes", "latencies", "flaky", "first-failures", "slowest"]
+"""Views that `harness history` can print."""
 
 PRINTED: dict[Shown, str] = {
-    Shown.runs: (
+    "runs": (
         "SELECT run, started, release, profile, host, cases, passed, unexpected, known, not_run FROM runs"
         " ORDER BY started DESC, run"
     ),
-    Shown.moved: (
+    "moved": (
         "SELECT case_id, release, host, before, outcome AS now, cause, run FROM latest"
         " WHERE before <> outcome ORDER BY standing = 'known', started DESC, case_id"
     ),
-    Shown.claims: (
+    "claims": (
         "SELECT claim, release, profile, verdict, before, passed, cases, unexpected, broke, mended"
         " FROM claim_state"
     ),
-    Shown.changes: (
+    "changes": (
         "SELECT case_id, host, release, run, round(100 * change, 1) AS per_cent, before_us, after_us,"
         " runs_before, runs_after, differs FROM changes ORDER BY abs(change) DESC"
     ),
-    Shown.latencies: ("SELECT case_id, release, host, run, median_us, low_us, high_us FROM latencies"),
-    Shown.flaky: "SELECT case_id, release, host, flips, failed, runs, outcomes, failed_run, cause FROM flaky",
-    Shown.first_failures: (
+    "latencies": ("SELECT case_id, release, host, run, median_us, low_us, high_us FROM latencies"),
+    "flaky": "SELECT case_id, release, host, flips, failed, runs, outcomes, failed_run, cause FROM flaky",
+    "first-failures": (
         "SELECT case_id, release, host, first_run, passed_before, failed, runs, now, cause"
         " FROM first_failures WHERE standing <> 'known'"
     ),
-    Shown.slowest: "SELECT case_id, release, host, median_s, longest_s, runs FROM slowest LIMIT 50",
+    "slowest": "SELECT case_id, release, host, median_s, longest_s, runs FROM slowest LIMIT 50",
 }
-OVERVIEW = (Shown.moved, Shown.changes, Shown.flaky, Shown.first_failures)
+OVERVIEW: tuple[Shown, ...] = ("moved", "changes", "flaky", "first-failures")
 """Views printed by default: those that may need attention."""
 MOST_PRINTED = 10
 """Most rows of each; the page, and a view printed alone, have more."""
@@ -93,7 +76,9 @@ def query(
             show_default=False,
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="Format of the rows.")] = Form.table,
+    form: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="Format of the rows.")
+    ] = "table",
     list_: Annotated[bool, typer.Option("--list", help="List views and columns.")] = False,
 ) -> None:
     """Query all runs under some folders in SQL."""
@@ -109,11 +94,11 @@ def query(
     if re.search(r"\bchanges\b", sql, re.IGNORECASE):
         _add_changes(history)
     names, rows = history.query(sql)
-    if form is Form.json:
+    if form == "json":
         print(
             json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str, ensure_ascii=False)
         )
-    elif form is Form.csv:
+    elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([names, *rows])
     else:
@@ -136,7 +121,7 @@ def history(
     found = _open(folders or [], narrowed)
     _tell(found)
     if view is not None:
-        if view is Shown.changes:
+        if view == "changes":
             _add_changes(found)
         _print(*found.query(PRINTED[view]))
     if view is None or html:
@@ -200,11 +185,11 @@ def _overview(found: History, path: Path, quiet: bool) -> None:
         say(f"{runs} of {releases} on {hosts}")
         for shown in OVERVIEW:
             names, rows = found.query(PRINTED[shown])
-            out.print(f"\n[bold]{shown.value}[/bold]: {len(rows) or 'none'}")
+            out.print(f"\n[bold]{shown}[/bold]: {len(rows) or 'none'}")
             if rows:
                 _print(names, rows[:MOST_PRINTED])
             if len(rows) > MOST_PRINTED:
-                out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown.value}")
+                out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown}")
     say(f"page: {write_page(page.render(fleet, command(), path), path)}")
 
 

@@ -25,11 +25,11 @@ from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.targets import target as targets_module
 from harness.targets.availability import described, unavailable
 
-CATALOGS = {
-    Kind.models: "models.networks.catalog",
-    Kind.recipes: "recipes.catalog",
-    Kind.methods: "recipes.catalog",
-    Kind.runtimes: "runtimes.catalog",
+CATALOGS: dict[Kind, str] = {
+    "models": "models.networks.catalog",
+    "recipes": "recipes.catalog",
+    "methods": "recipes.catalog",
+    "runtimes": "runtimes.catalog",
 }
 """Kind -> the worker's call that lists it."""
 TARGET = ("name", "runtime", "options", "profile", "tier", "interpreter")
@@ -45,7 +45,7 @@ def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[
     Raises:
         HarnessError: Paddle does not work in ``python``, or a suite cannot be imported.
     """
-    if kind in (Kind.claims, Kind.checks):
+    if kind in ("claims", "checks"):
         return _claims_or_checks(kind)
     return _from_worker(kind, python, profile, files)
 
@@ -66,7 +66,7 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
     with tempfile.TemporaryDirectory() as logs:
         pool = WorkerPool(Path(logs), python, 120.0, profile)
         try:
-            if kind is Kind.targets:
+            if kind == "targets":
                 return _targets(pool, files)
             found = pool.call(CATALOGS[kind])
         except WorkerFailure as error:
@@ -76,14 +76,14 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
             ) from error
         finally:
             pool.close()
-    if kind is Kind.methods:
+    if kind == "methods":
         return [_method(method) for recipe in found for method in recipe["methods"]]
-    if kind is Kind.recipes:
+    if kind == "recipes":
         return [
             {"missing": None, **{name: row[name] for name in ("name", "summary", "needs", "graph")}}
             for row in found
         ]
-    if kind is Kind.models:
+    if kind == "models":
         return [
             {
                 "name": model["name"],
@@ -132,7 +132,7 @@ def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
 
 def _claims_or_checks(kind: Kind) -> list[dict[str, Any]]:
     checks = list(_checks(project_root()))
-    if kind is Kind.checks:
+    if kind == "checks":
         return checks
     rows = []
     for claim, sentence in all_claims().items():

@@ -176,7 +176,7 @@ def _paths(extra: Sequence[str], root: Path) -> list[str]:
 @app.command("list")
 @takes_options
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.models,
+    kind: Annotated[Kind, typer.Argument(help="What to list.")] = "models",
     missing: Annotated[
         bool, typer.Option("--missing", help="Only what is not available here, with the reason.")
     ] = False,
@@ -194,7 +194,7 @@ def list_(
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     if not rows:
-        say(f"no {kind.value} are missing here" if missing else f"there are no {kind.value}")
+        say(f"no {kind} are missing here" if missing else f"there are no {kind}")
         return
     show(listing.table_of(rows))
 

@@ -11,7 +11,8 @@ import msgspec
 from harness.artifacts.store import Manifest, Store
 from harness.core.errors import HarnessError
 from harness.core.files import write_files
-from harness.core.hashing import key_of, sha256
+from harness.core.hashing import key_of
+from harness.jobs.journal import digest_of
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -44,13 +45,9 @@ def unpack(store: Store, parcel: Parcel) -> None:
 
     def fill(folder: Path) -> Mapping[str, Any]:
         write_files(folder, parcel.files)
-        wrong = [name for name, digest in manifest.files.items() if _sha256(folder / name) != digest]
+        wrong = [name for name, digest in manifest.files.items() if digest_of(folder / name) != digest]
         if wrong:
             raise HarnessError(f"the artifact {manifest.key} arrived damaged: {', '.join(wrong)}")
         return manifest.values
 
     store.get_or_make(manifest.origin, fill)
-
-
-def _sha256(path: Path) -> str:
-    return sha256(path) if path.is_file() else ""
