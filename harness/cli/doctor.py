@@ -94,16 +94,13 @@ def _paddle(facts: Facts) -> Iterator[Row]:
         return
     if "paddle_error" in facts:
         error = facts["paddle_error"].strip().splitlines()
-        yield Row("Paddle", "missing", f"does not import: {error[-1]}", _import_advice(facts), required=True)
+        do = "install it again, and see `import paddle` in that interpreter"
+        if "setuptools" not in facts["packages"]:
+            do = "install setuptools>=68,<81: Paddle 3.x needs it to import and a uv environment has none"
+        yield Row("Paddle", "missing", f"does not import: {error[-1]}", do, required=True)
         return
     do = "install paddlepaddle or paddlepaddle-gpu, or let `harness run --paddle RELEASE` do so"
     yield Row("Paddle", "missing", "not installed", do, required=True)
-
-
-def _import_advice(facts: Facts) -> str:
-    if "setuptools" not in facts["packages"]:
-        return "install setuptools>=68,<81: Paddle 3.x needs it to import and a uv environment has none"
-    return "install it again, and see `import paddle` in that interpreter"
 
 
 def _bytecode(facts: Facts) -> Iterator[Row]:

@@ -32,8 +32,9 @@ CATALOGS: dict[Kind, str] = {
     "runtimes": "runtimes.catalog",
 }
 """Kind -> the worker's call that lists it."""
+MODEL = ("name", "tier", "role", "inputs", "outputs", "trained", "document", "summary")
 TARGET = ("name", "runtime", "options", "profile", "tier", "interpreter")
-"""What is listed of a target."""
+"""What is listed of a model and of a target, in this order."""
 
 
 def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
@@ -86,15 +87,10 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
     if kind == "models":
         return [
             {
-                "name": model["name"],
-                "tier": model["tier"],
-                "role": model["role"],
+                **{name: model[name] for name in MODEL},
                 "inputs": [f"{name} {dtype}{['?' if n is None else n for n in shape]}".replace("'", "")
                            for name, shape, dtype in model["inputs"]],
-                "outputs": model["outputs"],
                 "trained": "yes" if model["trained"] else "",
-                "document": model["document"],
-                "summary": model["summary"],
                 "missing": None,
             }
             for model in found

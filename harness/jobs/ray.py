@@ -247,15 +247,12 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> 
         done = job.work.perform(Workspace(here if is_checkout(here) else ROOT, folder))
         made = [key for key in done.artifacts if key not in parcels]
         node = f"{socket.gethostname()} {ray.util.get_node_ip_address()}"
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
         return NodeResult(
             msgspec.structs.replace(done, where=node),
-            {str(path.relative_to(folder)): path.read_bytes() for path in _files(folder)},
+            {str(path.relative_to(folder)): path.read_bytes() for path in files},
             tuple(pack(store.root, made)) if store is not None else (),
         )
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:

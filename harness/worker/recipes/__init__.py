@@ -114,9 +114,13 @@ def methods_of(
     """
 
     def method(
-        name: str, models: Tuple[str, ...] = (), full: Tuple[str, ...] = full, **parameters: Any
+        name: str,
+        models: Tuple[str, ...] = (),
+        full: Tuple[str, ...] = full,
+        alike: bool = False,
+        **parameters: Any,
     ) -> CompressionMethod:
-        return CompressionMethod(prefix + name, technique, graph, api, parameters, models, full)
+        return CompressionMethod(prefix + name, technique, graph, api, parameters, models, full, alike)
 
     return method
 
@@ -136,6 +140,8 @@ class Recipe:
     """How many deadlines its one call may take: one for each network that it trains."""
 
 
+PLAIN = ("name", "summary", "graph", "needs_code", "deadlines")
+"""Fields that cross to the controller as they are."""
 _RECIPES: Dict[str, Recipe] = {}
 
 
@@ -182,12 +188,8 @@ def catalog() -> List[Dict[str, Any]]:
     """Return every recipe in plain values."""
     return [
         {
-            "name": recipe.name,
-            "summary": recipe.summary,
+            **{name: getattr(recipe, name) for name in PLAIN},
             "needs": list(recipe.needs),
-            "graph": recipe.graph,
-            "needs_code": recipe.needs_code,
-            "deadlines": recipe.deadlines,
             "module": recipe.make.__module__,
             "methods": [asdict(method) for method in recipe.methods],
         }

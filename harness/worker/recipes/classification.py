@@ -8,15 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import paddle
 
 from harness.worker.classification import compress, config, engine
 from harness.worker.inspection import programs
-from harness.worker.recipes import CompressionMethod, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, methods_of, recipe
+from harness.worker.recipes.pruning import keep_pruned
 
+SMALL = ("resnet_vd_small",)
 FULL_SIZE = (
     "Global.epochs=1",
     "DataLoader.Train.dataset.samples=16",
@@ -113,29 +115,17 @@ def deploy(job: Job, program: str) -> str:
     return os.path.join("inference_model", "model" + ending)
 
 
+def _configured(technique: str, graph: str, call: str) -> Callable[..., CompressionMethod]:
+    api = f"paddleslim.{call}, by document 004's configuration"
+    return methods_of(technique, graph, api, full=("mobilenet_v1", "resnet50_vd"))
+
+
 @recipe(
     "configured_training",
     needs=("checkpoint",),
     methods=(
-        CompressionMethod(
-            "qat-config",
-            "qat",
-            "dynamic",
-            "paddleslim.QAT with PACT, by document 004's configuration",
-            {"kind": "quantization"},
-            models=("resnet_vd_small",),
-            full=("mobilenet_v1", "resnet50_vd"),
-            alike=True,
-        ),
-        CompressionMethod(
-            "prune-config",
-            "prune",
-            "dynamic",
-            "paddleslim.FPGMFilterPruner, by document 004's configuration",
-            {"kind": "prune"},
-            models=("resnet_vd_small",),
-            full=("mobilenet_v1", "resnet50_vd"),
-        ),
+        _configured("qat", "dynamic", "QAT with PACT")("qat-config", SMALL, alike=True, kind="quantization"),
+        _configured("prune", "dynamic", "FPGMFilterPruner")("prune-config", SMALL, kind="prune"),
     ),
 )
 def configured_training(job: Job) -> Dict[str, Any]:
@@ -164,9 +154,7 @@ def configured_training(job: Job) -> Dict[str, Any]:
     }
     pruning = trained.network.pruning
     if pruning is not None:
-        arrays = {f"original/{name}": value for name, value in pruning.original.items()}
-        arrays.update({f"pruned/{name}": value for name, value in pruning.pruned.items()})
-        np.savez(job.path("pruned.npz"), **arrays)
+        keep_pruned(job, pruning.original, pruning.pruned)
         values.update(criterion="fpgm", ratios=pruning.ratios, flops=pruning.flops)
         del values["bits"], values["quantizable"]
     return values
@@ -175,16 +163,7 @@ def configured_training(job: Job) -> Dict[str, Any]:
 @recipe(
     "configured_calibration",
     needs=("checkpoint",),
-    methods=(
-        CompressionMethod(
-            "ptq-config",
-            "ptq",
-            "static",
-            "paddleslim.quant.quant_post_static, by document 004's configuration",
-            models=("resnet_vd_small",),
-            full=("mobilenet_v1", "resnet50_vd"),
-        ),
-    ),
+    methods=(_configured("ptq", "static", "quant.quant_post_static")("ptq-config", SMALL),),
 )
 def configured_calibration(job: Job) -> Dict[str, Any]:
     """Document 004: export the float model, then quantize it offline into `quant_post_static_model`."""
