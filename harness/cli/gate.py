@@ -121,12 +121,9 @@ def _parted(given: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _policy(given: str, root: Path) -> Policy:
-    if given:
-        return policy.load(Path(given))
-    for path in (Path(POLICY_FILE), root / POLICY_FILE):
-        if path.exists():
-            return policy.load(path)
-    return Policy()
+    usual = (path for path in (Path(POLICY_FILE), root / POLICY_FILE) if path.exists())
+    path = Path(given) if given else next(usual, None)
+    return policy.load(path) if path else Policy()
 
 
 def _say(result: GateResult, folder: Path) -> None:

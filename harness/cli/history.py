@@ -125,7 +125,9 @@ def history(
             _add_changes(found)
         _print(*found.query(PRINTED[view]))
     if view is None or html:
-        _overview(found, Path(html) if html else _page(found), quiet=view is not None)
+        first = found.folders[0]
+        page = Path(html) if html else (first if first.is_dir() else first.parent) / "history.html"
+        _overview(found, page, quiet=view is not None)
 
 
 def merge(
@@ -164,11 +166,6 @@ def _add_changes(found: History) -> None:
     from harness.history.changes import add_changes
 
     add_changes(found)
-
-
-def _page(found: History) -> Path:
-    first = found.folders[0]
-    return (first if first.is_dir() else first.parent) / "history.html"
 
 
 def _overview(found: History, path: Path, quiet: bool) -> None:

@@ -63,10 +63,8 @@ def _python(spec: Spec) -> str:
     if spec.kind != "wheel":
         return allowed
     tags = parse_wheel_filename(Path(spec.path).name)[3]
-    names = {
-        tag.interpreter for tag in tags if tag.abi == tag.interpreter and tag.interpreter.startswith("cp")
-    }
-    minors = {f"{name[2]}.{name[3:]}" for name in names}
+    names = {tag.interpreter for tag in tags if tag.abi == tag.interpreter}
+    minors = {f"{name[2]}.{name[3:]}" for name in names if name.startswith("cp")}
     if len(minors) != 1:
         return allowed
     (minor,) = minors

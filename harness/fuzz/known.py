@@ -110,11 +110,8 @@ def explained(pool: WorkerPool, network: Network, failures: Sequence[Failure]) -
                 found[failure.key] = known.name
     options: dict[str, Any] = {}
     for known in KNOWN:
-        open_ = [
-            f
-            for f in failures
-            if f.key not in found and f.outcome in known.outcomes and f.stage.startswith(known.stages)
-        ]
+        left_over = (failure for failure in failures if failure.key not in found)
+        open_ = [f for f in left_over if f.outcome in known.outcomes and f.stage.startswith(known.stages)]
         changed = known.without(network) if open_ else None
         if changed is None:
             continue

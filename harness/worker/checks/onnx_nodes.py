@@ -115,15 +115,9 @@ def _variables(program: Any) -> Dict[str, Any]:
     """Return the results of the operators in a ``.pdmodel``'s main block: variables, by name."""
     block = program.global_block()
     results = [name for op in block.ops if op.type not in ("feed", "fetch") for name in op.output_arg_names]
-    return {
-        name: block.var(name)
-        for name in results
-        if block.has_var(name) and _is_tensor(block.var(name)) and not block.var(name).persistable
-    }
-
-
-def _is_tensor(variable: Any) -> bool:
-    return "LOD_TENSOR" in str(variable.type) and "ARRAY" not in str(variable.type)
+    found = {name: block.var(name) for name in results if block.has_var(name)}
+    kinds = {name: str(variable.type) for name, variable in found.items() if not variable.persistable}
+    return {name: found[name] for name, kind in kinds.items() if "LOD_TENSOR" in kind and "ARRAY" not in kind}
 
 
 def _values(program: Any) -> Dict[str, Any]:

@@ -87,13 +87,10 @@ def infer(net: Any, feed: Sequence[np.ndarray], dtype: str = "float32") -> List[
     paddle.set_default_dtype(dtype)
     try:
         with paddle.no_grad():
-            return [_array(tensor) for tensor in networks.outputs_of(net(*networks.tensors(feed, dtype)))]
+            outputs = networks.outputs_of(net(*networks.tensors(feed, dtype)))
+            return [np.asarray(tensor.numpy()) for tensor in outputs]
     finally:
         paddle.set_default_dtype("float32")
-
-
-def _array(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.numpy())
 
 
 def oracle(
