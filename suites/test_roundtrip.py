@@ -95,7 +95,7 @@ def test_dtype(case: Case, executor: Executor, dtype: str, return_numpy: bool, t
         pytest.skip(f"Paddle {executor.paddle} has no {dtype}")
     path = str(tmp_path / "tensors.pdparams")
     saved = executor.pool.call("checks.roundtrip.save_dtype", dtype=dtype, out=path)
-    loaded = executor.pool.call("checks.roundtrip.load_dtype", path=path, return_numpy=return_numpy)
+    loaded = executor.pool.call("checks.roundtrip.state_of", path=path, return_numpy=return_numpy)
     case.exact("names", list(loaded["arrays"]), list(saved["arrays"]))
     for name, value in saved["arrays"].items():
         got = loaded["arrays"].get(name)

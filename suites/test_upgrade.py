@@ -127,9 +127,7 @@ def test_model_load(case: Case, executor: Executor, producer: Producer, model: s
         file: producer.executor.pool.call("models.states.flat", path=artifact.file(file))
         for file in ("model.pdparams", "model.pdopt")
     }
-    got = executor.pool.call(
-        "checks.cross_version.model_load", model=model, checkpoint=artifact.file("model")
-    )
+    got = executor.pool.call("checks.high_level.load", model=model, checkpoint=artifact.file("model"))
     bitwise_all(case, "parameters", got["after"], saved["model.pdparams"])
     same = [np.array_equal(got["before"].get(name), value) for name, value in saved["model.pdparams"].items()]
     case.exact("parameters were others before", all(same), False)

@@ -153,13 +153,13 @@ class ArtifactBuilder:
         if key in self._failed:
             raise self._failed[key]
 
+        at_size = AT_SIZE if self.models[model].tier == "full" else 1
+
         def make(folder: Path) -> Mapping[str, Any]:
             values: dict[str, Any] = self.pool.call(
                 "recipes.produce",
                 spec=spec,
-                deadline=self.pool.deadline
-                * known.deadlines
-                * (AT_SIZE if self.models[model].tier == "full" else 1),
+                deadline=self.pool.deadline * known.deadlines * at_size,
                 name=recipe,
                 model=model,
                 out=str(folder),

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import harness
 from harness.cli.options import Extra, completed, takes_options
+from harness.cli.output import command, say, show, table_of
 from harness.core.clock import now
 from harness.core.errors import UsageError
 from harness.core.files import made_folder, write_json
@@ -31,8 +30,6 @@ from harness.gate.bisect import Bisection, Result, Step
 MOST_COMPARISONS = 3
 FILE = "bisect.json"
 ASSUMES = "A binary search assumes one change: good up to it, bad from it on."
-
-out = Console(highlight=False, soft_wrap=True)
 
 
 @takes_options
@@ -80,8 +77,8 @@ def bisect(
     started, clock = now(), time.monotonic()
     producers = bisecting.producers(case, given or ())
     names = [spec.asked for spec in specs]
-    out.print(escape(f"{case} in {names[0]} … {names[-1]}: {len(names)} releases"))
-    search = Bisection(case, specs, options, rest, producers, root, where, _say)
+    say(f"{case} in {names[0]} … {names[-1]}: {len(names)} releases")
+    search = Bisection(case, specs, options, rest, producers, root, where, say)
     status, sentence, found = search.run()
     tried = {step.release for step in search.steps}
     result = Result(
@@ -96,17 +93,13 @@ def bisect(
         steps=tuple(search.steps),
         started=started,
         duration_s=round(time.monotonic() - clock, 1),
-        command=shlex.join(["harness", *sys.argv[1:]]),
+        command=command(),
         harness=harness.__version__,
     )
     write_json(made_folder(where, "the folder") / FILE, result, "the bisection")
     for line in told(result):
-        if isinstance(line, Table):
-            # A table is cut to the console's width; a file needs no such limit.
-            Console(highlight=False, width=None if out.is_terminal else 200).print(line)
-        else:
-            out.print(escape(line))
-    out.print(escape(f"written: {where / FILE}"))
+        show(line) if isinstance(line, Table) else say(line)
+    say(f"written: {where / FILE}")
     raise typer.Exit(status)
 
 
@@ -118,19 +111,15 @@ def _script(script: Path, between: str) -> int:
     tried = releases.run(
         script,
         specs,
-        lambda one: _say(f"{one.release:<10} {one.verdict:<8} {one.said} ({one.seconds:.0f} s)"),
+        lambda one: say(f"{one.release:<10} {one.verdict:<8} {one.said} ({one.seconds:.0f} s)"),
     )
     sentence = releases.sentence(tried)
-    out.print(escape(sentence))
+    say(sentence)
     for older, newer in releases.changes(tried):
-        out.print(escape(f"it changes between {older} and {newer}"))
+        say(f"it changes between {older} and {newer}")
     if (script.parent / FINDINGS).exists():
         Notebook(script.parent).tried(script.stem, sentence)
     return bisecting.FOUND if releases.changes(tried) else bisecting.INCONCLUSIVE
-
-
-def _say(line: str) -> None:
-    out.print(escape(line))
 
 
 def told(result: Result) -> Iterator[str | Table]:
@@ -162,29 +151,21 @@ def _kind(record: Record | None) -> str:
 
 def side_by_side(good: Step, bad: Step) -> Table:
     """Return a table of two neighbours' records, with a row for each difference."""
-    table = Table(
-        "", escape(good.release), escape(bad.release), box=None, pad_edge=False, header_style="bold"
-    )
-    for what, left, right in _rows(good.record, bad.record):
-        if left or right:
-            table.add_row(escape(what), escape(left), escape(right))
-    return table
+    rows = (row for row in _rows(good.record, bad.record) if any(row[1:]))
+    return table_of(("", escape(good.release), escape(bad.release)), rows)
 
 
 def _rows(good: Record | None, bad: Record | None) -> Iterator[tuple[str, str, str]]:
-    sides = (good, bad)
+    def row(what: str, text: Callable[[Record], str]) -> tuple[str, str, str]:
+        return what, text(good) if good else "", text(bad) if bad else ""
 
-    def row(what: str, *texts: str) -> tuple[str, str, str]:
-        return what, texts[0], texts[1]
-
-    yield row("outcome", *(side.outcome if side else "" for side in sides))
-    yield row("reason", *(side.reason if side else "" for side in sides))
-    counts = (f"{side.comparisons} ({side.elements:,} elements)" if side else "" for side in sides)
-    yield row("comparisons", *counts)
+    yield row("outcome", lambda side: side.outcome)
+    yield row("reason", lambda side: side.reason)
+    yield row("comparisons", lambda side: f"{side.comparisons} ({side.elements:,} elements)")
     for what in _worst(good, bad):
-        yield row(what, *(_detail(side, what) for side in sides))
-    yield row("failure", *(side.failure.type if side and side.failure else "" for side in sides))
-    yield row("last line", *(_last_line(side) for side in sides))
+        yield row(what, functools.partial(_detail, what))
+    yield row("failure", lambda side: side.failure.type if side.failure else "")
+    yield row("last line", _last_line)
 
 
 def _worst(good: Record | None, bad: Record | None) -> list[str]:
@@ -193,11 +174,9 @@ def _worst(good: Record | None, bad: Record | None) -> list[str]:
     return list(dict.fromkeys(names))[:MOST_COMPARISONS]
 
 
-def _detail(record: Record | None, what: str) -> str:
-    found = next((each for each in record.details if each.what == what), None) if record else None
-    if found is None:
-        return ""
-    return "\n".join(_lines(found))
+def _detail(what: str, record: Record) -> str:
+    found = next((each for each in record.details if each.what == what), None)
+    return "\n".join(_lines(found)) if found else ""
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
@@ -210,8 +189,6 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield f"worst at {comparison.worst}"
 
 
-def _last_line(record: Record | None) -> str:
-    if record is None or record.failure is None:
-        return ""
-    lines = [line.strip() for line in record.failure.message.splitlines() if line.strip(" -")]
-    return lines[-1] if lines else ""
+def _last_line(record: Record) -> str:
+    message = record.failure.message if record.failure else ""
+    return next((line.strip() for line in reversed(message.splitlines()) if line.strip(" -")), "")

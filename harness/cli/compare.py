@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from harness.cli.options import takes_options
+from harness.cli.output import command, say
 from harness.core.errors import UsageError
 from harness.core.files import made_folder, write_json
 from harness.core.options import Options
@@ -23,8 +20,6 @@ from harness.records.files import Run
 from harness.records.finding import open_run
 from harness.report.layout import write_page
 from harness.targets import target
-
-out = Console(highlight=False, soft_wrap=True)
 
 
 @takes_options
@@ -51,11 +46,11 @@ def compare(
     result = comparison.compare(found, known, options.targets, reference)
     where = Path(options.folder or reports(root) / "comparisons" / time.strftime("%Y%m%d-%H%M%S"))
     write_json(made_folder(where, "the folder") / "comparison.json", result, "the comparison")
-    text = page.render(result, shlex.join(["harness", *sys.argv[1:]]))
+    text = page.render(result, command())
     path = write_page(text, where / "comparison.html")
     timed = sum(cell is not None for row in result.rows for cell in row.cells)
     counts = f"{len(result.columns)} targets, {len(result.conformance)} models, {timed} latencies"
-    out.print(escape(f"{counts}; page: {path}"))
+    say(f"{counts}; page: {path}")
 
 
 def _runs(name: str, root: Path) -> list[Run]:

@@ -43,33 +43,27 @@ class Row(msgspec.Struct, frozen=True):
     required: bool = False
 
 
+def _good_if(
+    ok: bool, what: str, found: str, do: str, otherwise: Status = "warn", required: bool = False
+) -> Row:
+    """A row that says what to do unless all is well."""
+    return Row(what, "ok" if ok else otherwise, found, "" if ok else do, required)
+
+
 def examine(python: str, store: Path) -> list[Row]:
     """Return the rows of the table for this interpreter and this store."""
-    rows = []
     facts, row = probe(python)
-    rows.append(row)
-    if facts is not None:
-        for look in (
-            _python,
-            _paddle,
-            _bytecode,
-            _numpy,
-            _setuptools,
-            _paddleslim,
-            _paddle2onnx,
-            _of_runtimes,
-        ):
-            rows.extend(look(facts))
-    rows += [
+    here = [
         _tool("g++", ("g++",), "install g++ (apt-get install g++) for the C++ predictor"),
         _tool("chromium", CHROMIUM, "install chromium to check the page in a browser; reports need none"),
         *_store(store),
         _environments(default_folder()),
         *_machine(),
     ]
-    if facts is not None:
-        rows.extend(_gpu(facts))
-    return rows
+    if facts is None:
+        return [row, *here]
+    packages = (_python, _paddle, _bytecode, _numpy, _setuptools, _paddleslim, _paddle2onnx, _of_runtimes)
+    return [row, *(found for look in packages for found in look(facts)), *here, *_gpu(facts)]
 
 
 def can_run(rows: list[Row]) -> bool:
@@ -90,8 +84,7 @@ def _python(facts: Facts) -> Iterator[Row]:
     version = tuple(facts["version"])
     good = OLDEST <= version[:2] <= NEWEST
     do = f"use Python {OLDEST[0]}.{OLDEST[1]} to {NEWEST[0]}.{NEWEST[1]}"
-    text = ".".join(map(str, version))
-    yield Row("Python", "ok" if good else "missing", text, "" if good else do, required=True)
+    yield _good_if(good, "Python", ".".join(map(str, version)), do, "missing", required=True)
 
 
 def _paddle(facts: Facts) -> Iterator[Row]:
@@ -101,16 +94,13 @@ def _paddle(facts: Facts) -> Iterator[Row]:
         return
     if "paddle_error" in facts:
         error = facts["paddle_error"].strip().splitlines()
-        yield Row("Paddle", "missing", f"does not import: {error[-1]}", _import_advice(facts), required=True)
+        do = "install it again, and see `import paddle` in that interpreter"
+        if "setuptools" not in facts["packages"]:
+            do = "install setuptools>=68,<81: Paddle 3.x needs it to import and a uv environment has none"
+        yield Row("Paddle", "missing", f"does not import: {error[-1]}", do, required=True)
         return
     do = "install paddlepaddle or paddlepaddle-gpu, or let `harness run --paddle RELEASE` do so"
     yield Row("Paddle", "missing", "not installed", do, required=True)
-
-
-def _import_advice(facts: Facts) -> str:
-    if "setuptools" not in facts["packages"]:
-        return "install setuptools>=68,<81: Paddle 3.x needs it to import and a uv environment has none"
-    return "install it again, and see `import paddle` in that interpreter"
 
 
 def _bytecode(facts: Facts) -> Iterator[Row]:
@@ -119,37 +109,29 @@ def _bytecode(facts: Facts) -> Iterator[Row]:
     seconds = float(facts["import_s"])
     found = f"{seconds:.1f} s to import"
     if not facts["bytecode"]:
-        compile_it = f"run `{facts['executable']} -m compileall -q` on its site-packages folder"
-        if facts["no_bytecode"]:
-            compile_it += " and unset PYTHONDONTWRITEBYTECODE"
-        yield Row(
-            "Paddle's import time",
-            "warn",
-            f"{found}, not byte-compiled",
-            f"{compile_it}: every worker pays it",
-        )
-    elif seconds > SLOW_IMPORT_S:
-        yield Row("Paddle's import time", "warn", found, "close other programs, or use a faster disk")
+        do = f"run `{facts['executable']} -m compileall -q` on its site-packages folder"
+        do += " and unset PYTHONDONTWRITEBYTECODE" * bool(facts["no_bytecode"])
+        do, found = f"{do}: every worker pays it", f"{found}, not byte-compiled"
     else:
-        yield Row("Paddle's import time", "ok", found)
+        do = "close other programs, or use a faster disk"
+    fast = facts["bytecode"] and seconds <= SLOW_IMPORT_S
+    yield _good_if(fast, "Paddle's import time", found, do)
 
 
-def _version(facts: Facts, name: str) -> Version | None:
+def _version(text: str | None) -> Version | None:
     try:
-        return Version(facts["packages"][name])
-    except (KeyError, InvalidVersion):
-        return None
-
-
-def _paddle_version(facts: Facts) -> Version | None:
-    try:
-        return Version(facts["paddle"])
-    except (KeyError, InvalidVersion):
+        return Version(text or "")
+    except InvalidVersion:
         return None  # a build from the develop branch says 0.0.0 or a commit
 
 
+def _with_paddle(facts: Facts, name: str) -> tuple[Version | None, Version | None]:
+    """Versions of a package and of Paddle; None where it is missing, or has none."""
+    return _version(facts["packages"].get(name)), _version(facts.get("paddle"))
+
+
 def _numpy(facts: Facts) -> Iterator[Row]:
-    numpy, paddle = _version(facts, "numpy"), _paddle_version(facts)
+    numpy, paddle = _with_paddle(facts, "numpy")
     if numpy is None:
         yield Row("NumPy", "missing", "not installed", 'install "numpy>=1.26,<2"', required=True)
         return
@@ -166,17 +148,15 @@ def _numpy(facts: Facts) -> Iterator[Row]:
 
 
 def _setuptools(facts: Facts) -> Iterator[Row]:
-    version, paddle = _version(facts, "setuptools"), _paddle_version(facts)
+    version, paddle = _with_paddle(facts, "setuptools")
     do = 'install "setuptools>=68,<81"'
     if version is None:
         new = paddle is not None and paddle.major >= 3
         yield Row("setuptools", "missing", "not installed", f"{do}: Paddle 3.x imports it", required=new)
-    elif not facts["modules"].get("pkg_resources"):
-        yield Row(
-            "setuptools", "warn", f"{version}, without pkg_resources (gone since 82)", f"{do} for PaddleSlim"
-        )
     else:
-        yield Row("setuptools", "ok", str(version))
+        there = bool(facts["modules"].get("pkg_resources"))
+        found = str(version) if there else f"{version}, without pkg_resources (gone since 82)"
+        yield _good_if(there, "setuptools", found, f"{do} for PaddleSlim")
 
 
 def _paddleslim(facts: Facts) -> Iterator[Row]:
@@ -187,15 +167,12 @@ def _paddleslim(facts: Facts) -> Iterator[Row]:
         )
         return
     lacking = [name for name in SLIM_NEEDS if not facts["modules"].get(name)]
-    if lacking:
-        found = f"{version}, without {', '.join(lacking)}, which it imports but does not declare"
-        yield Row("PaddleSlim", "warn", found, f"install {' '.join(lacking)}")
-    else:
-        yield Row("PaddleSlim", "ok", version)
+    without = f", without {', '.join(lacking)}, which it imports but does not declare" if lacking else ""
+    yield _good_if(not lacking, "PaddleSlim", version + without, f"install {' '.join(lacking)}")
 
 
 def _paddle2onnx(facts: Facts) -> Iterator[Row]:
-    paddle, version = _paddle_version(facts), _version(facts, "paddle2onnx")
+    version, paddle = _with_paddle(facts, "paddle2onnx")
     old = paddle is not None and paddle.major == 2
     fitting = "paddle2onnx==1.3.1" if old else "paddle2onnx==2.1.0"
     if version is None:
@@ -211,28 +188,24 @@ def _of_runtimes(facts: Facts) -> Iterator[Row]:
     """A row for each package that a runtime states it needs."""
     for package in packages():
         version = facts["packages"].get(package.name)
-        do = "" if version else f"install {package.name}{package.version} {package.purpose}"
-        yield Row(package.name, "ok" if version else "missing", version or "not installed", do)
+        do = f"install {package.name}{package.version} {package.purpose}"
+        yield _good_if(bool(version), package.name, version or "not installed", do, "missing")
 
 
 def _gpu(facts: Facts) -> Iterator[Row]:
     if facts.get("cuda"):
         count = int(facts.get("gpus", 0))
-        found = f"{count} visible to Paddle"
-        yield Row(
-            "GPU", "ok" if count else "warn", found, "" if count else "check the driver with nvidia-smi"
-        )
+        yield _good_if(count > 0, "GPU", f"{count} visible to Paddle", "check the driver with nvidia-smi")
     elif shutil.which("nvidia-smi"):
-        yield Row(
-            "GPU", "warn", "present, but this Paddle is a CPU build", "install paddlepaddle-gpu to use it"
-        )
+        found = "present, but this Paddle is a CPU build"
+        yield Row("GPU", "warn", found, "install paddlepaddle-gpu to use it")
     else:
         yield Row("GPU", "ok", "none; targets that need one are reported as not run")
 
 
 def _tool(what: str, names: tuple[str, ...], do: str) -> Row:
     path = next(filter(None, map(shutil.which, names)), None)
-    return Row(what, "ok" if path else "missing", path or "not on PATH", "" if path else do)
+    return _good_if(bool(path), what, path or "not on PATH", do, "missing")
 
 
 def _store(folder: Path) -> Iterator[Row]:
@@ -248,11 +221,8 @@ def _store(folder: Path) -> Iterator[Row]:
     except HarnessError:
         held = "no store yet, and other files in it"
     found = f"{folder}, {free:.0f} GiB free; {held}"
-    if free < LEAST_FREE_GIB:
-        do = f"free some space (`harness prune`): a full run keeps about {LEAST_FREE_GIB:g} GiB"
-        yield Row("store", "warn", found, do)
-    else:
-        yield Row("store", "ok", found, required=True)
+    do = f"free some space (`harness prune`): a full run keeps about {LEAST_FREE_GIB:g} GiB"
+    yield _good_if(free >= LEAST_FREE_GIB, "store", found, do, required=True)
 
 
 def _environments(folder: Path) -> Row:
@@ -274,18 +244,16 @@ def _held(kept: list[Kept], kind: str) -> str:
 def _machine() -> Iterator[Row]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     load = os.getloadavg()[0]
-    busy = load > cores * 0.75
-    do = "wait until it is idle before timing anything" if busy else ""
-    yield Row("cores", "warn" if busy else "ok", f"{cores}, load {load:.1f}", do)
+    idle = load <= cores * 0.75
+    do = "wait until it is idle before timing anything"
+    yield _good_if(idle, "cores", f"{cores}, load {load:.1f}", do)
     flags = _cpu_flags()
     for what, flag, do in (
         ("AVX-512", "avx512f", "nothing to install: the bfloat16 target is reported as not run"),
         ("bfloat16", "avx512_bf16", "nothing to install: bfloat16 is emulated, and slow, on this processor"),
     ):
         has = flag in flags
-        yield Row(
-            what, "ok" if has else "warn", "yes" if has else "this processor has none", "" if has else do
-        )
+        yield _good_if(has, what, "yes" if has else "this processor has none", do)
 
 
 def _cpu_flags() -> set[str]:

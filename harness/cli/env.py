@@ -8,12 +8,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from harness import environments
 from harness.cli.options import AsJson
+from harness.cli.output import out, say, show
 from harness.core.errors import HarnessError, UsageError
 from harness.environments import engines, inventory, managed
 from harness.environments.manifest import entries
@@ -23,7 +23,6 @@ app = typer.Typer(
     help="Environments with Paddle: a release, a range, a wheel, an index of nightly builds.",
     no_args_is_help=True,
 )
-out = Console(highlight=False, soft_wrap=True)
 
 STYLE = {"made": "green", "not made": "dim", "outdated": "yellow", "broken": "red"}
 
@@ -60,8 +59,7 @@ def list_(folder: Folder = "", as_json: AsJson = False) -> None:
             escape(row.path),
             escape(row.note),
         )
-    # A table is cut to the console's width; a file needs no such limit.
-    Console(highlight=False, width=None if out.is_terminal else 240).print(table)
+    show(table)
     total = sum(row.size for row in rows)
     out.print(
         escape(f"{total / 2**30:.1f} GiB in {root}; much of it shared with uv's cache") if total else root
@@ -87,7 +85,7 @@ def make(
             continue
         how = f"made in {end.seconds:.0f} s" if end.made else "there" + (" and sound" if check else "")
         note = f" ({end.note})" if end.note else ""
-        out.print(escape(f"{end.name:<12} {how}: {end.python}{note}"))
+        say(f"{end.name:<12} {how}: {end.python}{note}")
     for error in failed[:-1]:
         _say(str(error))
     if failed:
@@ -113,8 +111,8 @@ def remove(
     paths = [path for path, _ in entries(root)] if everything else inventory.removable(specs or (), root)
     for path in paths:
         managed.remove(path)
-        out.print(escape(f"removed {path}"))
+        say(f"removed {path}")
     if everything:
         managed.sweep(root)
     if not paths:
-        out.print(escape(f"no such environment in {root}"))
+        say(f"no such environment in {root}")

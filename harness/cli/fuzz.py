@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 import msgspec
 import typer
@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.options import settings_of, takes_options
+from harness.cli.output import out, say
 from harness.core.choices import default_store
 from harness.core.errors import HarnessError, UsageError
 from harness.core.options import JobOptions
@@ -40,19 +41,11 @@ SAID_EVERY_S = 20.0
 
 Side = TypeVar("Side")
 
-out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False)
 
 
-class Focus(StrEnum):
-    """Stages to run."""
-
-    all = "all"
-    jit = "jit"
-    predictor = "predictor"
-    onnx = "onnx"
-    bf16 = "bf16"
-    gate = "gate"
+Focus = Literal["all", "jit", "predictor", "onnx", "bf16", "gate"]
+"""Stages to run."""
 
 
 @takes_options
@@ -65,7 +58,7 @@ def fuzz(
     focus: Annotated[
         Focus,
         typer.Option(help="Which stages; gate: the first --paddle writes the files, the second reads them."),
-    ] = Focus.all,
+    ] = "all",
     seed: Annotated[int, typer.Option(help="First seed (default: after all seeds used so far).")] = 0,
     jobs: Annotated[
         int, typer.Option(min=1, help="Processes (with --backend: jobs at a time) for each release.")
@@ -82,37 +75,31 @@ def fuzz(
     if minutes <= 0:
         raise UsageError("--minutes must be more than 0")
     root = Path(folder) if folder else default_folder()
-    settings = settings_of(as_jobs)
+    settings, stages = settings_of(as_jobs), "" if focus == "all" else focus
     if as_jobs.backend is not None:
         found = named(paddle or ["3.3.1"], settings.backend)
-        request = shards.Request(_sides(found, focus), minutes, jobs, _text(focus), seed, twice)
+        request = shards.Request(_sides(found, focus), minutes, jobs, stages, seed, twice)
         _on_engine(request, settings, root.absolute())
     environments = [resolve_one(text) for text in paddle or ["3.3.1"]]
     sides = _sides(environments, focus)
     stop = threading.Event()
-    parties = [
-        _Party(side, root, _text(focus), stop, seed, job, twice) for side in sides for job in range(jobs)
-    ]
+    parties = [_Party(side, root, stages, stop, seed, job, twice) for side in sides for job in range(jobs)]
     interrupted = _run(parties, minutes, stop)
     for party in parties:
-        out.print(escape(party.sentence()))
+        say(party.sentence())
         for line in party.fuzzer.tally.differed:
-            out.print(escape(f"{shards.DIFFERED}{line}"))
+            say(f"{shards.DIFFERED}{line}")
     _end(sum(len(party.new) for party in parties), root, interrupted)
 
 
 def _end(new: int, root: Path, interrupted: bool) -> NoReturn:
-    out.print(escape(f"{new} new findings; kept in {root}"))
+    say(f"{new} new findings; kept in {root}")
     raise typer.Exit(130 if interrupted else int(new > 0))
-
-
-def _text(focus: Focus) -> str:
-    return "" if focus is Focus.all else focus.value
 
 
 def _sides(environments: Sequence[Side], focus: Focus) -> tuple[tuple[Side, ...], ...]:
     """Group the environments: each alone, or the one that writes with the one that reads."""
-    if focus is not Focus.gate:
+    if focus != "gate":
         return tuple((one,) for one in environments)
     if len(environments) != 2:
         raise UsageError("--focus gate takes two --paddle: the release that writes, and the one that reads")
@@ -129,11 +116,11 @@ def _on_engine(request: shards.Request, settings: Settings, root: Path) -> NoRet
     settings = msgspec.structs.replace(settings, at_once=at_once)
     hunted = shards.hunt(request, settings, project_root(), root, Path(default_store()), live)
     for sentence in hunted.said:
-        out.print(escape(sentence))
+        say(sentence)
     for finding, where in hunted.new:
-        out.print(escape(_told(finding, finding.release, where)))
+        say(_told(finding, finding.release, where))
     if hunted.lost:
-        out.print(escape(f"{len(hunted.new)} new findings; kept in {root}"))
+        say(f"{len(hunted.new)} new findings; kept in {root}")
         raise HarnessError(f"{len(hunted.lost)} jobs failed: {hunted.lost[0]}")
     _end(len(hunted.new), root, hunted.interrupted)
 
@@ -187,8 +174,8 @@ class _Party:
         try:
             place.write_text(script.write(self.pool, finding))
         except (OSError, WorkerFailure) as error:
-            out.print(escape(f"{place} could not be written: {error}"))
-        out.print(escape(_told(finding, self.name, place)))
+            say(f"{place} could not be written: {error}")
+        say(_told(finding, self.name, place))
 
     def hunt(self, minutes: float) -> None:
         try:
@@ -245,11 +232,8 @@ def _run(parties: list[_Party], minutes: float, stop: threading.Event) -> bool:
             stop.set()
             executor.shutdown(wait=True)
     for future in futures:
-        error = future.exception()
-        if isinstance(error, HarnessError):
-            raise error
-        if error is not None and not isinstance(error, KeyboardInterrupt):
-            raise error
+        with contextlib.suppress(KeyboardInterrupt):
+            future.result()
     return interrupted
 
 
@@ -266,5 +250,5 @@ def _follow(parties: list[_Party], futures: list[Future[None]]) -> None:
             elif time.monotonic() - said > SAID_EVERY_S:
                 said = time.monotonic()
                 for party in parties:
-                    out.print(escape(party.sentence()))
+                    say(party.sentence())
             time.sleep(0.25)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +9,9 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from harness.cli.options import Extra, completed, settings_of, takes_options
+from harness.cli.output import command, say
 from harness.core.errors import HarnessError, Undecided
 from harness.core.options import JobOptions, Options
 from harness.core.paths import project_root
@@ -27,7 +26,6 @@ POLICY_FILE = "gate.toml"
 MOST_PRINTED = 12
 """Most blocking causes that are printed; the page has all."""
 
-out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False)
 
 AS_JOBS = JobOptions(backend="local")
@@ -71,7 +69,7 @@ def gate(
         options=msgspec.structs.replace(options, add_model=(*options.add_model, *models)),
         arguments=rest,
         narrowed=bool(extra or options.models or options.claims or options.targets),
-        command=shlex.join(["harness", *sys.argv[1:]]),
+        command=command(),
         confirm=confirm,
         fresh=fresh,
         speed_minutes=speed,
@@ -108,12 +106,12 @@ def matrix(
         options=options,
         arguments=rest,
         jobs=settings,
-        command=shlex.join(["harness", *sys.argv[1:]]),
+        command=command(),
     )
     result, page = matrices.matrix(request, root, live)
     for line in matrices.told(result):
-        out.print(escape(line))
-    out.print(escape(f"page: {page}"))
+        say(line)
+    say(f"page: {page}")
 
 
 def _parted(given: list[str]) -> tuple[list[str], list[str]]:
@@ -123,23 +121,20 @@ def _parted(given: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _policy(given: str, root: Path) -> Policy:
-    if given:
-        return policy.load(Path(given))
-    for path in (Path(POLICY_FILE), root / POLICY_FILE):
-        if path.exists():
-            return policy.load(path)
-    return Policy()
+    usual = (path for path in (Path(POLICY_FILE), root / POLICY_FILE) if path.exists())
+    path = Path(given) if given else next(usual, None)
+    return policy.load(path) if path else Policy()
 
 
 def _say(result: GateResult, folder: Path) -> None:
     found = causes(result.blocking)
     for cause in found[:MOST_PRINTED]:
         where_to = f" ({cause.direction})" if cause.direction else ""
-        out.print(escape(f"{len(cause.changes):>4} {cause.verdict}{where_to}: {cause.text}"))
+        say(f"{len(cause.changes):>4} {cause.verdict}{where_to}: {cause.text}")
     if len(found) > MOST_PRINTED:
-        out.print(f"     and {len(found) - MOST_PRINTED} more causes")
+        say(f"     and {len(found) - MOST_PRINTED} more causes")
     note = outputs.append_step_summary(result)
     if note:
         print(note, file=sys.stderr)
-    out.print(escape(result.sentence))
-    out.print(escape(f"page: {folder / 'gate.html'}"))
+    say(result.sentence)
+    say(f"page: {folder / 'gate.html'}")

@@ -5,28 +5,26 @@ from __future__ import annotations
 import csv
 import json
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from harness.cli.options import Html
+from harness.cli.output import command, conclude, out, say, show, table_of
 from harness.core.containers import count
 from harness.core.errors import UsageError
+from harness.core.option_parsing import names_of
 from harness.core.paths import project_root, reports
 from harness.history.data import History, Narrowed, open_history
 from harness.history.merge import Duplicates
 from harness.records.finding import open_run
 
-out = Console(highlight=False, soft_wrap=True)
 said = Console(highlight=False, soft_wrap=True, stderr=True)
 
 Folders = Annotated[
@@ -35,51 +33,35 @@ Folders = Annotated[
 ]
 
 
-class Form(StrEnum):
-    table = "table"
-    csv = "csv"
-    json = "json"
-
-
-class Shown(StrEnum):
-    """Views that `harness history` can print."""
-
-    runs = "runs"
-    moved = "moved"
-    claims = "claims"
-    changes = "changes"
-    latencies = "latencies"
-    flaky = "flaky"
-    first_failures = "first-failures"
-    slowest = "slowest"
-
+Shown = Literal["runs", "moved", "claims", "changes", "latencies", "flaky", "first-failures", "slowest"]
+"""Views that `harness history` can print."""
 
 PRINTED: dict[Shown, str] = {
-    Shown.runs: (
+    "runs": (
         "SELECT run, started, release, profile, host, cases, passed, unexpected, known, not_run FROM runs"
         " ORDER BY started DESC, run"
     ),
-    Shown.moved: (
+    "moved": (
         "SELECT case_id, release, host, before, outcome AS now, cause, run FROM latest"
         " WHERE before <> outcome ORDER BY standing = 'known', started DESC, case_id"
     ),
-    Shown.claims: (
+    "claims": (
         "SELECT claim, release, profile, verdict, before, passed, cases, unexpected, broke, mended"
         " FROM claim_state"
     ),
-    Shown.changes: (
+    "changes": (
         "SELECT case_id, host, release, run, round(100 * change, 1) AS per_cent, before_us, after_us,"
         " runs_before, runs_after, differs FROM changes ORDER BY abs(change) DESC"
     ),
-    Shown.latencies: ("SELECT case_id, release, host, run, median_us, low_us, high_us FROM latencies"),
-    Shown.flaky: "SELECT case_id, release, host, flips, failed, runs, outcomes, failed_run, cause FROM flaky",
-    Shown.first_failures: (
+    "latencies": ("SELECT case_id, release, host, run, median_us, low_us, high_us FROM latencies"),
+    "flaky": "SELECT case_id, release, host, flips, failed, runs, outcomes, failed_run, cause FROM flaky",
+    "first-failures": (
         "SELECT case_id, release, host, first_run, passed_before, failed, runs, now, cause"
         " FROM first_failures WHERE standing <> 'known'"
     ),
-    Shown.slowest: "SELECT case_id, release, host, median_s, longest_s, runs FROM slowest LIMIT 50",
+    "slowest": "SELECT case_id, release, host, median_s, longest_s, runs FROM slowest LIMIT 50",
 }
-OVERVIEW = (Shown.moved, Shown.changes, Shown.flaky, Shown.first_failures)
+OVERVIEW: tuple[Shown, ...] = ("moved", "changes", "flaky", "first-failures")
 """Views printed by default: those that may need attention."""
 MOST_PRINTED = 10
 """Most rows of each; the page, and a view printed alone, have more."""
@@ -95,7 +77,9 @@ def query(
             show_default=False,
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="Format of the rows.")] = Form.table,
+    form: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="Format of the rows.")
+    ] = "table",
     list_: Annotated[bool, typer.Option("--list", help="List views and columns.")] = False,
 ) -> None:
     """Query all runs under some folders in SQL."""
@@ -111,11 +95,11 @@ def query(
     if re.search(r"\bchanges\b", sql, re.IGNORECASE):
         _add_changes(history)
     names, rows = history.query(sql)
-    if form is Form.json:
+    if form == "json":
         print(
             json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str, ensure_ascii=False)
         )
-    elif form is Form.csv:
+    elif form == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([names, *rows])
     else:
@@ -134,15 +118,17 @@ def history(
     html: Html = "",
 ) -> None:
     """Show over all runs what changed, what is flaky, where latency changed; and write a page."""
-    narrowed = Narrowed(_names(model), _names(target), _names(release), case)
+    narrowed = Narrowed(names_of(model), names_of(target), names_of(release), case)
     found = _open(folders or [], narrowed)
     _tell(found)
     if view is not None:
-        if view is Shown.changes:
+        if view == "changes":
             _add_changes(found)
         _print(*found.query(PRINTED[view]))
     if view is None or html:
-        _overview(found, Path(html) if html else _page(found), quiet=view is not None)
+        first = found.folders[0]
+        page = Path(html) if html else (first if first.is_dir() else first.parent) / "history.html"
+        _overview(found, page, quiet=view is not None)
 
 
 def merge(
@@ -156,9 +142,7 @@ def merge(
     ] = Duplicates.refuse,
 ) -> None:
     """Merge runs of several machines into one, with its page. Status: 0 pass, 1 fail, 3 incomplete."""
-    from harness.cli.main import EXIT_OF
     from harness.history import merge as merging
-    from harness.report import summary, write_report
 
     root = project_root()
     found = []
@@ -166,12 +150,8 @@ def merge(
         name, given, path = text.partition("=")
         named = bool(given) and not Path(text).exists()
         found.append((name if named else "", open_run(path if named else text, root)))
-    merged = merging.merge(merging.parts(found), Path(folder), duplicates, _command())
-    page = write_report(merged, merged.folder / "index.html")
-    verdict = summary.verdict(merged)
-    out.print(escape(verdict.sentence))
-    out.print(escape(f"page: {page}"))
-    raise typer.Exit(EXIT_OF[verdict.status])
+    merged = merging.merge(merging.parts(found), Path(folder), duplicates, command())
+    conclude(merged, merged.folder / "index.html")
 
 
 def _open(folders: Sequence[Path], narrowed: Narrowed | None = None) -> History:
@@ -189,15 +169,6 @@ def _add_changes(found: History) -> None:
     add_changes(found)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _page(found: History) -> Path:
-    first = found.folders[0]
-    return (first if first.is_dir() else first.parent) / "history.html"
-
-
 def _overview(found: History, path: Path, quiet: bool) -> None:
     # Matplotlib takes half a second to import, and a view printed alone does not need it.
     from harness.history import page
@@ -209,41 +180,27 @@ def _overview(found: History, path: Path, quiet: bool) -> None:
     if not quiet:
         sizes = (len(fleet.runs), "run"), (len(fleet.releases), "release"), (len(fleet.hosts), "machine")
         runs, releases, hosts = (count(*size) for size in sizes)
-        out.print(escape(f"{runs} of {releases} on {hosts}"))
+        say(f"{runs} of {releases} on {hosts}")
         for shown in OVERVIEW:
             names, rows = found.query(PRINTED[shown])
-            out.print(f"\n[bold]{shown.value}[/bold]: {len(rows) or 'none'}")
+            out.print(f"\n[bold]{shown}[/bold]: {len(rows) or 'none'}")
             if rows:
                 _print(names, rows[:MOST_PRINTED])
             if len(rows) > MOST_PRINTED:
-                out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown.value}")
-    out.print(escape(f"page: {write_page(page.render(fleet, _command(), path), path)}"))
-
-
-def _command() -> str:
-    return shlex.join(["harness", *sys.argv[1:]])
+                out.print(f"and {len(rows) - MOST_PRINTED} more: --view {shown}")
+    say(f"page: {write_page(page.render(fleet, command(), path), path)}")
 
 
 def _list(found: History) -> None:
-    table = Table("view", "what a row is", "columns", box=None, pad_edge=False, header_style="bold")
-    for view in found.views:
-        names, _ = found.query(f"SELECT * FROM {view.name} LIMIT 0")
-        table.add_row(view.name, escape(view.meaning), ", ".join(names))
-    _console().print(table)
+    columns = {view.name: found.query(f"SELECT * FROM {view.name} LIMIT 0")[0] for view in found.views}
+    rows = ((view.name, view.meaning, ", ".join(columns[view.name])) for view in found.views)
+    show(table_of(("view", "what a row is", "columns"), rows))
 
 
 def _print(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    table = Table(*names, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(escape(_text(value)) for value in row))
-    _console().print(table)
+    show(table_of(names, (map(_text, row) for row in rows)))
     if not rows:
         said.print("no rows")
-
-
-def _console() -> Console:
-    # A table is cut to the console's width; a file needs no such limit.
-    return Console(highlight=False, width=None if out.is_terminal else 200)
 
 
 def _text(value: Any) -> str:

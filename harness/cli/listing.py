@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from harness.checks.claims import claims as all_claims
+from harness.cli import output
 from harness.core.choices import Kind
 from harness.core.errors import HarnessError
 from harness.core.extensions import added
@@ -25,13 +25,16 @@ from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.targets import target as targets_module
 from harness.targets.availability import described, unavailable
 
-CATALOGS = {
-    Kind.models: "models.networks.catalog",
-    Kind.recipes: "recipes.catalog",
-    Kind.methods: "recipes.catalog",
-    Kind.runtimes: "runtimes.catalog",
+CATALOGS: dict[Kind, str] = {
+    "models": "models.networks.catalog",
+    "recipes": "recipes.catalog",
+    "methods": "recipes.catalog",
+    "runtimes": "runtimes.catalog",
 }
 """Kind -> the worker's call that lists it."""
+MODEL = ("name", "tier", "role", "inputs", "outputs", "trained", "document", "summary")
+TARGET = ("name", "runtime", "options", "profile", "tier", "interpreter")
+"""What is listed of a model and of a target, in this order."""
 
 
 def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[str, Any]]:
@@ -43,7 +46,7 @@ def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[
     Raises:
         HarnessError: Paddle does not work in ``python``, or a suite cannot be imported.
     """
-    if kind in (Kind.claims, Kind.checks):
+    if kind in ("claims", "checks"):
         return _claims_or_checks(kind)
     return _from_worker(kind, python, profile, files)
 
@@ -51,10 +54,7 @@ def find(kind: Kind, python: str, profile: str, files: list[Path]) -> list[dict[
 def table_of(rows: list[dict[str, Any]]) -> Table:
     """Make a table of the rows, without columns that are empty in all of them."""
     columns = [name for name in rows[0] if any(row[name] not in (None, "", []) for row in rows)]
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(escape(_cell(row[name])) for name in columns))
-    return table
+    return output.table_of(columns, ((_cell(row[name]) for name in columns) for row in rows))
 
 
 def _cell(value: Any) -> str:
@@ -67,7 +67,7 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
     with tempfile.TemporaryDirectory() as logs:
         pool = WorkerPool(Path(logs), python, 120.0, profile)
         try:
-            if kind is Kind.targets:
+            if kind == "targets":
                 return _targets(pool, files)
             found = pool.call(CATALOGS[kind])
         except WorkerFailure as error:
@@ -77,25 +77,20 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
             ) from error
         finally:
             pool.close()
-    if kind is Kind.methods:
+    if kind == "methods":
         return [_method(method) for recipe in found for method in recipe["methods"]]
-    if kind is Kind.recipes:
+    if kind == "recipes":
         return [
             {"missing": None, **{name: row[name] for name in ("name", "summary", "needs", "graph")}}
             for row in found
         ]
-    if kind is Kind.models:
+    if kind == "models":
         return [
             {
-                "name": model["name"],
-                "tier": model["tier"],
-                "role": model["role"],
+                **{name: model[name] for name in MODEL},
                 "inputs": [f"{name} {dtype}{['?' if n is None else n for n in shape]}".replace("'", "")
                            for name, shape, dtype in model["inputs"]],
-                "outputs": model["outputs"],
                 "trained": "yes" if model["trained"] else "",
-                "document": model["document"],
-                "summary": model["summary"],
                 "missing": None,
             }
             for model in found
@@ -105,10 +100,7 @@ def _from_worker(kind: Kind, python: str, profile: str, files: list[Path]) -> li
 
 def _method(method: dict[str, Any]) -> dict[str, Any]:
     return {
-        "name": method["name"],
-        "technique": method["technique"],
-        "graph": method["graph"],
-        "api": method["api"],
+        **{name: method[name] for name in ("name", "technique", "graph", "api")},
         "parameters": [f"{name}={value}" for name, value in method["parameters"].items()],
         "quick tier": list(method["models"]),
         "full tier too": list(method["full"]),
@@ -128,24 +120,15 @@ def _targets(pool: WorkerPool, files: list[Path]) -> list[dict[str, Any]]:
             if not target.interpreter:
                 raise
             reason = str(error)
+        told = {name: getattr(target, name) for name in TARGET}
         options = [f"{name}={value}" for name, value in target.options.items()]
-        rows.append(
-            {
-                "name": target.name,
-                "runtime": target.runtime,
-                "options": options,
-                "profile": target.profile,
-                "tier": target.tier,
-                "interpreter": target.interpreter,
-                "missing": reason,
-            }
-        )
+        rows.append({**told, "options": options, "missing": reason})
     return rows
 
 
 def _claims_or_checks(kind: Kind) -> list[dict[str, Any]]:
     checks = list(_checks(project_root()))
-    if kind is Kind.checks:
+    if kind == "checks":
         return checks
     rows = []
     for claim, sentence in all_claims().items():

@@ -18,20 +18,18 @@ from typing import Annotated, ClassVar, NoReturn
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import harness
 from harness.cli.lazy_commands import LazyGroup
 from harness.cli.options import AsJson, Extra, Html, completed, settings_of, takes_options
+from harness.cli.output import EXIT_OF, conclude, say, show
 from harness.core.choices import Kind
 from harness.core.errors import HarnessError, UsageError
 from harness.core.option_parsing import arguments
 from harness.core.options import JobOptions, Options
 from harness.jobs.backend import Settings
-
-EXIT_OF = {"pass": 0, "fail": 1, "incomplete": 3}
 
 
 class Commands(LazyGroup):
@@ -60,7 +58,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console(highlight=False, soft_wrap=True)
 
 
 def _version(wanted: bool) -> None:
@@ -125,8 +122,8 @@ def _run_by_target(python: str, options: Options, more: list[str], settings: Set
     text += "@legacy-ir" * (options.paddle_profile == "legacy-ir")
     found, folder = by_target.run(text, options, more, settings, project_root())
     for sentence in by_target.sentences(found):
-        out.print(escape(sentence))
-    out.print(escape(f"side by side: harness compare {folder}"))
+        say(sentence)
+    say(f"side by side: harness compare {folder}")
     raise typer.Exit(EXIT_OF[by_target.status(found)])
 
 
@@ -142,7 +139,7 @@ def _with_paddle(python: str, paddle: str) -> str:
     if paddle:
         from harness.environments import resolve_one
 
-        found = resolve_one(paddle, say=lambda text: out.print(escape(text)))
+        found = resolve_one(paddle, say=say)
         if found.profile != "default":
             raise UsageError(f"--paddle takes a release: give --paddle-profile {found.profile} with it")
         return found.python
@@ -179,7 +176,7 @@ def _paths(extra: Sequence[str], root: Path) -> list[str]:
 @app.command("list")
 @takes_options
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.models,
+    kind: Annotated[Kind, typer.Argument(help="What to list.")] = "models",
     missing: Annotated[
         bool, typer.Option("--missing", help="Only what is not available here, with the reason.")
     ] = False,
@@ -197,14 +194,9 @@ def list_(
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     if not rows:
-        out.print(f"no {kind.value} are missing here" if missing else f"there are no {kind.value}")
+        say(f"no {kind} are missing here" if missing else f"there are no {kind}")
         return
-    _print_table(listing.table_of(rows))
-
-
-def _print_table(table: Table) -> None:
-    # A table is cut to the console's width; a file needs no such limit.
-    Console(highlight=False, width=None if out.is_terminal else 200).print(table)
+    show(listing.table_of(rows))
 
 
 # report, rerun, doctor
@@ -222,14 +214,9 @@ def report(
     """Write the page again, of an unfinished run too. Status: 0 pass, 1 fail, 3 incomplete."""
     from harness.core.paths import project_root
     from harness.records.finding import open_run
-    from harness.report import summary, write_report
 
     found = open_run(run, project_root())
-    page = write_report(found, Path(html) if html else found.folder / "index.html")
-    verdict = summary.verdict(found)
-    out.print(escape(verdict.sentence))
-    out.print(escape(f"page: {page}"))
-    raise typer.Exit(EXIT_OF[verdict.status])
+    conclude(found, Path(html) if html else found.folder / "index.html")
 
 
 @app.command()
@@ -253,14 +240,14 @@ def rerun(
         from harness.cli.script import write_script  # networks and hypothesis: half a second
 
         path = write_script(found, record, root, Path(folder).absolute() if folder else None)
-        out.print(escape(f"written: {path}"))
-        out.print(escape(f"run it: {again.options_of(found).python} {path}"))
+        say(f"written: {path}")
+        say(f"run it: {again.options_of(found).python} {path}")
         return
-    out.print(escape(f"then: {record.outcome}{_because(record.reason)}"))
+    say(f"then: {record.outcome}{_because(record.reason)}")
     status, new = again.run_again(found, record, root)
     if new is None:
         raise HarnessError(f"{record.case} is no longer a case of {record.nodeid}")
-    out.print(escape(f"now:  {new.outcome}{_because(new.unexpected or new.reason)}"))
+    say(f"now:  {new.outcome}{_because(new.unexpected or new.reason)}")
     raise typer.Exit(status)
 
 
@@ -279,9 +266,9 @@ def doctor(options: Options = Options()) -> None:
     style = {"ok": "green", "warn": "yellow", "missing": "red"}
     for row in rows:
         table.add_row(f"[{style[row.status]}]{row.status}", *map(escape, (row.what, row.found, row.do)))
-    _print_table(table)
+    show(table)
     good = doctor_module.can_run(rows)
-    out.print("the main job can run" if good else "the main job cannot run: see the rows marked missing")
+    say("the main job can run" if good else "the main job cannot run: see the rows marked missing")
     raise typer.Exit(0 if good else 1)
 
 

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from harness.artifacts import pruning
+from harness.cli.output import say
 from harness.core.choices import GIB, default_store
 from harness.core.disk import DAY_S, Kept, shown, to_remove
 from harness.core.errors import UsageError
 from harness.environments import default_folder, managed
 
-out = Console(highlight=False, soft_wrap=True)
 NOUNS = {
     "artifact": ("artifact", "artifacts"),
     "environment": ("environment", "environments"),
@@ -58,16 +56,16 @@ def prune(
     for one in going:
         if one.kind == "environment":
             days = (time.time() - one.used) / DAY_S
-            out.print(escape(f"{one.path.name}: {shown(one.size)}, unused for {days:.0f} days"))
+            say(f"{one.path.name}: {shown(one.size)}, unused for {days:.0f} days")
     places = f"{root} and {folder}" if environments else str(root)
     if dry_run:
-        out.print(escape(f"would remove {_counted(going)} from {places}"))
+        say(f"would remove {_counted(going)} from {places}")
         return
     gone = pruning.remove(root, [one for one in going if one in stored]) if stored else []
     gone += [one for one in going if one not in stored and managed.remove_unused(one)]
-    out.print(escape(f"removed {_counted(gone)} from {places}"))
+    say(f"removed {_counted(gone)} from {places}")
     if len(gone) < len(going):
-        out.print(f"kept {len(going) - len(gone)} that a running session uses")
+        say(f"kept {len(going) - len(gone)} that a running session uses")
 
 
 def _counted(kept: list[Kept]) -> str:

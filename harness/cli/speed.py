@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness.cli.options import settings_of, takes_options
+from harness.cli.output import out, say
 from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
 from harness.core.files import write_json
@@ -34,7 +35,6 @@ DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
 
 ADDED = "added.json"
 
-out = Console(highlight=False, soft_wrap=True)
 live = Console(highlight=False, stderr=True)
 
 
@@ -123,13 +123,8 @@ def aa_test(
             "store": options.store,
         }
         same = [f"--{name}={value}" for name, value in given.items() if value]
-        _as_jobs(
-            named,
-            same,
-            settings,
-            new_folder(options.folder, root, aa.FOLDER, ""),
-            options.store_folder,
-        )
+        folder = new_folder(options.folder, root, aa.FOLDER, "")
+        _as_jobs(named, same, settings, folder, options.store_folder)
         return
     made = resolve_one(named[0])
     options = msgspec.structs.replace(
@@ -167,7 +162,7 @@ def aa_test(
             )
             path = write_json(session.folder / ADDED, more, "what the harness adds")
             show_added(more, out)
-            out.print(f"written: {path}")
+            say(f"written: {path}")
             return
         found = aa.summarize(
             made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
@@ -186,7 +181,7 @@ def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path
             show(msgspec.json.decode(file.read_bytes(), type=Calibration), out)
         elif (file := where / ADDED).exists():
             show_added(msgspec.json.decode(file.read_bytes(), type=Added), out)
-        out.print(escape(f"written: {file}"))
+        say(f"written: {file}")
     if lost := sum(end.status != "done" for end, _ in ends):
         raise HarnessError(f"{lost} of {len(ends)} calibrations failed; their files are in {folder}")
 
@@ -194,37 +189,27 @@ def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path
 def _finish(found: Calibration, folder: Path) -> None:
     path = write_json(folder / CALIBRATION, found, "the calibration")
     show(found, out)
-    out.print(f"written: {path}")
+    say(f"written: {path}")
 
 
 def show(found: Calibration, console: Console) -> None:
     """Print the table."""
-    pinned = "one processor for both" if found.place.measured else "not pinned"
     console.print(
         f"{escape(found.name)}: {found.pairs} pairs of processes each, {found.sessions} sessions in a pair, "
-        f"{found.comparisons} comparisons drawn from them, {pinned}"
-        f"{f' ({found.place.why})' if found.place.why else ''}"
+        f"{found.comparisons} comparisons drawn from them, {_pinned(found)}"
     )
     table = Table(
         "work", "µs", "spread", "bias", "slowed by", "detected", "without confirming", "stored medians 5 %"
     )
-    for row in found.rows:
-        alike = row.extra == 0
-        table.add_row(
-            row.work if alike else "",
-            f"{found.median_us[row.work]:.0f}" if alike else "",
-            f"{100 * found.spread[row.work]:.2f} %" if alike else "",
-            f"{100 * found.bias[row.work]:+.2f} %" if alike else "",
-            f"{100 * row.extra:.0f} %",
-            *(_share(share) for share in (row.told, row.first, row.stored)),
-        )
-    for row in totals(found.rows):
-        table.add_row(
-            "all" if row.extra == 0 else "",
-            *("", "", ""),
-            f"{100 * row.extra:.0f} %",
-            *(_share(share) for share in (row.told, row.first, row.stored)),
-        )
+    for row in (*found.rows, *totals(found.rows)):
+        head = ["", "", "", ""]
+        if row.extra == 0 and row.work in found.median_us:
+            spread, bias = 100 * found.spread[row.work], 100 * found.bias[row.work]
+            head = [row.work, f"{found.median_us[row.work]:.0f}", f"{spread:.2f} %", f"{bias:+.2f} %"]
+        elif row.extra == 0:
+            head = ["all", "", "", ""]
+        shares = (_share(share) for share in (row.told, row.first, row.stored))
+        table.add_row(*head, f"{100 * row.extra:.0f} %", *shares)
     console.print(table)
     console.print(_levels(found))
     console.print(_by_sessions(found))
@@ -256,11 +241,7 @@ def _by_sessions(found: Calibration) -> Table:
 
 def show_added(found: Added, console: Console) -> None:
     """Print the time that one target adds to another."""
-    pinned = "one processor for both" if found.place.measured else "not pinned"
-    console.print(
-        f"{escape(found.name)}: time that {found.target} adds to {found.against}, {pinned}"
-        f"{f' ({found.place.why})' if found.place.why else ''}"
-    )
+    console.print(f"{escape(found.name)}: time that {found.target} adds to {found.against}, {_pinned(found)}")
     table = Table("work", "pairs", f"{found.against}, µs", f"{found.target}, µs", "added, µs", "added (99 %)")
     for row in found.rows:
         added_us = "{:+.1f} ({:+.1f} to {:+.1f})".format(*row.added_us)
@@ -270,6 +251,11 @@ def show_added(found: Added, console: Console) -> None:
         )
     # A table is cut to the console's width; a file needs no such limit.
     (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
+
+
+def _pinned(found: Calibration | Added) -> str:
+    why = f" ({found.place.why})" if found.place.why else ""
+    return ("one processor for both" if found.place.measured else "not pinned") + why
 
 
 def _share(share: Share) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -19,20 +18,10 @@ Backend = Literal["local", "ray"]
 """Where jobs run: on this machine, or on a Ray cluster."""
 AT_ONCE = 2
 """Jobs at the same time on this machine: one run of the suites keeps about one core busy."""
+Kind = Literal["models", "recipes", "methods", "runtimes", "targets", "claims", "checks"]
+"""What can be listed."""
 LEGACY_IR = {"FLAGS_enable_pir_api": "0"}
 """Environment variables with which a worker uses Paddle 3.x without its new intermediate representation."""
-
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    models = "models"
-    recipes = "recipes"
-    methods = "methods"
-    runtimes = "runtimes"
-    targets = "targets"
-    claims = "claims"
-    checks = "checks"
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -66,6 +67,14 @@ def made_folder(path: Path, what: str, option: str = "--folder") -> Path:
             f"{what} {path} cannot be made ({error.strerror}): name another with {option}"
         ) from error
     return path
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by their paths in the folder, and make the folders that they need."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 class Lines:

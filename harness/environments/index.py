@@ -14,20 +14,15 @@ from packaging.requirements import Requirement
 from harness.core.errors import HarnessError
 from harness.environments import uv
 from harness.environments.credentials import without_password
-from harness.environments.uv import Interpreter
+from harness.environments.uv import Answer, Interpreter
 
 NAME = "builds"
 
 
-class Newest(msgspec.Struct, frozen=True):
-    """The newest build of an index; ``offline``: the index is out of reach, and uv's cache named it."""
-
-    version: str
-    offline: bool = False
-
-
-def newest(url: str, requirement: str, base: Interpreter) -> Newest:
+def newest(url: str, requirement: str, base: Interpreter) -> Answer:
     """Return the newest build of the index that fits the requirement and the interpreter, previews included.
+
+    The answer's text is the version; it is offline where uv's cache named it.
 
     Raises:
         Unreachable: the index cannot be reached, and uv has cached nothing of it.
@@ -47,7 +42,7 @@ def newest(url: str, requirement: str, base: Interpreter) -> Newest:
         raise HarnessError(
             f"uv says nothing of {package} on {without_password(url)}: {answer.text.strip()[:200]}"
         )
-    return Newest(found[1], answer.offline)
+    return Answer(found[1], answer.offline)
 
 
 def project_text(requirements: tuple[str, ...], package: str, url: str = "") -> str:

@@ -85,12 +85,12 @@ def removable(texts: Iterable[str], root: Path) -> list[Path]:
     """
     found: list[Path] = []
     for text in texts:
-        by_path = [path for path, _ in entries(root) if os.path.abspath(text) == str(path)]
-        labels = [
-            path for path, made in entries(root) if made and made.recipe.label == text.removesuffix(LEGACY)
-        ]
-        if by_path or labels:
-            found += by_path or labels
+        there = entries(root)
+        by_path = [path for path, _ in there if os.path.abspath(text) == str(path)]
+        label = text.removesuffix(LEGACY)
+        shown = by_path or [path for path, made in there if made and made.recipe.label == label]
+        if shown:
+            found += shown
             continue
         for spec in engines.named(text) or parse(text):
             if spec.kind == "interpreter":
@@ -98,7 +98,7 @@ def removable(texts: Iterable[str], root: Path) -> list[Path]:
                     f"{text} was not made by this harness, so it is not removed: `harness env list` shows "
                     "what was"
                 )
-            found += [path for path, made in entries(root) if made and _is_of(made.recipe, spec)]
+            found += [path for path, made in there if made and _is_of(made.recipe, spec)]
     return list(dict.fromkeys(found))
 
 

@@ -14,13 +14,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 import msgspec
 from filelock import FileLock
 
+from harness.core.clock import now
 from harness.core.disk import Kept, hold, size, unheld
 from harness.core.errors import HarnessError
 from harness.environments import index, installed, uv
@@ -115,17 +115,15 @@ def use(path: Path) -> None:
 
 def _get_or_make(root: Path, plan: Plan, check: bool, say: Say | None) -> Made:
     path = root / plan.recipe.folder
-    there = path.exists() or path.is_symlink()
-    wrong = fault(path, check) if there else ""
-    if there and not wrong:
+    wrong = _wrong(path, check)
+    if wrong is None:
         return Made(path)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with _lock(root, path.name):
             # Another process may have made it while this one waited.
-            there = path.exists() or path.is_symlink()
-            wrong = fault(path, check) if there else ""
-            if there and not wrong:
+            wrong = _wrong(path, check)
+            if wrong is None:
                 return Made(path)
             if say is not None:
                 say(f"making {plan.recipe.label}" + (f" anew: {wrong}" if wrong else ""))
@@ -139,6 +137,11 @@ def _get_or_make(root: Path, plan: Plan, check: bool, say: Say | None) -> Made:
         if not wrong:
             raise
         raise HarnessError(f"{path} is broken ({wrong}) and cannot be made anew: {error}") from error
+
+
+def _wrong(path: Path, check: bool) -> str | None:
+    """Why the environment has to be made: '' where there is none, its fault; None if it is sound."""
+    return (fault(path, check) or None) if path.exists() or path.is_symlink() else ""
 
 
 def _lock(root: Path, folder: str, timeout: float = -1) -> FileLock:
@@ -161,8 +164,8 @@ def _make(path: Path, plan: Plan, wrong: str) -> Made:
         manifest = Manifest(
             recipe=plan.recipe,
             packages=packages,
-            size=_size(part),
-            made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            size=size(part, set()),
+            made=now(),
             seconds=round(time.monotonic() - started, 1),
         )
         (part / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
@@ -205,13 +208,6 @@ def _fill(part: Path, plan: Plan) -> bool:
     if wrong:
         raise HarnessError(f"{what} was installed, but {wrong}: it cannot be used on this machine")
     return answer.offline
-
-
-def _size(folder: Path) -> int:
-    """Return the bytes of all files below the folder; a link counts as itself."""
-    return sum(
-        os.lstat(os.path.join(parent, name)).st_size for parent, _, names in os.walk(folder) for name in names
-    )
 
 
 def remove(path: Path) -> None:

@@ -63,14 +63,12 @@ def _python(spec: Spec) -> str:
     if spec.kind != "wheel":
         return allowed
     tags = parse_wheel_filename(Path(spec.path).name)[3]
-    names = {
-        tag.interpreter for tag in tags if tag.abi == tag.interpreter and tag.interpreter.startswith("cp")
-    }
-    minors = {f"{name[2]}.{name[3:]}" for name in names}
+    names = {tag.interpreter for tag in tags if tag.abi == tag.interpreter}
+    minors = {f"{name[2]}.{name[3:]}" for name in names if name.startswith("cp")}
     if len(minors) != 1:
         return allowed
     (minor,) = minors
-    if not any(SpecifierSet(allowed).contains(f"{minor}.{patch}") for patch in range(40)):
+    if not uv.allows(SpecifierSet(allowed), minor):
         raise HarnessError(
             f"{spec.path} is for Python {minor}, and the packages that go with it for {allowed}: give the "
             "wheel for one of those"
@@ -91,7 +89,7 @@ def _of_index(spec: Spec, base: Interpreter, root: Path) -> Plan:
                 raise
             note = "the index cannot be reached: this is the newest build that was made from it"
             return Plan(made, base, spec.url, note)
-        version = build.version
+        version = build.text
         if build.offline:
             note = "the index cannot be reached: this is its newest build in uv's cache"
     lines = release_like(version).lines(f"{package}=={version}")
@@ -100,10 +98,6 @@ def _of_index(spec: Spec, base: Interpreter, root: Path) -> Plan:
 
 
 def _newest_made(root: Path, package: str, url: str, python: str) -> Recipe | None:
-    recipes = [manifest.recipe for _, manifest in entries(root) if manifest is not None]
-    found = [
-        recipe
-        for recipe in recipes
-        if (recipe.package, recipe.index, recipe.python) == (package, url, python)
-    ]
+    recipes = (manifest.recipe for _, manifest in entries(root) if manifest is not None)
+    found = (each for each in recipes if (each.package, each.index, each.python) == (package, url, python))
     return max(found, key=lambda recipe: Version(recipe.version), default=None)

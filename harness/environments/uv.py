@@ -190,7 +190,12 @@ def find_python(wanted: str, cwd: Path) -> Interpreter:
 
 def _minors(allowed: SpecifierSet) -> list[str]:
     names = (f"3.{minor}" for minor in range(20, 6, -1))
-    return [name for name in names if any(allowed.contains(f"{name}.{patch}") for patch in range(40))]
+    return [name for name in names if allows(allowed, name)]
+
+
+def allows(allowed: SpecifierSet, minor: str) -> bool:
+    """Whether a version of Python, such as 3.11, has a patch release that is allowed."""
+    return any(allowed.contains(f"{minor}.{patch}") for patch in range(40))
 
 
 def _newest(allowed: SpecifierSet, cwd: Path) -> Interpreter | None:

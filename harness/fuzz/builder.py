@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
@@ -39,10 +40,7 @@ class Value:
 
     @property
     def size(self) -> int:
-        size = 1
-        for length in self.tail:
-            size *= length
-        return size
+        return math.prod(self.tail)
 
 
 @dataclass
@@ -143,12 +141,7 @@ class Builder:
 
     def like(self, value: Value) -> Value:
         """Draw a value of the same shape and dtype: an earlier one, or the value itself."""
-        same = [
-            other
-            for other in self.values
-            if (other.tail, other.dtype, other.batched) == (value.tail, value.dtype, value.batched)
-        ]
-        return self.choose(same)
+        return self.choose([other for other in self.values if replace(other, index=value.index) == value])
 
     def close(self, outputs: Sequence[Value]) -> Network:
         """The network with only what its outputs need, numbered as it crosses to a worker."""

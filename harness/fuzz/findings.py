@@ -92,12 +92,9 @@ class Notebook:
 
     def fold(self, finding: Finding) -> bool:
         """Add a finding, or count it for the stored one that explains it; return whether it is new."""
-        alike = [place for place, known in enumerate(self.findings) if known.same(finding)]
-        alike += [
-            place
-            for place, known in enumerate(self.findings)
-            if explains(known, finding.failure, finding.operators)
-        ]
+        stored = list(enumerate(self.findings))
+        alike = [place for place, known in stored if known.same(finding)]
+        alike += [place for place, one in stored if explains(one, finding.failure, finding.operators)]
         if alike:
             self.again(alike[0], finding.seen)
         else:

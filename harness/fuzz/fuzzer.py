@@ -226,13 +226,13 @@ class Fuzzer:
 
     def _is_known(self, network: Network, failure: Failure) -> bool:
         same = [
-            place for place, known in enumerate(self.notebook.findings) if known.failure.key == failure.key
+            (n, known) for n, known in enumerate(self.notebook.findings) if known.failure.key == failure.key
         ]
         if not same:
             return False
         nearby = first_operator(self.pool, network, failure)[1] if failure.outcome == "fail" else ()
-        for place in same:
-            if explains(self.notebook.findings[place], failure, nearby):
+        for place, known in same:
+            if explains(known, failure, nearby):
                 self.notebook.again(place)
                 return True
         return False

@@ -33,86 +33,70 @@ class Known:
     """
 
     name: str
-    stages: tuple[str, ...]
     message: str = ""
     without: Counterfactual = lambda network: None
     options: Mapping[str, Any] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ("fail", "error")
+    stages: tuple[str, ...] = ("predictor", "folded")
     unsteady: bool = False
     lasting: bool = False
 
-    def says(self, failure: Failure, network: Network) -> bool:
+    def says(self, failure: Failure) -> bool:
         """Whether the failure has this fault's message."""
         if not self.message or not failure.stage.startswith(self.stages):
             return False
         return re.search(self.message, failure.message) is not None
 
 
-BEHIND_ONEDNN = ("predictor", "folded")
 KNOWN = (
-    Known("predictor-layer-norm-two-axes", BEHIND_ONEDNN, "supports only last logical axis"),
-    Known("predictor-interpolate-by-a-factor", BEHIND_ONEDNN, "ConvertPirAttribute2RuntimeAttribute"),
+    Known("predictor-layer-norm-two-axes", "supports only last logical axis"),
+    Known("predictor-interpolate-by-a-factor", "ConvertPirAttribute2RuntimeAttribute"),
     Known(
-        "predictor-without-parameters",
-        ("predictor", "folded"),
-        r"number of variables to be loaded is 0|[Ff]ail(s|ed)? to open file",
+        "predictor-without-parameters", r"number of variables to be loaded is 0|[Ff]ail(s|ed)? to open file"
     ),
-    Known("predictor-output-is-input", ("predictor", "folded"), "More than one shadow output named"),
-    Known("predictor-activation-of-whole-numbers", BEHIND_ONEDNN, "activation fuses require use_mkldnn=True"),
-    Known("predictor-two-equal-outputs", BEHIND_ONEDNN, r"variable named fetch_name_\d+ is not found"),
-    Known("predictor-two-activations-behind-linear", BEHIND_ONEDNN, without=without.activations_apart),
+    Known("predictor-output-is-input", "More than one shadow output named"),
+    Known("predictor-activation-of-whole-numbers", "activation fuses require use_mkldnn=True"),
+    Known("predictor-two-equal-outputs", r"variable named fetch_name_\d+ is not found"),
+    Known("predictor-two-activations-behind-linear", without=without.activations_apart),
+    Known("predictor-convolution-and-leaky-relu", without=without.leaky_apart, outcomes=("crash",)),
+    Known("predictor-batch-norm-read-twice", without=without.norms_apart, outcomes=("error", "crash")),
+    Known("predictor-unsqueeze-read-twice", without=without.unsqueeze_apart, outcomes=("error",)),
+    Known("predictor-conv-nhwc", without=without.channels_first),
+    Known("predictor-matmul-of-one-column", without=without.outer_products, unsteady=True),
     Known(
-        "predictor-convolution-and-leaky-relu", BEHIND_ONEDNN, without=without.leaky_apart,
-        outcomes=("crash",),
-    ),
-    Known(
-        "predictor-batch-norm-read-twice", BEHIND_ONEDNN, without=without.norms_apart,
-        outcomes=("error", "crash"),
-    ),
-    Known(
-        "predictor-unsqueeze-read-twice", BEHIND_ONEDNN, without=without.unsqueeze_apart, outcomes=("error",)
-    ),
-    Known("predictor-conv-nhwc", BEHIND_ONEDNN, without=without.channels_first),
-    Known(
-        "predictor-matmul-of-one-column", BEHIND_ONEDNN, without=without.outer_products, unsteady=True
-    ),
-    Known(
-        "predictor-prelu-of-a-flattened-value", BEHIND_ONEDNN, without=without.prelu_apart,
-        outcomes=("fail",), unsteady=True, lasting=True,
-    ),
-    Known(
-        "predictor-interpolate-nearest", BEHIND_ONEDNN, without=without.nearest_by_index, outcomes=("fail",)
-    ),
-    Known(
-        "predictor-activation-of-whole-numbers", BEHIND_ONEDNN, without=without.whole_activations_apart,
+        "predictor-prelu-of-a-flattened-value",
+        without=without.prelu_apart,
         outcomes=("fail",),
+        unsteady=True,
+        lasting=True,
     ),
+    Known("predictor-interpolate-nearest", without=without.nearest_by_index, outcomes=("fail",)),
     Known(
-        "predictor-matmul-behind-convolution", BEHIND_ONEDNN, without=without.convolutions_apart,
-        outcomes=("fail",),
+        "predictor-activation-of-whole-numbers", without=without.whole_activations_apart, outcomes=("fail",)
     ),
-    Known("predictor-softplus-threshold", BEHIND_ONEDNN, without=without.unlimited, outcomes=("fail",)),
-    Known("predictor-element-of-a-vector", BEHIND_ONEDNN, without=without.elements_by_sum),
-    Known("predictor-average-pool-partial-window", BEHIND_ONEDNN, without=without.exclusive),
-    Known("log-softmax-stops-at-64", ("",), without=without.unclipped),
-    Known("jit-load-exchanges-outputs", ("jit",), without=without.numbers_only),
-    Known("while-overwrites-its-input", ("",), without=without.loops_on_copies),
+    Known("predictor-matmul-behind-convolution", without=without.convolutions_apart, outcomes=("fail",)),
+    Known("predictor-softplus-threshold", without=without.unlimited, outcomes=("fail",)),
+    Known("predictor-element-of-a-vector", without=without.elements_by_sum),
+    Known("predictor-average-pool-partial-window", without=without.exclusive),
+    Known("log-softmax-stops-at-64", without=without.unclipped, stages=("",)),
+    Known("jit-load-exchanges-outputs", without=without.numbers_only, stages=("jit",)),
+    Known("while-overwrites-its-input", without=without.loops_on_copies, stages=("",)),
+    Known("predictor-behind-control-flow", without=without.control_flow_unrolled, outcomes=("error",)),
     Known(
-        "predictor-behind-control-flow", BEHIND_ONEDNN, without=without.control_flow_unrolled,
-        outcomes=("error",),
+        "predictor-in-place-before-pool",
+        without=lambda network: network,
+        options={"without": ["inplace_pass"]},
     ),
-    Known(
-        "predictor-in-place-before-pool", BEHIND_ONEDNN,
-        without=lambda network: network, options={"without": ["inplace_pass"]},
-    ),
-)  # fmt: skip
+)
 
 
 STATED = (
     Known(
-        "a `.pdmodel` is not for `jit.load`", ("jit",), r"`path` .*to load model not exists|skip_forward=True"
+        "a `.pdmodel` is not for `jit.load`",
+        r"`path` .*to load model not exists|skip_forward=True",
+        stages=("jit",),
     ),
-    Known("a `.pdmodel` is not for `load_inference_model`", ("static",), "UnicodeDecodeError"),
+    Known("a `.pdmodel` is not for `load_inference_model`", "UnicodeDecodeError", stages=("static",)),
 )
 """Files of the old IR that the new IR refuses: expected failures of the suites' area ``upgrade``."""
 
@@ -122,15 +106,12 @@ def explained(pool: WorkerPool, network: Network, failures: Sequence[Failure]) -
     found: dict[Key, str] = {}
     for failure in failures:
         for known in (*KNOWN, *STATED):
-            if known.says(failure, network):
+            if known.says(failure):
                 found[failure.key] = known.name
     options: dict[str, Any] = {}
     for known in KNOWN:
-        open_ = [
-            f
-            for f in failures
-            if f.key not in found and f.outcome in known.outcomes and f.stage.startswith(known.stages)
-        ]
+        left_over = (failure for failure in failures if failure.key not in found)
+        open_ = [f for f in left_over if f.outcome in known.outcomes and f.stage.startswith(known.stages)]
         changed = known.without(network) if open_ else None
         if changed is None:
             continue

@@ -27,13 +27,9 @@ def first_operator(pool: WorkerPool, network: Network, failure: Failure) -> tupl
         if not part["inputs"]:
             continue
         found = examine(pool, part, stages_for(failure.stage))
-        if any(_alike(other, failure) for other in found.failures):
+        if any(other.key == failure.key for other in found.failures):
             return node["op"], tuple(sorted(_upstream(part)))
     return "", ()
-
-
-def _alike(one: Failure, other: Failure) -> bool:
-    return one.key == other.key
 
 
 def _upstream(part: Network, distance: int = 3) -> set[str]:

@@ -54,7 +54,10 @@ class Oracle:
         if stage == "permuted":
             return [[array[::-1] for array in first]]
         if stage == "rows":
-            return [[array[row : row + 1] for array in first] for row in range(_rows(self.oracle))]
+            return [
+                [array[row : row + 1] for array in first]
+                for row in range(len(first[0]) if first[0].ndim else 0)
+            ]
         return [first, *self.oracle]
 
     def judge(self, stage: str, runs: Runs) -> tuple[list[Failure], int]:
@@ -69,10 +72,6 @@ class Oracle:
         tolerances = self.own if stage == "dygraph" else self.wider
         found, compared = _values(stage, runs, expected, tolerances, self.undecided)
         return failures + found, compared
-
-
-def _rows(oracle: Runs) -> int:
-    return len(oracle[0][0]) if oracle[0][0].ndim else 0
 
 
 def meaningless(oracle: Runs, moved: Sequence[Runs], unstable: float = UNSTABLE) -> str:

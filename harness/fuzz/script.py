@@ -7,17 +7,9 @@ from typing import Any
 from harness.execution.plain_paddle import config_calls, render
 from harness.fuzz.examine import batches
 from harness.fuzz.findings import Finding
-from harness.fuzz.verdict import COARSE
+from harness.fuzz.verdict import COARSE, OPTIONS
 from harness.pool.workers import WorkerPool
 
-OPTIONS: dict[str, dict[str, Any]] = {
-    "separate": {"onednn": False},
-    "predictor-no-onednn": {"onednn": False},
-    "predictor-no-ir": {"onednn": False, "ir_optim": False},
-    "predictor-memory": {"memory_optim": True},
-    "predictor-bf16": {"onednn": True, "bfloat16": True},
-}
-"""What the predictor of a stage is told, as the worker's ``generated/forms.py`` has it."""
 STAGES = (
     "dygraph", "permuted", "rows", "export", "restored", "jit", "static", "separate", "predictor", "onnx",
 )  # fmt: skip

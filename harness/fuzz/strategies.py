@@ -15,15 +15,6 @@ SHAPES: tuple[tuple[int, ...], ...] = (
 )  # fmt: skip
 
 
-def _applicable(value: Value) -> list[Any]:
-    return [
-        entry.rule
-        for entry in RULES
-        if entry.dtype == value.dtype and entry.when(value)
-        for _ in range(entry.weight)
-    ]
-
-
 @st.composite
 def networks(draw: Any, most: int = MOST_OPERATORS) -> Network:
     """Draw a network of one to ``most`` operators (a few more where an operator needs a safe domain)."""
@@ -39,8 +30,8 @@ def networks(draw: Any, most: int = MOST_OPERATORS) -> Network:
         # Mostly take the newest value, so that chains grow; shrinks towards it.
         back = min(draw(st.integers(0, 5)), 3) if draw(st.booleans()) else 0
         value = builder.values[max(len(builder.values) - 1 - back, 0)]
-        rules = _applicable(value)
-        made = builder.choose(rules)(builder, value)
+        fitting = (entry for entry in RULES if entry.dtype == value.dtype and entry.when(value))
+        made = builder.choose([entry.rule for entry in fitting for _ in range(entry.weight)])(builder, value)
         if made.size > MOST_ELEMENTS or made.size == 0:
             break
         if len(builder.nodes) >= most:

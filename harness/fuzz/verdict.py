@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -37,19 +38,14 @@ OF_NO_RUNTIME = {
     "permuted": Stage(20),
     "rows": Stage(30),
     "export": Stage(40),
-    "separate": Stage(70, like="static", focus=("jit",), dear=True),
+    "separate": Stage(70, {"onednn": False}, like="static", focus=("jit",), dear=True),
     "folded": Stage(120, like="predictor", focus=("predictor",), converted=True),
 }
 """Stages of the network itself, of its export, and of the predictor on another layout or network."""
 
 
-def _stated() -> dict[str, Stage]:
-    stated = of_runtimes("STAGES", dict[str, Stage]).values()
-    found = {**OF_NO_RUNTIME, **{name: stage for stages in stated for name, stage in stages.items()}}
-    return dict(sorted(found.items(), key=lambda item: item[1].place))
-
-
-_ALL = _stated()
+_OF_RUNTIMES = [stated.items() for stated in of_runtimes("STAGES", dict[str, Stage]).values()]
+_ALL = dict(sorted([*OF_NO_RUNTIME.items(), *itertools.chain(*_OF_RUNTIMES)], key=lambda item: item[1].place))
 STAGES = tuple(_ALL)
 """From the plainest to the most optimised: a network's failure is that of the first stage that fails."""
 DEFAULT = tuple(name for name, stage in _ALL.items() if not stage.dear)
@@ -62,6 +58,7 @@ EXPORTED = tuple(n for n in READING if not _ALL[n].converted and not _ALL[n].coa
 """Those that read the exported program and compute in float32."""
 ALIKE = {name: stage.like for name, stage in _ALL.items() if stage.like}
 """Stages that are another with one thing changed."""
+OPTIONS = {name: stage.options for name, stage in _ALL.items()}
 FOCUS = {
     focus: tuple(name for name, stage in _ALL.items() if focus in stage.focus)
     for focus in dict.fromkeys(focus for stage in _ALL.values() for focus in stage.focus)

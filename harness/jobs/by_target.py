@@ -61,7 +61,9 @@ def run(
     where = new_folder(options.folder, root, "", "by-target")
     with Runner(settings, root, where, options.store_folder, Console(highlight=False)) as runner:
         ends = runner.run(list(jobs.values()))
-    return [Measured(name, ends[job.name], _run_in(where / job.folder)) for name, job in jobs.items()], where
+    runs = {name: where / job.folder for name, job in jobs.items()}
+    found = {name: read_run(path) for name, path in runs.items() if (path / "records.jsonl").exists()}
+    return [Measured(name, ends[job.name], found.get(name)) for name, job in jobs.items()], where
 
 
 def sentences(found: Sequence[Measured]) -> Iterator[str]:
@@ -119,7 +121,3 @@ def _portable(arguments: Sequence[str], root: Path) -> Iterator[str]:
             yield str(Path(argument).relative_to(root))
         else:
             raise UsageError(f"{argument} is outside the checkout {root}: a job can read only what is inside")
-
-
-def _run_in(folder: Path) -> Run | None:
-    return read_run(folder) if (folder / "records.jsonl").exists() else None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from harness.jobs.job import Stopped, Workspace
 from harness.jobs.lifeline import PARENT
-from harness.jobs.progress import POLL_S, end_pytest
+from harness.jobs.progress import POLL_S, end_pytest, start
 
 
 def variables() -> dict[str, str]:
@@ -27,15 +27,7 @@ def run(arguments: Sequence[str], log: Path, workspace: Workspace) -> tuple[int,
     Raises:
         Stopped: the job was told to end.
     """
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=workspace.root,
-            env={**os.environ, **variables()},
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = start([sys.executable, *arguments], workspace.root, log, variables())
     status = followed(process, workspace)
     said = log.read_text(errors="replace").strip().splitlines() or [ended_how(status)]
     return status, said[-1]

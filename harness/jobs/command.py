@@ -7,6 +7,7 @@ import time
 import msgspec
 
 from harness.core.errors import UsageError
+from harness.core.files import write_files
 from harness.jobs import child
 from harness.jobs.job import NotStarted, TaskResult, Workspace
 
@@ -32,10 +33,7 @@ class Command(msgspec.Struct, frozen=True):
             Stopped: the job was stopped, and the command has ended.
         """
         clock = time.monotonic()
-        for name, text in self.files:
-            path = workspace.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+        write_files(workspace.folder, {name: text.encode() for name, text in self.files})
         workspace.folder.mkdir(parents=True, exist_ok=True)
         arguments = ["-m", PROCESS, *self.arguments, f"--folder={workspace.folder}"]
         status, last = child.run(arguments, workspace.folder / SAYS, workspace)

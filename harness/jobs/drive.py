@@ -27,22 +27,9 @@ EARLIER = "attempts"
 """Folder for the files of earlier attempts."""
 
 
-def drive(
-    jobs: Sequence[Job], backend: Backend, folder: Path, journal: Journal, watch: Watch
-) -> dict[str, JobResult]:
-    """Run every job that the journal does not hold as done; return all results by name.
+class Drive:
+    """Runs jobs, each when those that it comes after have ended."""
 
-    Whatever is raised, running jobs are stopped first.
-
-    Raises:
-        NotStarted: a job was refused before its first case and none has ended yet: invalid arguments.
-        HarnessError: the journal cannot be written.
-        KeyboardInterrupt: the user interrupted it.
-    """
-    return _Drive(jobs, backend, folder, journal, watch).run()
-
-
-class _Drive:
     def __init__(
         self, jobs: Sequence[Job], backend: Backend, folder: Path, journal: Journal, watch: Watch
     ) -> None:
@@ -62,6 +49,15 @@ class _Drive:
                 self.followers.setdefault(name, []).append(job)
 
     def run(self) -> dict[str, JobResult]:
+        """Run every job that the journal does not hold as done; return all results by name.
+
+        Whatever is raised, running jobs are stopped first.
+
+        Raises:
+            NotStarted: a job was refused before its first case and none has ended yet: invalid arguments.
+            HarnessError: the journal cannot be written.
+            KeyboardInterrupt: the user interrupted it.
+        """
         done = [self.journal.finished(job, self.folder / job.folder) for job in self.jobs.values()]
         self.watch.begin(list(self.jobs.values()), sum(end is not None for end in done))
         self.backend.expect(sum(end is None for end in done))

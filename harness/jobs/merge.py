@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ def _header(runs: Sequence[Run], folder: Path, lost: int) -> RunHeader:
     first = runs[0].header
     options: dict[str, Any] = {**first.options, "folder": str(folder)}
     for name in UNITED:
-        options[name] = _united(run.header.options.get(name) or () for run in runs)
+        values = (run.header.options.get(name) or () for run in runs)
+        options[name] = list(dict.fromkeys(itertools.chain(*values)))
     return RunHeader(
         run=folder.name,
         started=min(run.header.started for run in runs),
@@ -72,24 +74,15 @@ def _header(runs: Sequence[Run], folder: Path, lost: int) -> RunHeader:
     )
 
 
-def _united(values: Iterable[Sequence[str]]) -> list[str]:
-    return list(dict.fromkeys(text for value in values for text in value))
-
-
 def _footer(footers: Sequence[RunFooter], selected: int) -> RunFooter:
     return RunFooter(
         finished=max(footer.finished for footer in footers),
         duration_s=sum(footer.duration_s for footer in footers),
         exit_status=max(footer.exit_status for footer in footers),
         collected=selected,
-        problems=tuple(dict.fromkeys(_problems(footers))),
+        problems=tuple(dict.fromkeys(itertools.chain(*(footer.problems for footer in footers)))),
         load=_load([footer.load for footer in footers]),
     )
-
-
-def _problems(footers: Iterable[RunFooter]) -> Iterator[str]:
-    for footer in footers:
-        yield from footer.problems
 
 
 def _load(loads: Sequence[dict[str, Any]]) -> dict[str, Any]:

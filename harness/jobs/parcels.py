@@ -10,7 +10,9 @@ import msgspec
 
 from harness.artifacts.store import Manifest, Store
 from harness.core.errors import HarnessError
-from harness.core.hashing import key_of, sha256
+from harness.core.files import write_files
+from harness.core.hashing import key_of
+from harness.jobs.journal import digest_of
 
 
 class Parcel(msgspec.Struct, frozen=True):
@@ -42,17 +44,10 @@ def unpack(store: Store, parcel: Parcel) -> None:
         raise HarnessError(f"the artifact {manifest.key} arrived with a manifest that does not match its key")
 
     def fill(folder: Path) -> Mapping[str, Any]:
-        for name, content in parcel.files.items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-        wrong = [name for name, digest in manifest.files.items() if _sha256(folder / name) != digest]
+        write_files(folder, parcel.files)
+        wrong = [name for name, digest in manifest.files.items() if digest_of(folder / name) != digest]
         if wrong:
             raise HarnessError(f"the artifact {manifest.key} arrived damaged: {', '.join(wrong)}")
         return manifest.values
 
     store.get_or_make(manifest.origin, fill)
-
-
-def _sha256(path: Path) -> str:
-    return sha256(path) if path.is_file() else ""

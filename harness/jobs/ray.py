@@ -22,6 +22,7 @@ import psutil
 
 from harness.artifacts.store import Store
 from harness.core.errors import HarnessError, UsageError
+from harness.core.files import write_files
 from harness.core.paths import ROOT, is_checkout
 from harness.jobs.job import Job, NodeLost, Stopped, TaskResult, Unschedulable, Workspace
 from harness.jobs.parcels import Parcel, pack, unpack
@@ -251,25 +252,19 @@ def perform(job: Job, name: str, parcels: Mapping[str, Any], root: str = "") -> 
         done = job.work.perform(workspace)
         made = [key for key in done.artifacts if key not in parcels]
         node = f"{socket.gethostname()} {ray.util.get_node_ip_address()}"
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
         return NodeResult(
             msgspec.structs.replace(done, where=node),
-            {str(path.relative_to(folder)): path.read_bytes() for path in _files(folder)},
+            {str(path.relative_to(folder)): path.read_bytes() for path in files},
             tuple(pack(store.root, made)) if store is not None else (),
         )
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write the files of a run, so that the folder appears complete or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    for name, content in files.items():
-        path = part / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(part, files)
     part.chmod(0o755)
     os.rename(part, folder)
 

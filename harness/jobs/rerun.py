@@ -55,10 +55,7 @@ def run_alone(
         HarnessError: pytest left no records; has pytest's message.
     """
     folder = Path(options.folder)
-    # No conftest.py above an extension's suites loads the plugin.
-    command = [sys.executable, "-m", "pytest", located(nodeid), "-q", "-p", "harness.plugin"]
-    command += ["-p", "no:cacheprovider", "--color=no", *project_options(root)]
-    command += [*more, *arguments(options)]
+    command = pytest_command(root, located(nodeid), "-q", *more, *arguments(options))
     done = subprocess.run(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
@@ -69,12 +66,14 @@ def run_alone(
     return done.returncode, records.get(case)
 
 
-def project_options(root: Path) -> list[str]:
-    """pytest's options for suites that lie in ``root``: installed ones heed no project around them."""
-    options = [f"--rootdir={root}"]
+def pytest_command(root: Path, *arguments: str) -> list[str]:
+    """The command for suites that lie in ``root``: installed ones heed no project around them."""
+    # No conftest.py above an extension's suites loads the plugin.
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "-p", "no:cacheprovider"]
+    command += ["--color=no", f"--rootdir={root}"]
     if INSTALLED and root == ROOT:
-        options += [f"--config-file={os.devnull}", f"--confcutdir={root}"]
-    return options
+        command += [f"--config-file={os.devnull}", f"--confcutdir={root}"]
+    return [*command, *arguments]
 
 
 def last_error(text: str) -> str:

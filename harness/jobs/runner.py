@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.core.errors import HarnessError
 from harness.jobs.backend import Backend, Settings, open_backend
-from harness.jobs.drive import drive
+from harness.jobs.drive import Drive
 from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import Journal
 from harness.jobs.progress import signals_interrupt
@@ -60,7 +60,7 @@ class Runner:
             self._backend = open_backend(self.settings, self.root, self.store)
         try:
             with signals_interrupt(), Watch(self.console) as watch:
-                return drive(jobs, self._backend, self.folder, self.journal, watch)
+                return Drive(jobs, self._backend, self.folder, self.journal, watch).run()
         except KeyboardInterrupt:
             self._backend.close()
             raise Interrupted(

@@ -21,15 +21,15 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
     name: str
     summary: str
-    document: str
-    tier: str
-    role: str
-    inputs: list[tuple[str, list[int | None], str]]
-    outputs: list[str]
-    trained: bool
-    converted: bool
-    accuracy: float | None
-    file: str
+    document: str = ""
+    tier: str = "quick"
+    role: str = "conformance"
+    inputs: list[tuple[str, list[int | None], str]] = []
+    outputs: list[str] = []
+    trained: bool = False
+    converted: bool = False
+    accuracy: float | None = None
+    file: str = ""
     form: str = ""
 
 
@@ -81,20 +81,8 @@ class RecipeInfo(msgspec.Struct, frozen=True):
 
 def user_info(model: UserModel) -> ModelInfo:
     """Describe a user model before its first run."""
-    return ModelInfo(
-        name=model.name,
-        summary=f"{model.form}: {model.path}",
-        document="",
-        tier="quick",
-        role="conformance",
-        inputs=[],
-        outputs=[],
-        trained=False,
-        converted=model.form != "deployed",
-        accuracy=None,
-        file="",
-        form=model.form,
-    )
+    summary = f"{model.form}: {model.path}"
+    return ModelInfo(model.name, summary, converted=model.form != "deployed", form=model.form)
 
 
 @functools.cache

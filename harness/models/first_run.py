@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.checks.tolerance import bitwise
 from harness.core.choices import GIB, LEGACY_IR, Limits
 from harness.core.types import RemoteFailure
 from harness.models.files import UserModel, digest
@@ -109,7 +110,7 @@ class FirstRuns:
         if found.not_finite:
             what = f"{found.not_finite} of its outputs' values are not finite for the first inputs drawn"
             return msgspec.structs.replace(found, refusal=what, kind="not finite")
-        if not all(_same(a, b) for a, b in zip(*found.runs, strict=True)):
+        if not all(bitwise("", b, a, empty_ok=True).ok for a, b in zip(*found.runs, strict=True)):
             what = "it does not repeat its outputs for the same inputs: it draws random numbers, say"
             return msgspec.structs.replace(found, refusal=what, kind="not repeatable")
         return found
@@ -203,10 +204,6 @@ class FirstRuns:
                 # A model that stopped half-way can leave its process changed.
                 self.pool.discard(spec)
             raise
-
-
-def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def _refused(model: UserModel, failure: WorkerFailure) -> FirstRun:

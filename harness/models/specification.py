@@ -22,7 +22,8 @@ __all__ = [
     "input_spec", "parse", "table_text", "unique",
 ]  # fmt: skip
 
-KEYS = ("name", "params", "inputs", "spec")
+FILES = ("params", "inputs")
+KEYS = ("name", *FILES, "spec")
 DTYPES = (
     "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "bool",
     "complex64", "complex128",
@@ -139,13 +140,22 @@ def table_text(table: Mapping[str, Any]) -> str:
 def absolute(text: str) -> str:
     """Return the specification with absolute paths, so that it means the same from any folder."""
     head, *rest = _OPTION.split(text)
-    python = _PYTHON.fullmatch(head)
-    path = Path(python["path"] if python else head).expanduser().absolute()
-    found = [f"{path}:{python['factory']}" if python else str(path)]
+    path, factory = _located(head)
+    found = [f"{path}:{factory}" if factory else str(path)]
     for item in rest:
         key, _, value = item.partition("=")
-        found.append(f"{key}={Path(value).expanduser().absolute()}" if key in ("params", "inputs") else item)
+        found.append(f"{key}={_absolute(value)}" if key in FILES else item)
     return ",".join(found)
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _located(head: str) -> tuple[Path, str]:
+    """A specification's path, and its factory or ''."""
+    python = _PYTHON.fullmatch(head)
+    return _absolute(python["path"] if python else head), python["factory"] if python else ""
 
 
 def unique(models: Iterable[UserModel], taken: Iterable[str] = ()) -> list[UserModel]:
@@ -173,33 +183,28 @@ def unique(models: Iterable[UserModel], taken: Iterable[str] = ()) -> list[UserM
 
 
 def _models(head: str, options: Mapping[str, Any]) -> list[UserModel]:
-    python = _PYTHON.fullmatch(head)
-    path = Path(python["path"] if python else head).expanduser().absolute()
-    factory = python["factory"] if python else ""
+    path, factory = _located(head)
     found = list(found_at(path, factory))
-    several = ", ".join(key for key in ("name", "params", "inputs", "spec") if options.get(key))
+    several = ", ".join(key for key in KEYS if options.get(key))
     if len(found) > 1 and several:
         raise HarnessError(f"{path} holds {len(found)} models: {several} can be given for a single one only")
-    for key in ("params", "inputs"):
-        if options.get(key) and not Path(options[key]).expanduser().is_file():
+    given = {key: _absolute(options[key]) for key in FILES if options.get(key)}
+    for key, file in given.items():
+        if not file.is_file():
             raise HarnessError(f"the file {options[key]} of the model {head} does not exist")
     for text in options.get("spec", ()):
         input_spec(text)
     if len(found) > 1:
         return found
     model = found[0]
-    given = {
-        key: str(Path(options[key]).expanduser().absolute())
-        for key in ("params", "inputs")
-        if options.get(key)
-    }
     name = options.get("name") or model.name
     if name != safe(name) or name in RESERVED:
         raise HarnessError(
             f"{name!r} cannot name a model: use letters, digits, dots and underscores, and not "
             f"{' or '.join(RESERVED)}"
         )
-    model = msgspec.structs.replace(model, name=name, spec=tuple(options.get("spec", ())), **given)
+    files = {key: str(file) for key, file in given.items()}
+    model = msgspec.structs.replace(model, name=name, spec=tuple(options.get("spec", ())), **files)
     if model.form == "deployed" and model.parameter_file and not Path(model.parameter_file).is_file():
         raise HarnessError(f"{model.path} has no parameters: {model.parameter_file} does not exist")
     return [model]

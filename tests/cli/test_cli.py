@@ -19,7 +19,7 @@ import harness
 from conftest import Command, Ended, InProcess, child_environment
 from harness.cli.gate import _parted
 from harness.cli.main import Commands
-from harness.jobs.progress import Follower
+from harness.jobs.watch import Follower
 from harness.records.files import read_run
 
 Project = Callable[[dict[str, str]], Path]

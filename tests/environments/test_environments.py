@@ -78,8 +78,8 @@ def builds(tmp_path: Path) -> Path:
 
 
 def test_newest_build_in_a_folder_of_wheels(builds: Path) -> None:
-    assert index.newest(builds.as_uri(), "mini", HERE) == index.Newest("1.1.dev20260102")
-    assert index.newest(builds.as_uri(), "mini<1.1.dev20260102", HERE).version == "1.1.dev20260101"
+    assert index.newest(builds.as_uri(), "mini", HERE) == index.Answer("1.1.dev20260102", False)
+    assert index.newest(builds.as_uri(), "mini<1.1.dev20260102", HERE).text == "1.1.dev20260101"
     with pytest.raises(
         HarnessError, match=r"mini>=2 from file:.*/all%20builds cannot be installed: only mini<=1"
     ):
@@ -96,9 +96,9 @@ def test_index_out_of_reach_is_remembered_or_said(
     url = f"http://user:secret@127.0.0.1:{server.server_address[1]}"
     with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert index.newest(url, "mini", HERE) == index.Newest("1.1.dev20260102")
+        assert index.newest(url, "mini", HERE) == index.Answer("1.1.dev20260102", False)
         server.shutdown()
-    assert index.newest(url, "mini", HERE) == index.Newest("1.1.dev20260102", offline=True)
+    assert index.newest(url, "mini", HERE) == index.Answer("1.1.dev20260102", True)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
     with pytest.raises(uv.Unreachable) as raised:
         index.newest(url, "mini", HERE)

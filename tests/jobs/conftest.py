@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from harness.jobs.backend import Backend
-from harness.jobs.drive import drive
+from harness.jobs.drive import Drive
 from harness.jobs.job import Job, JobResult
 from harness.jobs.journal import Journal
 from harness.jobs.local import Local
@@ -42,6 +42,6 @@ def run(jobs: Sequence[Job], backend: Backend, folder: Path) -> dict[str, JobRes
     journal = Journal(folder)
     try:
         with Watch(Console(file=io.StringIO())) as watch:
-            return drive(jobs, backend, folder, journal, watch)
+            return Drive(jobs, backend, folder, journal, watch).run()
     finally:
         journal.close(whole=False)

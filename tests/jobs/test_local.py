@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.jobs.drive import drive
+from harness.jobs.drive import Drive
 from harness.jobs.job import Job, NodeLost, NotStarted, TaskResult
 from harness.jobs.journal import Journal
 from harness.jobs.local import Local
@@ -117,7 +117,7 @@ def test_told_to_end_it_ends(tmp_path: Path, folder: Path, log: Path) -> None:
 
     journal = Interrupting(folder)
     with pytest.raises(KeyboardInterrupt), Watch(Console(file=io.StringIO())) as watch:
-        drive(jobs, backend, folder, journal, watch)
+        Drive(jobs, backend, folder, journal, watch).run()
     backend.close()
     assert journal.ends == {}
     assert "end" not in log.read_text()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.jobs import progress
+from harness.jobs import watch
 
 
 def test_an_unexpected_pass_says_what_was_expected() -> None:
@@ -13,5 +13,5 @@ def test_an_unexpected_pass_says_what_was_expected() -> None:
         "unexpected": "a known failure passes",
         "expected_failure": "",
     }
-    assert progress._unexpected(record)
-    assert progress._line(record) == "    pass  area/check: a known failure passes"
+    assert watch._unexpected(record)
+    assert watch._line(record) == "    pass  area/check: a known failure passes"

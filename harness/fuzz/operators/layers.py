@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from harness.fuzz.builder import Builder, Value
@@ -130,9 +131,7 @@ def layer_norm(b: Builder, v: Value) -> Value:
     shape = list(v.tail[b.integer(0, len(v.tail) - 1) :])
     if b.flag():
         return b.add("layer_norm_plain", [v], v.tail, shape=shape)
-    size = 1
-    for length in shape:
-        size *= length
+    size = math.prod(shape)
     params = {"weight": b.weight([size]), "bias": b.weight([size])}
     return b.add("layer_norm", [v], v.tail, params=params, shape=shape, epsilon=b.choose((1e-5, 1e-2)))
 

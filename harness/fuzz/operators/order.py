@@ -77,6 +77,7 @@ def to_integers(b: Builder, v: Value) -> Value:
     return b.add("cast", [bounded], v.tail, "int64", dtype="int64")
 
 
+@on("bool", weight=2)
 @on("int64", weight=2)
 def to_float(b: Builder, v: Value) -> Value:
     return b.add("cast", [v], v.tail, "float32", dtype="float32")
@@ -111,11 +112,6 @@ def embedding(b: Builder, v: Value) -> Value:
 @on("int64")
 def whole_comparison(b: Builder, v: Value) -> Value:
     return b.add(b.choose(("equal", "less_than")), [v, b.like(v)], v.tail, "bool")
-
-
-@on("bool", weight=2)
-def truth_to_float(b: Builder, v: Value) -> Value:
-    return b.add("cast", [v], v.tail, "float32", dtype="float32")
 
 
 @on("bool")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from harness.fuzz.builder import MOST_ELEMENTS, Builder, Value
 from harness.fuzz.operators.rule import image, on, rank
 
@@ -26,10 +28,7 @@ def _factors(b: Builder, size: int) -> list[int]:
 def flatten(b: Builder, v: Value) -> Value:
     start = b.integer(0, len(v.tail) - 2)
     stop = b.integer(start + 1, len(v.tail) - 1)
-    size = 1
-    for length in v.tail[start : stop + 1]:
-        size *= length
-    tail = [*v.tail[:start], size, *v.tail[stop + 1 :]]
+    tail = [*v.tail[:start], math.prod(v.tail[start : stop + 1]), *v.tail[stop + 1 :]]
     return b.add("flatten", [v], tail, start=start + v.offset, stop=stop - len(v.tail))
 
 

@@ -6,11 +6,8 @@ from typing import Any, Dict, List
 
 import numpy as np
 import paddle
-import paddle.nn.functional as F
 
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
-from harness.worker.models.states import flatten
 from harness.worker.training import loops
 
 BATCH = 32
@@ -53,48 +50,19 @@ def continued(
         Whatever `paddle.load` or `set_state_dict` raises for the files.
     """
     reference = networks.get(model)
-    assert reference.training is not None, model
-    arrays, labels = reference.training.examples(Digits(digits), "train")
+    arrays, labels = loops.examples(reference, digits, "train", steps * BATCH)
     net = networks.network(reference, params, dtype)
     _settle(net)
-    held = loops.make_optimizer(reference.training, net.parameters())
+    held = loops.make_optimizer(loops.training_of(reference), net.parameters())
     state = paddle.load(optimizer)
     held.set_state_dict(_widened(state) if dtype == "float64" else state)
     losses: List[float] = []
     for step in range(steps):
         rows = slice(step * BATCH, (step + 1) * BATCH)
-        feed = networks.tensors([array[rows] for array in arrays], dtype)
-        target = paddle.to_tensor(labels[rows].reshape(-1, 1))
-        loss = F.cross_entropy(networks.outputs_of(net(*feed))[0], target)
-        loss.backward()
-        held.step()
-        held.clear_grad()
-        losses.append(float(loss))
+        feed = [array[rows] for array in arrays]
+        losses.append(loops.step(net, held, feed, labels[rows].reshape(-1, 1), dtype))
     values = {name: value.numpy() for name, value in net.named_parameters()}
     return {
         "losses": np.asarray(losses, "float64" if dtype == "float64" else "float32"),
         "parameters": values,
-    }
-
-
-def model_load(model: str, checkpoint: str) -> Dict[str, Any]:
-    """Call `Model.load` on another release's files, after `prepare`, which restoring an optimizer needs.
-
-    Returns parameters ``before`` and ``after``, and the ``optimizer`` entries that wait for the first
-    update, by their saved names.
-    """
-    reference = networks.get(model)
-    assert reference.training is not None, model
-    paddle.seed(99)  # initial values differ from the checkpoint's, so that loading has an effect
-    net = reference.build(**reference.arguments)
-    wrapped = paddle.Model(net)
-    optimizer = loops.make_optimizer(reference.training, wrapped.parameters())
-    wrapped.prepare(optimizer, paddle.nn.CrossEntropyLoss())
-    before = {name: value.numpy().copy() for name, value in net.state_dict().items()}
-    wrapped.load(checkpoint)
-    held = {**optimizer.state_dict(), **getattr(optimizer, "_accumulators_holder", {})}
-    return {
-        "before": before,
-        "after": {name: value.numpy() for name, value in net.state_dict().items()},
-        "optimizer": flatten(held),
     }

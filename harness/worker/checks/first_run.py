@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, List
 
-import numpy as np
 import paddle
 
 from harness.worker.models import networks, user
 from harness.worker.models.user import deployed, graphs, layers
-from harness.worker.runtimes import static
+from harness.worker.runtimes import dygraph, static
 
 OTHER_BATCH = 3
 
@@ -41,7 +40,7 @@ def run(name: str) -> Dict[str, Any]:
     """
     model = networks.get(name)
     feed = model.sample(1, 0)
-    session = _Session(name)
+    session = _session(name)
     try:
         first, second = session.infer(feed), session.infer(feed)
     finally:
@@ -58,7 +57,7 @@ def run(name: str) -> Dict[str, Any]:
 
 def other_batch(name: str) -> int:
     """Run another batch size; return its number of rows."""
-    session = _Session(name)
+    session = _session(name)
     try:
         session.infer(networks.get(name).sample(OTHER_BATCH, 1))
     finally:
@@ -80,31 +79,14 @@ def float64(name: str) -> List[str]:
     return sorted({str(o.dtype).split(".")[-1] for o in outputs if paddle.is_floating_point(o)})
 
 
-class _Session:
-    """The simplest execution: the network itself, or the static executor's run of a program."""
-
-    def __init__(self, name: str) -> None:
-        model = networks.get(name)
-        given = user.declaration(name)
-        self.program: Any = None
-        self.net: Any = None
-        if given["form"] == "deployed":
-            folder, program = os.path.split(given["path"])
-            files = {"folder": folder, "program": program}
-            if given["params"]:
-                files["params"] = os.path.relpath(given["params"], folder)
-            self.program = static.Session(files, model, {})
-        else:
-            self.net = networks.network(model)
-            self.net.eval()
-
-    def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
-        if self.program is not None:
-            found: List[np.ndarray] = self.program.infer(feed)
-            return found
-        with paddle.no_grad():
-            return [t.numpy() for t in networks.outputs_of(self.net(*networks.tensors(feed)))]
-
-    def close(self) -> None:
-        if self.program is not None:
-            self.program.close()
+def _session(name: str) -> Any:
+    """Open the simplest execution: the network itself, or the static executor's run of a program."""
+    model, given = networks.get(name), user.declaration(name)
+    if given["form"] != "deployed":
+        initial: Any = {"params": None}  # a layer's own, which are its values already
+        return dygraph.Session(initial, model, {})
+    folder, program = os.path.split(given["path"])
+    files = {"folder": folder, "program": program}
+    if given["params"]:
+        files["params"] = os.path.relpath(given["params"], folder)
+    return static.Session(files, model, {})

@@ -10,10 +10,12 @@ import paddle
 from paddle.metric import Accuracy
 from paddle.vision.transforms import ToTensor
 
+from harness.worker.inspection import programs
 from harness.worker.models import networks
 from harness.worker.models.digits import Digits
 from harness.worker.models.states import bits, flatten
 from harness.worker.recipes.documents import Watch, high_level
+from harness.worker.training import loops, static_graphs
 
 
 def resume(
@@ -46,9 +48,12 @@ def resume(
 def load(
     model: str, checkpoint: str, other: Optional[Dict[str, Any]] = None, **arguments: Any
 ) -> Dict[str, Any]:
-    """Call `Model.load` on a new, prepared network; return parameters before and after, and optimizer state.
+    """Call `Model.load` on a new, prepared network: only then is an optimizer restored.
 
     ``other``: arguments that build the network with other shapes.
+
+    Returns parameters ``before`` and ``after``, and the ``optimizer`` entries that wait for the first
+    update, by their saved names.
     """
     reference = networks.get(model)
     paddle.seed(99)  # initial values differ from the checkpoint's, so that loading has an effect
@@ -56,7 +61,7 @@ def load(
     wrapped = paddle.Model(
         net, networks.input_specs(reference), [paddle.static.InputSpec([None, 1], "int64", "label")]
     )
-    optim = paddle.optimizer.Adam(learning_rate=0.001, parameters=wrapped.parameters())
+    optim = loops.make_optimizer(loops.training_of(reference), wrapped.parameters())
     wrapped.prepare(optim, paddle.nn.CrossEntropyLoss())
     before = {name: bits(value).copy() for name, value in net.state_dict().items()}
     wrapped.load(checkpoint, **arguments)
@@ -64,7 +69,7 @@ def load(
     return {
         "before": before,
         "after": {name: bits(value) for name, value in net.state_dict().items()},
-        "optimizer": {name: np.asarray(value) for name, value in flatten(held).items() if "moment" in name},
+        "optimizer": flatten(held),
     }
 
 
@@ -80,14 +85,8 @@ def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray])
     `static.save_inference_model/load_inference_model`. Loading starts from a network with other
     values each time.
     """
-    from harness.worker.inspection import programs
-
     reference = networks.get(model)
     net = networks.network(reference, weights)
-    net.eval()
-    found: Dict[str, Any] = {
-        "network": [o.numpy() for o in networks.outputs_of(net(*networks.tensors(feed)))]
-    }
 
     def fresh() -> Any:
         paddle.seed(77)
@@ -100,7 +99,7 @@ def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray])
         with paddle.no_grad():
             return [o.numpy() for o in networks.outputs_of(layer(*networks.tensors(feed)))]
 
-    found["untouched"] = outputs(fresh())
+    found = {"network": outputs(net), "untouched": outputs(fresh())}
     paddle.save(net.state_dict(), os.path.join(folder, "dygraph.pdparams"))
     other = fresh()
     other.set_state_dict(paddle.load(os.path.join(folder, "dygraph.pdparams")))
@@ -114,26 +113,17 @@ def three_systems(model: str, weights: str, folder: str, feed: List[np.ndarray])
 
     values = paddle.load(weights, return_numpy=True)
     with programs.static_mode():
-        main, startup = paddle.static.Program(), paddle.static.Program()
-        with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
-            inputs = networks.static_inputs(reference)
-            layer = reference.build(**reference.arguments)
-            layer.eval()
-            fetches = networks.outputs_of(layer(*inputs))
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        feeds = {spec.name: array for spec, array in zip(reference.inputs, feed)}
-        executor.run(startup)
+        built = static_graphs.inference(reference)
+        layer, main, inputs, fetches, executor = built
         programs.set_layer_values(layer, main, values)
         paddle.static.save(main, os.path.join(folder, "static"))
         paddle.static.save_inference_model(
             os.path.join(folder, "inference"), inputs, fetches, executor, program=main
         )
         programs.set_layer_values(layer, main, {n: np.zeros_like(v) for n, v in values.items()})
-        found["static emptied"] = [np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)]
+        found["static emptied"] = built.run(feed)
         paddle.static.load(main, os.path.join(folder, "static"), executor)
-        found["static.save/load"] = [
-            np.asarray(o) for o in executor.run(main, feed=feeds, fetch_list=fetches)
-        ]
+        found["static.save/load"] = built.run(feed)
     with programs.static_mode():
         executor = paddle.static.Executor(paddle.CPUPlace())
         prefix = os.path.join(folder, "inference")

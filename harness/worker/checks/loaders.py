@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping
 
 import numpy as np
 import paddle
@@ -18,7 +18,7 @@ from harness.worker.inspection import programs
 from harness.worker.models import networks, states
 from harness.worker.models.model import ReferenceModel
 from harness.worker.runtimes import jit, predictor, static
-from harness.worker.training import loops
+from harness.worker.training import loops, static_graphs
 
 M_PERTURB = -6
 """glibc's number of this `mallopt` option; other C libraries report that they do not have it."""
@@ -57,10 +57,9 @@ def model_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> D
 
     The step uses the optimizer's state, so its result shows what was restored.
     """
-    assert model.training is not None, model.name
     net = model.build(**model.arguments)
     wrapped = paddle.Model(net)
-    optimizer = loops.make_optimizer(model.training, net.parameters())
+    optimizer = loops.make_optimizer(loops.training_of(model), net.parameters())
     wrapped.prepare(optimizer, paddle.nn.CrossEntropyLoss())
     wrapped.load(files["prefix"])
     found = states.flatten(net.state_dict(), "loaded")
@@ -72,19 +71,6 @@ def model_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> D
     return found
 
 
-def _built(model: ReferenceModel) -> Tuple[Any, List[Any], Any]:
-    """Build the network in static mode and initialise it; return program, outputs and executor."""
-    main, startup = paddle.static.Program(), paddle.static.Program()
-    with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
-        inputs = networks.static_inputs(model)
-        net = model.build(**model.arguments)
-        net.eval()
-        outputs = networks.outputs_of(net(*inputs))
-    executor = paddle.static.Executor(paddle.CPUPlace())
-    executor.run(startup)
-    return main, outputs, executor
-
-
 def save_static(model: str, weight: np.ndarray, prefix: str) -> None:
     """Save the initialised network with `static.save`, with ``weight`` as the parameter of that shape.
 
@@ -92,7 +78,7 @@ def save_static(model: str, weight: np.ndarray, prefix: str) -> None:
         ValueError: no parameter, or more than one, has the shape of ``weight``.
     """
     with programs.static_mode():
-        main, _, _ = _built(networks.get(model))
+        main = static_graphs.inference(networks.get(model)).program
         scope = paddle.static.global_scope()
         values = [scope.find_var(item["name"]).get_tensor() for item in programs.parameters(main)]
         found = [value for value in values if tuple(value.shape()) == weight.shape]
@@ -106,10 +92,9 @@ def static_load(files: Mapping[str, str], model: ReferenceModel, feed: Feed) -> 
     """Call `static.load` on a program with other values; return the loaded values and its outputs."""
     with programs.static_mode():
         paddle.seed(model.seed + 1)
-        main, outputs, executor = _built(model)
-        paddle.static.load(main, files["prefix"], executor)
-        named = dict(zip([spec.name for spec in model.inputs], feed))
-        return _outputs(executor.run(main, feed=named, fetch_list=outputs))
+        built = static_graphs.inference(model)
+        paddle.static.load(built.program, files["prefix"], built.executor)
+        return _outputs(built.run(feed))
 
 
 def _execution(runtime: Any, **options: Any) -> Loader:

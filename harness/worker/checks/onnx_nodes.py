@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping
 
 import numpy as np
 
-from harness.worker.inspection import programs
+from harness.worker.inspection import onnx_files, programs
 
 DIVERGES = 1e-3
 """Largest difference of the two, as a share of the tensor's root mean square. Float32 engines differ by a
@@ -81,7 +81,6 @@ def _between(nodes: List[Any], tensor: str, agreeing: set) -> List[Any]:
 def intermediates(model: Any, feed: Mapping[str, np.ndarray]) -> Dict[str, np.ndarray]:
     """Return every node's output tensors by name, from onnxruntime: each is made an output of the graph."""
     import onnx
-    import onnxruntime
 
     exposed = onnx.ModelProto()
     exposed.CopyFrom(model)
@@ -90,18 +89,10 @@ def intermediates(model: Any, feed: Mapping[str, np.ndarray]) -> Dict[str, np.nd
         for name in node.output:
             if name and name not in known and node.op_type != "Constant":
                 exposed.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnx_files.session(exposed.SerializeToString(), threads=1)
     names = [item.name for item in session.get_outputs()]
-    return {
-        name: value
-        for name, value in zip(names, session.run(names, dict(feed)))
-        if isinstance(value, np.ndarray)
-    }
+    values = zip(names, session.run(names, dict(feed)))
+    return {name: value for name, value in values if isinstance(value, np.ndarray)}
 
 
 def counterparts(
@@ -124,15 +115,9 @@ def _variables(program: Any) -> Dict[str, Any]:
     """Return the results of the operators in a ``.pdmodel``'s main block: variables, by name."""
     block = program.global_block()
     results = [name for op in block.ops if op.type not in ("feed", "fetch") for name in op.output_arg_names]
-    return {
-        name: block.var(name)
-        for name in results
-        if block.has_var(name) and _is_tensor(block.var(name)) and not block.var(name).persistable
-    }
-
-
-def _is_tensor(variable: Any) -> bool:
-    return "LOD_TENSOR" in str(variable.type) and "ARRAY" not in str(variable.type)
+    found = {name: block.var(name) for name in results if block.has_var(name)}
+    kinds = {name: str(variable.type) for name, variable in found.items() if not variable.persistable}
+    return {name: found[name] for name, kind in kinds.items() if "LOD_TENSOR" in kind and "ARRAY" not in kind}
 
 
 def _values(program: Any) -> Dict[str, Any]:
@@ -145,13 +130,9 @@ def _values(program: Any) -> Dict[str, Any]:
         if not name.startswith("pd_op.") or name in ("pd_op.data", "pd_op.fetch"):
             continue
         for index, value in enumerate(op.results()):
-            if _fetchable(value):
+            if value.is_dense_tensor_type():
                 found[f"p2o.{name}.{number}.{index}"] = value
     return found
-
-
-def _fetchable(value: Any) -> bool:
-    return bool(value.is_dense_tensor_type())
 
 
 def _is_another(got: np.ndarray, expected: Mapping[str, np.ndarray]) -> bool:

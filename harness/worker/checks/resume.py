@@ -15,8 +15,8 @@ import paddle
 import paddle.nn.functional as F
 
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
 from harness.worker.models.states import flatten
+from harness.worker.training import loops
 
 BATCH = 32
 PER_EPOCH = 6
@@ -33,10 +33,8 @@ class Loop:
 
     def __init__(self, model: str, config: Mapping[str, Any], digits: str) -> None:
         reference = networks.get(model)
-        assert reference.training is not None, model
-        arrays, labels = reference.training.examples(Digits(digits), "train")
-        self.arrays = [array[: BATCH * PER_EPOCH] for array in arrays]
-        self.labels = labels[: BATCH * PER_EPOCH].reshape(-1, 1)
+        self.arrays, labels = loops.examples(reference, digits, "train", BATCH * PER_EPOCH)
+        self.labels = labels.reshape(-1, 1)
         self.config = dict(config)
         self.net = networks.network(reference)
         self.net.train()

@@ -18,18 +18,13 @@ def load_arrays(path: str) -> Dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in paddle.load(path, return_numpy=True).items()}
 
 
-def state_of(path: str) -> Dict[str, Any]:
-    """A saved state dict as tensors: arrays, and per entry its dtype, ``stop_gradient`` and name."""
-    return _shown(paddle.load(path))
+def state_of(path: str, return_numpy: bool = False) -> Dict[str, Any]:
+    """Load a state dict: arrays, and of each tensor in it dtype, ``stop_gradient`` and generated name."""
+    return _shown(paddle.load(path, return_numpy=return_numpy))
 
 
 def _shown(state: Mapping[str, Any]) -> Dict[str, Any]:
-    return {"arrays": {name: bits(value) for name, value in state.items()}, "facts": facts(state)}
-
-
-def facts(state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
-    """Return dtype, ``stop_gradient`` and generated name of every tensor."""
-    return {
+    facts = {
         name: {
             "dtype": str(value.dtype).split(".")[-1],
             "stop_gradient": bool(value.stop_gradient),
@@ -38,6 +33,7 @@ def facts(state: Mapping[str, Any]) -> Dict[str, Dict[str, Any]]:
         for name, value in state.items()
         if hasattr(value, "stop_gradient")
     }
+    return {"arrays": {name: bits(value) for name, value in state.items()}, "facts": facts}
 
 
 def save_network(model: str, weights: str, out: str, protocol: int = 4) -> Dict[str, Any]:
@@ -74,11 +70,6 @@ def save_dtype(dtype: str, out: str) -> Dict[str, Any]:
         state["special"] = paddle.to_tensor(special).astype(dtype)
     paddle.save(state, out)
     return _shown(state)
-
-
-def load_dtype(path: str, return_numpy: bool = False) -> Dict[str, Any]:
-    """The saved dict again, as tensors or as arrays."""
-    return _shown(paddle.load(path, return_numpy=return_numpy))
 
 
 # Nested objects: described by plain values, so that both sides can build and compare them.

@@ -13,7 +13,7 @@ import paddle
 
 from harness.worker.inspection.compressed import Program, inspect
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
+from harness.worker.training import loops
 
 COPY = re.compile(r"_deepcopy_\d+$")
 """What Paddle adds to a parameter's name in a copied layer; PaddleSlim exports copied layers for PACT."""
@@ -65,8 +65,7 @@ def ranges(model: str, weights: str, digits: str, batch: int, batches: int) -> L
     the ``largest`` magnitude, and the ``mean`` of each example's largest magnitude.
     """
     stated = networks.get(model)
-    assert stated.training is not None, model
-    arrays_, _ = stated.training.examples(Digits(digits), "train")
+    arrays_, _ = loops.examples(stated, digits, "train", batch * batches)
     net = networks.network(stated, weights)
     net.eval()
     seen: Dict[int, List[float]] = {}

@@ -6,14 +6,13 @@ import functools
 import itertools
 import os
 import resource
-import time
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
 from harness.worker import runtimes
 from harness.worker.checks import timing
-from harness.worker.machine import affinity, devices
+from harness.worker.machine import affinity
 
 _held: Dict[int, Tuple[int, List[np.ndarray]]] = {}
 _numbers = itertools.count(1)
@@ -135,24 +134,12 @@ def _timed(number: int) -> Callable[[int, float, bool], Tuple[List[float], int]]
     opened = runtimes._sessions[session]
     if hasattr(opened, "timed"):
         return functools.partial(_timed_in_other_process, opened, feed)
-    run, device = timing.prepared(opened, feed), getattr(opened, "device", "cpu")
-    clock = time.perf_counter
+    run = timing.timer(opened, feed)
 
     def timed(runs: int, extra: float, counted: bool) -> Tuple[List[float], int]:
-        seconds: List[float] = []
         # Of this thread only: the session's other threads have other processors.
         before = resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
-        for _ in range(runs):
-            devices.synchronize(device)
-            start = clock()
-            run()
-            devices.synchronize(device)
-            end = clock()
-            if extra:
-                until = end + extra * (end - start)
-                while clock() < until:
-                    pass
-            seconds.append((clock() if counted else end) - start)
+        seconds, _ = run(runs, extra, counted)
         return seconds, resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw - before
 
     return timed

@@ -27,26 +27,36 @@ def timed(opened: Any, feed: List[np.ndarray], runs: int) -> Tuple[List[float], 
     """Return seconds of each run, and the last outputs; a session in another process is timed there."""
     if hasattr(opened, "timed"):
         return opened.timed(feed, runs)
-    device = getattr(opened, "device", "cpu")
-    run = prepared(opened, feed)
-    seconds = []
-    outputs: List[np.ndarray] = []
-    clock = time.perf_counter
-    for _ in range(runs):
-        devices.synchronize(device)
-        start = clock()
-        outputs = run()
-        devices.synchronize(device)
-        seconds.append(clock() - start)
-    return seconds, outputs
+    return timer(opened, feed)(runs)
 
 
-def prepared(opened: Any, feed: List[np.ndarray]) -> Callable[[], List[np.ndarray]]:
-    """Return a function that runs the feed; what can be prepared before the clock starts is done here."""
-    if hasattr(opened, "prepared"):
-        run: Callable[[], List[np.ndarray]] = opened.prepared(feed)
-        return run
-    return functools.partial(opened.infer, feed)
+def timer(opened: Any, feed: List[np.ndarray]) -> Callable[..., Tuple[List[float], List[np.ndarray]]]:
+    """Return a function that times runs of a session of this process, and returns the last outputs too.
+
+    Its arguments: the number of runs; ``extra``, the share of a run's time for which each spins after its
+    work; and whether the seconds include that (``counted``). What can be prepared before the clock starts is
+    done here.
+    """
+    run = opened.prepared(feed) if hasattr(opened, "prepared") else functools.partial(opened.infer, feed)
+    device, clock = getattr(opened, "device", "cpu"), time.perf_counter
+
+    def timed(runs: int, extra: float = 0.0, counted: bool = False) -> Tuple[List[float], List[np.ndarray]]:
+        seconds: List[float] = []
+        outputs: List[np.ndarray] = []
+        for _ in range(runs):
+            devices.synchronize(device)
+            start = clock()
+            outputs = run()
+            devices.synchronize(device)
+            end = clock()
+            if extra:
+                until = end + extra * (end - start)
+                while clock() < until:
+                    pass
+            seconds.append((clock() if counted else end) - start)
+        return seconds, outputs
+
+    return timed
 
 
 def paired(sessions: List[int], feed: List[np.ndarray], blocks: int, runs: int) -> List[List[float]]:

@@ -151,7 +151,6 @@ def parse(values: Mapping[str, Any]) -> Config:
     optimizer = _optimizer(top.section("Optimizer"))
     loaders = top.section("DataLoader")
     train, evaluation = _loader(loaders.section("Train"), "train"), _loader(loaders.section("Eval"), "test")
-    loaders.end()
     top.end()
     return Config(run, arch, slim, optimizer, train, evaluation)
 
@@ -159,7 +158,7 @@ def parse(values: Mapping[str, Any]) -> Config:
 def _global(section: Section) -> Tuple[Optional[int], Global]:
     class_num = section.whole("class_num", None, least=2)
     channels, height, width = section.wholes("image_shape", 3)
-    found = Global(
+    return class_num, Global(
         device=section.choice("device", ("cpu", "gpu")),
         epochs=section.whole("epochs", least=1),
         output_dir=section.text("output_dir", "./output"),
@@ -168,8 +167,6 @@ def _global(section: Section) -> Tuple[Optional[int], Global]:
         image_shape=(channels, height, width),
         seed=section.whole("seed", 0),
     )
-    section.end()
-    return class_num, found
 
 
 def _arch(section: Section, class_num: Optional[int]) -> Arch:
@@ -186,13 +183,10 @@ def _slim(section: Section) -> Slim:
     if section.has("quant"):
         inner = section.section("quant")
         quant = inner.choice("name", ("pact",))
-        inner.end()
     if section.has("prune"):
         inner = section.section("prune")
         prune = inner.choice("name", ("fpgm", "l1_norm"))
         ratio = inner.number("pruned_ratio", below=1.0)
-        inner.end()
-    section.end()
     return Slim(quant, prune, ratio)
 
 
@@ -203,10 +197,7 @@ def _optimizer(section: Section) -> Optimizer:
         regularizer = section.section("regularizer")
         regularizer.choice("name", ("L2",))
         l2 = regularizer.number("coeff")
-        regularizer.end()
-    found = Optimizer(section.number("momentum", 0.9, below=1.0), _learning_rate(section.section("lr")), l2)
-    section.end()
-    return found
+    return Optimizer(section.number("momentum", 0.9, below=1.0), _learning_rate(section.section("lr")), l2)
 
 
 def _learning_rate(section: Section) -> LearningRate:
@@ -221,15 +212,13 @@ def _learning_rate(section: Section) -> LearningRate:
                 "it takes one more than those"
             )
     rate = values[0] if name == "Piecewise" else section.number("learning_rate")
-    found = LearningRate(name, rate, section.number("warmup_epoch", 0.0), epochs, values)
-    section.end()
-    return found
+    return LearningRate(name, rate, section.number("warmup_epoch", 0.0), epochs, values)
 
 
 def _loader(section: Section, split: str) -> Loader:
     dataset, sampler = section.section("dataset"), section.section("sampler")
     dataset.choice("name", ("MNIST",))
-    found = Loader(
+    return Loader(
         root=dataset.text("root"),
         split=dataset.choice("split", ("train", "test"), split),
         samples=dataset.whole("samples", 0),
@@ -237,6 +226,3 @@ def _loader(section: Section, split: str) -> Loader:
         shuffle=sampler.truth("shuffle", False),
         drop_last=sampler.truth("drop_last", False),
     )
-    for part in (dataset, sampler, section):
-        part.end()
-    return found

@@ -24,6 +24,7 @@ class Section:
         self.name = name
         self._values = dict(values)
         self._known: Dict[str, None] = {}
+        self._inner: List[Section] = []
 
     def place(self, key: str) -> str:
         """Return the key as ``-o`` names it."""
@@ -39,7 +40,8 @@ class Section:
             raise ConfigError(f"the section {self.place(key)} is missing")
         if not isinstance(self._values[key], dict):
             raise ConfigError(f"{self.place(key)} is {self._values[key]!r}: it must be a section")
-        return Section(self._values[key], self.place(key))
+        self._inner.append(Section(self._values[key], self.place(key)))
+        return self._inner[-1]
 
     def text(self, key: str, default: Any = MISSING) -> Any:
         value = self._get(key, default)
@@ -97,16 +99,18 @@ class Section:
         return left
 
     def end(self) -> None:
-        """Demand that every key was asked for.
+        """Demand that every key was asked for, also in the sections inside that were.
 
         Raises:
-            ConfigError: a key is unknown in this section.
+            ConfigError: a key is unknown.
         """
         for key in self._values:
             if key not in self._known:
                 near = difflib.get_close_matches(str(key), list(self._known), 1)
                 known = f"did you mean {near[0]}?" if near else f"there are {', '.join(self._known)}"
                 raise ConfigError(f"{self.place(key)} is unknown: {known}")
+        for section in self._inner:
+            section.end()
 
     def _get(self, key: str, default: Any) -> Any:
         if self.has(key):

@@ -10,13 +10,21 @@ import importlib
 import os
 import pkgutil
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+import numpy as np
+
+from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
-from harness.worker.models.model import ReferenceModel
+from harness.worker.models.model import ReferenceModel, Training
+from harness.worker.training import loops
 
 # Modules of extensions lie in folders of their own, and are found here all the same.
 __path__ = pkgutil.extend_path(__path__, __name__)
+
+
+COMPARED = 64
+"""Number of test examples whose logits an artifact of a compression method keeps."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,41 @@ class Job:
     def of(self, need: str, *parts: str) -> str:
         """Return a path inside the artifact of the recipe ``need``."""
         return os.path.join(self.inputs[need], *parts)
+
+    @property
+    def training(self) -> Training:
+        """How the model is trained; asked for only where it is."""
+        return loops.training_of(self.model)
+
+    def examples(self, split: str, rows: Optional[int] = None) -> Tuple[List[np.ndarray], np.ndarray]:
+        """Return inputs and labels of a split of the digits, as :func:`loops.examples`."""
+        return loops.examples(self.model, self.digits, split, rows)
+
+    @property
+    def prefix(self) -> str:
+        """Path of the inference model that the recipe writes, without its ending."""
+        return self.path("inference_model", "model")
+
+    @property
+    def program(self) -> str:
+        """Path of its program in the artifact, once it is written."""
+        return os.path.relpath(program_file(self.prefix), self.out)
+
+    @property
+    def files(self) -> List[str]:
+        """Relative paths of all that was written so far."""
+        found = (os.path.join(parent, name) for parent, _, names in os.walk(self.out) for name in names)
+        return sorted(os.path.relpath(path, self.out) for path in found)
+
+    @property
+    def exported(self) -> Dict[str, str]:
+        """The float model that `jit` exported, by the arguments of the functions that quantize files."""
+        folder = self.of("jit", "inference_model")
+        return {
+            "model_dir": folder,
+            "model_filename": os.path.basename(program_file(os.path.join(folder, "model"))),
+            "params_filename": "model.pdiparams",
+        }
 
 
 @dataclass(frozen=True)
@@ -61,6 +104,27 @@ class CompressionMethod:
     alike: bool = False
 
 
+def methods_of(
+    technique: str, graph: str, api: str, prefix: str = "", full: Tuple[str, ...] = ()
+) -> Callable[..., CompressionMethod]:
+    """Return a function that makes methods of one kind.
+
+    It takes the name without ``prefix``, the models and the recipe's parameters. ``full``: the models
+    of the full tier where a method states none.
+    """
+
+    def method(
+        name: str,
+        models: Tuple[str, ...] = (),
+        full: Tuple[str, ...] = full,
+        alike: bool = False,
+        **parameters: Any,
+    ) -> CompressionMethod:
+        return CompressionMethod(prefix + name, technique, graph, api, parameters, models, full, alike)
+
+    return method
+
+
 @dataclass(frozen=True)
 class Recipe:
     name: str
@@ -76,6 +140,8 @@ class Recipe:
     """How many deadlines its one call may take: one for each network that it trains."""
 
 
+PLAIN = ("name", "summary", "graph", "needs_code", "deadlines")
+"""Fields that cross to the controller as they are."""
 _RECIPES: Dict[str, Recipe] = {}
 
 
@@ -122,12 +188,8 @@ def catalog() -> List[Dict[str, Any]]:
     """Return every recipe in plain values."""
     return [
         {
-            "name": recipe.name,
-            "summary": recipe.summary,
+            **{name: getattr(recipe, name) for name in PLAIN},
             "needs": list(recipe.needs),
-            "graph": recipe.graph,
-            "needs_code": recipe.needs_code,
-            "deadlines": recipe.deadlines,
             "module": recipe.make.__module__,
             "methods": [asdict(method) for method in recipe.methods],
         }

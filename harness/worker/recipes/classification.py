@@ -8,16 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 import paddle
 
 from harness.worker.classification import compress, config, engine
 from harness.worker.inspection import programs
-from harness.worker.models.digits import Digits
-from harness.worker.recipes import CompressionMethod, Job, recipe
+from harness.worker.recipes import CompressionMethod, Job, methods_of, recipe
+from harness.worker.recipes.pruning import keep_pruned
 
+SMALL = ("resnet_vd_small",)
 FULL_SIZE = (
     "Global.epochs=1",
     "DataLoader.Train.dataset.samples=16",
@@ -94,8 +95,7 @@ def run_tool(command: str, arguments: List[str]) -> None:
 
 def examples(job: Job) -> Tuple[np.ndarray, np.ndarray]:
     """Return the test digits and their labels."""
-    assert job.model.training is not None, job.model.name
-    arrays, labels = job.model.training.examples(Digits(job.digits), "test")
+    arrays, labels = job.examples("test")
     return arrays[0], labels
 
 
@@ -115,36 +115,23 @@ def deploy(job: Job, program: str) -> str:
     return os.path.join("inference_model", "model" + ending)
 
 
+def _configured(technique: str, graph: str, call: str) -> Callable[..., CompressionMethod]:
+    api = f"paddleslim.{call}, by document 004's configuration"
+    return methods_of(technique, graph, api, full=("mobilenet_v1", "resnet50_vd"))
+
+
 @recipe(
     "configured_training",
     needs=("checkpoint",),
     methods=(
-        CompressionMethod(
-            "qat-config",
-            "qat",
-            "dynamic",
-            "paddleslim.QAT with PACT, by document 004's configuration",
-            {"kind": "quantization"},
-            models=("resnet_vd_small",),
-            full=("mobilenet_v1", "resnet50_vd"),
-            alike=True,
-        ),
-        CompressionMethod(
-            "prune-config",
-            "prune",
-            "dynamic",
-            "paddleslim.FPGMFilterPruner, by document 004's configuration",
-            {"kind": "prune"},
-            models=("resnet_vd_small",),
-            full=("mobilenet_v1", "resnet50_vd"),
-        ),
+        _configured("qat", "dynamic", "QAT with PACT")("qat-config", SMALL, alike=True, kind="quantization"),
+        _configured("prune", "dynamic", "FPGMFilterPruner")("prune-config", SMALL, kind="prune"),
     ),
 )
 def configured_training(job: Job) -> Dict[str, Any]:
     """Document 004: train as the Slim section says, then export the saved `best_model` in another process."""
     kind = job.parameters["kind"]
-    floats = os.path.splitext(job.of("checkpoint", "model.pdparams"))[0]
-    configured = load(settings(job, kind, **{"Global.pretrained_model": floats}))
+    configured = load(settings(job, kind, **{"Global.pretrained_model": job.of("checkpoint", "model")}))
     trained = engine.train(configured, quiet)
     layer = trained.network.layer
     engine.load_values(layer, trained.best_model)
@@ -167,9 +154,7 @@ def configured_training(job: Job) -> Dict[str, Any]:
     }
     pruning = trained.network.pruning
     if pruning is not None:
-        arrays = {f"original/{name}": value for name, value in pruning.original.items()}
-        arrays.update({f"pruned/{name}": value for name, value in pruning.pruned.items()})
-        np.savez(job.path("pruned.npz"), **arrays)
+        keep_pruned(job, pruning.original, pruning.pruned)
         values.update(criterion="fpgm", ratios=pruning.ratios, flops=pruning.flops)
         del values["bits"], values["quantizable"]
     return values
@@ -178,21 +163,11 @@ def configured_training(job: Job) -> Dict[str, Any]:
 @recipe(
     "configured_calibration",
     needs=("checkpoint",),
-    methods=(
-        CompressionMethod(
-            "ptq-config",
-            "ptq",
-            "static",
-            "paddleslim.quant.quant_post_static, by document 004's configuration",
-            models=("resnet_vd_small",),
-            full=("mobilenet_v1", "resnet50_vd"),
-        ),
-    ),
+    methods=(_configured("ptq", "static", "quant.quant_post_static")("ptq-config", SMALL),),
 )
 def configured_calibration(job: Job) -> Dict[str, Any]:
     """Document 004: export the float model, then quantize it offline into `quant_post_static_model`."""
-    floats = os.path.splitext(job.of("checkpoint", "model.pdparams"))[0]
-    configured = load(settings(job, "", **{"Global.pretrained_model": floats}))
+    configured = load(settings(job, "", **{"Global.pretrained_model": job.of("checkpoint", "model")}))
     engine.export(configured, quiet)
     folder = engine.quantize(configured, quiet)
     program = compress.program_of(folder, "model")
@@ -207,15 +182,15 @@ def configured_calibration(job: Job) -> Dict[str, Any]:
     }
 
 
-ARMS = {
-    "advised": (),
-    "full-rate": ("Optimizer.lr.learning_rate=0.1",),
-    "from-scratch": (
-        "Optimizer.lr.learning_rate=0.1",
-        "Optimizer.lr.warmup_epoch=0",
-        "Global.pretrained_model=null",
-    ),
-    "float-control": ("Slim.quant=null",),
+ARMS: Dict[str, Dict[str, Any]] = {
+    "advised": {},
+    "full-rate": {"Optimizer.lr.learning_rate": 0.1},
+    "from-scratch": {
+        "Optimizer.lr.learning_rate": 0.1,
+        "Optimizer.lr.warmup_epoch": 0,
+        "Global.pretrained_model": None,
+    },
+    "float-control": {"Slim.quant": None},
 }
 """Settings over the advised configuration: quantization-aware at the usual rate; without a float model, with
 the usual hyper-parameters; and fine-tuning as advised, without quantization."""
@@ -230,25 +205,49 @@ def hyperparameters(job: Job) -> Dict[str, Any]:
     """
     found: Dict[str, Any] = {}
     classes: Dict[str, np.ndarray] = {}
-    arrays, labels = examples(job)
     with tempfile.TemporaryDirectory() as folder:
-        usual = os.path.join(folder, "usual")
-        seed = f"Global.seed={int(job.parameters['seed'])}"
-        for arm, kind, over in (
-            ("usual", "", ()),
-            *((arm, "quantization", (_from(usual, job), *over)) for arm, over in ARMS.items()),
-        ):
-            given = settings(job, kind, **{"Global.output_dir": os.path.join(folder, arm)})
-            for setting in (seed, *over):
-                given += ["-o", setting]
-            trained = engine.train(load(given), quiet)
+        usual, classes["usual"] = _trained(job, "", os.path.join(folder, "usual"))
+        found["usual"] = {"losses": usual.losses, "accuracy": usual.accuracy}
+        for arm, over in ARMS.items():
+            start = {"Global.pretrained_model": usual.best_model, **over}
+            trained, classes[arm] = _trained(job, "quantization", os.path.join(folder, arm), start)
             found[arm] = {"losses": trained.losses, "accuracy": trained.accuracy}
-            logits = trained.network.layer(paddle.to_tensor(arrays)).numpy()
-            classes[arm] = logits.argmax(axis=1).astype("int64")
-    np.savez(job.path("predictions.npz"), labels=labels, **classes)
+    np.savez(job.path("predictions.npz"), labels=examples(job)[1], **classes)
     return found
 
 
-def _from(folder: str, job: Job) -> str:
-    best = os.path.join(folder, job.model.name, "best_model")
-    return f"Global.pretrained_model={json.dumps(best)}"
+@recipe("aware_and_post", deadlines=3)
+def aware_and_post(job: Job) -> Dict[str, Any]:
+    """Train as usual; then do quantization-aware training as advised, and offline quantization.
+
+    ``seed`` is a parameter. Writes ``predictions.npz``: the class of every test digit, int64 ``[n]``,
+    by the float model (``usual``), ``aware`` and ``post``, and ``labels``.
+    """
+    arrays, labels = examples(job)
+    classes: Dict[str, np.ndarray] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        usual, classes["usual"] = _trained(job, "", os.path.join(folder, "usual"))
+        start = {"Global.pretrained_model": usual.best_model}
+        _, classes["aware"] = _trained(job, "quantization", os.path.join(folder, "aware"), start)
+        exported = {"Global.save_inference_dir": os.path.join(folder, "exported"), **start, **_seed(job)}
+        configured = load(settings(job, "", **exported))
+        engine.export(configured, quiet)
+        written = engine.quantize(configured, quiet)
+        program = os.path.basename(compress.program_of(written, "model"))
+        classes["post"] = programs.logits(written, program, [arrays]).argmax(axis=1)
+    np.savez(job.path("predictions.npz"), labels=labels, **classes)
+    return {name: float((found == labels).mean()) for name, found in classes.items()}
+
+
+def _seed(job: Job) -> Dict[str, int]:
+    return {"Global.seed": int(job.parameters["seed"])}
+
+
+def _trained(
+    job: Job, kind: str, folder: str, over: Optional[Mapping[str, Any]] = None
+) -> Tuple[engine.Trained, np.ndarray]:
+    """Train in the folder, with settings over the file's; return the result and each test digit's class."""
+    given = {"Global.output_dir": folder, **_seed(job), **(over or {})}
+    trained = engine.train(load(settings(job, kind, **given)), quiet)
+    logits = trained.network.layer(paddle.to_tensor(examples(job)[0])).numpy()
+    return trained, logits.argmax(axis=1).astype("int64")

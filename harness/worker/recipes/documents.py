@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
@@ -54,16 +53,8 @@ def document_000(job: Job) -> Dict[str, Any]:
         "losses": losses,
         "train_accuracy": train_accuracy,
         "test_accuracy": float((logits.argmax(axis=1) == labels).mean()),
-        "files": _files(job.out),
+        "files": job.files,
     }
-
-
-def _files(folder: str) -> List[str]:
-    return sorted(
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, names in os.walk(folder)
-        for name in names
-    )
 
 
 class Watch(paddle.callbacks.Callback):
@@ -118,5 +109,5 @@ def document_003(job: Job) -> Dict[str, Any]:
         "evaluations": evaluations,
         "accuracy": float(np.asarray(evaluated["acc"]).reshape(-1)[0]),
         "predicted_accuracy": float((np.asarray(predicted).argmax(axis=1) == labels).mean()),
-        "files": _files(job.out),
+        "files": job.files,
     }

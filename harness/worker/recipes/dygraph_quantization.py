@@ -6,26 +6,19 @@ classes; this module makes the same calls in the same order. Its helpers serve `
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
 import paddle
 
-from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
-from harness.worker.recipes import CompressionMethod, Job, recipe
+from harness.worker.recipes import COMPARED, CompressionMethod, Job, methods_of, recipe
 from harness.worker.training import loops
-from harness.worker.training.fine_tuning import training_of
+from harness.worker.training.fine_tuning import tune
+from harness.worker.training.loops import FINE_TUNING
 
-FINE_TUNING = 0.1
-"""Learning rate of the fine-tuning, as a share of the training's: document 004 §5 says 1/20 to 1/10."""
 CALIBRATION = (8, 32)
 """Number of training batches for calibration, and their size."""
-COMPARED = 64
-"""Number of test examples whose logits are kept."""
 OPERATORS = {"Conv2D": ["conv2d", "depthwise_conv2d"], "Linear": ["matmul_v2"]}
 """Operators that each layer type becomes in the exported program."""
 
@@ -54,24 +47,15 @@ def trained(job: Job) -> Any:
 
 def fine_tune(job: Job, net: Any) -> List[float]:
     """One epoch of the training examples at a smaller learning rate; the loss before every step."""
-    stated = training_of(job.model)
-    smaller = dataclasses.replace(stated, learning_rate=stated.learning_rate * FINE_TUNING)
     # Made after the quantization, as in PaddleSlim's demo: PACT and LSQ add parameters.
-    optimizer = loops.make_optimizer(smaller, net.parameters())
-    arrays, labels = stated.examples(Digits(job.digits), "train")
-    net.train()
-    return [
-        loops.step(net, optimizer, feed, target)
-        for feed, target in loops.batches(
-            arrays, labels, stated.batch_size, np.random.default_rng(job.model.seed)
-        )
-    ]
+    optimizer = loops.make_optimizer(job.training, net.parameters(), FINE_TUNING)
+    return tune(net, optimizer, job.model, job.digits, epochs=1)
 
 
 def calibrate(job: Job, net: Any) -> None:
     """Forward passes over the first training examples."""
-    arrays, _ = training_of(job.model).examples(Digits(job.digits), "train")
     batches, size = CALIBRATION
+    arrays, _ = job.examples("train", batches * size)
     with paddle.no_grad():
         for start in range(0, batches * size, size):
             net(*networks.tensors([array[start : start + size] for array in arrays]))
@@ -79,10 +63,9 @@ def calibrate(job: Job, net: Any) -> None:
 
 def logits_of(job: Job, net: Any) -> np.ndarray:
     """What the network gives in eval mode for the first test examples, float32 ``[64, classes]``."""
-    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
     net.eval()
     with paddle.no_grad():
-        outputs = net(*networks.tensors([array[:COMPARED] for array in arrays]))
+        outputs = net(*networks.tensors(job.examples("test", COMPARED)[0]))
     return np.asarray(networks.outputs_of(outputs)[0].numpy())
 
 
@@ -100,15 +83,10 @@ def reloaded(job: Job, net: Any, fresh: Any) -> np.ndarray:
     return logits_of(job, fresh)
 
 
-def prefix(job: Job) -> str:
-    """Return the path of the deployable program, without its ending."""
-    return job.path("inference_model", "model")
-
-
 def exported(job: Job, layers: List[str]) -> Dict[str, Any]:
     """Return the manifest values that all these methods share; ``layers`` are the types to quantize."""
     return {
-        "program": os.path.relpath(program_file(prefix(job)), job.out),
+        "program": job.program,
         "bits": 8,
         "quantizable": [operator for layer in layers for operator in OPERATORS[layer]],
     }
@@ -174,16 +152,12 @@ def qat_slim(job: Job) -> Dict[str, Any]:
     }
     if job.parameters["train_mode"]:
         net.train()  # as in the reference of `save_quantized_model`, where nothing calls `eval`
-    quanter.save_quantized_model(net, prefix(job), input_spec=networks.input_specs(job.model))
+    quanter.save_quantized_model(net, job.prefix, input_spec=networks.input_specs(job.model))
     return {**exported(job, config.get("quantizable_layer_type", ["Conv2D", "Linear"])), **values}
 
 
-def _ptq(
-    name: str, models_: Models = (), full: Models = (), fuse: bool = False, **config: Any
-) -> CompressionMethod:
-    return CompressionMethod(
-        name, "ptq", "dynamic", "paddleslim.PTQ", {"config": config, "fuse": fuse}, models_, full
-    )
+_ptq = methods_of("ptq", "dynamic", "paddleslim.PTQ")
+HIST, ABS_MAX = {"activation_quantizer": "HistQuantizer"}, {"activation_quantizer": "AbsmaxQuantizer"}
 
 
 @recipe(
@@ -191,11 +165,13 @@ def _ptq(
     needs=("checkpoint",),
     methods=(
         # By default the activations' thresholds come from a search in pure Python: seconds per layer.
-        _ptq("ptq-slim", CONV_BN, LENET + LARGER),
-        _ptq("ptq-slim-hist", LENET, CONV_BN, activation_quantizer="HistQuantizer"),
-        _ptq("ptq-slim-abs-max", full=SMALL, activation_quantizer="AbsmaxQuantizer"),
-        _ptq("ptq-slim-weight-abs-max", full=SMALL, weight_quantizer="AbsmaxQuantizer"),
-        _ptq("ptq-slim-fuse", CONV_BN, LARGER, fuse=True, activation_quantizer="HistQuantizer"),
+        _ptq("ptq-slim", CONV_BN, LENET + LARGER, config={}, fuse=False),
+        _ptq("ptq-slim-hist", LENET, CONV_BN, config=HIST, fuse=False),
+        _ptq("ptq-slim-abs-max", full=SMALL, config=ABS_MAX, fuse=False),
+        _ptq(
+            "ptq-slim-weight-abs-max", full=SMALL, config={"weight_quantizer": "AbsmaxQuantizer"}, fuse=False
+        ),
+        _ptq("ptq-slim-fuse", CONV_BN, LARGER, config=HIST, fuse=True),
     ),
 )
 def ptq_slim(job: Job) -> Dict[str, Any]:
@@ -208,7 +184,7 @@ def ptq_slim(job: Job) -> Dict[str, Any]:
     ptq = PTQ(**job.parameters["config"])
     quantized = ptq.quantize(net, fuse=job.parameters["fuse"])
     calibrate(job, quantized)
-    ptq.save_quantized_model(quantized, prefix(job), input_spec=networks.input_specs(job.model))
+    ptq.save_quantized_model(quantized, job.prefix, input_spec=networks.input_specs(job.model))
     # Before that call the network computes in float; the call inserts the quantized layers.
     np.savez(job.path("compressed.npz"), logits=logits_of(job, quantized))
     rule = scale_rule(job.parameters["config"].get("activation_quantizer", "KLQuantizer"))

@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator
 
 import paddle
-from paddle.jit.dy2static.convert_call_func import convert_call
 
 from harness.worker.inspection import programs
-from harness.worker.inspection.programs import program_file
 from harness.worker.models import networks, user
 from harness.worker.recipes import Job, recipe
+from harness.worker.training import static_graphs
 
 
 @recipe("jit", needs=("checkpoint",))
@@ -32,42 +31,32 @@ def jit(job: Job) -> Dict[str, Any]:
 def saved(job: Job, net: Any) -> str:
     """`to_static` and `jit.save` of the network as it is; the program's path in the artifact."""
     static = paddle.jit.to_static(net, input_spec=networks.input_specs(job.model))
-    prefix = job.path("inference_model", "model")
-    paddle.jit.save(static, prefix)
-    return os.path.relpath(program_file(prefix), job.out)
+    paddle.jit.save(static, job.prefix)
+    return job.program
 
 
 @contextlib.contextmanager
-def built_statically(job: Job) -> Iterator[Tuple[Any, List[Any], List[Any], Any]]:
-    """Build a static program with the checkpoint's values; yield program, inputs, outputs, executor."""
+def built_statically(job: Job) -> Iterator[static_graphs.Inference]:
+    """Build a static program with the checkpoint's values."""
     with programs.static_mode():
-        main, startup = paddle.static.Program(), paddle.static.Program()
-        with paddle.utils.unique_name.guard(), paddle.static.program_guard(main, startup):
-            inputs = networks.static_inputs(job.model)
-            net = job.model.build(**job.model.arguments)
-            net.eval()
-            forward = convert_call(net.forward) if job.model.converted else net
-            outputs = networks.outputs_of(forward(*inputs))
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        executor.run(startup)
+        built = static_graphs.inference(job.model)
         values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)
-        programs.set_layer_values(net, main, values)
-        yield main, inputs, outputs, executor
+        programs.set_layer_values(built.net, built.program, values)
+        yield built
 
 
 @recipe("static", needs=("checkpoint",), needs_code=True)
 def static(job: Job) -> Dict[str, Any]:
     """Build the network as a static program and `save_inference_model` it."""
-    prefix = job.path("inference_model", "model")
-    with built_statically(job) as (main, inputs, outputs, executor):
-        paddle.static.save_inference_model(prefix, inputs, outputs, executor, program=main)
-    return {"program": os.path.relpath(program_file(prefix), job.out)}
+    with built_statically(job) as (_, main, inputs, outputs, executor):
+        paddle.static.save_inference_model(job.prefix, inputs, outputs, executor, program=main)
+    return {"program": job.program}
 
 
 @recipe("serialized", needs=("checkpoint",), needs_code=True)
 def serialized(job: Job) -> Dict[str, Any]:
     """Program and persistables serialized to bytes and saved piece by piece (both normalize first)."""
-    with built_statically(job) as (main, inputs, outputs, executor):
+    with built_statically(job) as (_, main, inputs, outputs, executor):
         program = paddle.static.serialize_program(inputs, outputs, program=main)
         paddle.static.save_to_file(job.path("inference_model", "model.pdmodel"), program)
         values = paddle.static.serialize_persistables(inputs, outputs, executor, program=main)
@@ -78,10 +67,8 @@ def serialized(job: Job) -> Dict[str, Any]:
 @recipe("separate", needs=("jit",))
 def separate(job: Job) -> Dict[str, Any]:
     """Document 002: `load_inference_model` of the combined files, then `save_vars` of the persistables."""
-    folder = job.of("jit", "inference_model")
-    program = os.path.basename(program_file(os.path.join(folder, "model")))
     out = os.path.dirname(job.path("separate_persistables", "x"))
-    programs.save_separately(folder, program, out)
+    programs.save_separately(job.exported["model_dir"], job.exported["model_filename"], out)
     names = sorted(
         os.path.relpath(path, out) for path in glob.glob(out + "/**", recursive=True) if os.path.isfile(path)
     )

@@ -14,22 +14,8 @@ import paddle
 
 from harness.worker.models import networks
 from harness.worker.recipes import CompressionMethod, Job, recipe
-from harness.worker.recipes.dygraph_quantization import (
-    CONV_BN,
-    LARGER,
-    LENET,
-    SMALL,
-    Models,
-    calibrate,
-    exported,
-    fine_tune,
-    logits_of,
-    number_from_zero,
-    prefix,
-    reloaded,
-    scale_rule,
-    trained,
-)
+from harness.worker.recipes import dygraph_quantization as dygraph
+from harness.worker.recipes.dygraph_quantization import CONV_BN, LARGER, LENET, SMALL, Models
 
 QUANTIZED = ["Conv2D", "Linear"]
 FAKE = "paddle.quantization.quanters.FakeQuanterWithAbsMaxObserver"
@@ -76,7 +62,7 @@ def _method(
 
 
 def _save(job: Job, converted: Any) -> None:
-    paddle.jit.save(converted, prefix(job), input_spec=networks.input_specs(job.model))
+    paddle.jit.save(converted, job.prefix, input_spec=networks.input_specs(job.model))
 
 
 @recipe(
@@ -101,18 +87,21 @@ def qat_paddle(job: Job) -> Dict[str, Any]:
     """
     from paddle.quantization import QAT
 
-    number_from_zero()
+    dygraph.number_from_zero()
     qat = QAT(_config(job))
-    net = qat.quantize(trained(job))
-    losses = fine_tune(job, net)
-    before = logits_of(job, net)
-    again = reloaded(job, net, QAT(_config(job)).quantize(trained(job)))
+    net = qat.quantize(dygraph.trained(job))
+    losses = dygraph.fine_tune(job, net)
+    before = dygraph.logits_of(job, net)
+    again = dygraph.reloaded(job, net, QAT(_config(job)).quantize(dygraph.trained(job)))
     converted = qat.convert(net)
     np.savez(
-        job.path("compressed.npz"), logits=logits_of(job, converted), before_convert=before, reloaded=again
+        job.path("compressed.npz"),
+        logits=dygraph.logits_of(job, converted),
+        before_convert=before,
+        reloaded=again,
     )
     _save(job, converted)
-    return {**exported(job, QUANTIZED), "losses": losses}
+    return {**dygraph.exported(job, QUANTIZED), "losses": losses}
 
 
 def _slim(name: str, observer: str, weight: str = CHANNEL_WISE) -> CompressionMethod:
@@ -139,16 +128,20 @@ def ptq_paddle(job: Job) -> Dict[str, Any]:
     """`paddle.quantization.PTQ`: `quantize`, calibration by forward passes, `convert`, `jit.save`."""
     from paddle.quantization import PTQ
 
-    number_from_zero()
-    net = trained(job)
+    dygraph.number_from_zero()
+    net = dygraph.trained(job)
     net.eval()
     ptq = PTQ(_config(job))
     observed = ptq.quantize(net)
-    calibrate(job, observed)
+    dygraph.calibrate(job, observed)
     arguments: Dict[str, Any] = {"remain_weight": True} if job.parameters.get("remain_weight") else {}
     converted = ptq.convert(observed, **arguments)
-    np.savez(job.path("compressed.npz"), logits=logits_of(job, converted))
+    np.savez(job.path("compressed.npz"), logits=dygraph.logits_of(job, converted))
     _save(job, converted)
-    rule = scale_rule(job.parameters["activation"].split(".")[-1])
+    rule = dygraph.scale_rule(job.parameters["activation"].split(".")[-1])
     # An observer that minimizes the squared error clips the largest weights.
-    return {**exported(job, QUANTIZED), **rule, "nearest": "MSE" not in job.parameters["weight"]}
+    return {
+        **dygraph.exported(job, QUANTIZED),
+        **rule,
+        "nearest": "MSE" not in job.parameters["weight"],
+    }

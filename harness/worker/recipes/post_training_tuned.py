@@ -9,10 +9,10 @@ from typing import Any, Dict, Iterator
 
 import paddle
 
-from harness.worker.inspection.programs import program_file
-from harness.worker.recipes import CompressionMethod, Job, recipe
+from harness.worker.recipes import Job, methods_of, recipe
 from harness.worker.recipes.post_training_static import BATCH, BATCHES, hold, loader
-from harness.worker.recipes.static_quantization import WITH_LINEAR, numbered_from_zero
+from harness.worker.recipes.static_quantization import WITH_LINEAR
+from harness.worker.training.static_graphs import numbered_from_zero
 
 RECON, HPO = "paddleslim.quant.quant_recon_static", "paddleslim.quant.quant_post_hpo"
 OPERATORS = [*WITH_LINEAR, "matmul"]
@@ -44,19 +44,8 @@ def _contained() -> Iterator[None]:
             os.environ.update(variables)
 
 
-def _source(job: Job) -> Dict[str, str]:
-    """Return the arguments of these functions that name the exported float model."""
-    folder = job.of("jit", "inference_model")
-    return {
-        "model_dir": folder,
-        "model_filename": os.path.basename(program_file(os.path.join(folder, "model"))),
-        "params_filename": "model.pdiparams",
-        "quantize_model_path": os.path.dirname(job.path("inference_model", "model")),
-    }
-
-
-def _recon(name: str, *, full: Any = ("lenet",), **parameters: Any) -> CompressionMethod:
-    return CompressionMethod("ptq-recon" + name, "ptq", "static", RECON, parameters, (), full)
+_recon = methods_of("ptq", "static", RECON, "ptq-recon", ("lenet",))
+_hpo = methods_of("ptq", "static", HPO)
 
 
 @recipe(
@@ -86,21 +75,17 @@ def ptq_recon(job: Job) -> Dict[str, Any]:
             batch_size=BATCH,
             batch_nums=BATCHES,
             epochs=EPOCHS,
-            **_source(job),
+            quantize_model_path=os.path.dirname(job.prefix),
+            **job.exported,
             **job.parameters,
         )
-        written = hold(job)
-    return {"program": written, "bits": 8, "quantizable": OPERATORS, "nearest": False}
+    return {"program": hold(job), "bits": 8, "quantizable": OPERATORS, "nearest": False}
 
 
 @recipe(
     "ptq_hpo",
     needs=("jit",),
-    methods=(
-        CompressionMethod(
-            "ptq-hpo", "ptq", "static", HPO, {"algo": ["hist", "mse"], "tries": 4}, (), ("lenet",)
-        ),
-    ),
+    methods=(_hpo("ptq-hpo", full=("lenet",), algo=["hist", "mse"], tries=4),),
 )
 def ptq_hpo(job: Job) -> Dict[str, Any]:
     """`quant_post_hpo`: SMAC searches the settings of `quant_post_static` whose outputs move the least."""
@@ -117,7 +102,7 @@ def ptq_hpo(job: Job) -> Dict[str, Any]:
             save_model_filename="model.pdmodel",
             algo=job.parameters["algo"],
             runcount_limit=job.parameters["tries"],
-            **_source(job),
+            quantize_model_path=os.path.dirname(job.prefix),
+            **job.exported,
         )
-        written = hold(job)
-    return {"program": written, "bits": 8, "quantizable": CONVOLUTIONS, "nearest": False}
+    return {"program": hold(job), "bits": 8, "quantizable": CONVOLUTIONS, "nearest": False}

@@ -8,13 +8,12 @@ import numpy as np
 import paddle
 
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
 from harness.worker.recipes import CompressionMethod, Job, recipe
-from harness.worker.recipes.dygraph_quantization import logits_of
+from harness.worker.recipes.dygraph_quantization import logits_of, trained
 from harness.worker.recipes.inference_formats import saved
 from harness.worker.training import loops
 from harness.worker.training.filter_groups import deciders
-from harness.worker.training.fine_tuning import scheduled, training_of, tune
+from harness.worker.training.fine_tuning import scheduled, tune
 
 SENSITIVITY_ROWS = 500
 """Number of training digits on which sensitivities are measured; test digits are only for the verdict."""
@@ -79,8 +78,9 @@ def prune_filters(job: Job) -> Dict[str, Any]:
     losses = tune(net, optimizer, job.model, job.digits, after_step)
     np.savez(job.path("compressed.npz"), logits=logits_of(job, net))
     paddle.save(net.state_dict(), job.path("model.pdparams"))
+    net.eval()
     return {
-        "program": _exported(net, job),
+        "program": saved(job, net),
         "losses": losses,
         "criterion": CRITERIA[job.parameters["pruner"]],
         "ratios": {structured[name]: asked[name] for name in deciding},
@@ -114,8 +114,9 @@ def prune_weights(job: Job) -> Dict[str, Any]:
     if not job.parameters.get("in_place"):
         state, net = net.state_dict(), networks.network(job.model)
         net.set_state_dict(state)
+    net.eval()
     return {
-        "program": _exported(net, job),
+        "program": saved(job, net),
         "losses": losses,
         "criterion": "magnitude",
         "sparsity": sparsity,
@@ -139,7 +140,7 @@ def keep_pruned(job: Job, original: Dict[str, np.ndarray], pruned: Dict[str, np.
 
 def sensitivity_examples(job: Job) -> Tuple[List[np.ndarray], np.ndarray]:
     """Return about every eighth training digit: inputs, and labels ``[n]``."""
-    arrays, labels = training_of(job.model).examples(Digits(job.digits), "train")
+    arrays, labels = job.examples("train")
     rows = slice(None, None, max(1, len(labels) // SENSITIVITY_ROWS))
     return [array[rows] for array in arrays], labels[rows]
 
@@ -155,11 +156,9 @@ def _started(job: Job) -> Tuple[Any, Any]:
     if kind == "trained":
         net, optimizer, _ = loops.train(job.model, job.digits)
         return net, optimizer
-    net = networks.network(job.model)
-    net.set_state_dict(paddle.load(job.of("checkpoint", "model.pdparams")))
-    optimizer = None
+    net, optimizer = trained(job), None
     if kind == "loaded":
-        optimizer = loops.make_optimizer(training_of(job.model), net.parameters())
+        optimizer = loops.make_optimizer(job.training, net.parameters())
         optimizer.set_state_dict(paddle.load(job.of("checkpoint", "model.pdopt")))
     return net, optimizer
 
@@ -183,9 +182,3 @@ def _by_sensitivity(pruner: Any, net: Any, job: Job) -> Any:
     # one network would be skipped in the next that the process prunes.
     pruner.sensitive(eval_func=accuracy, sen_file=job.path("sensitivities.pickle"), skip_vars=[])
     return pruner.sensitive_prune(job.parameters["flops"], skip_vars=[])
-
-
-def _exported(net: Any, job: Job) -> str:
-    """Save the network in eval mode with `jit.save`; return the program's path in the artifact."""
-    net.eval()
-    return saved(job, net)

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, Tuple
 
 import numpy as np
 import paddle
-import paddle.nn.functional as F
 
 from harness.worker.inspection import programs
-from harness.worker.inspection.programs import program_file
-from harness.worker.models import networks
-from harness.worker.models.digits import Digits
-from harness.worker.recipes import CompressionMethod, Job, recipe
-from harness.worker.recipes.dygraph_quantization import COMPARED
+from harness.worker.recipes import COMPARED, Job, methods_of, recipe
 from harness.worker.recipes.pruning import keep_pruned, sensitivity_examples
+from harness.worker.training import static_graphs
 from harness.worker.training.filter_groups import deciders
-from harness.worker.training.fine_tuning import batches, scheduled, training_of
+from harness.worker.training.fine_tuning import batches, scheduled
+from harness.worker.training.static_graphs import Trainable
 
 CRITERIA = {"l1_norm": "l1", "geometry_median": "fpgm", "bn_scale": "bn_scale"}
 LENET, CONV_BN, MOBILENET, RESNET = "lenet", "conv_bn", "mobilenet_v1_x0_125", "resnet_vd_small"
 
 
-def _method(
-    name: str, quick: Tuple[str, ...], full: Tuple[str, ...] = (), **parameters: Any
-) -> CompressionMethod:
-    return CompressionMethod(name, "prune", "static", "paddleslim.prune.Pruner", parameters, quick, full)
+_method = methods_of("prune", "static", "paddleslim.prune.Pruner")
+_unstructured = methods_of("prune", "static", "paddleslim.prune.UnstructuredPruner")
 
 
 # The two larger networks have convolutions without biases, and pool to one value per channel before
@@ -48,36 +41,7 @@ FILTERS = (
     _method("prune-static-l1-sensitive", (), (LENET, RESNET), criterion="l1_norm", loss=0.05),
     _method("prune-static-l1-sgd", (), (RESNET,), criterion="l1_norm", ratio=0.5, optimizer="SGD"),
 )
-WEIGHTS = (
-    CompressionMethod(
-        "prune-static-unstructured",
-        "prune",
-        "static",
-        "paddleslim.prune.UnstructuredPruner",
-        {"ratio": 0.5},
-        (),
-        (LENET, CONV_BN),
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Programs:
-    """The model's programs, which share one scope with the checkpoint's values.
-
-    ``names``: the structured name of each parameter and statistic by its name in the programs;
-    ``convolutions``: program names of the convolutions' weights, in the network's order.
-    """
-
-    train: Any
-    test: Any
-    inputs: List[Any]
-    logits: Any
-    loss: Any
-    schedule: Any
-    executor: Any
-    names: Dict[str, str]
-    convolutions: List[str]
+WEIGHTS = (_unstructured("prune-static-unstructured", full=(LENET, CONV_BN), ratio=0.5),)
 
 
 @recipe("prune_static_filters", needs=("checkpoint",), methods=FILTERS)
@@ -87,8 +51,8 @@ def prune_static_filters(job: Job) -> Dict[str, Any]:
     from paddleslim.core import GraphWrapper
     from paddleslim.prune import Pruner, StaticPruningCollections
 
-    with _built(job) as built:
-        ratios = _ratios(built, job)
+    with _built(job) as (built, schedule):
+        ratios, names = _ratios(built, job), _names(built)
         arguments: Dict[str, Any] = {
             "scope": paddle.static.global_scope(),
             "params": list(ratios),
@@ -100,21 +64,21 @@ def prune_static_filters(job: Job) -> Dict[str, Any]:
             job.parameters["criterion"], job.parameters.get("idx_selector", "default_idx_selector")
         )
         # The eval program first: both calls decide by the values, and the second call cuts them.
-        test, _, _ = pruner.prune(built.test, only_graph=True, **arguments)
+        test, _, _ = pruner.prune(built.evaluate, only_graph=True, **arguments)
         train, _, _ = pruner.prune(built.train, **arguments)
         pruned = _values(built)
         keep_pruned(job, original, pruned)
         if "idx_selector" in job.parameters:  # it also chooses how many
-            weights = {name: built.names[name] for name in ratios}
+            weights = {name: names[name] for name in ratios}
             ratios = {name: 1 - len(pruned[own]) / len(original[own]) for name, own in weights.items()}
-        groups = StaticPruningCollections(list(ratios), GraphWrapper(built.test))
-        losses = _tuned(built, train, job)
+        groups = StaticPruningCollections(list(ratios), GraphWrapper(built.evaluate))
+        losses = static_graphs.tune(built, train, batches(job.model, job.digits), [schedule.step])
         return {
             "program": _saved(built, test, job),
             "losses": losses,
             "criterion": CRITERIA[job.parameters["criterion"]],
-            "ratios": {built.names[name]: ratios[name] for name in deciders(groups, list(ratios))},
-            "flops": {"before": float(flops(built.test)), "after": float(flops(test))},
+            "ratios": {names[name]: ratios[name] for name in deciders(groups, list(ratios))},
+            "flops": {"before": float(flops(built.evaluate)), "after": float(flops(test))},
         }
 
 
@@ -123,7 +87,7 @@ def prune_static_weights(job: Job) -> Dict[str, Any]:
     """Set the smallest weights of the train program to zero, and keep them at zero during fine-tuning."""
     from paddleslim.prune import UnstructuredPruner
 
-    with _built(job) as built:
+    with _built(job) as (built, schedule):
         original = _values(built)
         pruner = UnstructuredPruner(
             built.train, mode="ratio", ratio=job.parameters["ratio"], place=paddle.CPUPlace()
@@ -131,55 +95,57 @@ def prune_static_weights(job: Job) -> Dict[str, Any]:
         pruner.step()
         pruner.update_params()
         keep_pruned(job, original, _values(built))
-        losses = _tuned(built, built.train, job, pruner.step)
+        after_step = [schedule.step, pruner.step]
+        losses = static_graphs.tune(built, built.train, batches(job.model, job.digits), after_step)
         pruner.update_params()
         return {
-            "program": _saved(built, built.test, job),
+            "program": _saved(built, built.evaluate, job),
             "losses": losses,
             "criterion": "magnitude",
-            "sparsity": float(UnstructuredPruner.total_sparse(built.test)),
+            "sparsity": float(UnstructuredPruner.total_sparse(built.evaluate)),
         }
 
 
 @contextlib.contextmanager
-def _built(job: Job) -> Iterator[Programs]:
-    """Build train and eval program; the latter is cloned before the optimizer, as in PaddleSlim's example."""
-    with programs.static_mode():
-        train, startup = paddle.static.Program(), paddle.static.Program()
-        with paddle.utils.unique_name.guard(), paddle.static.program_guard(train, startup):
-            inputs = networks.static_inputs(job.model)
-            label = paddle.static.data("label", [None, 1], "int64")
-            net = job.model.build(**job.model.arguments)
-            logits = networks.outputs_of(net(*inputs))[0]
-            loss = paddle.mean(F.cross_entropy(logits, label))
-            test = train.clone(for_test=True)
-            optimizer, schedule = scheduled(job.model, job.digits, None, job.parameters.get("optimizer", ""))
-            optimizer.minimize(loss)
-        executor = paddle.static.Executor(paddle.CPUPlace())
-        executor.run(startup)
+def _built(job: Job) -> Iterator[Tuple[Trainable, Any]]:
+    """Build the programs with the checkpoint's values; yield them and the schedule of the learning rate."""
+    schedules = []
+
+    def optimizer() -> Any:
+        made, schedule = scheduled(job.model, job.digits, None, job.parameters.get("optimizer", ""))
+        schedules.append(schedule)
+        return made
+
+    with static_graphs.numbered_from_zero():
+        built = static_graphs.trainable(job.model, optimizer)
         values = paddle.load(job.of("checkpoint", "model.pdparams"), return_numpy=True)
-        programs.set_layer_values(net, train, values)
-        held = {**dict(net.named_parameters()), **dict(net.named_buffers())}
-        names = {variable.name: name for name, variable in held.items()}
-        convolutions = [layer.weight.name for layer in net.sublayers() if isinstance(layer, paddle.nn.Conv2D)]
-        yield Programs(train, test, inputs, logits, loss, schedule, executor, names, convolutions)
+        programs.set_layer_values(built.net, built.train, values)
+        yield built, schedules[0]
 
 
-def _ratios(built: Programs, job: Job) -> Dict[str, float]:
+def _names(built: Trainable) -> Dict[str, str]:
+    """Return the structured name of each parameter and statistic, by its name in the programs."""
+    held = {**dict(built.net.named_parameters()), **dict(built.net.named_buffers())}
+    return {variable.name: name for name, variable in held.items()}
+
+
+def _ratios(built: Trainable, job: Job) -> Dict[str, float]:
     """Return each convolution's share of filters to cut: the method's ratio, or by its sensitivity."""
+    layers = built.net.sublayers()
+    convolutions = [layer.weight.name for layer in layers if isinstance(layer, paddle.nn.Conv2D)]
     if "ratio" in job.parameters:
-        return dict.fromkeys(built.convolutions, job.parameters["ratio"])
+        return dict.fromkeys(convolutions, job.parameters["ratio"])
     from paddleslim.prune import get_ratios_by_loss, sensitivity
 
     arrays, labels = sensitivity_examples(job)
 
     def accuracy(program: Any) -> float:
-        return float((_run(built, program, arrays).argmax(axis=1) == labels).mean())
+        return float((static_graphs.logits_of(built, program, arrays).argmax(axis=1) == labels).mean())
 
     measured = sensitivity(
-        built.test,
+        built.evaluate,
         paddle.CPUPlace(),
-        built.convolutions,
+        convolutions,
         accuracy,
         sensitivities_file=job.path("sensitivities.pickle"),
         criterion=job.parameters["criterion"],
@@ -188,43 +154,15 @@ def _ratios(built: Programs, job: Job) -> Dict[str, float]:
     return {name: float(ratio) for name, ratio in found.items()}
 
 
-def _values(built: Programs) -> Dict[str, np.ndarray]:
+def _values(built: Trainable) -> Dict[str, np.ndarray]:
     """Return parameters and statistics in the scope, by structured name."""
     scope = paddle.static.global_scope()
-    return {
-        structured: np.array(scope.find_var(name).get_tensor()) for name, structured in built.names.items()
-    }
+    return {own: np.array(scope.find_var(name).get_tensor()) for name, own in _names(built).items()}
 
 
-def _run(built: Programs, program: Any, arrays: List[np.ndarray]) -> np.ndarray:
-    """Return the logits of an eval program, float32 ``[n, classes]``."""
-    feed = {variable.name: array for variable, array in zip(built.inputs, arrays)}
-    # The program still computes the loss, so it needs a label.
-    feed["label"] = np.zeros((len(arrays[0]), 1), "int64")
-    found: np.ndarray = built.executor.run(program, feed=feed, fetch_list=[built.logits.name])[0]
-    return found
-
-
-def _tuned(
-    built: Programs, program: Any, job: Job, after_step: Optional[Callable[[], Any]] = None
-) -> List[float]:
-    """Fine-tune; return the loss of each step."""
-    losses = []
-    for feed, target in batches(job.model, job.digits):
-        fed = {variable.name: array for variable, array in zip(built.inputs, feed)}
-        fed["label"] = target
-        loss = built.executor.run(program, feed=fed, fetch_list=[built.loss.name])[0]
-        losses.append(float(np.asarray(loss).reshape(-1)[0]))
-        built.schedule.step()
-        if after_step is not None:
-            after_step()
-    return losses
-
-
-def _saved(built: Programs, program: Any, job: Job) -> str:
+def _saved(built: Trainable, program: Any, job: Job) -> str:
     """Save an eval program, and its logits for the first test digits; return its path in the artifact."""
-    arrays, _ = training_of(job.model).examples(Digits(job.digits), "test")
-    np.savez(job.path("compressed.npz"), logits=_run(built, program, [array[:COMPARED] for array in arrays]))
-    prefix = job.path("inference_model", "model")
-    paddle.static.save_inference_model(prefix, built.inputs, [built.logits], built.executor, program=program)
-    return os.path.relpath(program_file(prefix), job.out)
+    logits = static_graphs.logits_of(built, program, job.examples("test", COMPARED)[0])
+    np.savez(job.path("compressed.npz"), logits=logits)
+    static_graphs.save(built, program, job.prefix)
+    return job.program

@@ -84,7 +84,10 @@ def run(
     path = os.path.join(scratch, "config.json")
     with open(path, "w") as file:
         json.dump(training.config_of(**{**config, "digits": digits, "out": folder}), file)
-    asked = list(options or _options(device, processes // hosts))
+    # One GPU for each process, and nccl; or so many processes, and gloo.
+    each = processes // hosts
+    usual = "--gpus=" + ",".join(map(str, range(each))) if device == "gpu" else f"--nproc_per_node={each}"
+    asked = list(options or [usual])
     if hosts > 1:
         asked += [f"--nnodes={hosts}", f"--master=127.0.0.1:{free_port()}"]
     started = time.monotonic()
@@ -114,13 +117,6 @@ def run(
         shutil.rmtree(scratch, ignore_errors=True)
         if not out:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _options(device: str, processes: int) -> List[str]:
-    """Return the launcher's options: one GPU per process and nccl, or processes and gloo."""
-    if device == "gpu":
-        return ["--gpus=" + ",".join(map(str, range(processes)))]
-    return [f"--nproc_per_node={processes}"]
 
 
 def _launch(

@@ -6,35 +6,31 @@ for pruning (``ResNet50_vd_prune.yaml``).
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterator, List, Tuple
+from typing import Any, Callable, Iterator, List, Sequence, Tuple
 
 import numpy as np
 import paddle
 
-from harness.worker.models.digits import Digits
-from harness.worker.models.model import ReferenceModel, Training
+from harness.worker.models.model import ReferenceModel
 from harness.worker.training import loops
+from harness.worker.training.loops import training_of
 
 
-def training_of(model: ReferenceModel) -> Training:
-    """Return how the model is trained; a pruned model is fine-tuned in the same way."""
-    assert model.training is not None, model.name
-    return model.training
-
-
-def batches(model: ReferenceModel, digits: str) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
-    """Yield the mini-batches of as many epochs as plain training takes."""
+def batches(
+    model: ReferenceModel, digits: str, epochs: int = 0
+) -> Iterator[Tuple[List[np.ndarray], np.ndarray]]:
+    """Yield the mini-batches of so many epochs; 0: as many as plain training takes."""
     how = training_of(model)
-    arrays, labels = how.examples(Digits(digits), "train")
+    arrays, labels = loops.examples(model, digits, "train")
     rng = np.random.default_rng(model.seed)
-    for _ in range(how.epochs):
+    for _ in range(epochs or how.epochs):
         yield from loops.batches(arrays, labels, how.batch_size, rng)
 
 
 def scheduled(model: ReferenceModel, digits: str, parameters: Any, name: str = "") -> Tuple[Any, Any]:
     """Return plain training's optimizer (or the named one), and a schedule of its rate down to zero."""
     how = training_of(model)
-    _, labels = how.examples(Digits(digits), "train")
+    _, labels = loops.examples(model, digits, "train")
     steps = how.epochs * -(-len(labels) // how.batch_size)
     schedule = paddle.optimizer.lr.CosineAnnealingDecay(how.learning_rate, T_max=steps)
     arguments = {} if name else dict(how.optimizer_arguments)
@@ -43,12 +39,17 @@ def scheduled(model: ReferenceModel, digits: str, parameters: Any, name: str = "
 
 
 def tune(
-    net: Any, optimizer: Any, model: ReferenceModel, digits: str, after_step: List[Callable[[], Any]]
+    net: Any,
+    optimizer: Any,
+    model: ReferenceModel,
+    digits: str,
+    after_step: Sequence[Callable[[], Any]] = (),
+    epochs: int = 0,
 ) -> List[float]:
-    """Fine-tune in dynamic graph; return the loss of each step."""
+    """Fine-tune in dynamic graph; return the loss of each step. ``epochs``: see :func:`batches`."""
     losses = []
     net.train()
-    for feed, target in batches(model, digits):
+    for feed, target in batches(model, digits, epochs):
         losses.append(loops.step(net, optimizer, feed, target))
         for call in after_step:
             call()

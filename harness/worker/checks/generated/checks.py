@@ -55,31 +55,32 @@ def run(
             stored_in_bfloat16(network, batches),
             *oracle(network, batches, draws, additive, COARSE)["moved"],
         ]
-    fed = feeds(network, batches)
-    sequence = [fed[0], fed[0], *fed[1:]]
-    done: Dict[str, Any] = {}
+    asked = _Stages(network, batches, stages, options)
     net = build(network)
     where = folder or tempfile.mkdtemp(prefix="generated-")
     known = set(sys.modules)
     try:
-        _try(done, "dygraph", stages, lambda: _inferred(net, sequence))
-        _try(done, "restored", stages, lambda: _inferred(restored(network, net, where), sequence))
-        if network["dynamic"] and network.get("equivariant") and "runs" in done.get("dygraph", {}):
-            _by_rows(done, stages, net, fed[0])
+        asked.run("dygraph", lambda: asked.inferred(net))
+        asked.run("restored", lambda: asked.inferred(restored(network, net, where)))
+        if network["dynamic"] and network.get("equivariant") and "runs" in asked.done.get("dygraph", {}):
+            first = asked.sequence[0]
+            asked.run("permuted", lambda: [infer(net, [array[::-1].copy() for array in first])])
+            rows = [[array[row : row + 1] for array in first] for row in range(len(first[0]))]
+            asked.run("rows", lambda: [infer(net, feed) for feed in rows])
         files: Dict[str, str] = {}
-        _try(done, "export", None, lambda: files.update(_exported(network, where)) or [])
+        asked.run("export", lambda: files.update(_exported(network, where)) or [], always=True)
         if files:
             found["program"] = files["program"]
-            _read(done, stages, network, files, options or {}, sequence)
+            asked.read(files)
             if source.has_constants(network):
-                _try(done, "folded", stages, lambda: _folded(network, where, options or {}, sequence))
+                asked.run("folded", lambda: asked.folded(where))
     finally:
         for name in set(sys.modules) - known:
             if name.startswith("generated_"):
                 del sys.modules[name]
         if not folder:
             shutil.rmtree(where, ignore_errors=True)
-    found["stages"] = done
+    found["stages"] = asked.done
     return found
 
 
@@ -91,14 +92,9 @@ def read(
     options: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
     """Return ``stages`` as :func:`run` does, for files that another release wrote into the folder."""
-    fed = feeds(network, batches)
-    done: Dict[str, Any] = {}
-    _read(done, stages, network, forms.files_in(folder), options or {}, [fed[0], fed[0], *fed[1:]])
-    return done
-
-
-def _inferred(net: Any, sequence: Sequence[List[np.ndarray]]) -> List[List[np.ndarray]]:
-    return [infer(net, feed) for feed in sequence]
+    asked = _Stages(network, batches, stages, options)
+    asked.read(forms.files_in(folder))
+    return asked.done
 
 
 def restored(network: Mapping[str, Any], net: Any, folder: str) -> Any:
@@ -112,60 +108,61 @@ def restored(network: Mapping[str, Any], net: Any, folder: str) -> Any:
     return other
 
 
-def _by_rows(done: Dict[str, Any], stages: Sequence[str], net: Any, feed: Sequence[np.ndarray]) -> None:
-    rows = range(len(feed[0]))
-    _try(done, "permuted", stages, lambda: [infer(net, [array[::-1].copy() for array in feed])])
-    _try(done, "rows", stages, lambda: [infer(net, [a[row : row + 1] for a in feed]) for row in rows])
-
-
 def _exported(network: Mapping[str, Any], folder: str, folded: bool = False) -> Dict[str, str]:
     return forms.export(network, build(network, folder=folder, folded=folded), folder)
-
-
-def _read(
-    done: Dict[str, Any],
-    stages: Sequence[str],
-    network: Mapping[str, Any],
-    files: Dict[str, str],
-    options: Mapping[str, Any],
-    sequence: Sequence[List[np.ndarray]],
-) -> None:
-    for name, session in forms.sessions(network, files, options).items():
-        _try(done, name, stages, lambda: _served(session(), sequence))  # noqa: B023
-
-
-def _folded(
-    network: Mapping[str, Any],
-    folder: str,
-    options: Mapping[str, Any],
-    sequence: Sequence[List[np.ndarray]],
-) -> List[List[np.ndarray]]:
-    inner = os.path.join(folder, "folded")
-    os.mkdir(inner)
-    files = _exported(network, inner, folded=True)
-    return _served(forms.sessions(network, files, options)["predictor"](), sequence)
-
-
-def _served(session: Any, sequence: Sequence[List[np.ndarray]]) -> List[List[np.ndarray]]:
-    try:
-        return [[np.array(array) for array in session.infer(feed)] for feed in sequence]
-    finally:
-        session.close()
 
 
 def _mark(stage: str) -> None:
     print(MARK, stage, flush=True)
 
 
-def _try(done: Dict[str, Any], name: str, stages: Optional[Sequence[str]], what: Callable[[], Any]) -> None:
-    """Run a stage; an exception becomes its result."""
-    if stages is not None and name not in stages:
-        return
-    _mark(name)
-    try:
-        done[name] = {"runs": what()}
-    except forms.Refused as refusal:
-        done[name] = {"refused": str(refusal)}
-    except Exception as error:
-        paddle.disable_static()
-        done[name] = {"raised": type(error).__name__, "message": str(error).strip() or repr(error)}
+class _Stages:
+    """The stages that are asked for of a network, its feeds, and in ``done`` what came of each stage."""
+
+    def __init__(
+        self,
+        network: Mapping[str, Any],
+        batches: Sequence[int],
+        asked: Sequence[str],
+        options: Optional[Mapping[str, Any]],
+    ) -> None:
+        self.network, self.asked, self.options = network, asked, options or {}
+        first, *others = feeds(network, batches)
+        self.sequence = [first, first, *others]
+        self.done: Dict[str, Any] = {}
+
+    def run(self, name: str, what: Callable[[], Any], always: bool = False) -> None:
+        """Run a stage if it is asked for; an exception becomes its result."""
+        if not always and name not in self.asked:
+            return
+        _mark(name)
+        try:
+            self.done[name] = {"runs": what()}
+        except forms.Refused as refusal:
+            self.done[name] = {"refused": str(refusal)}
+        except Exception as error:
+            paddle.disable_static()
+            self.done[name] = {"raised": type(error).__name__, "message": str(error).strip() or repr(error)}
+
+    def read(self, files: Dict[str, str]) -> None:
+        """Run the stages that read exported files."""
+        for name, session in forms.sessions(self.network, files, self.options).items():
+            self.run(name, lambda: self.served(session()))  # noqa: B023
+
+    def inferred(self, net: Any) -> List[List[np.ndarray]]:
+        """The outputs of a network in dynamic graph."""
+        return [infer(net, feed) for feed in self.sequence]
+
+    def served(self, session: Any) -> List[List[np.ndarray]]:
+        """The outputs of a session, which is closed."""
+        try:
+            return [[np.array(array) for array in session.infer(feed)] for feed in self.sequence]
+        finally:
+            session.close()
+
+    def folded(self, folder: str) -> List[List[np.ndarray]]:
+        """The predictor's outputs where what depends on parameters alone was computed beforehand."""
+        inner = os.path.join(folder, "folded")
+        os.mkdir(inner)
+        files = _exported(self.network, inner, folded=True)
+        return self.served(forms.sessions(self.network, files, self.options)["predictor"]())

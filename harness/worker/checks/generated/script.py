@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 import numpy as np
 
 from harness.worker.checks.generated import source
-from harness.worker.checks.generated.oracle import oracle
+from harness.worker.checks.generated.oracle import fed, oracle
 from harness.worker.checks.generated.values import expression
 
 MOST_LITERALS = 24
@@ -22,13 +22,12 @@ def parts(
     ``folded``: the network's constants are computed beforehand.
     """
     number = max(run - 1, 0) if run < len(batches) + 1 else 0
-    feed, specs = [], []
-    for index, spec in enumerate(network["inputs"]):
-        shape = [batches[number], *spec["shape"][1:]] if network["dynamic"] else spec["shape"]
-        drawn = {**spec, "shape": shape, "seed": spec["seed"] + 1000 * number}
-        feed.append(f"np.asarray({expression(drawn)}, {spec['dtype']!r})")
-        shape = [None, *spec["shape"][1:]] if network["dynamic"] else spec["shape"]
-        specs.append(f'paddle.static.InputSpec({shape}, {spec["dtype"]!r}, "x{index}")')
+    drawn = fed(network, batches[number], number)
+    feed = [f"np.asarray({expression(spec)}, {spec['dtype']!r})" for spec in drawn]
+    specs = [
+        f'paddle.static.InputSpec({spec["shape"]}, {spec["dtype"]!r}, "x{index}")'
+        for index, spec in enumerate(fed(network, None))
+    ]
     try:
         outputs = oracle(network, batches, 0)["outputs"][number]
     except Exception:  # where the oracle itself fails, the dynamic graph gives the expected values

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import time
 from typing import Any, Dict, List, Mapping, Tuple
@@ -18,8 +19,8 @@ import paddle
 import paddle.nn.functional as F
 
 from harness.worker.models import networks
-from harness.worker.models.digits import Digits
 from harness.worker.models.states import flatten
+from harness.worker.training import loops
 
 RATES = {"SGD": 0.05, "Momentum": 0.02}
 """Learning rates, by optimizer."""
@@ -87,9 +88,7 @@ def train(config: Mapping[str, Any]) -> Dict[str, Any]:
         paddle.distributed.init_parallel_env()
     net, optimizer, done = _start(config, rank)
     whole = paddle.DataParallel(net) if ranks > 1 else net
-    reference = networks.get(config["model"])
-    assert reference.training is not None
-    arrays, labels = reference.training.examples(Digits(config["digits"]), "train")
+    arrays, labels = loops.examples(networks.get(config["model"]), config["digits"], "train")
     sampler = paddle.io.DistributedBatchSampler(
         Rows(config["examples"]), config["batch"] // ranks, ranks, rank, shuffle=True, drop_last=True
     )
@@ -176,15 +175,11 @@ def alone(digits: str, **given: Any) -> Dict[str, Any]:
 
 
 def one_rank(config: Mapping[str, Any]) -> None:
-    """Train as one of several ranks; write the results to ``rank-R.npz`` in ``config["out"]``."""
+    """Train as one of several ranks; write the results to ``rank-R.pickle`` in ``config["out"]``."""
     result = train(config)
-    flat = {
-        (f"{name}/{key}" if key else name): array
-        for name, value in result.items()
-        for key, array in (value.items() if isinstance(value, dict) else [("", value)])
-    }
     rank = paddle.distributed.ParallelEnv().rank
-    np.savez(os.path.join(config["out"], f"rank-{rank}.npz"), **flat)
+    with open(os.path.join(config["out"], f"rank-{rank}.pickle"), "wb") as file:
+        pickle.dump(result, file)
 
 
 def read(folder: str) -> Dict[str, Any]:
@@ -193,21 +188,10 @@ def read(folder: str) -> Dict[str, Any]:
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if name.startswith("rank-"):
-            ranks.append(_nested(path))
+            with open(path, "rb") as file:
+                ranks.append(pickle.load(file))
         elif name.startswith("epoch-") and not name.endswith(".part"):
             kinds = {"network": "model.pdparams", "optimizer": "model.pdopt"}
             found = flatten({kind: paddle.load(os.path.join(path, file)) for kind, file in kinds.items()})
             checkpoints[name] = dict(sorted(found.items()))
     return {"ranks": ranks, "checkpoints": checkpoints}
-
-
-def _nested(path: str) -> Dict[str, Any]:
-    nested: Dict[str, Any] = {}
-    with np.load(path) as file:
-        for name in file.files:
-            first, _, rest = name.partition("/")
-            if rest:
-                nested.setdefault(first, {})[rest] = file[name]
-            else:
-                nested[first] = file[name]
-    return nested
