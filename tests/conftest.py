@@ -35,11 +35,12 @@ def python() -> str:
     return sys.executable
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def templates() -> Iterator[Templates]:
-    """What the workers of all tests are forked from."""
+    """What the workers of all tests are forked from, those of the commands that they run too."""
     templates = Templates()
-    yield templates
+    with templates.shared():
+        yield templates
     templates.close()
 
 

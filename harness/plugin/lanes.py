@@ -114,8 +114,9 @@ class Lanes:
             config.pluginmanager.register(plugin)
         collected = session.testscollected
         try:
-            lanes.pytest_sessionstart(session)
-            lanes.pytest_runtestloop()
+            with self.run.templates.shared():
+                lanes.pytest_sessionstart(session)
+                lanes.pytest_runtestloop()
         except dsession.Interrupted as stop:
             if session.shouldfail:
                 raise session.Failed(session.shouldfail) from None
@@ -137,7 +138,6 @@ class Lanes:
         workerinput: dict[str, Any] = node.workerinput
         workerinput[LANE] = {
             "folder": str(self.run.folder),
-            "templates": str(self.run.templates.folder),
             "name": str(node.gateway.id),
         }
 

@@ -120,7 +120,7 @@ class RunSession:
     @functools.cached_property
     def templates(self) -> Templates:
         """What all workers of the run are forked from, those of its lanes too."""
-        return Templates(self.lane["templates"] if self.lane else "")
+        return Templates()
 
     @functools.cached_property
     def executor(self) -> Executor:

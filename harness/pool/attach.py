@@ -1,10 +1,11 @@
-"""Stand for a worker that a template forks: hand it this process's files, and end as it ends.
+"""Stand for a worker that a template forks: hand over this process's files and variables, end as it ends.
 
 ``python attach.py SOCKET PYTHON ARGUMENT…``. Where no template answers, or it forks nothing, this process
 becomes ``PYTHON ARGUMENT…``: a worker that was started and not forked.
 """
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -34,7 +35,9 @@ def main(path: str, command: list[str]) -> int:
 def _forked(template: socket.socket, path: str) -> bool:
     try:
         template.connect(path)
-        socket.send_fds(template, [b"w"], [0, 1, 2])
+        given = json.dumps({"folder": os.getcwd(), "variables": dict(os.environ)}).encode()
+        socket.send_fds(template, [len(given).to_bytes(4, "big")], [0, 1, 2])
+        template.sendall(given)
         return template.recv(len(FORKED)) == FORKED
     except OSError:
         return False

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -24,6 +25,12 @@ PROTOCOL = ROOT / "harness" / "worker" / "protocol"
 END_S = 1.0
 """Seconds in which a template ends that was asked to."""
 ATTACH = Path(__file__).with_name("attach.py")
+FOLDER = "HARNESS_TEMPLATES"
+"""Environment variable with the folder of another process's templates."""
+OWNER = "owner"
+"""File in that folder with the process id of their owner."""
+OTHERS = re.compile(r"(HARNESS|PYTEST)_|(COLUMNS|LINES|TERM|PWD|OLDPWD|SHLVL|_)$")
+"""Environment variables that Paddle's import does not depend on. A worker gets them when it is forked."""
 START = """
 import json, socket, sys
 exec(sys.argv[1])
@@ -38,20 +45,32 @@ template.serve(socket.socket(fileno=listener), owner)
 class Templates:
     """One template for each interpreter and its environment variables, started when it is first needed.
 
-    Args:
-        folder: an existing folder of another process's templates, to share them. Without one, this
-            object makes a folder, which only this user can read, and ends its templates with :meth:`close`.
+    They are shared with the process that has started this one, if that shares its own (:meth:`shared`). Else
+    this object makes a folder, which only this user can read, and ends its templates with :meth:`close`.
     """
 
-    def __init__(self, folder: str = "") -> None:
-        self._own = not folder
-        self.folder = Path(folder or tempfile.mkdtemp(prefix="harness-"))
-        self.owner = os.getpid()
+    def __init__(self) -> None:
+        self.folder = Path(os.environ.get(FOLDER, os.devnull))
+        self.owner = _owner(self.folder)
+        self._own = not self.owner
         self._started: list[subprocess.Popen[bytes]] = []
         if self._own:
-            (self.folder / "owner").write_text(str(self.owner))
-        else:
-            self.owner = int((self.folder / "owner").read_text())
+            self.owner = os.getpid()
+            self.folder = Path(tempfile.mkdtemp(prefix="harness-"))
+            (self.folder / OWNER).write_text(str(self.owner))
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Share the templates with the processes that are started meanwhile."""
+        before = os.environ.get(FOLDER)
+        os.environ[FOLDER] = str(self.folder)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[FOLDER]
+            else:
+                os.environ[FOLDER] = before
 
     def command(self, python: str, variables: Mapping[str, str], log: Path) -> str:
         """Return what execnet has to start for a worker, in its syntax for ``python``.
@@ -59,9 +78,8 @@ class Templates:
         Args:
             log: file for what a template prints that is started now.
         """
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-        started = {"python": python, "folder": os.getcwd(), "variables": {**inherited, **variables}}
-        key = key_of(started)[:16]
+        inherited = {name: value for name, value in os.environ.items() if not OTHERS.match(name)}
+        key = key_of({"python": python, "variables": {**inherited, **variables}})[:16]
         path = self.folder / f"{key}.sock"
         with FileLock(f"{path}.lock"):
             if not path.exists():
@@ -75,7 +93,7 @@ class Templates:
         for path in self.folder.glob("*.sock"):
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
-                client.sendall(b"e")
+                client.sendall(bytes(4))
         for template in self._started:
             try:
                 template.wait(END_S)
@@ -100,3 +118,13 @@ def _start(
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
+
+
+def _owner(folder: Path) -> int:
+    """Return the process id of the templates' owner, or 0 if it has ended."""
+    try:
+        owner = int((folder / OWNER).read_text())
+        os.kill(owner, 0)
+    except (OSError, ValueError):
+        return 0
+    return owner

@@ -94,7 +94,12 @@ def test_lanes_find_what_one_process_finds(checks: Path) -> None:
     assert len(set(processes.values())) == 2
     assert alone not in processes.values()
     assert [record.case for record in lanes.records[-2:]] == ["area/alone", "area/timed"]
-    for model in ("lenet", "conv_bn", "two_inputs", "transformer"):  # a model's cases share what was made for it
+    for model in (
+        "lenet",
+        "conv_bn",
+        "two_inputs",
+        "transformer",
+    ):  # a model's cases share what was made for it
         assert processes[f"area/beside[1-{model}]"] == processes[f"area/beside[2-{model}]"]
     timed = msgspec.json.decode((checks / "two.json").read_bytes())
     assert [entry["name"] for entry in timed["benchmarks"]] == ["test_timed"]

@@ -11,14 +11,15 @@ import psutil
 import pytest
 
 from conftest import child_environment
-from harness.pool.templates import Templates
+from harness.pool.templates import FOLDER
 from harness.pool.workers import WorkerCrash, WorkerPool
 from tests.support.processes import gone, wait_until
 
 
 @pytest.fixture
-def own(python: str, tmp_path: Path) -> Iterator[WorkerPool]:
+def own(python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkerPool]:
     """A pool with templates of its own."""
+    monkeypatch.delenv(FOLDER)
     pool = WorkerPool(tmp_path / "logs", python, 60)
     yield pool
     pool.close()
@@ -72,9 +73,8 @@ def test_end_of_a_forked_worker_is_reported(own: WorkerPool) -> None:
 
 
 def test_templates_can_be_shared(own: WorkerPool, tmp_path: Path) -> None:
-    other = WorkerPool(
-        tmp_path / "other", own.default.python, 60, templates=Templates(str(own.templates.folder))
-    )
+    with own.templates.shared():
+        other = WorkerPool(tmp_path / "other", own.default.python, 60)
     assert psutil.Process(other.warm().pid).parent() == parent(own)
     other.close()
     with own.fresh() as worker:  # the folder's owner ends them
@@ -84,6 +84,7 @@ def test_templates_can_be_shared(own: WorkerPool, tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
+from harness.pool.templates import FOLDER
 from harness.pool.workers import WorkerPool
 pool = WorkerPool(Path(sys.argv[1]), sys.executable, 60)
 print(pool.warm().pid, flush=True)
@@ -91,7 +92,10 @@ time.sleep(60)
 """
 
 
-def test_template_ends_with_the_process_that_started_it(python: str, tmp_path: Path) -> None:
+def test_template_ends_with_the_process_that_started_it(
+    python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(FOLDER)
     with subprocess.Popen(
         [python, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=child_environment()
     ) as child:

@@ -13,28 +13,31 @@ from __future__ import annotations
 import array
 import contextlib
 import gc
+import json
 import os
 import select
 import signal
 import socket
 import sys
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from harness.worker.protocol import server
 from harness.worker.protocol.environment import import_paddle
 
 FORKED, REFUSED = b"forked", b"refuse"
 """Answers to a client: a worker was forked from here, or none can be, and the client has to start one."""
-END = b"e"
-"""Message that ends the template; any other asks for a worker."""
+END = bytes(4)
+"""Message that ends the template; any other is the length of what a worker is given."""
+PATIENCE_S = 10.0
+"""Seconds in which a client has to say what it wants."""
 
 
 def serve(listener: socket.socket, owner: int) -> None:
     """Fork a worker for each client, until the process ``owner`` has ended.
 
-    A client (``harness/pool/attach.py``) sends its standard input, output and error, which become the
-    worker's. The answer is :data:`REFUSED`, or :data:`FORKED` and, at the worker's end, its status as
-    ``os.waitpid`` gives it.
+    A client (``harness/pool/attach.py``) sends its standard input, output and error, its folder and its
+    environment variables, which become the worker's. The answer is :data:`REFUSED`, or :data:`FORKED` and,
+    at the worker's end, its status as ``os.waitpid`` gives it.
     """
     forks = _import()
     woken, wake = os.pipe()
@@ -54,18 +57,22 @@ def serve(listener: socket.socket, owner: int) -> None:
             _report(clients)
         if listener.fileno() in ready:
             client = listener.accept()[0]
-            message, files = _receive(client)
-            if message == END:
+            client.settimeout(PATIENCE_S)
+            given, files = _receive(client)
+            if given is None:
                 return
             if not forks or len(files) != 3:
-                client.sendall(REFUSED)
+                with contextlib.suppress(OSError):
+                    client.sendall(REFUSED)
                 client.close()
             else:
                 pid = os.fork()
                 if not pid:
-                    _become(files, [listener, client, *clients.values()], [woken, wake, *watched[2:]])
+                    others = [listener, client, *clients.values()]
+                    _become(given, files, others, [woken, wake, *watched[2:]])
                 clients[pid] = client
-                client.sendall(FORKED)
+                with contextlib.suppress(OSError):  # it was killed; its worker ends by itself
+                    client.sendall(FORKED)
             for file in files:
                 os.close(file)
 
@@ -90,14 +97,24 @@ def _alive(owner: int) -> bool:
     return True
 
 
-def _receive(client: socket.socket) -> Tuple[bytes, List[int]]:
-    """Receive a message of a byte, and the files that came with it."""
+def _receive(client: socket.socket) -> Tuple[Optional[Dict[str, Any]], List[int]]:
+    """Receive what a worker is given, and the files for it; None to end."""
     files = array.array("i")
-    message, carried, _, _ = client.recvmsg(1, socket.CMSG_SPACE(3 * files.itemsize))
-    for level, kind, content in carried:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-            files.frombytes(content[: len(content) - len(content) % files.itemsize])
-    return message, list(files)
+    length, content = b"", b""
+    try:
+        length, carried, _, _ = client.recvmsg(len(END), socket.CMSG_SPACE(3 * files.itemsize))
+        for level, kind, data in carried:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                files.frombytes(data[: len(data) - len(data) % files.itemsize])
+        if length == END:
+            return None, list(files)
+        while len(content) < int.from_bytes(length, "big"):
+            content += client.recv(1 << 16) or b"\0"
+        return json.loads(content), list(files)
+    except (OSError, ValueError):  # the client was killed
+        for file in files:
+            os.close(file)
+        return {}, []
 
 
 def _report(clients: Dict[int, socket.socket]) -> None:
@@ -116,10 +133,13 @@ def _report(clients: Dict[int, socket.socket]) -> None:
             client.close()
 
 
-def _become(files: List[int], sockets: List[socket.socket], others: List[int]) -> None:
+def _become(given: Dict[str, Any], files: List[int], sockets: List[socket.socket], others: List[int]) -> None:
     """Become the worker: run what comes in on the first of the files, as ``python -c`` would."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.environ.clear()
+    os.environ.update(given["variables"])
+    os.chdir(given["folder"])
     for one in sockets:
         one.close()
     for other in others:
