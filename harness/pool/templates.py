@@ -79,7 +79,8 @@ class Templates:
             log: file for what a template prints that is started now.
         """
         inherited = {name: value for name, value in os.environ.items() if not OTHERS.match(name)}
-        key = key_of({"python": python, "variables": {**inherited, **variables}})[:16]
+        code = [str(ROOT), *_folders()]
+        key = key_of({"python": python, "variables": {**inherited, **variables}, "code": code})[:16]
         path = self.folder / f"{key}.sock"
         with FileLock(f"{path}.lock"):
             if not path.exists():
@@ -109,8 +110,7 @@ def _start(
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(64)
-        more = [str(extension.folder) for extension in extensions()]
-        given = json.dumps([str(ROOT), more, str(log), listener.fileno(), owner])
+        given = json.dumps([str(ROOT), _folders(), str(log), listener.fileno(), owner])
         return subprocess.Popen(
             [python, "-c", START, (PROTOCOL / "bootstrap.py").read_text(), given],
             env={**os.environ, **variables},
@@ -118,6 +118,10 @@ def _start(
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
+
+
+def _folders() -> list[str]:
+    return [str(extension.folder) for extension in extensions()]
 
 
 def _owner(folder: Path) -> int:
