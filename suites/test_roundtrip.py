@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from harness.checks.case import Case, bitwise_all
+from harness.core.generation import reproducible
 from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
@@ -184,7 +185,8 @@ def test_nested_objects(case: Case, executor: Executor, form: str, protocol: int
     def generate(value: Any) -> None:
         examples.append(value)
 
-    generate()
+    with reproducible():
+        generate()
     came_back = executor.pool.call(
         "checks.roundtrip.save_load_objects",
         descriptions=examples,

@@ -25,6 +25,10 @@ from harness.targets import target
 
 DEADLINE_S = 60.0
 
+# A process of pytest-xdist says so in its environment, and pytest-benchmark would time nothing in those that
+# the tests start.
+os.environ.pop("PYTEST_XDIST_WORKER", None)
+
 
 @pytest.fixture(scope="session")
 def python() -> str:

@@ -14,6 +14,7 @@ from hypothesis import seed as seeded
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 from hypothesis.errors import HypothesisException
 
+from harness.core.generation import reproducible
 from harness.fuzz.builder import Network
 from harness.fuzz.examine import examine, stages_for, stages_of
 from harness.fuzz.findings import Finding, Notebook, explains
@@ -142,7 +143,7 @@ class Fuzzer:
             self._look(network)
 
         # Flaky: a failing network passed when it was tried again. Keep the smallest that failed.
-        with contextlib.suppress(Found, Enough, HypothesisException, ExceptionGroup):
+        with reproducible(), contextlib.suppress(Found, Enough, HypothesisException, ExceptionGroup):
             look()
 
     def _look(self, network: Network) -> None:
