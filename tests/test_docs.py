@@ -135,7 +135,8 @@ def of_pytest(line: Line) -> list[str]:
 
 def test_commands_are_found_in_the_documents() -> None:
     found = set(map(text_of, LINES))
-    assert {"harness doctor", "harness gate 2.6.2 3.3.1", "pytest tests/", "harness env list"} <= found
+    tests = "pytest tests/ -n 2 --dist loadfile"
+    assert {"harness doctor", "harness gate 2.6.2 3.3.1", tests, "harness env list"} <= found
     assert sum(line.whole for line in LINES) > 40
 
 

@@ -78,9 +78,9 @@ class Templates:
         Args:
             log: file for what a template prints that is started now.
         """
-        inherited = {name: value for name, value in os.environ.items() if not OTHERS.match(name)}
+        known = {name: value for name, value in {**os.environ, **variables}.items() if not OTHERS.match(name)}
         code = [str(ROOT), *_folders()]
-        key = key_of({"python": python, "variables": {**inherited, **variables}, "code": code})[:16]
+        key = key_of({"python": python, "variables": known, "code": code})[:16]
         path = self.folder / f"{key}.sock"
         with FileLock(f"{path}.lock"):
             if not path.exists():

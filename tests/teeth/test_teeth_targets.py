@@ -171,7 +171,6 @@ MUTANTS = (
         (option(EXECUTE, threads=2),),
         {"threads": 1},
         "threads",
-        truly_fresh=True,
     ),
     Mutant(
         "one thread",
@@ -179,7 +178,6 @@ MUTANTS = (
         (option(EXECUTE, threads=1),),
         {"threads": 2},
         "threads",
-        truly_fresh=True,
     ),
 )
 

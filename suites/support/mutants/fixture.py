@@ -19,8 +19,9 @@ from harness.artifacts.store import Store
 from harness.core.choices import default_store
 from harness.execution.executor import Executor
 from harness.plugin.selection import MARKERS
+from harness.pool.workers import WorkerPool
 from harness.targets import target
-from suites.support.mutants.machinery import Teeth, ThriftyPool
+from suites.support.mutants.machinery import Teeth
 
 DEADLINE_S = 60.0
 TEETH = pytest.StashKey[Teeth]()
@@ -41,7 +42,7 @@ def teeth(
     python: str, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Teeth]:
     """Workers and an executor of the mutants' own: no other test meets what they disturbed."""
-    pool = ThriftyPool(tmp_path_factory.mktemp("logs"), python, DEADLINE_S)
+    pool = WorkerPool(tmp_path_factory.mktemp("logs"), python, DEADLINE_S)
     store = Store(Path(default_store()))
     executor = Executor(ArtifactBuilder(pool, store, *locate("packaged", store)), target.load())
     teeth = pytestconfig.stash[TEETH] = Teeth(executor, lambda: tmp_path_factory.mktemp("mutant"))

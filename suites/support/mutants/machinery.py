@@ -10,7 +10,7 @@ import copy
 import inspect
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,32 +22,11 @@ from harness.core.extensions import places
 from harness.core.options import Options
 from harness.core.types import Comparison
 from harness.execution.executor import Executor, Producer
-from harness.pool.workers import Worker, WorkerFailure, WorkerPool, WorkerSpec
+from harness.pool.workers import WorkerFailure
 from suites.support.mutants.disturbances import Disturbance
 from suites.support.mutants.way import Broken, Way
 
 # Running a check
-
-
-class ThriftyPool(WorkerPool):
-    """Fresh workers are one warm second process, since starting one takes seconds and mutants are many.
-
-    ``truly_fresh`` gives new ones, where a check is about what a process prints once.
-    """
-
-    truly_fresh = False
-
-    @contextlib.contextmanager
-    def fresh(self, spec: WorkerSpec | None = None) -> Iterator[Worker]:
-        spec = spec or self.default
-        if not self.truly_fresh:
-            yield self.warm(spec.with_env({"TEETH": "the process that is fresh to the first one"}))
-            return
-        worker = self._start(spec)
-        try:
-            yield worker
-        finally:
-            worker.close()
 
 
 class Benchmark:
@@ -139,7 +118,6 @@ class Mutant:
     swapped: Mapping[str, Any] = field(default_factory=dict)
     oracle: bool = False
     executor: Callable[[Executor], Executor] | None = None
-    truly_fresh: bool = False
     needs: str = ""
     flag: str = ""
     slow: bool = False
@@ -230,14 +208,10 @@ class Teeth:
             executor = copy.copy(executor)
             executor.__dict__.pop("_references", None)
         case = WatchedCase()
-        pool = executor.pool
-        assert isinstance(pool, ThriftyPool)
-        pool.truly_fresh = mutant.truly_fresh
         scratch = self.folder()
         way = Way(executor, disturbances, scratch, oracle=mutant.oracle and bool(disturbances))
         with contextlib.ExitStack() as stack:
             stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-            stack.callback(setattr, pool, "truly_fresh", False)
             fixtures = self._fixtures(mutant, executor, case, stack, {**mutant.given, **swapped})
             outcome, text = self._ended(mutant.check, fixtures, case, way)
         failed = tuple(comparison.what for comparison in case.comparisons if not comparison.ok)
