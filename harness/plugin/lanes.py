@@ -7,10 +7,12 @@ well: it writes the records, and runs what measures time when the lanes have end
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from harness.plugin import user_models
 from harness.plugin.outcomes import area_of
@@ -147,10 +149,42 @@ class Lanes:
         if found:
             self.run.add_lane(found)
 
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Scheduling:
         """Give a lane one group of cases after the other, in their order."""
-        from xdist.scheduler import LoadScopeScheduling
+        return Scheduling(config, log, self.groups)
 
-        scheduling = LoadScopeScheduling(config, log)
-        scheduling._split_scope = lambda nodeid: self.groups.get(nodeid, nodeid)
-        return scheduling
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """xdist's, by the groups of cases, and with an end where a process dies.
+
+    xdist 3.8 gives the case in which a process died to the next process as well, and a process that took
+    the place of another waits for a second case before it runs its last.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any, groups: Mapping[str, str]) -> None:
+        super().__init__(config, log)
+        self._groups = groups
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._groups.get(nodeid, nodeid)
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """Give what a process has not run to others, without the case in which it died; return that case."""
+        groups = self.assigned_work.pop(node)
+        left = [(group, case) for group, cases in groups.items() for case, done in cases.items() if not done]
+        if not left:
+            return None
+        group, died = left[0]
+        groups[group][died] = True
+        self.workqueue.update({group: cases for group, cases in groups.items() if not all(cases.values())})
+        for other in self.nodes:
+            self._reschedule(other)
+        return str(died)
+
+    def schedule(self) -> None:
+        """Give out cases; after the first time, to a process that took the place of another."""
+        first = self.collection is None
+        super().schedule()
+        if not first:
+            for node in self.nodes:
+                self._reschedule(node)
