@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +71,12 @@ def executor(pool: WorkerPool) -> Executor:
     store = Store(Path(default_store()))
     digits, dataset = locate("packaged", store)
     return Executor(ArtifactBuilder(pool, store, digits, dataset), target.load())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with many slow tests first: where pytest-xdist runs them, none is left over at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -145,7 +152,9 @@ def project(python: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
 
     def make(files: dict[str, str]) -> Path:
         folder = tmp_path_factory.mktemp("project")
-        marks = "[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:hypothesispytest\n"
+        marks = (
+            "[pytest]\naddopts = --strict-markers -p no:cacheprovider -p no:hypothesispytest -p no:randomly\n"
+        )
         for name, text in {
             "conftest.py": CONFTEST,
             "pytest.ini": marks,

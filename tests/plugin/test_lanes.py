@@ -15,6 +15,8 @@ from conftest import child_environment
 from harness.core.types import Record
 from harness.records.files import Run, read_run
 
+pytestmark = pytest.mark.slow
+
 Project = Callable[[dict[str, str]], Path]
 
 CHECKS = """

@@ -71,7 +71,7 @@ def test_paddle_is_taken_from_its_own_index_alone(configure: Configure, tmp_path
         compiled = ("pip", "compile", "-q", "--no-header", "--no-annotate", str(project))
         answer = uv.run(*compiled, cwd=tmp_path, what="x")
         assert answer.text.split() == ["mini==1.0", f"other=={other}"]
-        assert index.newest(own.as_uri(), "mini", HERE).version == "1.1.dev1"
+        assert index.newest(own.as_uri(), "mini", HERE).text == "1.1.dev1"
 
 
 def test_no_index_leaves_folders_of_wheels(configure: Configure, tmp_path: Path) -> None:
