@@ -198,7 +198,8 @@ def test_case_that_another_plugin_ends_is_not_counted_as_good(
     outcomes = {record.case: (record.outcome, record.reason) for record in found.records}
     assert outcomes["area/hangs"][0] == "error"
     assert outcomes["area/right"] == ("pass", "")
-    assert outcomes["area/leaves"][0] == "error"
+    # In one process it does not leave, and compares nothing.
+    assert outcomes["area/leaves"][0] == ("fail" if lanes == "0" else "error")
     assert found.complete
     assert ("ended" in outcomes["area/hangs"][1]) is (method == "thread")
 
