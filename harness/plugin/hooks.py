@@ -215,8 +215,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Run what can run side by side in lanes, and the rest here afterwards."""
     run = session.config.stash.get(SESSION, None)
-    if run is None or run.writer is None:
-        return None
+    errors = session.testsfailed and not session.config.option.continue_on_collection_errors
+    if run is None or run.writer is None or errors:
+        return None  # pytest's loop; after errors in collection, it says so and runs nothing
     apart: list[pytest.Item] = []
     rest: list[pytest.Item] = []
     for item in session.items:

@@ -13,6 +13,8 @@ import socket
 import sys
 
 FORKED = b"forked"
+PATIENCE_S = 120.0
+"""Seconds in which a template imports Paddle. One that hangs is done without."""
 
 
 def main(path: str, command: list[str]) -> int:
@@ -23,6 +25,7 @@ def main(path: str, command: list[str]) -> int:
         nothing = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):  # they are the worker's: its end must be seen
             os.dup2(nothing, number)
+        template.settimeout(None)
         status = os.waitstatus_to_exitcode(int(template.recv(64) or str(signal.SIGKILL.value)))
     if status < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -34,6 +37,7 @@ def main(path: str, command: list[str]) -> int:
 
 def _forked(template: socket.socket, path: str) -> bool:
     try:
+        template.settimeout(PATIENCE_S)
         template.connect(path)
         given = json.dumps({"folder": os.getcwd(), "variables": dict(os.environ)}).encode()
         socket.send_fds(template, [len(given).to_bytes(4, "big")], [0, 1, 2])

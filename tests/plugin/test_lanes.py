@@ -204,6 +204,17 @@ def test_case_that_another_plugin_ends_is_not_counted_as_good(
     assert ("ended" in outcomes["area/hangs"][1]) is (method == "thread")
 
 
+@pytest.mark.parametrize("lanes", ["0", "2"])
+def test_error_in_collection_runs_nothing(project: Project, lanes: str) -> None:
+    right = "def test_right(case):\n    case.exact('value', 1, 1)\n"
+    folder = project({"suites/test_area.py": right, "suites/test_broken.py": "import no_such_module\n"})
+    status, said, found = run(folder, "broken", "-n", lanes)
+    assert status == pytest.ExitCode.INTERRUPTED
+    assert "1 error during collection" in said
+    assert not found.records
+    assert not found.complete
+
+
 def test_processes_of_another_kind_are_refused(checks: Path) -> None:
     for arguments in (["--tx", "popen"], ["-n", "2", "--dist", "each"]):
         done = subprocess.run(

@@ -44,14 +44,17 @@ def serve(listener: socket.socket, owner: int) -> None:
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    watched = [listener.fileno(), woken]
+    watched, ended = [listener.fileno(), woken], -1
     with contextlib.suppress(OSError, AttributeError):  # Linux before 5.3
-        watched.append(os.pidfd_open(owner))
+        ended = os.pidfd_open(owner)
+        watched.append(ended)
     clients: Dict[int, socket.socket] = {}
     gc.collect()
     gc.freeze()  # a collection in a worker would copy the pages of all that was imported
     while _alive(owner):
         ready = select.select(watched, [], [], 5.0)[0]
+        if ended in ready:
+            return
         if woken in ready:
             os.read(woken, 4096)
             _report(clients)
@@ -61,18 +64,14 @@ def serve(listener: socket.socket, owner: int) -> None:
             given, files = _receive(client)
             if given is None:
                 return
-            if not forks or len(files) != 3:
-                with contextlib.suppress(OSError):
-                    client.sendall(REFUSED)
-                client.close()
-            else:
+            if _answered(client, FORKED if forks and len(files) == 3 else REFUSED):
                 pid = os.fork()
                 if not pid:
                     others = [listener, client, *clients.values()]
                     _become(given, files, others, [woken, wake, *watched[2:]])
                 clients[pid] = client
-                with contextlib.suppress(OSError):  # it was killed; its worker ends by itself
-                    client.sendall(FORKED)
+            else:
+                client.close()
             for file in files:
                 os.close(file)
 
@@ -115,6 +114,15 @@ def _receive(client: socket.socket) -> Tuple[Optional[Dict[str, Any]], List[int]
         for file in files:
             os.close(file)
         return {}, []
+
+
+def _answered(client: socket.socket, answer: bytes) -> bool:
+    """Answer a client; whether a worker is to be forked for it, as it is still there."""
+    try:
+        client.sendall(answer)
+    except OSError:  # it was killed, or has started a worker itself
+        return False
+    return answer == FORKED
 
 
 def _report(clients: Dict[int, socket.socket]) -> None:
