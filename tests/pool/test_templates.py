@@ -87,7 +87,7 @@ from pathlib import Path
 from harness.pool.templates import FOLDER
 from harness.pool.workers import WorkerPool
 pool = WorkerPool(Path(sys.argv[1]), sys.executable, 60)
-print(pool.warm().pid, flush=True)
+print(pool.warm().pid, pool.templates.folder, flush=True)
 time.sleep(60)
 """
 
@@ -100,8 +100,10 @@ def test_template_ends_with_the_process_that_started_it(
         [python, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=child_environment()
     ) as child:
         assert child.stdout is not None
-        worker = psutil.Process(int(child.stdout.readline()))
+        pid, folder = child.stdout.readline().split()
+        worker = psutil.Process(int(pid))
         template = worker.parent()
         child.kill()
     assert template is not None
     assert not psutil.wait_procs([worker, template], timeout=10)[1]
+    assert not Path(folder).exists()

@@ -16,6 +16,7 @@ import gc
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -54,7 +55,7 @@ def serve(listener: socket.socket, owner: int) -> None:
     while _alive(owner):
         ready = select.select(watched, [], [], 5.0)[0]
         if ended in ready:
-            return
+            break
         if woken in ready:
             os.read(woken, 4096)
             _report(clients)
@@ -74,6 +75,8 @@ def serve(listener: socket.socket, owner: int) -> None:
                 client.close()
             for file in files:
                 os.close(file)
+    # It was killed, and could not remove the folder.
+    shutil.rmtree(os.path.dirname(listener.getsockname()), ignore_errors=True)
 
 
 def _import() -> bool:
