@@ -5,7 +5,6 @@ It acts on tests below ``suites/`` only; everything else in the same pytest run 
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import sys
@@ -20,7 +19,6 @@ from harness.checks.case import Case, CheckFailed
 from harness.checks.claims import claims as all_claims
 from harness.core.errors import HarnessError, NotApplicable
 from harness.core.extensions import added
-from harness.core.paths import ROOT, is_checkout
 from harness.execution.executor import Executor
 from harness.models.first_run import total
 from harness.plugin import lanes, selection, user_models
@@ -31,7 +29,6 @@ from harness.plugin.session import RunSession
 from harness.pool.workers import WorkerFailure
 from harness.records.files import read_run
 from harness.report import summary, write_report
-from harness.targets.target import Target
 
 CASE = pytest.StashKey[Case]()
 SESSION = pytest.StashKey[RunSession]()
@@ -48,13 +45,6 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         harness_options.add_former(group.addoption, harness_options.names_in(parser))
 
 
-def _project(config: pytest.Config) -> tuple[Path, Path]:
-    """Where runs are written, and the suites: those of the checkout, or those that are installed."""
-    if is_checkout(config.rootpath):
-        return config.rootpath, config.rootpath / "suites"
-    return config.invocation_params.dir, ROOT / "suites"
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for marker in selection.MARKERS:
@@ -64,7 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("the suites' options are not known yet: give `-p harness.plugin` as well")
     for line in getattr(config.option, harness_options.USED, ()):
         print(line, file=sys.stderr)
-    root, suites = _project(config)
+    root, suites = selection.project(config)
     try:
         homes = (suites, *added("suites"))
         asked = list(selection.paths(config))
@@ -218,20 +208,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     errors = session.testsfailed and not session.config.option.continue_on_collection_errors
     if run is None or run.writer is None or errors:
         return None  # pytest's loop; after errors in collection, it says so and runs nothing
-    apart: list[pytest.Item] = []
-    rest: list[pytest.Item] = []
-    for item in session.items:
-        (apart if _of_suites(item) and not lanes.measures_time(item) else rest).append(item)
-    count = lanes.number(session.config, len(apart))
-    if count > 1:
-        lanes.Lanes(session, run, apart).execute(count)
-    items = rest if count > 1 else [*apart, *rest]
-    for item, following in itertools.zip_longest(items, items[1:]):
-        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.shouldfail:
-            raise session.Failed(session.shouldfail)
-        if session.shouldstop:
-            raise session.Interrupted(session.shouldstop)
+    lanes.loop(session, run, [item for item in session.items if _of_suites(item)])
     return True
 
 
@@ -307,7 +284,7 @@ def pytest_runtest_makereport(
     outcome = classify(error)
     claims = selection.claims_of(item)
     out_of_scope = selection.out_of_scope(session, item, claims)
-    say_where(session, item)
+    user_models.say_where(session, item, item.stash.get(CASE, None))
     warned = session.executor.pool.warned()
     record = record_of(item, report, error, outcome, item.stash.get(CASE, None), claims, out_of_scope, warned)
     known = session.known.find(record.case)
@@ -332,16 +309,6 @@ def pytest_runtest_makereport(
         report.longrepr = str(error)
     setattr(report, RECORD, msgspec.json.encode(record).decode())
     return report
-
-
-def say_where(session: RunSession, item: pytest.Item) -> None:
-    """Add host, environment and processor to the measures of a case whose target is on another host."""
-    target = user_models.parameters(item).get("target")
-    where = session.executor.where(target) if isinstance(target, Target) else {}
-    if where and CASE in item.stash:
-        named = ("host", "interpreter", "python", "paddle", "profile", "numpy", "gpus")
-        facts = {name: where[name] for name in named}
-        item.stash[CASE].measures["where"] = {**facts, "cpu": where["cpu"]["model"]}
 
 
 # The end

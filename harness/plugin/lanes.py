@@ -6,6 +6,7 @@ well: it writes the records, and runs what measures time when the lanes have end
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,28 @@ def group_of(item: Any) -> str:
     values = user_models.parameters(item)
     method = getattr(values.get("method"), "id", "")
     return f"{area_of(item)}/{values.get('model', item.name.partition('[')[0])}/{method}"
+
+
+def loop(session: pytest.Session, run: RunSession, cases: list[pytest.Item]) -> None:
+    """Run cases side by side in lanes where that is worth it, and all other tests here afterwards.
+
+    Raises:
+        pytest.Session.Failed: ``--maxfail`` is reached.
+        pytest.Session.Interrupted: the harness cannot go on.
+    """
+    beside = [item for item in cases if not measures_time(item)]
+    count = number(session.config, len(beside))
+    if count > 1:
+        Lanes(session, run, beside).execute(count)
+    done = set(beside) if count > 1 else set()
+    left = [item for item in session.items if item not in done]
+    left.sort(key=measures_time)
+    for item, following in itertools.zip_longest(left, left[1:]):
+        session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.shouldfail:
+            raise session.Failed(session.shouldfail)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
 
 
 class Lanes:

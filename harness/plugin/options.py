@@ -137,3 +137,21 @@ def choose(kind: str, wanted: tuple[str, ...], known: list[str]) -> list[str]:
     if unknown:
         raise HarnessError(f"no {kind} named {', '.join(unknown)}: choose from {', '.join(known)}")
     return [name for name in known if not wanted or name in wanted]
+
+
+def producer_of(text: str) -> tuple[str, str, str]:
+    """Parse name, interpreter and profile of ``NAME=PYTHON[@PROFILE]``, or of a release.
+
+    Raises:
+        HarnessError: it is neither.
+    """
+    name, given, rest = text.partition("=")
+    if not given:
+        from harness.environments import resolve_one
+
+        environment = resolve_one(text)
+        return environment.name, environment.python, environment.profile
+    python, _, profile = rest.partition("@")
+    if not name or not python or profile not in ("", "default", "legacy-ir"):
+        raise HarnessError(f"--producer {text} is not NAME=PYTHON, NAME=PYTHON@legacy-ir, or a release")
+    return name, python, profile or "default"

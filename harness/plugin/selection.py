@@ -12,6 +12,7 @@ import pytest
 
 from harness.core.errors import HarnessError
 from harness.core.options import Options
+from harness.core.paths import ROOT, is_checkout
 from harness.core.types import Area
 from harness.plugin import user_models
 from harness.plugin.outcomes import area_of, case_id
@@ -150,3 +151,10 @@ def _of_module(name: str) -> Path | None:
     if spec is None or spec.origin is None:
         return None
     return Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)
+
+
+def project(config: pytest.Config) -> tuple[Path, Path]:
+    """Where runs are written, and the suites: those of the checkout, or those that are installed."""
+    if is_checkout(config.rootpath):
+        return config.rootpath, config.rootpath / "suites"
+    return config.invocation_params.dir, ROOT / "suites"

@@ -34,7 +34,8 @@ from harness.execution.executor import Executor, Producer
 from harness.models.catalogue import TECHNIQUES, MethodInfo
 from harness.models.first_run import OWN_TOTAL, total
 from harness.models.specification import FORMS, UserModel, parse, unique
-from harness.plugin.options import choose
+from harness.plugin.counts import Counts
+from harness.plugin.options import choose, producer_of
 from harness.pool.templates import Templates
 from harness.pool.workers import WorkerFailure, WorkerPool
 from harness.records import sources
@@ -47,30 +48,6 @@ ARTIFACTS = "artifacts.json"
 ONLY_OWN = "none"
 """Value of ``--models`` for no reference model and all user models."""
 CONTROLLER_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
-
-
-class Counts(msgspec.Struct, frozen=True):
-    """What one process of a run made and met; ``models``: the kind of refusal of each user model, or ''."""
-
-    problems: tuple[str, ...] = ()
-    made: int = 0
-    reused: int = 0
-    repairs: tuple[str, ...] = ()
-    replaced: int = 0
-    artifacts: tuple[str, ...] = ()
-    models: dict[str, str] = {}
-
-    def plus(self, other: Counts) -> Counts:
-        """Return both together."""
-        return Counts(
-            self.problems + other.problems,
-            self.made + other.made,
-            self.reused + other.reused,
-            self.repairs + other.repairs,
-            self.replaced + other.replaced,
-            self.artifacts + other.artifacts,
-            self.models | other.models,
-        )
 
 
 class RunSession:
@@ -171,7 +148,7 @@ class RunSession:
         """
         found: dict[str, Producer] = {}
         for text in self.options.producers:
-            name, python, profile = _producer(text)
+            name, python, profile = producer_of(text)
             if name in found:
                 raise HarnessError(f"--producer names {name} twice: give each environment a name of its own")
             own = (python, profile) == (self.options.python, self.options.paddle_profile)
@@ -421,21 +398,3 @@ class RunSession:
         executors = [self.executor] if "executor" in self.__dict__ else []
         executors += [producer.executor for producer in self.__dict__.get("producers", ())]
         return list(dict.fromkeys(executors))
-
-
-def _producer(text: str) -> tuple[str, str, str]:
-    """Parse name, interpreter and profile of ``NAME=PYTHON[@PROFILE]``, or of a release.
-
-    Raises:
-        HarnessError: it is neither.
-    """
-    name, given, rest = text.partition("=")
-    if not given:
-        from harness.environments import resolve_one
-
-        environment = resolve_one(text)
-        return environment.name, environment.python, environment.profile
-    python, _, profile = rest.partition("@")
-    if not name or not python or profile not in ("", "default", "legacy-ir"):
-        raise HarnessError(f"--producer {text} is not NAME=PYTHON, NAME=PYTHON@legacy-ir, or a release")
-    return name, python, profile or "default"

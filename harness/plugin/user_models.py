@@ -1,11 +1,13 @@
-"""What the plugin has to know about a test of a user model."""
+"""What the plugin has to know about a test's parameters: its user model, and its target on another host."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from harness.checks.case import Case
 from harness.core.errors import ModelRefused
 from harness.plugin.session import RunSession
+from harness.targets.target import Target
 
 
 def model_of(session: RunSession, item: Any) -> str:
@@ -48,3 +50,13 @@ def must_be_usable(session: RunSession | None, item: Any) -> None:
 def parameters(item: Any) -> dict[str, Any]:
     """Return a test's parameters: its model, target and the like."""
     return item.callspec.params if hasattr(item, "callspec") else {}
+
+
+def say_where(session: RunSession, item: Any, case: Case | None) -> None:
+    """Add host, environment and processor to the measures of a case whose target is on another host."""
+    target = parameters(item).get("target")
+    where = session.executor.where(target) if isinstance(target, Target) else {}
+    if where and case is not None:
+        named = ("host", "interpreter", "python", "paddle", "profile", "numpy", "gpus")
+        facts = {name: where[name] for name in named}
+        case.measures["where"] = {**facts, "cpu": where["cpu"]["model"]}
