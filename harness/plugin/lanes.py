@@ -201,7 +201,8 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         groups[group][died] = True
         self.workqueue.update({group: cases for group, cases in groups.items() if not all(cases.values())})
         for other in self.nodes:
-            self._reschedule(other)
+            if other in self.registered_collections:  # one that still collects is given them then
+                self._reschedule(other)
         return str(died)
 
     def schedule(self) -> None:
