@@ -20,18 +20,14 @@ from harness.targets.target import Target
 from suites.support import pruning
 from suites.support.compression import (
     ABSENT,
-    APART,
     INT8,
     MULTIPLIERS,
     ONEDNN,
     PLAIN,
-    ROUNDINGS,
     Subject,
-    moved,
-    rounding,
-    rounding_of,
 )
 from suites.support.logits import agreement, logits, rms
+from suites.support.rounding import APART, ROUNDINGS, calm_feeds, moved, rounding, rounding_of
 from suites.test_agreement import require
 
 MAIN = (
@@ -91,9 +87,6 @@ ENGINES = {"plain": PLAIN, "int8": INT8, "static": "static"}
 
 HALF_A_STEP = 0.5 / 127
 """A relative change of inputs and parameters (scales included) that a check has to see."""
-
-CALM, WIDE = 16, 64
-"""Number of feeds with images of one colour each for an untrained network, and their width in pixels."""
 
 SEQUENCE = (0, 1, 0, 0, 0, 0, 0, 0, 0, 1)
 """Which of two feeds each of a session's ten runs gets: it shows a stale output and one that degrades."""
@@ -312,26 +305,13 @@ def test_later_runs(
         case.bitwise(f"run {number}, against another process", run[0], others[index][0])
     if engine == "plain":
         threads = Target("threads", "predictor", {**target.options, "threads": 2}, profile=target.profile)
-        calm = _calm(subject, feeds) if method.quantizes else []
+        calm = calm_feeds(subject, feeds) if method.quantizes else []
         two = subject.run(threads, [*feeds, *calm]).outputs
         allowed = rounding_of(subject, feeds)
         for run, one in zip(two[: len(feeds)], runs, strict=False):
             case.close("two threads", run[0], one[0], allowed)
         if calm:
             _hold_rows(subject, calm, logits(two[len(feeds) :]))
-
-
-def _calm(subject: Subject, feeds: list[list[NDArray[Any]]]) -> list[list[NDArray[Any]]]:
-    """Return feeds with few values near a quantizer's tie: digits, or images of one colour each.
-
-    A random image of full size has millions of values; one is always so near to a tie that its logits
-    move by a step. In an image of one colour most values of a layer are the same.
-    """
-    if subject.executor.models[subject.model].trained:
-        return feeds
-    like, rng = feeds[0][0], np.random.default_rng(0)
-    colours = rng.uniform(like.min(), like.max(), (CALM, *like.shape[:2], 1, 1)).astype(like.dtype)
-    return [[np.tile(colour, (1, 1, WIDE, WIDE))] for colour in colours]
 
 
 def _hold_rows(subject: Subject, feeds: list[list[NDArray[Any]]], got: NDArray[Any]) -> None:
@@ -362,7 +342,7 @@ def test_smaller(
     subject = Subject(case, executor, run_session, model, method)
     if "sparsity" in subject.values:
         raise NotApplicable("unstructured pruning sets weights to zero, and promises nothing smaller")
-    before, after = _cost(subject)
+    before, after = subject.cost()
     subject.latency(subject.target(ONEDNN))
     case.at_most("parameters left", after["elements"] / before["elements"], 0.9)
     case.at_most("multiply-accumulates left", after["macs"] / before["macs"], 0.9)
@@ -376,33 +356,9 @@ def test_cost(
 ) -> None:
     """A quantized model has the float model's layers and no more to compute; its file size is measured."""
     subject = Subject(case, executor, run_session, model, method)
-    before, after = _cost(subject)
+    before, after = subject.cost()
     subject.latency(subject.target(ONEDNN if method.technique == "weights" else INT8))
     case.exact("multiply-accumulates", after["macs"], before["macs"])
-
-
-def _cost(subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return elements, multiply-accumulates and bytes of the float export and of the compressed model."""
-    executor = subject.executor
-    exported = executor.builder.artifact("jit", subject.model, subject.method.profile)
-    program = exported.values["program"].split("/")[-1]
-    before = executor.pool.call(
-        "inspection.compressed.inspect",
-        spec=executor.pool.default.with_env(subject.target(PLAIN).env),
-        folder=exported.file("inference_model"),
-        program=program,
-        params="model.pdiparams",
-    )
-    after = subject.inspect()
-    sizes = [a.manifest.sizes["inference_model/model.pdiparams"] for a in (exported, subject.artifact)]
-    figures = []
-    for found, size in zip((before, after), sizes, strict=True):
-        figures.append({"elements": found["elements"], "macs": found["macs"], "bytes": size})
-    subject.facts["cost"] = {
-        f"{name}_ratio": figures[1][name] / figures[0][name] for name in ("elements", "macs", "bytes")
-    }
-    subject.facts["cost"]["operators"] = after["operators"]
-    return figures[0], figures[1]
 
 
 @pytest.mark.claims("004-prune")

@@ -21,8 +21,9 @@ from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.pool.workers import WorkerFailure
 from harness.targets.target import Target
-from suites.support.compression import INT8, PLAIN, Subject, rounding
+from suites.support.compression import INT8, PLAIN, Subject
 from suites.support.logits import agreement, logits, rms
+from suites.support.rounding import rounding
 from suites.test_compression import INT8_ERROR, MOVED, SAME_CLASS
 
 FEEDS = ((1, 0), (3, 1), (1, 0))

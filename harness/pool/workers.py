@@ -102,9 +102,9 @@ class Worker:
         self,
         spec: WorkerSpec,
         log: Path,
+        host: Host,
         heard: set[str] | None = None,
         guests: Guests | None = None,
-        host: Host | None = None,
         forked: bool = True,
     ) -> None:
         self.spec = spec
@@ -116,7 +116,7 @@ class Worker:
         self._ended = False
         # One OpenMP thread: sums then have one order, and timing cases ask for more explicitly.
         variables = {"OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", **dict(spec.env)}
-        self._process = (host or Here(Templates())).start(spec.python, variables, log, forked)
+        self._process = host.start(spec.python, variables, log, forked)
 
     @property
     def pid(self) -> int:
@@ -258,7 +258,7 @@ class WorkerPool:
             host = self._host(spec.interpreter)
         # User models are files of this machine, and the limit is for its memory.
         guests = None if spec.interpreter else self.guests
-        return Worker(spec, self.logs / f"worker-{number:03d}.log", self.heard, guests, host, forked)
+        return Worker(spec, self.logs / f"worker-{number:03d}.log", host, self.heard, guests, forked)
 
     def _host(self, interpreter: str) -> Host:
         if interpreter not in self._hosts:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.artifacts.store import Artifact
-from harness.checks import non_inferiority, tolerance
+from harness.checks import non_inferiority
 from harness.checks.case import Case
 from harness.core import statistics
 from harness.core.errors import NotApplicable
@@ -48,14 +48,6 @@ HELD = 64
 CALIBRATION = (32, 8)
 """Batch size and number of batches that recipes calibrate on: the first training digits."""
 
-ROUNDINGS = tolerance.MOVED_MULTIPLE * tolerance.EPSILON["float32"]
-"""Relative size by which inputs and parameters of a quantized program are moved, to see what another order
-of its sums may do. Quantizers make an effect disproportionate to its cause: a value between two levels
-falls to one or the other, and everything after it changes by a step. In a float network the allowance for
-another engine multiplies the effect; here it multiplies the cause."""
-
-APART = 2**0.5
-"""Factor from the error of one execution to the difference of two that are equally and independently off."""
 
 BATCH = 250
 TIMED, BLOCKS = 32, 12
@@ -379,31 +371,25 @@ class Subject:
             "points lost, at 99 % confidence", 100 * (found.low if worse else found.high), bound
         )
 
-
-def rounding(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Tolerance:
-    """Return what float32 arithmetic alone may move the float network's logits by."""
-    return subject.executor.tolerances(subject.model, feeds)[0]
-
-
-def rounding_of(subject: Subject, feeds: list[list[NDArray[Any]]]) -> tolerance.Tolerance:
-    """Return what float32 arithmetic alone may move the deployed model's logits by, pooled over the feeds.
-
-    For a pruned trained network it is the float network's rounding, since the logits keep their size. Else
-    it is how far this program's logits move when inputs and parameters move by :data:`ROUNDINGS`: an
-    untrained network that lost half of its filters can have logits of 1e9.
-    """
-    if not subject.method.quantizes and subject.executor.models[subject.model].trained:
-        return rounding(subject, feeds)
-    exact = moved(subject, feeds, 0.0, draws=1) * tolerance.DRAWS
-    return tolerance.Tolerance(moved(subject, feeds, ROUNDINGS), exact, "float32", APART)
-
-
-def moved(
-    subject: Subject, feeds: list[list[NDArray[Any]]], size: float, draws: int = tolerance.DRAWS
-) -> list[NDArray[Any]]:
-    """Return each draw's logits ``[n, classes]``; inputs and parameters move by up to the share ``size``."""
-    target, found = subject.readable(subject.executor.targets["static"]), []
-    for draw in range(draws):
-        options = {**target.options, "perturb": size, "draw": draw}
-        found.append(logits(subject.run(msgspec.structs.replace(target, options=options), feeds).outputs))
-    return found
+    def cost(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return elements, multiply-accumulates and bytes of the float export and of the compressed model."""
+        executor = self.executor
+        exported = executor.builder.artifact("jit", self.model, self.method.profile)
+        program = exported.values["program"].split("/")[-1]
+        before = executor.pool.call(
+            "inspection.compressed.inspect",
+            spec=executor.pool.default.with_env(self.target(PLAIN).env),
+            folder=exported.file("inference_model"),
+            program=program,
+            params="model.pdiparams",
+        )
+        after = self.inspect()
+        sizes = [a.manifest.sizes["inference_model/model.pdiparams"] for a in (exported, self.artifact)]
+        figures = []
+        for found, size in zip((before, after), sizes, strict=True):
+            figures.append({"elements": found["elements"], "macs": found["macs"], "bytes": size})
+        self.facts["cost"] = {
+            f"{name}_ratio": figures[1][name] / figures[0][name] for name in ("elements", "macs", "bytes")
+        }
+        self.facts["cost"]["operators"] = after["operators"]
+        return figures[0], figures[1]

@@ -14,6 +14,8 @@ from support.processes import gone, wait_until
 
 from harness.core.choices import LEGACY_IR
 from harness.core.errors import HarnessError
+from harness.pool.hosts import Here
+from harness.pool.templates import Templates
 from harness.pool.workers import (
     LOG_TAIL_LINES,
     RemoteError,
@@ -309,9 +311,11 @@ def broken(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("python", [not_there, no_python, broken])
-def test_interpreter_that_is_none_is_a_sentence(tmp_path: Path, python: Callable[[Path], str]) -> None:
+def test_interpreter_that_is_none_is_a_sentence(
+    tmp_path: Path, python: Callable[[Path], str], templates: Templates
+) -> None:
     with pytest.raises(HarnessError, match=r"cannot|could not|is not an interpreter"):
-        Worker(WorkerSpec(python(tmp_path)), tmp_path / "log")
+        Worker(WorkerSpec(python(tmp_path)), tmp_path / "log", Here(templates))
 
 
 def test_failures_share_one_base() -> None:
