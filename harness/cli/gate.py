@@ -136,5 +136,7 @@ def _say(result: GateResult, folder: Path) -> None:
     note = outputs.append_step_summary(result)
     if note:
         print(note, file=sys.stderr)
+    if sentence := outputs.detectable(result.paired):
+        say(sentence)
     say(result.sentence)
     say(f"page: {folder / 'gate.html'}")

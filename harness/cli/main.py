@@ -161,10 +161,12 @@ def _interpreter(python: str) -> str:
 
 def _paths(extra: Sequence[str], root: Path) -> list[str]:
     """Extra pytest arguments with absolute paths; the whole of ``suites/`` if they name no file."""
+    from harness.core.paths import names_tests
+
     found, named = [], False
     for argument in extra:
-        path, mark, rest = argument.partition("::")
-        if path and not path.startswith("-") and Path(path).exists():
+        if names_tests(argument, Path()):
+            path, mark, rest = argument.partition("::")
             argument, named = f"{Path(path).absolute()}{mark}{rest}", True
         found.append(argument)
     return found if named else [str(root / "suites"), *found]

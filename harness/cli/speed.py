@@ -26,10 +26,10 @@ from harness.jobs.journal import new_folder
 from harness.plugin.options import choose
 from harness.plugin.session import RunSession
 from harness.speed import aa, added, jobs, machine, pairs
-from harness.speed.aa import CALIBRATION, Calibration, Sessions, Share, totals
+from harness.speed.aa import EVALUATION, Evaluation, Sessions, Share, totals
 from harness.speed.added import Added
-from harness.speed.decide import Rule
 from harness.speed.measure import Plan, Side, Workload
+from harness.speed.session import Rules
 
 DEFAULT_WORKS = "lenet:1,lenet:64,conv_bn:8,resnet_vd_small:1"
 
@@ -98,7 +98,7 @@ def aa_test(
     options: Options = Options(),
     earlier: Annotated[
         list[Path] | None,
-        typer.Option("--add", metavar="FOLDER", help="Use the pairs of earlier calibrations; measure none."),
+        typer.Option("--add", metavar="FOLDER", help="Use the pairs of earlier A/A tests; measure none."),
     ] = None,
     as_jobs: JobOptions = JobOptions(),
 ) -> None:
@@ -107,7 +107,7 @@ def aa_test(
     started, clock, before = now(), time.monotonic(), machine.conditions()
     if earlier:
         name, pool = pairs.pooled(earlier)
-        found = aa.summarize(name, pool, Rule(), comparisons, started, 0.0, before)
+        found = aa.summarize(name, pool, Rules(), comparisons, started, 0.0, before)
         _finish(found, new_folder(options.folder, root, aa.FOLDER, ""))
         return
     named = environments or [sys.executable]
@@ -165,7 +165,7 @@ def aa_test(
             say(f"written: {path}")
             return
         found = aa.summarize(
-            made.name, pool, Rule(), comparisons, started, time.monotonic() - clock, before, plan
+            made.name, pool, Rules(), comparisons, started, time.monotonic() - clock, before, plan
         )
     finally:
         for executor in executors:
@@ -175,47 +175,47 @@ def aa_test(
 
 def _as_jobs(named: list[str], same: list[str], settings: Settings, folder: Path, store: Path) -> None:
     """Each environment a job. Raises a HarnessError, at the end, if one came to nothing."""
-    ends = jobs.calibrated(named, same, settings, project_root(Path.cwd()), folder, store, live)
+    ends = jobs.aa_tests(named, same, settings, project_root(Path.cwd()), folder, store, live)
     for where in (where for end, where in ends if end.status == "done"):
-        if (file := where / CALIBRATION).exists():
-            show(msgspec.json.decode(file.read_bytes(), type=Calibration), out)
+        if (file := where / EVALUATION).exists():
+            show(msgspec.json.decode(file.read_bytes(), type=Evaluation), out)
         elif (file := where / ADDED).exists():
             show_added(msgspec.json.decode(file.read_bytes(), type=Added), out)
         say(f"written: {file}")
     if lost := sum(end.status != "done" for end, _ in ends):
-        raise HarnessError(f"{lost} of {len(ends)} calibrations failed; their files are in {folder}")
+        raise HarnessError(f"{lost} of {len(ends)} A/A tests failed; their files are in {folder}")
 
 
-def _finish(found: Calibration, folder: Path) -> None:
-    path = write_json(folder / CALIBRATION, found, "the calibration")
+def _finish(found: Evaluation, folder: Path) -> None:
+    path = write_json(folder / EVALUATION, found, "the A/A test")
     show(found, out)
     say(f"written: {path}")
 
 
-def show(found: Calibration, console: Console) -> None:
+def show(found: Evaluation, console: Console) -> None:
     """Print the table."""
     console.print(
         f"{escape(found.name)}: {found.pairs} pairs of processes each, {found.sessions} sessions in a pair, "
         f"{found.comparisons} comparisons drawn from them, {_pinned(found)}"
     )
     table = Table(
-        "work", "µs", "spread", "bias", "slowed by", "detected", "without confirming", "stored medians 5 %"
+        "work", "µs", "spread", "bias", "of", "more", "detected", "without confirming", "stored medians 5 %"
     )
     for row in (*found.rows, *totals(found.rows)):
         head = ["", "", "", ""]
-        if row.extra == 0 and row.work in found.median_us:
+        if row.extra == 0 and row.quantity == "run" and row.work in found.median_us:
             spread, bias = 100 * found.spread[row.work], 100 * found.bias[row.work]
             head = [row.work, f"{found.median_us[row.work]:.0f}", f"{spread:.2f} %", f"{bias:+.2f} %"]
-        elif row.extra == 0:
+        elif row.extra == 0 and row.quantity == "run":
             head = ["all", "", "", ""]
-        shares = (_share(share) for share in (row.told, row.first, row.stored))
-        table.add_row(*head, f"{100 * row.extra:.0f} %", *shares)
+        shares = (_share(share) for share in (row.detected, row.first, row.stored))
+        table.add_row(*head, row.quantity if row.extra == 0 else "", f"{100 * row.extra:.0f} %", *shares)
     console.print(table)
     console.print(_levels(found))
     console.print(_by_sessions(found))
 
 
-def _levels(found: Calibration) -> Table:
+def _levels(found: Evaluation) -> Table:
     """Make a table of the sources of the spread."""
     table = Table("work", "spread of a session in a pair", "of a pair in addition")
     for work, one in found.levels.items():
@@ -228,14 +228,16 @@ def _levels(found: Calibration) -> Table:
     return table
 
 
-def _by_sessions(found: Calibration) -> Table:
+def _by_sessions(found: Evaluation) -> Table:
     """Make a table of what other numbers of sessions would detect, over all workloads."""
     own = Sessions(found.sessions, found.spread, totals(found.rows))
-    detected = (f"detected of {100 * row.extra:.0f} %" for row in own.rows)
+    detected = (f"detected of {100 * row.extra:.0f} %" for row in own.rows if row.quantity == "run")
     table = Table("sessions", "spread of a pair", *detected)
     for one in sorted((own, *found.by_sessions), key=lambda one: one.sessions):
         span = f"{100 * min(one.spread.values()):.2f} to {100 * max(one.spread.values()):.2f} %"
-        table.add_row(str(one.sessions), span, *(_share(row.told) for row in one.rows))
+        table.add_row(
+            str(one.sessions), span, *(_share(row.detected) for row in one.rows if row.quantity == "run")
+        )
     return table
 
 
@@ -253,7 +255,7 @@ def show_added(found: Added, console: Console) -> None:
     (console if console.is_terminal else Console(highlight=False, width=160, file=console.file)).print(table)
 
 
-def _pinned(found: Calibration | Added) -> str:
+def _pinned(found: Evaluation | Added) -> str:
     why = f" ({found.place.why})" if found.place.why else ""
     return ("one processor for both" if found.place.measured else "not pinned") + why
 

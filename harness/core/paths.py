@@ -49,6 +49,15 @@ def project_root(start: Path | None = None) -> Path:
     return ROOT
 
 
+def names_tests(argument: str, folder: Path) -> bool:
+    """Whether an argument for pytest names tests: a path of ``folder``, with or without ``::test``.
+
+    What does not exist there is the value of an option, such as an expression behind ``-k``.
+    """
+    path = argument.partition("::")[0]
+    return bool(path) and not path.startswith("-") and (folder / path).exists()
+
+
 def reports(root: Path) -> Path:
     """Return the folder for runs of the project in ``root``; ``./reports`` for the installed suites."""
     return (Path.cwd() if INSTALLED and root == ROOT else root) / RUNS

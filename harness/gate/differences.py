@@ -10,7 +10,7 @@ from harness.core.types import RunHeader
 from harness.gate.result import Change, Difference
 
 NUMERIC = ("numerically worse", "numerically better")
-SPEED = ("slower", "faster")
+SPEED = ("slower", "faster", "more memory", "less memory")
 ANY = ("broken", "missing", "new", "fixed", *NUMERIC, *SPEED)
 
 _FACTS: tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...] = (

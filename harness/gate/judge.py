@@ -18,7 +18,7 @@ from harness.gate.policy import UNDECIDED, Policy
 from harness.gate.result import (
     EXIT_OF,
     VERDICTS,
-    Calibrated,
+    AATest,
     Change,
     Difference,
     GateResult,
@@ -54,8 +54,8 @@ class Asked(msgspec.Struct, frozen=True):
     """Cases that were run once more in the candidate and did not end as before."""
     speed: Outcome | None = None
     """Result of timing the two releases in turns, where that was asked for."""
-    calibration: Calibrated | None = None
-    """How reliable that timing is on this machine, where it was calibrated."""
+    aa_test: AATest | None = None
+    """How reliable that timing is on this machine, where there was an A/A test."""
 
 
 def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today: date) -> GateResult:
@@ -102,7 +102,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
         curves=tuple(c for old, new, way in both if way != "rollback" for c in curve_pairs(old, new)),
         speed=tuple(item for old, new, _ in both if (item := speed(old, new)) is not None),
         paired=tuple(timings.rows(asked.speed)) if asked.speed is not None else (),
-        calibration=asked.calibration,
+        aa_test=asked.aa_test,
         warnings=_warnings(baseline, candidate),
         differences=found,
         models=tuple(_models(decided, candidate)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,7 +16,7 @@ import msgspec
 from harness.core import files
 from harness.core.errors import HarnessError
 from harness.gate.causes import Cause, causes, happened
-from harness.gate.result import GATE_SCHEMA, VERDICTS, Change, GateResult, MatrixResult, Side
+from harness.gate.result import GATE_SCHEMA, VERDICTS, Change, GateResult, MatrixResult, PairedSpeed, Side
 from harness.records.former import gate_of_schema_1
 from harness.report.wording import clean, clip, seconds
 
@@ -35,6 +35,16 @@ class _Head(msgspec.Struct):
 
 
 # gate.json, matrix.json
+
+
+def detectable(rows: Iterable[PairedSpeed]) -> str:
+    """Say in a sentence which change of a run these measurements would have detected."""
+    found = sorted(r.detectable for r in rows if r.quantity == "run" and r.detectable is not None)
+    if not found:
+        return ""
+    low, middle, high = (f"{100 * value:.1f}" for value in (found[0], found[len(found) // 2], found[-1]))
+    span = f"{low} %" if low == high else f"{low} to {high} %, for half of the works {middle} % or less"
+    return f"A change of a run would have been detected from {span}."
 
 
 def write_json(result: GateResult | MatrixResult, path: Path) -> Path:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.gate import page_compression, routes
+import msgspec
+
+from harness.gate import outputs, page_compression, routes
 from harness.gate import page_views as views
 from harness.gate.causes import causes
+from harness.gate.policy import SpeedRule
 from harness.gate.result import VERDICTS, GateResult, Verdict
 from harness.report import environment
 from harness.report.compression_views import LOOK
 from harness.report.layout import page
 from harness.report.summary import with_zeros
-from harness.speed.decide import Rule
+from harness.speed.session import UNITS
 
 MOST_DRAWN_CURVES = 9
 MOST_DRAWN_SPEEDS = 8
@@ -23,19 +26,21 @@ MOST_OPEN_CAUSES = 8
 MOST_OPEN_CASES = 6
 """Causes that start unfolded in each verdict's list, and the most cases such a cause may have."""
 
-ANSWERS = ("slower", "faster", "same", "not enough data")
+ANSWERS = ("slower", "faster", "more memory", "less memory", "same", "not enough data")
 
 VERDICT_LOOK: dict[Verdict, tuple[str, str]] = {
     "broken": ("✕", "fail"),
     "missing": ("∅", "fail"),
     "numerically worse": ("↘", "fail"),
     "slower": ("▾", "fail"),
+    "more memory": ("▾", "fail"),
     "not comparable": ("≠", "known"),
     "inconclusive": ("?", "known"),
     "new": ("+", ""),
     "fixed": ("✓", "pass"),
     "numerically better": ("↗", "pass"),
     "faster": ("▴", "pass"),
+    "less memory": ("▴", "pass"),
     "same": ("=", "not-run"),
 }
 """Symbol and chip of each verdict."""
@@ -52,6 +57,7 @@ def render(result: GateResult, folder: Path | None = None) -> str:
 
     names = (result.baseline.name, result.candidate.name)
     own, reference = views.models(result.models)
+    rules = msgspec.convert(result.policy.get("speed") or {}, SpeedRule).rules
     return page(
         "gate",
         "gate.json",
@@ -82,7 +88,9 @@ def render(result: GateResult, folder: Path | None = None) -> str:
         speeds=views.speeds(result.speed),
         most_speeds=MOST_DRAWN_SPEEDS,
         paired=views.paired(result.paired),
-        paired_floor=(result.policy.get("speed") or {}).get("floor", Rule().floor),
+        detectable=outputs.detectable(result.paired),
+        floors={name: getattr(rules, name).floor for name in UNITS},
+        explained=views.explained,
         paired_counts=with_zeros((row.answer for row in result.paired), ANSWERS),
         compressed=page_compression.read(result, folder),
         method_look=LOOK,

@@ -75,8 +75,8 @@ MOST_PAIRED = 40
 """Paired measurements drawn; the table has all."""
 
 
-def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
-    """Draw each change of speed with its interval, in per cent; decided ones are coloured."""
+def paired(rows: Sequence[PairedSpeed], what: str, name: str) -> Markup | str:
+    """Draw each change with its interval, in per cent; decided ones are coloured. ``what``: the quantity."""
     drawn = [row for row in rows if row.change is not None and row.low is not None][:MOST_PAIRED]
     if not drawn:
         return ""
@@ -84,12 +84,12 @@ def paired(rows: Sequence[PairedSpeed], name: str) -> Markup | str:
     with svg.axes(name, 7.0, 0.7 + 0.22 * len(labels), left=svg.margin(labels)) as axes:
         for y, row in enumerate(drawn):
             low, change, high = (100 * (value or 0.0) for value in (row.low, row.change, row.high))
-            colour = svg.SECOND if row.answer in ("slower", "faster") else svg.FIRST
+            colour = svg.FIRST if row.answer in ("same", "not enough data") else svg.SECOND
             svg.interval(axes, y, low, change, high, colour)
         axes.axvline(0, color=svg.FIRST, linewidth=0.8)
-        svg.label_rows(axes, labels, "time of a run, candidate against baseline, per cent", log=False)
+        svg.label_rows(axes, labels, f"{what}, candidate against baseline, per cent", log=False)
         spoken = "; ".join(f"{row.model} on {row.target}: {row.answer}" for row in drawn[:8])
-        return svg.markup(axes, name, f"Changes of speed with their intervals. {spoken}.")
+        return svg.markup(axes, name, f"Changes of the {what} with their intervals. {spoken}.")
 
 
 def speed(group: str, rows: Sequence[Speed], name: str) -> Markup:

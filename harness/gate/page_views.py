@@ -26,18 +26,21 @@ from harness.gate.result import (
     Subject,
     Verdict,
 )
+from harness.speed import operators
 
 MEANING: dict[Verdict, str] = {
     "broken": "Worked under the baseline; under the candidate a wrong answer, an error, a crash or a hang.",
     "missing": "Ran under the baseline; under the candidate it is absent, skipped or expected to fail.",
     "numerically worse": "Further from the float64 oracle than before, within the allowed error or past it.",
-    "slower": "A paired measurement found it slower.",
+    "slower": "A paired measurement found it slower to run or to load.",
+    "more memory": "A paired measurement found that its process needs more memory.",
     "not comparable": "Differs, but another difference between the two environments could explain it.",
     "inconclusive": "Could not be decided: one side has no result, or the result did not repeat.",
     "new": "Ran under the candidate only.",
     "fixed": "Failed under the baseline and works under the candidate.",
     "numerically better": "Nearer to the float64 oracle than before.",
-    "faster": "A paired measurement found it faster.",
+    "faster": "A paired measurement found it faster to run or to load.",
+    "less memory": "A paired measurement found that its process needs less memory.",
     "same": "The same outcome, within the same allowed error.",
 }
 MOST_OUTLIERS = 8
@@ -130,8 +133,13 @@ def speeds(rows: Iterable[Speed]) -> dict[str, list[Speed]]:
 
 def paired(rows: Iterable[PairedSpeed]) -> tuple[PairedSpeed, ...]:
     """Sort measurements: slower ones first, then by the size of the change."""
-    order = {"slower": 0, "faster": 1, "not enough data": 2}
+    order = {"slower": 0, "more memory": 0, "faster": 1, "less memory": 1, "not enough data": 2}
     return tuple(sorted(rows, key=lambda row: (order.get(row.answer, 3), -abs(row.change or 0.0), row.model)))
+
+
+def explained(row: PairedSpeed) -> tuple[str, ...]:
+    """Say which operators changed a run, or that it is not theirs."""
+    return operators.explained(row.operators, row.after - row.before)
 
 
 def models(rows: Iterable[ModelTotal]) -> tuple[tuple[ModelTotal, ...], tuple[ModelTotal, ...]]:

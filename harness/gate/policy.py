@@ -16,9 +16,10 @@ from harness.checks.expected_failures import covers
 from harness.core.errors import UsageError
 from harness.gate.result import Change, Direction, Verdict
 from harness.speed import decide
+from harness.speed.session import Rules
 
-BLOCKING: tuple[Verdict, ...] = ("broken", "missing", "numerically worse", "slower")
-"""Verdicts that block unless a policy says otherwise. ``slower`` is one only where the two releases were
+BLOCKING: tuple[Verdict, ...] = ("broken", "missing", "numerically worse", "slower", "more memory")
+"""Verdicts that block unless a policy says otherwise. The last two come only where the two releases were
 timed in turns. Files taken back to the old release (``rollback``) block nothing."""
 
 UNDECIDED: tuple[Verdict, ...] = ("inconclusive", "not comparable")
@@ -36,15 +37,38 @@ class Numerics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     floor: float = 0.5
 
 
-class SpeedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When two releases count as equally fast, as shares; the rest is in ``harness/speed/decide.py``."""
+class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The smallest change that is reported, and inside which an interval is *same*; none: the default."""
 
-    threshold: float = decide.Rule().threshold
-    floor: float = decide.Rule().floor
+    floor: float | None = None
+    threshold: float | None = None
+
+    def within(self, rule: decide.Rule) -> decide.Rule:
+        """Return the rule with these bounds."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        return msgspec.structs.replace(rule, **given)
+
+
+class SpeedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When two releases count as equally fast, as shares; the rest is in ``harness/speed/decide.py``.
+
+    ``floor`` and ``threshold`` are of the time of a run; loading and memory have their own.
+    """
+
+    floor: float | None = None
+    threshold: float | None = None
+    load: Bounds = Bounds()
+    memory: Bounds = Bounds()
 
     @property
-    def rule(self) -> decide.Rule:
-        return decide.Rule(threshold=self.threshold, floor=self.floor)
+    def rules(self) -> Rules:
+        """The rules of a measurement."""
+        usual = Rules()
+        return Rules(
+            run=Bounds(self.floor, self.threshold).within(usual.run),
+            load=self.load.within(usual.load),
+            memory=self.memory.within(usual.memory),
+        )
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from harness.core.types import Outcome, ReasonKind
+from harness.speed.operators import OperatorTime
 
 GATE_SCHEMA = 2
 """Version of ``gate.json``; raised whenever a reader of the old form would misread the new."""
@@ -16,12 +17,14 @@ Verdict = Literal[
     "missing",
     "numerically worse",
     "slower",
+    "more memory",
     "not comparable",
     "inconclusive",
     "new",
     "fixed",
     "numerically better",
     "faster",
+    "less memory",
     "same",
 ]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -175,20 +178,24 @@ class Speed(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One model on one target, timed in pairs of processes that take turns. Shares: 0.02 is 2 % slower.
+    """One model on one target, measured in pairs of processes that take turns. Shares: 0.02 is 2 % more.
 
     ``low`` to ``high`` is a 99 % interval, corrected for repeated looks at the data; ``detectable`` is the
-    smallest change that these pairs would have shown; ``load_change`` is the change of the loading time.
+    smallest change that these pairs would have shown.
     """
 
     case: str
     model: str
     target: str
     batch: int
+    quantity: str
+    """``run`` (the time of a run), ``load`` (the time to load the model) or ``memory`` (of the process)."""
+    unit: str
+    """Of ``before`` and ``after``."""
     answer: str
-    """``same``, ``slower``, ``faster`` or ``not enough data``."""
-    before_us: float
-    after_us: float
+    """``same``, ``slower``, ``faster``, ``more memory``, ``less memory`` or ``not enough data``."""
+    before: float
+    after: float
     change: float | None = None
     low: float | None = None
     high: float | None = None
@@ -199,34 +206,34 @@ class PairedSpeed(msgspec.Struct, frozen=True, omit_defaults=True):
     again: float | None = None
     """Change found by a second measurement, with ``again_pairs`` new pairs; null: there was none."""
     again_pairs: int = 0
-    load_change: float | None = None
-    load_low: float | None = None
-    load_high: float | None = None
     disturbed: float = 0.0
     """Share of blocks during which the system took the processor away."""
     confirmed: bool | None = None
     """Whether the second measurement found the same; null: there was none."""
     why: str = ""
     """Reason for no verdict."""
+    operators: tuple[OperatorTime, ...] = ()
+    """For a slower or faster run: the operators whose times differ most, by Paddle's profiler."""
 
 
-class Told(msgspec.Struct, frozen=True):
-    """How often a slowdown of known size was detected on this machine; size 0: a release against itself.
+class Detected(msgspec.Struct, frozen=True):
+    """How often a change of known size was detected on this machine; size 0: a release against itself.
 
-    This harness detected ``told`` of ``comparisons``; ``low`` to ``high`` is the 95 % interval of the share.
-    A rule of 5 % between the medians of two stored runs detected ``stored`` of as many.
+    This harness detected ``detected`` of ``comparisons``; ``low`` to ``high`` is the 95 % interval of the
+    share. A rule of 5 % between the medians of two stored runs detected ``stored`` of as many.
     """
 
+    quantity: str
     extra: float
-    told: int
+    detected: int
     comparisons: int
     low: float
     high: float
     stored: int
 
 
-class Calibrated(msgspec.Struct, frozen=True):
-    """The newest `harness aa-test` of this machine: how far a verdict on speed can be believed."""
+class AATest(msgspec.Struct, frozen=True):
+    """The newest `harness aa-test` of this machine: how reliable a verdict on speed is."""
 
     started: str
     name: str
@@ -234,7 +241,7 @@ class Calibrated(msgspec.Struct, frozen=True):
     works: int
     pairs: int
     """Pairs of processes, the same for every model and target."""
-    rows: tuple[Told, ...]
+    rows: tuple[Detected, ...]
     sessions: int = 1
     """Sessions of each model and target in a pair."""
 
@@ -311,7 +318,7 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     curves: tuple[CurvePair, ...] = ()
     speed: tuple[Speed, ...] = ()
     paired: tuple[PairedSpeed, ...] = ()
-    calibration: Calibrated | None = None
+    aa_test: AATest | None = None
     warnings: dict[str, tuple[str, ...]] = {}
     """``gone`` and ``new``: messages that only one of the two releases raised."""
     differences: tuple[Difference, ...] = ()

@@ -14,7 +14,7 @@ from harness.core.clock import now
 from harness.core.errors import HarnessError, UsageError
 from harness.core.files import write_whole
 from harness.core.options import Options
-from harness.core.paths import slug
+from harness.core.paths import names_tests, slug
 from harness.gate import outputs, reuse, speed
 from harness.gate.judge import Asked, result_of
 from harness.gate.page import render
@@ -26,6 +26,7 @@ from harness.jobs.backend import BackendName, Settings
 from harness.jobs.drive import set_aside
 from harness.jobs.journal import new_folder
 from harness.jobs.runner import Runner
+from harness.jobs.shares import sent
 from harness.jobs.suites import producer_of, text_of
 from harness.records.files import Run
 from harness.report.layout import write_page
@@ -108,7 +109,7 @@ def _gate(
         whole=not request.narrowed,
         folder=str(folder),
         # It describes this machine: of no use where another one did the timing.
-        calibration=speed.calibrated(root) if request.jobs.backend is BackendName.local else None,
+        aa_test=speed.aa_test(root) if request.jobs.backend is BackendName.local else None,
     )
     result = result_of(baseline, candidate, policy, asked, date.today())
     doubtful = _doubtful(result, candidate) if request.confirm and sides[1].environment else []
@@ -127,7 +128,9 @@ def _gate(
 
 def _timed(sides: Sequence[Subject], policy: Policy, request: Request, runner: Runner) -> Outcome:
     first, second = (text_of(side.environment) for side in sides if side.environment is not None)
-    work = Timing((first, second), policy.speed.rule, request.speed_minutes, request.options.store)
+    local = request.jobs.backend is BackendName.local
+    options, files = (request.options, ()) if local else sent(request.options)
+    work = Timing((first, second), policy.speed.rules, request.speed_minutes, options, files)
     job = msgspec.structs.replace(request.jobs.job("speed", work, "speed"), timing=True)
     end = runner.run([job])[job.name]
     if end.status != "done":
@@ -154,19 +157,19 @@ def _key(sides: Sequence[Subject], request: Request, root: Path) -> str:
         return ""  # another machine might do otherwise
     producers = tuple(map(producer_of, environments))
     options = msgspec.structs.replace(request.options, folder="", producers=producers)
-    return reuse.key(environments, options, _arguments(request), root)
+    return reuse.key(environments, options, _arguments(request, root), root)
 
 
-def _arguments(request: Request) -> tuple[str, ...]:
+def _arguments(request: Request, root: Path) -> tuple[str, ...]:
     """pytest's arguments beside the options: all suites, unless some are named."""
-    named = any(not argument.startswith("-") for argument in request.arguments)
+    named = any(names_tests(argument, root) for argument in request.arguments)
     return request.arguments if named else ("suites", *request.arguments)
 
 
 def _runs(sides: Sequence[Subject], request: Request, runner: Runner) -> tuple[Run, Run]:
     """Both runs: those that exist already as they are, the others made now, together."""
     jobs = {
-        label: jobs_of(label, side, request.options, _arguments(request), sides, request.jobs)
+        label: jobs_of(label, side, request.options, _arguments(request, runner.root), sides, request.jobs)
         for label, side in zip(("baseline", "candidate"), sides, strict=True)
         if side.run is None
     }

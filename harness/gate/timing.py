@@ -11,16 +11,15 @@ from pathlib import Path
 
 import msgspec
 
-from harness.core.choices import default_store
 from harness.core.errors import HarnessError
 from harness.core.files import write_whole
+from harness.core.options import Options
 from harness.gate import speed
 from harness.jobs import child, lifeline
 from harness.jobs.job import TaskResult, Workspace
 from harness.jobs.suites import environment
 from harness.jobs.watch import SAID
-from harness.speed.decide import Rule
-from harness.speed.session import Outcome
+from harness.speed.session import Outcome, Rules
 
 WORK, OUTCOME = "work.json", "outcome.json"
 
@@ -29,15 +28,17 @@ class Timing(msgspec.Struct, frozen=True):
     """Baseline against candidate, for at most so many minutes. Environments are given by name."""
 
     environments: tuple[str, str]
-    rule: Rule
+    rules: Rules
     minutes: float
-    own_store: str = ""
-    """Artifact store ('': the default of the machine that runs the job)."""
+    options: Options = Options()
+    """Which models, which targets, and the artifact store."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Targets files, each by name and text; they are written where the job runs."""
 
     @property
     def store(self) -> Path:
         """The artifact store."""
-        return Path(self.own_store or default_store())
+        return self.options.store_folder
 
     def perform(self, workspace: Workspace) -> TaskResult:
         """Measure, and write the outcome into the folder.
@@ -47,6 +48,8 @@ class Timing(msgspec.Struct, frozen=True):
         """
         clock = time.monotonic()
         workspace.folder.mkdir(parents=True)
+        for name, text in self.files:
+            (workspace.folder / name).write_text(text)
         write_whole(workspace.folder / WORK, msgspec.json.encode(self), "the timing job")
         arguments = ["-m", __name__, str(workspace.folder)]
         status, last = child.run(arguments, workspace.folder / "timing.log", workspace)
@@ -79,8 +82,12 @@ def main(folder: Path) -> None:
 
         try:
             sides = [environment(text) for text in work.environments]
-            store = str(work.store)
-            outcome = speed.timed(sides, work.rule, work.minutes, store, folder, Path.cwd(), tell)
+            options = msgspec.structs.replace(
+                work.options,
+                folder=str(folder),
+                targets_file=(*(str(folder / name) for name, _ in work.files), *work.options.targets_file),
+            )
+            outcome = speed.timed(sides, work.rules, work.minutes, options, Path.cwd(), tell)
         except HarnessError as error:
             sys.exit(str(error))
     write_whole(folder / OUTCOME, msgspec.json.encode(outcome), "the outcome of the timing")

@@ -20,6 +20,9 @@ RECORD: Mapping[str, str] = {
 COMPARISON: Mapping[str, str] = {"headroom": "budget_used", "needed": "error"}
 SIDE: Mapping[str, str] = {**COMPARISON, "known": "expected_failure"}
 CHANGE: Mapping[str, str] = {"headroom": "budget_used", "instead": "workaround"}
+PAIRED: Mapping[str, str] = {"before_us": "before", "after_us": "after"}
+RUN: Mapping[str, str] = {"quantity": "run"}
+"""What was compared in pairs before schema 2."""
 AREAS: Mapping[str, Mapping[str, Any]] = {
     **{name: {"title": name, "runtime": True} for name in ("cpp", "onnx", "lite", "distributed")},
     **{name: {"title": name, "judges_targets": True} for name in ("agreement", "targets")},
@@ -64,7 +67,12 @@ def gate_of_schema_1(result: Mapping[str, Any]) -> dict[str, Any]:
     there = {
         "changes": changes,
         "grid": [renamed(cell, CHANGE) for cell in result.get("grid", ())],
+        "paired": [{**RUN, "unit": "µs", **renamed(row, PAIRED)} for row in result.get("paired", ())],
     }
+    aa_test = result.get("calibration")
+    if aa_test:
+        rows = [{**RUN, **renamed(row, {"told": "detected"})} for row in aa_test["rows"]]
+        result = {**result, "aa_test": {**aa_test, "rows": rows}}
     return {**result, **{key: value for key, value in there.items() if key in result}}
 
 

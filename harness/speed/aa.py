@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -14,15 +15,21 @@ from harness.core.containers import grouped
 from harness.core.errors import HarnessError
 from harness.speed import decide, machine
 from harness.speed.decide import Rule
-from harness.speed.measure import Measured, Plan
+from harness.speed.measure import Measured, Plan, Quantity
 from harness.speed.pairs import Pool
-from harness.speed.session import FALSE_DISCOVERIES
+from harness.speed.session import FALSE_DISCOVERIES, Rules
+
+ADDED: dict[Quantity, tuple[float, ...]] = {
+    "load": (0.0, 0.1, 0.25, 0.5),
+    "memory": (0.0, 0.05, 0.1, 0.25),
+}
+"""Shares added to the candidate's loading time and memory; runs are slowed while they are measured."""
 
 CASES = 40
 """Cases of the gate to which each comparison belongs; a single case would need less evidence."""
 
-FOLDER, CALIBRATION = "calibrations", "calibration.json"
-"""Name of the folder below ``reports``, and of the file of a calibration."""
+FOLDER, EVALUATION = "aa-tests", "aa-test.json"
+"""Name of the folder below ``reports``, and of the file of an A/A test."""
 STORED_RULE = 0.05
 """`pytest-benchmark --benchmark-compare-fail=median:5%`."""
 
@@ -46,15 +53,17 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One workload at one slowdown: how often each rule found it (without a slowdown: found any change).
+    """One quantity of a workload at one slowdown: how often each rule found it.
 
-    ``told``: by this harness's rule, with its second measurement. ``first``: without that. ``stored``: by
-    the medians of two processes measured one after the other, as two stored runs are compared.
+    Without a slowdown: how often it found any change. ``detected``: by this harness's rule, with its second
+    measurement. ``first``: without that. ``stored``: by the medians of two processes measured one after the
+    other, as two stored runs are compared.
     """
 
     work: str
+    quantity: Quantity
     extra: float
-    told: Share
+    detected: Share
     first: Share
     stored: Share
 
@@ -74,7 +83,7 @@ class Sessions(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
 
 
-class Calibration(msgspec.Struct, frozen=True):
+class Evaluation(msgspec.Struct, frozen=True):
     """The table of an A/A test. ``spread``: standard deviation of a pair's log ratio, by workload.
 
     ``plan``: what was measured. ``sessions``: sessions of each pair in the table, as many as in a gate;
@@ -88,7 +97,7 @@ class Calibration(msgspec.Struct, frozen=True):
     spread: dict[str, float]
     median_us: dict[str, float]
     bias: dict[str, float]
-    rule: Rule
+    rules: Rules
     plan: Plan
     sessions: int
     by_sessions: tuple[Sessions, ...]
@@ -111,13 +120,16 @@ def totals(rows: Sequence[Row]) -> tuple[Row, ...]:
 
     return tuple(
         Row(
-            "all", extra, *map(summed, zip(*((row.told, row.first, row.stored) for row in same), strict=True))
+            "all",
+            quantity,
+            extra,
+            *map(summed, zip(*((row.detected, row.first, row.stored) for row in same), strict=True)),
         )
-        for extra, same in grouped(rows, lambda row: row.extra).items()
+        for (quantity, extra), same in grouped(rows, lambda row: (row.quantity, row.extra)).items()
     )
 
 
-def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[Row, ...]:
+def evaluate(pool: Pool, rules: Rules, comparisons: int, seed: int = 0) -> tuple[Row, ...]:
     """Simulate comparisons by drawing from the measured pairs, without replacement within a comparison.
 
     Each draws as many pairs as the rule allows, in alternating order, and others for the second
@@ -127,32 +139,53 @@ def evaluate(pool: Pool, rule: Rule, comparisons: int, seed: int = 0) -> tuple[R
         HarnessError: too few pairs for one comparison and its second measurement.
     """
     rng = np.random.default_rng(seed)
-    size = (rule.looks[-1] + rule.second().looks[-1]) // 2  # pairs of each order
     most = FALSE_DISCOVERIES / CASES
     rows: list[Row] = []
     for work, measured in pool.items():
-        by_order = [[one for one in measured if one.swapped is order] for order in (False, True)]
-        if min(map(len, by_order)) < size:
-            raise HarnessError(
-                f"{len(measured)} pairs of {work} were measured, and {2 * size} are needed: give more "
-                "--minutes or fewer models"
-            )
-        draws = [_drawn(by_order, size, rng) for _ in range(comparisons)]
-        for index, extra in enumerate(measured[0].extras):
-            # A pair is drawn many times: its mean over the sessions is taken once.
-            samples = {id(one): one.sample(index) for one in measured}
-            told = first = stored = 0
-            for drawn in draws:
-                mixed = [samples[id(one)] for one in drawn]
-                now, again = mixed[: rule.looks[-1]], mixed[rule.looks[-1] :]
-                estimate, answer = decide.sequential(now, rule)
-                hit = answer == "slower" or (answer == "faster" and not extra)
-                first += hit
-                second = decide.again(estimate, again, rule, most) if hit else None
-                told += second is not None and second.holds and second.p <= most
-                stored += _stored(drawn[0], drawn[-1], index)
-            rows.append(Row(work, extra, *(Share(hits, comparisons) for hits in (told, first, stored))))
+        for quantity in get_args(Quantity):
+            rule = rules.of(quantity)
+            size = (rule.looks[-1] + rule.second().looks[-1]) // 2  # pairs of each order
+            by_order = [[one for one in measured if one.swapped is order] for order in (False, True)]
+            if min(map(len, by_order)) < size:
+                raise HarnessError(
+                    f"{len(measured)} pairs of {work} were measured, and {2 * size} are needed: give more "
+                    "--minutes or fewer models"
+                )
+            draws = [_drawn(by_order, size, rng) for _ in range(comparisons)]
+            for extra, samples in _slowed(measured, quantity):
+                detected = first = stored = 0
+                for drawn in draws:
+                    mixed = [samples[id(one)] for one in drawn]
+                    now, again = mixed[: rule.looks[-1]], mixed[rule.looks[-1] :]
+                    estimate, answer = decide.sequential(now, rule)
+                    hit = answer == "slower" or (answer == "faster" and not extra)
+                    first += hit
+                    second = decide.again(estimate, again, rule, most) if hit else None
+                    detected += second is not None and second.holds and second.p <= most
+                    stored += _stored(drawn[0], drawn[-1], quantity, samples)
+                shares = (Share(hits, comparisons) for hits in (detected, first, stored))
+                rows.append(Row(work, quantity, extra, *shares))
     return tuple(rows)
+
+
+def _slowed(
+    measured: Sequence[Measured], quantity: Quantity
+) -> Iterator[tuple[float, dict[int, decide.Sample]]]:
+    """Yield each slowdown with the pairs' samples: runs were slowed for real, the others by arithmetic."""
+    # A pair is drawn many times: its mean over the sessions is taken once.
+    if quantity == "run":
+        for index, extra in enumerate(measured[0].extras):
+            yield extra, {id(one): one.sample(quantity, index) for one in measured}
+        return
+    plain = {id(one): one.sample(quantity) for one in measured}
+    for extra in ADDED[quantity]:
+        yield (
+            extra,
+            {
+                key: msgspec.structs.replace(one, log_ratio=one.log_ratio + math.log1p(extra))
+                for key, one in plain.items()
+            },
+        )
 
 
 def _drawn(by_order: Sequence[Sequence[Measured]], size: int, rng: np.random.Generator) -> list[Measured]:
@@ -161,22 +194,23 @@ def _drawn(by_order: Sequence[Sequence[Measured]], size: int, rng: np.random.Gen
     return [group[i] for both in zip(*picked, strict=True) for group, i in zip(by_order, both, strict=True)]
 
 
-def _stored(one: Measured, other: Measured, index: int) -> bool:
+def _stored(one: Measured, other: Measured, quantity: Quantity, samples: Mapping[int, decide.Sample]) -> bool:
     """Whether two runs at different times, one of them stored, differ by more than the rule's share."""
-    before, after = one.medians[0], other.medians[0] * float(np.exp(other.ratios[index]))
+    before = one.median(quantity)[0]
+    after = other.median(quantity)[0] * math.exp(samples[id(other)].log_ratio)
     return after / before - 1 > STORED_RULE
 
 
 def summarize(
     name: str,
     pool: Pool,
-    rule: Rule,
+    rules: Rules,
     comparisons: int,
     started: str,
     duration_s: float,
     before: machine.Conditions,
     plan: Plan | None = None,
-) -> Calibration:
+) -> Evaluation:
     """Compute the table for as many sessions per pair as in a gate, and short ones for fewer and more.
 
     Raises:
@@ -185,15 +219,15 @@ def summarize(
     most = min(len(one.sessions) for measured in pool.values() for one in measured)
     whole, sessions = pool, min(Plan().sessions, most)
     pool = with_sessions(whole, sessions)
-    rows, plain = evaluate(pool, rule, comparisons), spreads(pool, rule)
+    rows, plain = evaluate(pool, rules, comparisons), spreads(pool, rules.run)
     others = sorted({1, 2, 4, 8, 16, most} - {sessions})
-    return Calibration(
+    return Evaluation(
         name=name,
         rows=rows,
         plan=plan or Plan(most),
         sessions=sessions,
         by_sessions=tuple(
-            _of_sessions(with_sessions(whole, count), count, rule, max(1, comparisons // 5))
+            _of_sessions(with_sessions(whole, count), count, rules, max(1, comparisons // 5))
             for count in others
             if count <= most
         ),
@@ -206,7 +240,7 @@ def summarize(
             for work, measured in pool.items()
         },
         bias={work: found.change for work, found in plain.items()},
-        rule=rule,
+        rules=rules,
         duration_s=duration_s,
         started=started,
         place=machine.placement(),
@@ -241,20 +275,20 @@ def levels(measured: Sequence[Measured]) -> Levels:
     return Levels(math.sqrt(within), math.sqrt(max(0.0, means - within / len(ratios[0]))))
 
 
-def _of_sessions(pool: Pool, sessions: int, rule: Rule, comparisons: int) -> Sessions:
-    rows = evaluate(pool, rule, comparisons)
+def _of_sessions(pool: Pool, sessions: int, rules: Rules, comparisons: int) -> Sessions:
+    rows = evaluate(pool, rules, comparisons)
     return Sessions(
         sessions,
-        {work: found.spread for work, found in spreads(pool, rule).items()},
+        {work: found.spread for work, found in spreads(pool, rules.run).items()},
         totals(rows),
     )
 
 
-def latest(root: Path) -> Calibration | None:
-    """Return the newest calibration of this machine below ``reports``; None if there is none."""
-    for file in sorted((root / "reports" / FOLDER).rglob(CALIBRATION), reverse=True):
+def latest(root: Path) -> Evaluation | None:
+    """Return the newest A/A test of this machine below ``reports``; None if there is none."""
+    for file in sorted((root / "reports" / FOLDER).rglob(EVALUATION), reverse=True):
         try:
-            found = msgspec.json.decode(file.read_bytes(), type=Calibration)
+            found = msgspec.json.decode(file.read_bytes(), type=Evaluation)
         except (OSError, msgspec.DecodeError, msgspec.ValidationError):
             continue  # of an earlier format, or cut off
         if found.machine == machine.identity():

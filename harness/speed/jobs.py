@@ -1,4 +1,4 @@
-"""Calibrations as jobs: one for each release, with a machine to itself."""
+"""A/A tests as jobs: one for each release, with a machine to itself."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def jobs_of(found: Sequence[Named], options: Sequence[str], settings: Settings) 
     return [msgspec.structs.replace(job, timing=True) for job in jobs]
 
 
-def calibrated(
+def aa_tests(
     texts: Sequence[str],
     options: Sequence[str],
     settings: Settings,
@@ -34,7 +34,7 @@ def calibrated(
     store: Path,
     console: Console,
 ) -> list[tuple[JobResult, Path]]:
-    """Run each environment's calibration; return how it ended, and its folder.
+    """Run each environment's A/A test; return how it ended, and its folder.
 
     Args:
         texts: names of the environments.

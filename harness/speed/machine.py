@@ -43,7 +43,7 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 def identity() -> str:
-    """Name the processor and how many this process may use: a calibration is valid for these."""
+    """Name the processor and how many this process may use: an A/A test is valid for these."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()

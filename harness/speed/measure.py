@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from harness.execution.executor import Executor
 from harness.pool.workers import RemoteError, Worker
 from harness.speed.decide import Sample
 from harness.speed.machine import Placement
+from harness.speed.operators import OperatorTime, differences
 from harness.targets.target import Target
 
 BLOCK_S = 0.005
@@ -26,6 +28,15 @@ TURN_S = 0.0002
 LEAST_ROUNDS = 15
 GROUP = 5
 """Successive rounds with the same slowdown."""
+PROFILES = 3
+"""Profiles of each side, by turns."""
+PROFILED_S = 0.1
+LEAST_PROFILED, MOST_PROFILED = 5, 50
+"""Runs in a profile."""
+
+
+Quantity = Literal["run", "load", "memory"]
+"""What is compared of a workload: the time of a run, the time to load it, the memory of its process."""
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -52,31 +63,33 @@ class Workload(msgspec.Struct, frozen=True):
 class Timed(msgspec.Struct, frozen=True):
     """Times of one workload from one session on each side; natural logarithms of candidate over baseline.
 
-    ``ratios``: one for each ``extra`` (a slowdown added to the candidate), see :func:`read`.
-    ``medians``: seconds per run. ``load``: log ratio of the loading times; ``load_mib``: memory for loading
-    on each side. ``disturbed``: share of turns in which the system took the processor away;
-    ``unsteady``: a side was still getting faster when its warm-up ended.
+    ``ratios``: one for each ``extra`` (a slowdown added to the candidate), see :func:`read`; empty where
+    the session was only opened. ``medians``: seconds per run. ``load_ms``: time to load, and ``memory_mib``:
+    resident memory with the model, in addition to a process that has imported Paddle, on each side.
+    ``disturbed``: share of turns in which the system took the processor away; ``unsteady``: a side was still
+    getting faster when its warm-up ended.
     """
 
-    ratios: tuple[float, ...]
-    medians: tuple[float, float]
-    load: float
-    load_mib: tuple[float, float]
-    rounds: int
-    disturbed: float
-    unsteady: bool
+    load_ms: tuple[float, float]
+    memory_mib: tuple[float, float]
+    ratios: tuple[float, ...] = ()
+    medians: tuple[float, float] = (0.0, 0.0)
+    rounds: int = 0
+    disturbed: float = 0.0
+    unsteady: bool = False
 
 
 class Measured(msgspec.Struct, frozen=True):
     """Times of one workload from one pair of processes: every session, and their means, which are the sample.
 
     Sessions in one process differ by their memory layout, which causes most of the noise; the rest is
-    common to all sessions of a process.
+    common to all sessions of a process. ``paddle_mib``: memory of each process before its first model.
     """
 
     swapped: bool
     extras: tuple[float, ...]
     sessions: tuple[Timed, ...]
+    paddle_mib: tuple[float, float]
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -90,14 +103,19 @@ class Measured(msgspec.Struct, frozen=True):
         return float(first), float(second)
 
     @property
-    def load(self) -> float:
-        """Log ratio of the loading times."""
-        return float(np.mean([one.load for one in self.sessions]))
+    def load_ms(self) -> tuple[float, float]:
+        """Time to load of baseline and candidate, as the geometric mean over the sessions."""
+        first, second = np.exp(np.mean(np.log([one.load_ms for one in self.sessions]), axis=0))
+        return float(first), float(second)
 
     @property
-    def load_mib(self) -> tuple[float, float]:
-        """Memory for loading in the first session; later ones reuse memory that earlier ones freed."""
-        return self.sessions[0].load_mib
+    def memory_mib(self) -> tuple[float, float]:
+        """Resident memory of a process that has imported Paddle and loaded the model, and run it once.
+
+        Of the first session: later ones reuse memory that earlier ones freed.
+        """
+        own = self.sessions[0].memory_mib
+        return self.paddle_mib[0] + own[0], self.paddle_mib[1] + own[1]
 
     @property
     def disturbed(self) -> float:
@@ -107,9 +125,18 @@ class Measured(msgspec.Struct, frozen=True):
     def unsteady(self) -> bool:
         return any(one.unsteady for one in self.sessions)
 
-    def sample(self, index: int = 0) -> Sample:
-        """The pair as a sample of its comparison, at the extra of that index."""
-        return Sample(self.ratios[index], self.swapped)
+    def sample(self, quantity: Quantity = "run", index: int = 0) -> Sample:
+        """The pair as a sample of a quantity's comparison; ``index``: of the slowdown, for runs."""
+        if quantity == "run":
+            return Sample(self.ratios[index], self.swapped)
+        before, after = self.load_ms if quantity == "load" else self.memory_mib
+        return Sample(math.log(after / before), self.swapped)
+
+    def median(self, quantity: Quantity) -> tuple[float, float]:
+        """Baseline and candidate: microseconds of a run, milliseconds to load, or MiB."""
+        if quantity == "run":
+            return self.medians[0] * 1e6, self.medians[1] * 1e6
+        return self.load_ms if quantity == "load" else self.memory_mib
 
     def first(self, sessions: int) -> Measured:
         """Return the same pair with only its first ``sessions`` sessions."""
@@ -147,7 +174,7 @@ def order(rounds: int, extras: Sequence[float], rng: np.random.Generator) -> lis
     """Plan the turns, the baseline first and last, with at least ``rounds`` rounds of each slowdown.
 
     The sides alternate strictly: one that runs twice in a row, or more often than the other, finds warmer
-    caches, which looked like 5 % in a calibration. A slowdown lasts :data:`GROUP` rounds, as a slow run
+    caches, which looked like 5 % in an A/A test. A slowdown lasts :data:`GROUP` rounds, as a slow run
     also affects the next one. All slowdowns come once, in random order, before any is repeated.
     """
     found: list[Turn] = []
@@ -181,6 +208,7 @@ class Pair(msgspec.Struct):
     sides: Sequence[Side]
     workers: Sequence[Worker]
     swapped: bool
+    paddle_mib: tuple[float, float]
     helpers: Sequence[int] = ()
 
     def measure(
@@ -193,14 +221,21 @@ class Pair(msgspec.Struct):
     ) -> Timed:
         """Time one workload in a new session on each side, for about ``budget_s`` seconds of runs on each.
 
-        ``number``: index of the session in the pair; the sides take turns in opening their session first.
+        ``budget_s`` 0: only load it, and run it once. ``number``: index of the session in the pair; the sides
+        take turns in opening their session first.
 
         Raises:
             WorkerFailure: loading or running raised, crashed or hung.
         """
         held = [self._hold(index, work) for index in self._order(number)]
         held.sort(key=lambda one: one["side"])
+        loaded = Timed(
+            load_ms=(held[0]["load_ms"], held[1]["load_ms"]),
+            memory_mib=(held[0]["load_mib"], held[1]["load_mib"]),
+        )
         try:
+            if not budget_s:
+                return loaded
             settled = [
                 self._call(one["side"], "settle", number=one["number"], block_s=BLOCK_S, budget_s=SETTLE_S)
                 for one in held
@@ -215,15 +250,36 @@ class Pair(msgspec.Struct):
                 if self.workers[one["side"]].alive:  # a killed process would raise and hide the first error
                     self._call(one["side"], "release", number=one["number"])
         ratios, medians = read(whose, seconds, extras)
-        return Timed(
+        return msgspec.structs.replace(
+            loaded,
             ratios=ratios,
             medians=medians,
-            load=float(np.log(held[1]["load_ms"] / held[0]["load_ms"])),
-            load_mib=(held[0]["load_mib"], held[1]["load_mib"]),
             rounds=len(whose) // (2 * len(extras)),
             disturbed=disturbed,
             unsteady=not all(state["steady"] for state in settled),
         )
+
+    def operators(self, work: Workload) -> tuple[OperatorTime, ...]:
+        """Profile the workload on both sides by turns; return the operators whose times differ most.
+
+        Raises:
+            WorkerFailure: loading or running raised, crashed or hung.
+        """
+        held = [self._hold(side, work) for side in (0, 1)]
+        settled = [
+            self._call(one["side"], "settle", number=one["number"], block_s=BLOCK_S, budget_s=SETTLE_S)
+            for one in held
+        ]
+        longest = max(state["seconds"] for state in settled)
+        runs = max(LEAST_PROFILED, min(MOST_PROFILED, round(PROFILED_S / longest)))
+        profiles = [
+            [self._call(one["side"], "operators", number=one["number"], runs=runs) for one in held]
+            for _ in range(PROFILES)
+        ]
+        for one in held:
+            self._call(one["side"], "release", number=one["number"])
+        before, after = zip(*profiles, strict=True)
+        return differences(before, after)
 
     def _turns(self, held: Sequence[dict[str, Any]], runs: int, whose: Sequence[Turn]) -> tuple[Any, float]:
         """Return median seconds of each side's turns, and the share of turns that the system interrupted."""
@@ -307,7 +363,11 @@ def pair(
 
         with ThreadPoolExecutor(2) as starters:
             list(starters.map(prepare, order))
-        yield Pair(sides, [workers[0], workers[1]], swapped, place.helpers)
+        memory = [
+            worker.call("checks.speed.resident", sides[index].executor.pool.deadline)
+            for index, worker in sorted(workers.items())
+        ]
+        yield Pair(sides, [workers[0], workers[1]], swapped, (memory[0], memory[1]), place.helpers)
 
 
 def _pin(worker: Worker, deadline: float, cpus: Sequence[int]) -> None:

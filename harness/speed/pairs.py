@@ -1,4 +1,4 @@
-"""Measure the pairs of a calibration, keep them line by line, and read them again."""
+"""Measure the pairs of an A/A test, keep them line by line, and read them again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTRAS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.10)
 PAIRS = "pairs.jsonl"
 """File of the measured pairs: a line with the subject, then one for each pair of processes, by workload."""
 
-FORM = 3
+FORM = 4
 """Format of the lines of :data:`PAIRS`; pairs of different formats cannot be combined."""
 
 
@@ -30,7 +30,7 @@ class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The first line of the file: the environment, and where and how it was timed.
 
     ``form``: 1 had one session a pair, and other threads than the timed one on its processor; 2 took
-    turns in blocks of 5 ms.
+    turns in blocks of 5 ms; 3 had no memory of the whole process.
     """
 
     name: str
@@ -58,7 +58,7 @@ def collect(
 ) -> Pool:
     """Measure pairs of every workload with every slowdown until the time is used; both orders equally often.
 
-    Each pair is appended to ``file`` when it is complete, so that an interrupted calibration keeps what it
+    Each pair is appended to ``file`` when it is complete, so that an interrupted A/A test keeps what it
     measured. Ctrl-C ends the measuring.
 
     Raises:
@@ -82,7 +82,10 @@ def collect(
             with pair(sides, works[0].targets, swapped, place) as processes:
                 for count, work in visits(works, plan.sessions, rng):
                     sessions[work.id].append(processes.measure(work, plan.seconds, rng, extras, count))
-            now = {name: Measured(swapped, tuple(extras), tuple(ones)) for name, ones in sessions.items()}
+                memory = processes.paddle_mib
+            now = {
+                name: Measured(swapped, tuple(extras), tuple(ones), memory) for name, ones in sessions.items()
+            }
             for name, one in now.items():
                 found[name].append(one)
             kept.add(msgspec.json.encode(now))
@@ -93,7 +96,7 @@ def collect(
 
 
 def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
-    """Combine the pairs of earlier calibrations on this machine; return the environment and the pairs.
+    """Combine the pairs of earlier A/A tests on this machine; return the environment and the pairs.
 
     Raises:
         HarnessError: a folder holds no pairs, or pairs of an earlier format or of another machine,
@@ -106,24 +109,24 @@ def pooled(folders: Sequence[Path]) -> tuple[str, Pool]:
             first, *lines = file.read_bytes().splitlines() or [b""]
             subject = msgspec.json.decode(first, type=Subject)
             if subject.form != FORM:
-                raise HarnessError(f"{file} was measured in an earlier way: calibrate anew")
+                raise HarnessError(f"{file} was measured in an earlier way: measure anew")
             subjects.add(subject)
             for number, line in enumerate(lines, 2):
                 for work, one in _pair_of(line, last=number > len(lines)).items():
                     found.setdefault(work, []).append(one)
         except OSError as error:
             raise HarnessError(
-                f"cannot read {file}: {error.strerror}; name a calibration's folder"
+                f"cannot read {file}: {error.strerror}; name the folder of an A/A test"
             ) from error
         except msgspec.DecodeError as error:
-            raise HarnessError(f"{file} holds no pairs ({error}); calibrate anew") from error
+            raise HarnessError(f"{file} holds no pairs ({error}); measure anew") from error
     if len(subjects) > 1 or any(one.machine != machine.identity() for one in subjects):
         listed = "; ".join(sorted(map(str, subjects)))
         raise HarnessError(
             f"all pairs must be of one environment on this machine and of one plan, but these are of {listed}"
         )
     if any(one.extras != EXTRAS for measured in found.values() for one in measured):
-        raise HarnessError("these pairs were measured with other slowdowns; calibrate anew")
+        raise HarnessError("these pairs were measured with other slowdowns; measure anew")
     return next(iter(subjects)).name, found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,36 +14,54 @@ from harness.core.containers import grouped
 from harness.pool.workers import WorkerFailure
 from harness.speed import decide, machine
 from harness.speed.decide import Answer, Estimate, Rule, Sample
-from harness.speed.measure import Measured, Plan, Side, Timed, Workload, pair, visits
+from harness.speed.measure import Measured, Plan, Quantity, Side, Timed, Workload, pair, visits
+from harness.speed.operators import OperatorTime
 
 FALSE_DISCOVERIES = 0.02
 """Share of reported changes that may be false; with forty unchanged workloads, one in 2,000 is reported."""
 
 
-class Result(msgspec.Struct, frozen=True):
-    """One workload's verdict, with its data.
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When two sides count as equal, for each quantity; loading spreads more than running."""
 
-    ``medians_us``: microseconds per run, baseline and candidate. ``confirmed``: whether a second,
+    run: Rule = Rule()
+    load: Rule = Rule(threshold=0.2, floor=0.1)
+    memory: Rule = Rule(threshold=0.05, floor=0.025)
+
+    def of(self, quantity: Quantity) -> Rule:
+        """Return the rule of a quantity."""
+        rule: Rule = getattr(self, quantity)
+        return rule
+
+
+class Result(msgspec.Struct, frozen=True):
+    """The verdict on one quantity of one workload, with its data.
+
+    ``medians``: of baseline and candidate, as :data:`UNITS` says. ``confirmed``: whether a second,
     independent measurement, ``again``, found the change too (None: it was not needed). ``p``: p-value of no
-    change from both. ``load``: change of the loading time, if there are enough pairs. ``why``: reason where
-    there is no verdict.
+    change from both. ``why``: reason where there is no verdict.
     """
 
     work: str
     model: str
     batch: int
     targets: tuple[str, str]
+    quantity: Quantity
     answer: Answer
     estimate: Estimate | None = None
-    medians_us: tuple[float, float] = (0.0, 0.0)
-    load: Estimate | None = None
-    load_mib: tuple[float, float] = (0.0, 0.0)
+    medians: tuple[float, float] = (0.0, 0.0)
     disturbed: float = 0.0
     unsteady: int = 0
     confirmed: bool | None = None
     why: str = ""
     again: Estimate | None = None
     p: float = 1.0
+    operators: tuple[OperatorTime, ...] = ()
+    """For a run that became slower or faster: where that comes from."""
+
+
+UNITS: dict[Quantity, str] = {"run": "µs", "load": "ms", "memory": "MiB"}
+"""Units of the medians of a :class:`Result`."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -50,7 +69,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
     sides: tuple[str, str]
     results: tuple[Result, ...]
-    rule: Rule
+    rules: Rules
     pairs: int
     duration_s: float
     place: machine.Placement
@@ -63,9 +82,10 @@ Tell = Callable[[str], None]
 
 
 class _Course(msgspec.Struct):
-    """One workload's progress to a verdict: the pairs of its first measurement, then of its second."""
+    """One quantity's progress to a verdict: the pairs of its first measurement, then of its second."""
 
     work: Workload
+    quantity: Quantity
     rule: Rule
     most: float
     first: list[Measured] = []
@@ -78,46 +98,84 @@ class _Course(msgspec.Struct):
     def add(self, one: Measured) -> None:
         if self.seen is None:
             self.first.append(one)
-            looked = decide.look([one.sample() for one in self.first], self.rule)
+            looked = decide.look(self.samples(self.first), self.rule)
             if looked is not None and looked[1] in ("slower", "faster"):
                 self.seen = looked[0]
             elif looked is not None:
                 self.ended = looked[1] == "same" or len(self.first) >= self.rule.looks[-1]
         else:
             self.second.append(one)
-            found = decide.again(self.seen, [one.sample() for one in self.second], self.rule, self.most)
+            found = decide.again(self.seen, self.samples(self.second), self.rule, self.most)
             self.ended = found is not None and found.ends
+
+    def samples(self, measured: Sequence[Measured]) -> list[Sample]:
+        return [one.sample(self.quantity) for one in measured]
 
     def failed(self, why: str) -> None:
         self.why, self.ended = why, True
 
     def result(self) -> Result:
-        found = _result(self.work, self.first, self.why, self.rule)
-        return _confirm(found, self.second, self.rule, self.most)
+        return self._confirmed(self._first_result())
+
+    def _first_result(self) -> Result:
+        work, measured = self.work, self.first
+        names = (work.targets[0].name, work.targets[1].name)
+        plain = Result(work.id, work.model, work.batch, names, self.quantity, "not enough data", why=self.why)
+        if self.why or len(measured) < self.rule.looks[0]:
+            return _withdrawn(plain, self.why or "too few pairs in the time given")
+        estimate, answer = decide.sequential(self.samples(measured), self.rule)
+        medians = np.median([one.median(self.quantity) for one in measured], axis=0)
+        return msgspec.structs.replace(
+            plain,
+            answer=answer,
+            estimate=estimate,
+            medians=(float(medians[0]), float(medians[1])),
+            disturbed=float(np.mean([one.disturbed for one in measured])),
+            unsteady=sum(one.unsteady for one in measured),
+            p=estimate.p,
+        )
+
+    def _confirmed(self, result: Result) -> Result:
+        """Keep slower or faster only if the independent second measurement alone shows it too."""
+        if result.answer not in ("slower", "faster") or result.estimate is None:
+            return result
+        second = decide.again(result.estimate, self.samples(self.second), self.rule, self.most)
+        if second is None:
+            return _withdrawn(result, "no time was left to measure it again", p=1.0, confirmed=False)
+        result = msgspec.structs.replace(result, again=second.estimate, confirmed=second.holds)
+        if second.holds:
+            return msgspec.structs.replace(result, p=second.p)
+        found = f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %"
+        return _withdrawn(result, f"{found}{'' if second.ends else ' when the time was spent'}", p=1.0)
 
 
 def compare(
     sides: Sequence[Side],
     works: Sequence[Workload],
-    rule: Rule,
+    rules: Rules,
     budget_s: float,
     tell: Tell,
 ) -> Outcome:
-    """Measure until every workload is decided, for at most ``budget_s`` seconds.
+    """Measure until everything is decided, for at most ``budget_s`` seconds.
 
-    A workload that looks slower or faster is measured once more, in new pairs, while others are still
-    measured for the first time. Workloads of one environment profile share a pair's processes. Each round
-    of sessions has a new random order, so that none always follows the same other one.
+    Runs are compared for every workload; loading and memory for the smallest batch of a model on a target.
+    What looks slower or faster is measured once more, in new pairs, while others are still measured for the
+    first time. Workloads of one environment profile share a pair's processes. Each round of sessions has a
+    new random order, so that none always follows the same other one.
     """
     started, before, place = time.monotonic(), machine.conditions(), machine.placement()
     plan, rng = Plan(), np.random.default_rng(0)
-    courses = [_Course(work, rule, FALSE_DISCOVERIES / len(works)) for work in works]
-    _measure(sides, courses, rule, plan, started + budget_s, place, rng, tell)
-    results = _counted({course.work.id: course.result() for course in courses})
+    asked = [(work, quantity) for work in works for quantity in _quantities(work, works)]
+    courses = [
+        _Course(work, quantity, rules.of(quantity), FALSE_DISCOVERIES / len(asked))
+        for work, quantity in asked
+    ]
+    _measure(sides, courses, plan, started + budget_s, place, rng, tell)
+    results = _counted([course.result() for course in courses])
     return Outcome(
         sides=(sides[0].name, sides[1].name),
-        results=tuple(results[work.id] for work in works),
-        rule=rule,
+        results=_explained(results, sides, works, place, tell),
+        rules=rules,
         pairs=max((len(course.first) + len(course.second) for course in courses), default=0),
         duration_s=time.monotonic() - started,
         place=place,
@@ -127,30 +185,35 @@ def compare(
     )
 
 
+def _quantities(work: Workload, works: Sequence[Workload]) -> tuple[Quantity, ...]:
+    alike = [one.batch for one in works if (one.model, one.targets) == (work.model, work.targets)]
+    return ("run", "load", "memory") if work.batch == min(alike) else ("run",)
+
+
 def _measure(
     sides: Sequence[Side],
     courses: Sequence[_Course],
-    rule: Rule,
     plan: Plan,
     until: float,
     place: machine.Placement,
     rng: np.random.Generator,
     tell: Tell,
 ) -> None:
-    """Measure pairs of each workload until it is decided or the time is used."""
-    for course in courses:
+    """Measure pairs of each workload until all of it is decided or the time is used."""
+    for same in grouped(courses, lambda course: course.work.id).values():
         try:  # artifacts are made before the clock matters
-            for side, target in zip(sides, course.work.targets, strict=True):
-                side.executor.builder.files(target, course.work.model)
+            for side, target in zip(sides, same[0].work.targets, strict=True):
+                side.executor.builder.files(target, same[0].work.model)
         except WorkerFailure as failure:
-            course.failed(failure.sentence)
+            for course in same:
+                course.failed(failure.sentence)
     number = 0
     with machine.apart(place):
         while going := [course for course in courses if not course.ended]:
-            if number >= rule.looks[0] and time.monotonic() > until:
+            if number >= min(course.rule.looks[0] for course in going) and time.monotonic() > until:
                 break
             again = sum(course.seen is not None for course in going)
-            tell(f"pair {number + 1}: {len(going)} of {len(courses)} works, {again} of them once more")
+            tell(f"pair {number + 1}: {len(going)} of {len(courses)} undecided, {again} of them once more")
             for group in grouped(going, _alike).values():
                 # A work's pairs start after an even number of others, and alternate as these do.
                 _one_pair(sides, group, plan, bool(number % 2), place, rng)
@@ -170,70 +233,66 @@ def _one_pair(
     place: machine.Placement,
     rng: np.random.Generator,
 ) -> None:
-    waiting = {course.work.id: course for course in courses}
+    waiting = grouped(courses, lambda course: course.work.id)
     while waiting:
-        works = [course.work for course in waiting.values()]
+        works = [same[0].work for same in waiting.values()]
+        seconds = {
+            name: plan.seconds if any(course.quantity == "run" for course in same) else 0.0
+            for name, same in waiting.items()
+        }
         sessions: dict[str, list[Timed]] = {name: [] for name in waiting}
         with pair(sides, works[0].targets, swapped, place) as processes:
             for number, work in visits(works, plan.sessions, rng):
                 try:
-                    one = processes.measure(work, plan.seconds, rng, number=number)
+                    one = processes.measure(work, seconds[work.id], rng, number=number)
                 except WorkerFailure as failure:
                     # The other workloads are measured in new processes.
-                    waiting.pop(work.id).failed(failure.sentence)
+                    for course in waiting.pop(work.id):
+                        course.failed(failure.sentence)
                     break
                 sessions[work.id].append(one)
             else:
                 for name, found in sessions.items():
-                    waiting.pop(name).add(Measured(swapped, (0.0,), tuple(found)))
+                    one_pair = Measured(swapped, (0.0,), tuple(found), processes.paddle_mib)
+                    for course in waiting.pop(name):
+                        course.add(one_pair)
 
 
-def _result(work: Workload, measured: Sequence[Measured], why: str, rule: Rule) -> Result:
-    names = (work.targets[0].name, work.targets[1].name)
-    plain = Result(work.id, work.model, work.batch, names, "not enough data", why=why)
-    if why or len(measured) < rule.looks[0]:
-        return plain if why else msgspec.structs.replace(plain, why="too few pairs in the time given")
-    estimate, answer = decide.sequential([one.sample() for one in measured], rule)
-    medians = np.median([one.medians for one in measured], axis=0) * 1e6
-    loads = [Sample(one.load, one.swapped) for one in measured]
-    mib = np.median([one.load_mib for one in measured], axis=0)
-    return msgspec.structs.replace(
-        plain,
-        answer=answer,
-        estimate=estimate,
-        medians_us=(float(medians[0]), float(medians[1])),
-        load=decide.estimate(loads, rule.once(len(measured), rule.alpha)),
-        load_mib=(float(mib[0]), float(mib[1])),
-        disturbed=float(np.mean([one.disturbed for one in measured])),
-        unsteady=sum(one.unsteady for one in measured),
-        p=estimate.p,
+def _explained(
+    results: Sequence[Result],
+    sides: Sequence[Side],
+    works: Sequence[Workload],
+    place: machine.Placement,
+    tell: Tell,
+) -> tuple[Result, ...]:
+    """Profile the runs that became slower or faster, on both sides by turns."""
+    by_id = {work.id: work for work in works}
+    changed = [one for one in results if one.quantity == "run" and one.answer in ("slower", "faster")]
+    found: dict[str, tuple[OperatorTime, ...]] = {}
+    for number, result in enumerate(changed, 1):
+        tell(f"profiling operators: {number} of {len(changed)}")
+        work = by_id[result.work]
+        # A profile has processes of its own: some releases crash in it, which ends nothing else.
+        with contextlib.suppress(WorkerFailure), pair(sides, work.targets, False, place) as processes:
+            found[work.id] = processes.operators(work)
+    return tuple(
+        msgspec.structs.replace(one, operators=found.get(one.work, ())) if one in changed else one
+        for one in results
     )
-
-
-def _confirm(result: Result, again: Sequence[Measured], rule: Rule, most: float) -> Result:
-    """Keep slower or faster only if the independent second measurement alone shows it too."""
-    if result.answer not in ("slower", "faster") or result.estimate is None:
-        return result
-    second = decide.again(result.estimate, [one.sample() for one in again], rule, most)
-    if second is None:
-        return _withdrawn(result, "no time was left to measure it again", p=1.0, confirmed=False)
-    result = msgspec.structs.replace(result, again=second.estimate, confirmed=second.holds)
-    if second.holds:
-        return msgspec.structs.replace(result, p=second.p)
-    found = f"a second measurement gave {round(100 * second.estimate.change, 1) + 0.0:+.1f} %"
-    return _withdrawn(result, f"{found}{'' if second.ends else ' when the time was spent'}", p=1.0)
 
 
 def _withdrawn(result: Result, why: str, **more: Any) -> Result:
     return msgspec.structs.replace(result, answer="not enough data", why=why, **more)
 
 
-def _counted(results: dict[str, Result]) -> dict[str, Result]:
-    """Keep the changes that remain significant when all workloads are considered together."""
-    estimated = [work for work, result in results.items() if result.estimate is not None]
-    counts = decide.discoveries([results[work].p for work in estimated], FALSE_DISCOVERIES)
-    for work, stands in zip(estimated, counts, strict=True):
-        if results[work].answer in ("slower", "faster") and not stands:
-            why = "one of so many workloads may look like this by chance"
-            results[work] = _withdrawn(results[work], why)
-    return results
+def _counted(results: Sequence[Result]) -> tuple[Result, ...]:
+    """Keep the changes that remain significant when everything that was measured is considered together."""
+    counts = iter(
+        decide.discoveries([one.p for one in results if one.estimate is not None], FALSE_DISCOVERIES)
+    )
+    found = []
+    for result in results:
+        if result.estimate is not None and not next(counts) and result.answer in ("slower", "faster"):
+            result = _withdrawn(result, "one of so many measurements may look like this by chance")
+        found.append(result)
+    return tuple(found)

@@ -18,7 +18,7 @@ from harness.jobs.by_target import jobs_of
 from harness.jobs.command import SAYS, Command
 from harness.jobs.job import NotStarted, Stopped, TaskResult, Workspace
 from harness.jobs.named import Named
-from harness.speed import jobs as calibrations
+from harness.speed import jobs as aa_tests
 
 
 def test_a_command_is_done_whatever_it_found(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_command_that_cannot_go_on_says_why(tmp_path: Path) -> None:
     (tmp_path / "held/a/records.jsonl").touch()
     done = Command(("aa-test", "--add=/nosuch")).perform(Workspace(ROOT, tmp_path / "unread"))
     assert done == TaskResult(
-        False, "cannot read /nosuch/pairs.jsonl: No such file or directory; name a calibration's folder"
+        False, "cannot read /nosuch/pairs.jsonl: No such file or directory; name the folder of an A/A test"
     )
 
 
@@ -76,10 +76,10 @@ def test_mistakes_are_usage(command: str, arguments: tuple[str, ...], words: str
     assert words in str(done.exception)
 
 
-def test_a_calibration_has_its_machine_for_itself() -> None:
+def test_an_aa_test_has_its_machine_for_itself() -> None:
     settings = Settings(resources={"x86": 1.0})
     found = [Named("3.3.1", "3.3.1"), Named("3.3.1@legacy-ir", "3.3.1@legacy-ir")]
-    jobs = calibrations.jobs_of(found, ["--minutes=1"], settings)
+    jobs = aa_tests.jobs_of(found, ["--minutes=1"], settings)
     assert [job.folder for job in jobs] == ["3.3.1", "3.3.1@legacy-ir"]
     assert all(job.timing and job.resources == {"x86": 1.0} for job in jobs)
     assert jobs[0].work.arguments == ("aa-test", "3.3.1", "--minutes=1")

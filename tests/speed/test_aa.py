@@ -1,4 +1,4 @@
-"""Calibration: its table from pairs whose truth is known, and the command from end to end."""
+"""The A/A test: its table from pairs whose truth is known, and the command from end to end."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from harness.gate import speed as gate_speed
 from harness.speed import aa, added, machine
 from harness.speed import pairs as kept_pairs
 from harness.speed.aa import Share
-from harness.speed.decide import Rule
 from harness.speed.measure import Measured, Plan, Timed, Workload, pair, visits
 from harness.speed.pairs import EXTRAS
+from harness.speed.session import Rules
 from harness.targets.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,44 +46,48 @@ def measured(
         extras=EXTRAS,
         sessions=tuple(
             Timed(
+                load_ms=(10.0, 10.0 * math.exp(5 * noise)),
+                memory_mib=(50.0, 50.0 + 100 * float(noise)),
                 ratios=tuple(math.log1p(extra) + float(noise) for extra in EXTRAS),
                 medians=(base, base * math.exp(noise)),
-                load=0.0,
-                load_mib=(1.0, 1.0),
                 rounds=30,
-                disturbed=0.0,
-                unsteady=False,
             )
             for noise in noises
         ),
+        paddle_mib=(300.0, 300.0),
     )
 
 
 def test_table_of_known_pairs() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(200)]}
-    rows = {row.extra: row for row in aa.evaluate(pool, Rule(), 300)}
-    assert rows[0.0].told.share <= 0.005
-    assert rows[0.0].told.hits <= rows[0.0].first.hits
-    assert rows[0.02].told.share >= 0.9
-    assert rows[0.05].told.share == 1.0
+    every = aa.evaluate(pool, Rules(), 300)
+    rows = {row.extra: row for row in every if row.quantity == "run"}
+    assert rows[0.0].detected.share <= 0.005
+    assert rows[0.0].detected.hits <= rows[0.0].first.hits
+    assert rows[0.02].detected.share >= 0.9
+    assert rows[0.05].detected.share == 1.0
     # Two processes at other times differ by more than 5 % on their own, and hide 2 %.
     assert rows[0.0].stored.share > 0.2
     assert rows[0.02].stored.share < 0.7
+    for quantity, shown in (("load", 0.5), ("memory", 0.1)):
+        others = {row.extra: row for row in every if row.quantity == quantity}
+        assert others[0.0].detected.share <= 0.005
+        assert others[shown].detected.share >= 0.95
 
 
 def test_too_few_pairs_are_a_sentence() -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.01, 0.1) for number in range(10)]}
     with pytest.raises(HarnessError, match="10 pairs of lenet were measured, and 44 are needed"):
-        aa.evaluate(pool, Rule(), 10)
+        aa.evaluate(pool, Rules(), 10)
 
 
 def test_sessions_make_a_pair_surer() -> None:
     """The same pairs with one session and with eight: where the spread comes from, and what is told."""
     rng = np.random.default_rng(3)
     pool = {"lenet": [measured(rng, number, 0.008, 0.1, 0.03, 8) for number in range(120)]}
-    found = aa.summarize("3.3.1", pool, Rule(), 100, "now", 0.0, machine.conditions())
+    found = aa.summarize("3.3.1", pool, Rules(), 100, "now", 0.0, machine.conditions())
     levels = found.levels["lenet"]
     assert levels.session == pytest.approx(0.03, rel=0.15)
     assert levels.pair == pytest.approx(0.008, rel=0.5)
@@ -91,9 +95,9 @@ def test_sessions_make_a_pair_surer() -> None:
     by = {one.sessions: one for one in found.by_sessions}
     assert set(by) == {1, 2, 4, 8} - {Plan().sessions}
     assert by[1].spread["lenet"] > found.spread["lenet"] > by[8].spread["lenet"]
-    at_2 = EXTRAS.index(0.02)
-    assert by[1].rows[at_2].told.share < 0.3 < by[8].rows[at_2].told.share
-    assert all(one.rows[0].told.hits == 0 for one in found.by_sessions)
+    at_2 = EXTRAS.index(0.02)  # the rows of runs come first
+    assert by[1].rows[at_2].detected.share < 0.3 < by[8].rows[at_2].detected.share
+    assert all(one.rows[0].detected.hits == 0 for one in found.by_sessions)
 
 
 def test_a_pair_is_the_mean_of_its_sessions() -> None:
@@ -115,7 +119,7 @@ def test_sessions_of_all_works_interleave() -> None:
 
 
 def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "", sessions: int = 1) -> Path:
-    """A calibration's folder with the pairs of one work."""
+    """The folder of an A/A test with the pairs of one work."""
     rng = np.random.default_rng(len(str(folder)))
     folder.mkdir()
     file = folder / kept_pairs.PAIRS
@@ -129,7 +133,7 @@ def kept(folder: Path, name: str, place: str, pairs: int, cut: str = "", session
     return folder
 
 
-def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> None:
+def test_pairs_of_interrupted_tests_are_used_together(tmp_path: Path) -> None:
     here = machine.identity()
     folders = [
         kept(tmp_path / "a", "3.3.1", here, 46, '{"lenet":{"swa'),
@@ -137,10 +141,10 @@ def test_pairs_of_interrupted_calibrations_are_used_together(tmp_path: Path) -> 
     ]
     name, pool = kept_pairs.pooled(folders)
     assert (name, len(pool["lenet"])) == ("3.3.1", 58)
-    found = aa.summarize(name, pool, Rule(), 200, "now", 0.0, machine.conditions())
-    totals = {row.extra: row for row in aa.totals(found.rows)}
-    assert totals[0.0].told.of == 200
-    assert totals[0.05].told.share > 0.95
+    found = aa.summarize(name, pool, Rules(), 200, "now", 0.0, machine.conditions())
+    totals = {row.extra: row for row in aa.totals(found.rows) if row.quantity == "run"}
+    assert totals[0.0].detected.of == 200
+    assert totals[0.05].detected.share > 0.95
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_pairs_that_do_not_belong_together_are_a_sentence(
     ]
     with pytest.raises(HarnessError, match=says):
         kept_pairs.pooled(folders)
-    with pytest.raises(HarnessError, match="name a calibration's folder"):
+    with pytest.raises(HarnessError, match="name the folder of an A/A test"):
         kept_pairs.pooled([tmp_path])
 
 
@@ -173,15 +177,15 @@ def test_pairs_of_an_earlier_form_are_a_sentence(tmp_path: Path) -> None:
     lines = Lines(tmp_path / kept_pairs.PAIRS)
     for line in (subject, pairs):
         lines.add(msgspec.json.encode(line))
-    with pytest.raises(HarnessError, match="in an earlier way: calibrate anew"):
+    with pytest.raises(HarnessError, match="in an earlier way: measure anew"):
         kept_pairs.pooled([tmp_path])
 
 
-def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> None:
+def test_the_newest_aa_test_of_this_machine_is_the_gates(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     pool = {"lenet": [measured(rng, number, 0.012, 0.1) for number in range(60)]}
-    found = aa.summarize("3.3.1", pool, Rule(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
-    assert gate_speed.calibrated(tmp_path) is None
+    found = aa.summarize("3.3.1", pool, Rules(), 50, "2026-01-01T00:00:00", 0.0, machine.conditions())
+    assert gate_speed.aa_test(tmp_path) is None
     for name, one in (
         ("1", found),
         ("2", msgspec.structs.replace(found, name="3.3.0")),
@@ -189,14 +193,15 @@ def test_the_newest_calibration_of_this_machine_is_the_gates(tmp_path: Path) -> 
     ):
         folder = tmp_path / "reports" / aa.FOLDER / name
         folder.mkdir(parents=True)
-        write_json(folder / aa.CALIBRATION, one, "the calibration")
+        write_json(folder / aa.EVALUATION, one, "the A/A test")
     (folder.parent / "4").mkdir()
-    (folder.parent / "4" / "calibration.json").write_text("{")
-    told = gate_speed.calibrated(tmp_path)
+    (folder.parent / "4" / "aa-test.json").write_text("{")
+    told = gate_speed.aa_test(tmp_path)
     assert told is not None
     assert (told.name, told.works, told.pairs, told.sessions) == ("3.3.0", 1, 60, 1)
-    assert [row.extra for row in told.rows] == list(EXTRAS)
-    assert [row.comparisons for row in told.rows] == [50] * len(EXTRAS)
+    assert [row.extra for row in told.rows if row.quantity == "run"] == list(EXTRAS)
+    assert {row.quantity for row in told.rows} == {"run", "load", "memory"}
+    assert {row.comparisons for row in told.rows} == {50}
 
 
 @pytest.mark.parametrize(

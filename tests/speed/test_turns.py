@@ -150,3 +150,16 @@ def test_a_side_that_dies_does_not_keep_the_other_waiting(
         with pytest.raises(WorkerCrash, match="SIGKILL"):
             processes.measure(work, 30.0, rng)
         assert time.monotonic() - started < sides[0].executor.pool.deadline
+
+
+@pytest.mark.slow
+def test_operators_are_profiled_on_both_sides(python: str, tmp_path: Path) -> None:
+    with two_sides(python, tmp_path) as (work, sides):
+        plain = sides[0].executor.targets["predictor-no-onednn"]
+        work = msgspec.structs.replace(work, targets=(plain, work.targets[1]))
+        with pair(sides, work.targets, False, machine.placement()) as processes:
+            found = {one.name: one for one in processes.operators(work)}
+    # LeNet's convolutions run under one name without oneDNN, and fused under another one with it.
+    assert found["conv2d"].before_calls == 2
+    assert found["conv2d"].before_us > 1
+    assert sum(one.after_calls for name, one in found.items() if "conv2d" in name) >= 2
