@@ -89,19 +89,26 @@ class Templates:
 
     def close(self) -> None:
         """End the templates, unless they are another process's."""
+        if self._own:
+            self.rest()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def rest(self) -> None:
+        """End the templates until one is needed again, unless they are another process's."""
         if not self._own:
             return
         for path in self.folder.glob("*.sock"):
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(path))
                 client.sendall(bytes(4))
-        for template in self._started:
+            path.unlink(missing_ok=True)
+        while self._started:
+            template = self._started.pop()
             try:
                 template.wait(END_S)
             except subprocess.TimeoutExpired:  # it was still importing Paddle
                 template.kill()
                 template.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _start(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +64,24 @@ class WorkerFailure(Exception):
         summary = [i for i, line in enumerate(lines) if "Error Message Summary" in line]
         rest = [line for line in lines[summary[-1] + 1 :] if set(line) - {"-"}] if summary else lines
         message = rest or lines or ["(no message)"]
-        # dy2static's messages quote the converted code first and end with the error.
-        text = f"{self.failure.type}: {message[-1] if message[0] == 'In transformed code:' else message[0]}"
+        text = f"{self.failure.type}: {_telling(message)}"
         # What an uncaught C++ exception was is only in the log.
         thrown = [line.strip() for line in self.failure.log_tail.splitlines() if "what():" in line]
         return f"{text}; {thrown[-1]}" if thrown and self.outcome == "crash" else text
+
+
+QUOTING = ("In transformed code:", "In user code:")
+"""First lines of messages of dy2static, which quote code before they say what is wrong."""
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """Return the line that says what is wrong: the first one; behind quoted code, the last error's."""
+    if lines[0] not in QUOTING:
+        return lines[0]
+    # Hints and the operator, in brackets, come behind the error.
+    said = [line for line in lines if not line.startswith(("[", "~", "File ")) and "<--- HERE" not in line]
+    errors = [line for line in said if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    return (errors or said)[-1]
 
 
 class RemoteError(WorkerFailure):
@@ -317,6 +331,12 @@ class WorkerPool:
             yield worker
         finally:
             worker.close()
+
+    def rest(self) -> None:
+        """End the warm workers, and what they are forked from; the next call starts them again."""
+        while self._warm:
+            self._warm.popitem()[1].close()
+        self.templates.rest()
 
     def close(self) -> None:
         for worker in self._warm.values():

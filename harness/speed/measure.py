@@ -14,7 +14,8 @@ import msgspec
 import numpy as np
 
 from harness.execution.executor import Executor
-from harness.pool.workers import RemoteError, Worker
+from harness.pool.workers import RemoteError, Worker, WorkerFailure
+from harness.speed import machine
 from harness.speed.decide import Sample
 from harness.speed.machine import Placement
 from harness.speed.operators import OperatorTime, differences
@@ -341,9 +342,11 @@ def pair(
     """Start a pair of processes on the measured processor; ``swapped``: the candidate's starts first.
 
     ``profiles``: a target of each side, with the environment variables for its process. Both import Paddle
-    at the same time, the first one on the measured processor.
+    at the same time, the first one on the measured processor. Afterwards the libraries that they had mapped
+    leave the page cache, so that the next pair's lie in memory anew.
     """
     order = (1, 0) if swapped else (0, 1)
+    mapped: set[str] = set()
     with contextlib.ExitStack() as stack:
         workers = {
             index: stack.enter_context(
@@ -358,16 +361,21 @@ def pair(
             worker, deadline = workers[index], sides[index].executor.pool.deadline
             if index == order[0]:
                 _pin(worker, deadline, place.measured)
+            worker.call("machine.memory.keep", deadline)
             worker.call("protocol.environment.import_paddle", deadline)
             _pin(worker, deadline, place.measured)
 
         with ThreadPoolExecutor(2) as starters:
             list(starters.map(prepare, order))
         memory = [
-            worker.call("checks.speed.resident", sides[index].executor.pool.deadline)
+            worker.call("machine.memory.resident", sides[index].executor.pool.deadline)
             for index, worker in sorted(workers.items())
         ]
         yield Pair(sides, [workers[0], workers[1]], swapped, (memory[0], memory[1]), place.helpers)
+        for index, worker in workers.items():
+            with contextlib.suppress(WorkerFailure):
+                mapped |= set(worker.call("machine.memory.libraries", sides[index].executor.pool.deadline))
+    machine.lay_out_anew(mapped)
 
 
 def _pin(worker: Worker, deadline: float, cpus: Sequence[int]) -> None:

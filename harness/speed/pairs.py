@@ -73,6 +73,9 @@ def collect(
     for work in works:
         for side, target in zip(sides, work.targets, strict=True):
             side.executor.builder.files(target, work.model)
+            side.executor.sample(work.model, work.batch)
+    for side in sides:
+        side.executor.pool.rest()
     until = time.monotonic() + seconds
     number = 0
     with machine.apart(place), contextlib.suppress(KeyboardInterrupt):

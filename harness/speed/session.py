@@ -204,9 +204,12 @@ def _measure(
         try:  # artifacts are made before the clock matters
             for side, target in zip(sides, same[0].work.targets, strict=True):
                 side.executor.builder.files(target, same[0].work.model)
+                side.executor.sample(same[0].work.model, same[0].work.batch)
         except WorkerFailure as failure:
             for course in same:
                 course.failed(failure.sentence)
+    for side in sides:
+        side.executor.pool.rest()  # what it has mapped could not be laid out anew
     number = 0
     with machine.apart(place):
         while going := [course for course in courses if not course.ended]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.worker import runtimes
 from harness.worker.checks import timing
-from harness.worker.machine import affinity
+from harness.worker.machine import affinity, memory
 
 _held: Dict[int, Tuple[int, List[np.ndarray]]] = {}
 _numbers = itertools.count(1)
@@ -38,7 +38,7 @@ def hold(
 
     ``helpers``: processors for all threads except the one in which runs are timed.
     """
-    before = resident()
+    before = memory.resident()
     opened = runtimes.open_session(runtime, files, model, options)
     number = next(_numbers)
     _held[number] = (opened["session"], feed)
@@ -48,7 +48,7 @@ def hold(
     return {
         "number": number,
         "load_ms": opened["load_ms"],
-        "load_mib": resident() - before,
+        "load_mib": memory.resident() - before,
         "outputs": outputs,
         "describe": opened["describe"],
     }
@@ -193,10 +193,3 @@ def _timed_in_other_process(
     before = opened.taken()
     seconds, _ = opened.timed(feed, runs)
     return seconds, opened.taken() - before
-
-
-def resident() -> float:
-    """Return the resident memory of this process, MiB."""
-    with open("/proc/self/statm") as file:
-        pages = int(file.read().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
