@@ -16,6 +16,9 @@ SEQUENCE = ((1, 0), (1, 0), (3, 1), (8, 2), (2, 3), (1, 4), (1, 0))
 """(batch, seed) of each run in one session: a first run, the same again, other batch sizes with
 other values, and the first once more. This shows a stale buffer and a shape frozen at the first run."""
 
+ROWS, MOST_ROWS = 64, 1024
+"""Rows of a run over what a user gave, and the most of them that are used."""
+
 DIGITS = 500
 """Number of test rows that accuracy is measured on."""
 
@@ -34,17 +37,31 @@ def feeds_of(executor: Executor, model: str) -> list[list[np.ndarray]]:
     return [executor.sample(model, batch, seed) for batch, seed in SEQUENCE]
 
 
+def all_rows(case: Case, executor: Executor, model: str) -> list[tuple[int, int]]:
+    """(batch, seed) of runs that cover the rows a user gave for the model, up to MOST_ROWS of them."""
+    found = executor.builder.usable(model) if executor.models[model].form else None
+    if found is None or not found.rows or len(found.batches) < 2:
+        return []
+    rows = min(found.rows, MOST_ROWS)
+    case.measures["rows"] = {"given": found.rows, "used": rows}
+    if rows < found.rows:
+        case.notes.append(f"{rows:,} of the {found.rows:,} rows given were used")
+    size = min(rows, ROWS)
+    return [(size, seed) for seed in range(-(-rows // size))]
+
+
 @pytest.mark.claims("002-formats", "002-predictor", "000-batch", "000-export")
 def test_first_and_later_runs(case: Case, executor: Executor, model: str, target: Target) -> None:
     """Every run of a session, whatever its batch size, is as near the float64 oracle as dygraph is."""
     require(executor, target)
-    feeds = feeds_of(executor, model)
+    sequence = [*SEQUENCE, *all_rows(case, executor, model)]
+    feeds = [executor.sample(model, batch, seed) for batch, seed in sequence]
     oracle = executor.oracle(model, feeds)
     tolerances = executor.tolerances(model, feeds, target.storage)
     result = executor.execute(target, model, feeds)
     case.measures["describe"] = {k: v for k, v in result.describe.items() if k != "summary"}
     case.exact("number of runs", len(result.outputs), len(feeds))
-    for run, ((batch, seed), outputs) in enumerate(zip(SEQUENCE, result.outputs, strict=True)):
+    for run, ((batch, seed), outputs) in enumerate(zip(sequence, result.outputs, strict=True)):
         close_all(case, f"run {run + 1} (batch {batch}, seed {seed})", outputs, oracle[run], tolerances)
     for repeat in (1, len(SEQUENCE) - 1):
         for index, first in enumerate(result.outputs[0]):
@@ -82,7 +99,8 @@ def test_accuracy_on_examples(case: Case, executor: Executor, model: str, target
 
 
 @pytest.mark.claims("002-formats")
-@pytest.mark.models(forms=("layer", "graph"))
+@pytest.mark.runs("static")
+@pytest.mark.models(forms=())
 def test_static_program_built_by_hand(case: Case, executor: Executor, model: str) -> None:
     """A program built in static graph mode and saved there gives what the dynamic graph gives."""
     feeds = feeds_of(executor, model)[:4]
@@ -93,6 +111,7 @@ def test_static_program_built_by_hand(case: Case, executor: Executor, model: str
 
 
 @pytest.mark.claims("002-predictor")
+@pytest.mark.runs("predictor")
 def test_clones_and_threads(case: Case, executor: Executor, model: str) -> None:
     """Clones of a predictor, run one by one and from several threads at once, give its outputs."""
     feeds = [executor.sample(model, 2, seed) for seed in range(4)]

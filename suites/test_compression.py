@@ -44,7 +44,11 @@ MAIN = (
 
 SHOWN = {"method": MAIN, "model": ("lenet", "resnet_vd_small")}
 
-pytestmark = [pytest.mark.area("Quantized and pruned models"), pytest.mark.brief(**SHOWN)]
+pytestmark = [
+    pytest.mark.area("Quantized and pruned models"),
+    pytest.mark.runs("compression"),
+    pytest.mark.brief(**SHOWN),
+]
 
 quantizes = pytest.mark.methods(techniques=("qat", "ptq", "weights"))
 calibrates = pytest.mark.methods(techniques=("qat", "ptq"))

@@ -37,7 +37,11 @@ DTYPES = ("float32", "float64", "float16", "int64", "int32", "int8", "uint8", "b
 BLOCKS, RUNS = 12, 6
 """Number of blocks in which the two take turns, and runs of each in a block."""
 
-pytestmark = [pytest.mark.area("C++ predictor", runtime=True), pytest.mark.claims("002-cpp")]
+pytestmark = [
+    pytest.mark.area("C++ predictor", runtime=True),
+    pytest.mark.claims("002-cpp"),
+    pytest.mark.runs("predictor_cpp"),
+]
 
 
 def both(

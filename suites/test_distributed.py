@@ -12,7 +12,7 @@ from harness.checks.case import Case, bitwise_all
 from harness.checks.tolerance import Tolerance
 from harness.execution.executor import Executor
 
-pytestmark = pytest.mark.area("Training by several processes", runtime=True)
+pytestmark = [pytest.mark.area("Training by several processes", runtime=True), pytest.mark.runs("training")]
 
 DEVICES = {"gloo": "cpu", "nccl": "gpu"}
 RANKS = 2

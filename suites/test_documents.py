@@ -12,7 +12,7 @@ from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 from harness.targets.target import Target
 
-pytestmark = pytest.mark.area("Documents 000, 002 and 003 as written")
+pytestmark = [pytest.mark.area("Documents 000, 002 and 003 as written"), pytest.mark.runs("training")]
 
 FULL_MNIST = 60_000
 

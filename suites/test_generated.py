@@ -13,7 +13,7 @@ from harness.fuzz.oracle import Oracle
 from harness.fuzz.verdict import DEFAULT, sentence
 from suites.support.generated import findings, sample
 
-pytestmark = pytest.mark.area("Generated networks")
+pytestmark = [pytest.mark.area("Generated networks"), pytest.mark.runs("predictor", "jit", "static")]
 
 SAMPLE = sample()
 FINDINGS = findings()

@@ -64,6 +64,8 @@ def measure(
 ) -> None:
     """Time one session, check its outputs, and write the figures into the record and the benchmark JSON."""
     require(executor, target)
+    if executor.models[model].form and batch > 1 and len(executor.builder.usable(model).batches) < 2:
+        pytest.skip("it runs at one batch size")
     feed = executor.sample(model, batch)
     (oracle,), tolerances = executor.oracle(model, [feed]), executor.tolerances(model, [feed], target.storage)
     files = executor.builder.files(target, model)
@@ -133,7 +135,7 @@ def cost_of(case: Case, executor: Executor, run: RunSession, model: str, batch: 
 
 
 @brief
-@pytest.mark.models(trained=True)
+@pytest.mark.models(trained=True, users=True)
 @pytest.mark.targets(names=TARGETS, more=MORE, device="cpu")
 @pytest.mark.parametrize("batch", [1, 8])
 @pytest.mark.benchmark(timer=worker_clock)
@@ -169,7 +171,7 @@ def test_run_on_gpu(
 
 
 @pytest.mark.full
-@pytest.mark.models(trained=True)
+@pytest.mark.models(trained=True, users=True)
 @pytest.mark.targets(names=SWEPT, device="cpu")
 @pytest.mark.parametrize("batch", SWEEP)
 @pytest.mark.benchmark(timer=worker_clock)
@@ -198,6 +200,7 @@ def test_full_size(
 
 
 @pytest.mark.brief(model=("lenet",))
+@pytest.mark.runs("onnxruntime")
 @pytest.mark.models(trained=True)
 def test_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
     """Each target's latency at batch 1 is measured as a ratio to onnxruntime's, in turns in one process."""
@@ -205,6 +208,7 @@ def test_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.runs("onnxruntime")
 @pytest.mark.models(role="latency")
 def test_full_size_beside_onnxruntime(case: Case, executor: Executor, model: str) -> None:
     """The same for networks of the size people deploy."""

@@ -36,7 +36,13 @@ CLAIMS = {
 
 
 @pytest.mark.parametrize(
-    "route", [pytest.param(route, marks=pytest.mark.claims(*CLAIMS.get(route, ()))) for route in ROUTES]
+    "route",
+    [
+        pytest.param(
+            route, marks=[pytest.mark.claims(*CLAIMS.get(route, ())), pytest.mark.runs(target.runtime)]
+        )
+        for route, (target, _) in ROUTES.items()
+    ],
 )
 def test_same_outputs(case: Case, executor: Executor, model: str, route: str) -> None:
     """Every layout, loaded in every way, gives the outputs of the combined files."""
@@ -55,6 +61,7 @@ def test_same_outputs(case: Case, executor: Executor, model: str, route: str) ->
 
 
 @pytest.mark.claims("002-separate")
+@pytest.mark.runs("static")
 @pytest.mark.models(trained=True)
 def test_separate_files(case: Case, executor: Executor, model: str) -> None:
     """`save_vars` writes one file per parameter, each holding the combined parameter's bits."""
@@ -78,6 +85,7 @@ def test_separate_files(case: Case, executor: Executor, model: str) -> None:
 
 
 @pytest.mark.claims("002-combined")
+@pytest.mark.runs("static")
 @pytest.mark.models(trained=True)
 def test_one_parameter_file(case: Case, executor: Executor, model: str) -> None:
     """The default export has one parameter file, which holds the checkpoint's values bit for bit."""

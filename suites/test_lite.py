@@ -18,7 +18,7 @@ from suites.support.logits import agreement, logits
 from suites.test_agreement import require
 from suites.test_compression import SAME_CLASS
 
-pytestmark = pytest.mark.area("Paddle Lite", runtime=True)
+pytestmark = [pytest.mark.area("Paddle Lite", runtime=True), pytest.mark.runs("paddle_lite")]
 
 BATCHES = (1, 3, 1)
 SUPPORTED = "Paddle-Lite supports this model!"

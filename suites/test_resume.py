@@ -11,7 +11,7 @@ from harness.checks.case import Case, bitwise_all
 from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
-pytestmark = pytest.mark.area("Resumed training")
+pytestmark = [pytest.mark.area("Resumed training"), pytest.mark.runs("training")]
 
 STEPS = 12
 EPOCH = 6

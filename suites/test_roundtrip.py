@@ -16,7 +16,7 @@ from harness.core.generation import reproducible
 from harness.execution.executor import Executor
 from harness.plugin.session import RunSession
 
-pytestmark = pytest.mark.area("Saved and loaded bit for bit")
+pytestmark = [pytest.mark.area("Saved and loaded bit for bit"), pytest.mark.runs("training")]
 
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2", "int8", "uint8",

@@ -22,7 +22,7 @@ from harness.targets.target import Target
 from suites.support.compression import INT8, PLAIN, Subject
 from suites.support.logits import logits
 
-pytestmark = pytest.mark.area("Documents 001 and 004 as written")
+pytestmark = [pytest.mark.area("Documents 001 and 004 as written"), pytest.mark.runs("compression")]
 
 MOBILENET = "mobilenet_v1_x0_125"
 

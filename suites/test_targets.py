@@ -92,6 +92,7 @@ def test_device_and_precision(case: Case, executor: Executor, target: Target) ->
 
 
 @pytest.mark.claims("002-predictor")
+@pytest.mark.runs("predictor")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_thread_count(case: Case, executor: Executor, threads: int) -> None:
     """A predictor asked for 1 or 2 threads gives oneDNN that many."""

@@ -10,11 +10,14 @@ from harness.checks.case import Case
 from harness.execution.executor import Executor
 from harness.targets.target import Target
 
-pytestmark = pytest.mark.area("Inference program cut down from the training program")
+pytestmark = [
+    pytest.mark.area("Inference program cut down from the training program"),
+    pytest.mark.runs("jit", "static", "predictor", "predictor_cpp"),
+]
 
 TRAINING_ONLY = (
     "grad", "cross_entropy", "softmax_with_cross_entropy", "adam", "sgd", "momentum", "adamw",
-    "fill_constant_grad", "sum_grad", "one_hot", "label_smooth", "backward",
+    "fill_constant_grad", "sum_grad", "label_smooth", "backward",
 )  # fmt: skip
 """Parts of operator names that mean loss, backward or optimizer, in either IR."""
 

@@ -16,7 +16,7 @@ import pytest
 from harness.checks.case import Case, bitwise_all, close_runs
 from harness.checks.tolerance import Tolerance
 from harness.core.errors import NotApplicable
-from harness.execution.executor import Executor, Producer
+from harness.execution.executor import Execution, Executor, Producer
 from harness.models.catalogue import MethodInfo
 from harness.plugin.session import RunSession
 from harness.pool.workers import WorkerFailure
@@ -65,7 +65,13 @@ ROUTES = {
 ``.pdmodel`` that releases before 3.0 also read; the legacy loaders run in a process with that flag."""
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    "route",
+    [
+        pytest.param(name, marks=pytest.mark.runs(way.runtime, profile=way.profile or way.loaded))
+        for name, way in ROUTES.items()
+    ],
+)
 def test_outputs(case: Case, executor: Executor, producer: Producer, model: str, route: str) -> None:
     """The producer's files, loaded here, give what the producer's network computes."""
     way = ROUTES[route]
@@ -86,6 +92,34 @@ def test_outputs(case: Case, executor: Executor, producer: Producer, model: str,
     close_runs(case, "", got.outputs, oracle, tolerances)
 
 
+@pytest.mark.runs("predictor", "predictor_cpp")
+def test_interface(case: Case, executor: Executor, producer: Producer, model: str) -> None:
+    """The producer's export has the same inputs and outputs here, by name, type and shape, in one order."""
+    target, theirs = Target("predictor", "predictor"), producer.executor
+    feeds, files = [theirs.sample(model, *FEEDS[0])], theirs.builder.files(target, model)
+    try:
+        expected = _interface(theirs.execute(target, model, feeds, files=files))
+    except WorkerFailure as failure:
+        raise NotApplicable(f"{producer.name} does not run it itself: {failure.sentence}") from failure
+    here = executor.execute(target, model, feeds, files=files)
+    got = _interface(here)
+    for array in here.outputs[0]:
+        case.saw(array)
+    for what, value in expected.items():
+        case.exact(what, got[what], value)
+    case.measures["interface"] = got
+
+
+def _interface(execution: Execution) -> dict[str, list[str]]:
+    stated = execution.describe["interface"]
+    outputs = [
+        f"{name} {array.dtype} {list(array.shape)}"
+        for name, array in zip(stated["outputs"], execution.outputs[0], strict=True)
+    ]
+    return {"inputs": stated["inputs"], "outputs": outputs}
+
+
+@pytest.mark.runs("training")
 @pytest.mark.models(trained=True)
 def test_states(case: Case, executor: Executor, producer: Producer, model: str) -> None:
     """`paddle.load` gives the producer's `.pdparams` and `.pdopt` bit for bit."""
@@ -97,6 +131,7 @@ def test_states(case: Case, executor: Executor, producer: Producer, model: str) 
         bitwise_all(case, file, mine, theirs)
 
 
+@pytest.mark.runs("training")
 @pytest.mark.models(trained=True)
 def test_resumed_training(case: Case, executor: Executor, producer: Producer, model: str) -> None:
     """A training resumes from the producer's checkpoint as it does in the producer's release."""
@@ -120,6 +155,7 @@ def test_resumed_training(case: Case, executor: Executor, producer: Producer, mo
     case.measures["loss_curve"] = [float(loss) for loss in mine["losses"]]
 
 
+@pytest.mark.runs("training")
 @pytest.mark.models(trained=True)
 def test_model_load(case: Case, executor: Executor, producer: Producer, model: str) -> None:
     """`Model.load` restores the producer's parameters and its optimizer's state."""
@@ -136,6 +172,7 @@ def test_model_load(case: Case, executor: Executor, producer: Producer, model: s
         case.bitwise(f"optimizer: {name}", got["optimizer"].get(name), value)
 
 
+@pytest.mark.runs("compression")
 @pytest.mark.methods
 @pytest.mark.brief(method=("qat-slim", "ptq-static-hist", "prune-l1"))
 def test_compressed(

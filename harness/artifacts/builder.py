@@ -224,6 +224,9 @@ class ArtifactBuilder:
             folder = self.artifact("separate", model, target.profile).file("separate_persistables")
             return {"folder": folder, "program": "__model__"}
         recipe = "jit" if layout == "combined" else layout
+        if recipe != "jit" and self.models[model].form:
+            # A constructor called in static mode does other things than the user's ever does.
+            raise NotApplicable(f"{model} is a model of yours, which is exported by jit.save alone")
         artifact = self.artifact(recipe, model, target.profile)
         program = Path(artifact.values["program"])
         if (
@@ -262,6 +265,8 @@ class ArtifactBuilder:
         if user.path.endswith(".json") and self._exported_in(target) == "legacy-ir":
             raise NotApplicable(f"{model} is a .json program, which legacy IR does not read")
         if user.parameter_file:
+            if layout == "separate":  # nobody deploys what the harness would have to save again
+                raise NotApplicable(f"{model} has combined parameters, and no file for each")
             return {}
         if self._converted.get(target.runtime):
             raise NotApplicable(f"{model} has a file for each parameter: {target.name} needs combined ones")

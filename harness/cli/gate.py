@@ -68,7 +68,7 @@ def gate(
         candidate=candidate,
         options=msgspec.structs.replace(options, add_model=(*options.add_model, *models)),
         arguments=rest,
-        narrowed=bool(extra or options.models or options.claims or options.targets),
+        narrowed=bool(extra or options.models or options.claims or options.targets or options.uses),
         command=command(),
         confirm=confirm,
         fresh=fresh,
@@ -129,10 +129,14 @@ def _policy(given: str, root: Path) -> Policy:
 def _say(result: GateResult, folder: Path) -> None:
     found = causes(result.blocking)
     for cause in found[:MOST_PRINTED]:
-        where_to = f" ({cause.direction})" if cause.direction else ""
+        where_to = f" ({cause.where})" if cause.where else ""
         say(f"{len(cause.changes):>4} {cause.verdict}{where_to}: {cause.text}")
     if len(found) > MOST_PRINTED:
         say(f"     and {len(found) - MOST_PRINTED} more causes")
+    for model in result.own[:MOST_PRINTED]:
+        say(f"{model.model}: {model.words}")
+    if len(result.own) > MOST_PRINTED:
+        say(f"and {len(result.own) - MOST_PRINTED} more models of your own")
     note = outputs.append_step_summary(result)
     if note:
         print(note, file=sys.stderr)

@@ -165,9 +165,10 @@ def _paths(extra: Sequence[str], root: Path) -> list[str]:
 
     found, named = [], False
     for argument in extra:
-        if names_tests(argument, Path()):
+        home = next((folder for folder in (Path(), root) if names_tests(argument, folder)), None)
+        if home is not None:
             path, mark, rest = argument.partition("::")
-            argument, named = f"{Path(path).absolute()}{mark}{rest}", True
+            argument, named = f"{(home / path).absolute()}{mark}{rest}", True
         found.append(argument)
     return found if named else [str(root / "suites"), *found]
 

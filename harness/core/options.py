@@ -67,6 +67,11 @@ class Options(msgspec.Struct, frozen=True):
         float,
         Option("memory that a model of your own may take", "run", "GIB", "60 % of this machine's", above=0),
     ] = Limits().gib
+    uses: Annotated[
+        Names,
+        Option("only what is about these runtimes, such as predictor (harness list runtimes), or targets, "
+               "training, compression or legacy-ir", "run gate matrix bisect", "USE[,…]", "all"),
+    ] = ()  # fmt: skip
     targets: Annotated[Names, Option("only these targets", "run gate compare", NAMES, "all")] = ()
     methods: Annotated[
         Names,

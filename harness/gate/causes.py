@@ -19,7 +19,11 @@ def alike(text: str) -> str:
 
 
 class Cause(msgspec.Struct, frozen=True):
-    """Changes with the same verdict, direction, rule and workaround; only numbers in their texts differ."""
+    """Changes with the same verdict for the same reason; only numbers in their texts differ.
+
+    The areas of their cases, the files that they load and the rules that decide on them may differ: a loader
+    that fails does so for all of them.
+    """
 
     changes: tuple[Change, ...]
     """Changes, the one with the largest error under the candidate first."""
@@ -33,8 +37,15 @@ class Cause(msgspec.Struct, frozen=True):
         return self.first.verdict
 
     @property
-    def direction(self) -> Direction:
-        return self.first.direction
+    def directions(self) -> tuple[Direction, ...]:
+        """Whose files the cases load, each once; '' for their own."""
+        return tuple(dict.fromkeys(change.direction for change in self.changes))
+
+    @property
+    def where(self) -> str:
+        """The directions in words; '' where all cases load their own release's files."""
+        named = [direction or "own files" for direction in self.directions]
+        return ", ".join(named) if any(self.directions) else ""
 
     @property
     def text(self) -> str:
@@ -52,8 +63,7 @@ def causes(changes: Iterable[Change]) -> tuple[Cause, ...]:
     groups = grouped(
         changes,
         lambda c: (
-            c.verdict, c.direction, alike(happened(c)), c.blocks, c.rule, c.workaround, c.acknowledged,
-            c.explained_by,
+            c.verdict, alike(happened(c)), c.blocks, c.workaround, c.acknowledged, c.explained_by,
         ),
     )  # fmt: skip
     found = [Cause(tuple(sorted(group, key=_size, reverse=True))) for group in groups.values()]

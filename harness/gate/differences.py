@@ -32,10 +32,19 @@ _FACTS: tuple[tuple[str, tuple[str, ...], bool, tuple[str, ...]], ...] = (
     ("digits", ("dataset", "digest"), False, ANY),
 )
 _CHOICES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("tier", "models", "add_model", "targets", "claims", "targets_file"), ("missing", "new")),
+    **dict.fromkeys(
+        ("tier", "models", "add_model", "uses", "targets", "claims", "targets_file"), ("missing", "new")
+    ),
     "call_timeout": ("broken", "fixed"),
 }
 PADDLES = ("paddlepaddle", "paddlepaddle-gpu")
+COMPANIONS = {
+    "paddle2onnx": frozenset({"onnx", "onnxruntime", "openvino"}),
+    "onnxruntime": frozenset({"onnx", "onnxruntime"}),
+    "openvino": frozenset({"openvino", "openvino-pdmodel"}),
+    "paddleslim": frozenset({"compression", "slim_documents"}),
+}
+"""Packages beside Paddle, each with the areas and targets whose changes are its own and not Paddle's."""
 
 
 def between(baseline: RunHeader, candidate: RunHeader) -> Iterator[Difference]:
@@ -62,9 +71,9 @@ def _packages(old: dict[str, str], new: dict[str, str]) -> Iterator[Difference]:
     for name in sorted(old.keys() | new.keys()):
         if name == "numpy" or old.get(name) == new.get(name):
             continue  # NumPy has its line above
-        intended = name in PADDLES
-        # These packages could explain only what methods that use them do; no suite does yet.
-        yield Difference(name, old.get(name, "not installed"), new.get(name, "not installed"), intended)
+        explains = ANY if name in COMPANIONS else ()
+        versions = (old.get(name, "not installed"), new.get(name, "not installed"))
+        yield Difference(name, *versions, name in PADDLES, explains)
 
 
 def _text(value: Any, other: Any) -> str:
@@ -77,4 +86,9 @@ def _text(value: Any, other: Any) -> str:
 
 def explaining(change: Change, differences: tuple[Difference, ...]) -> tuple[str, ...]:
     """Name the unintended differences that could explain a change."""
-    return tuple(d.what for d in differences if not d.intended and change.verdict in d.explains)
+    return tuple(
+        d.what
+        for d in differences
+        if not d.intended and change.verdict in d.explains
+        if d.what not in COMPANIONS or COMPANIONS[d.what] & {change.area, change.target}
+    )

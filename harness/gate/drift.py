@@ -21,6 +21,7 @@ def drifts(before: Record, after: Record) -> Iterator[Drift]:
     yield from _accuracy(_accuracies(before), _accuracies(after))
     yield from _curves(before, after)
     yield from _tolerance(before, after)
+    yield from _interface(before, after)
     yield from _operators(before, after)
     yield from _files(before, after)
 
@@ -98,6 +99,16 @@ def _tolerance(before: Record, after: Record) -> Iterator[Drift]:
     if high > TOLERANCE_RATIO * low:
         yield Drift("tolerance", "share of the allowed error", f"{old:.3g}", f"{new:.3g}",
                     new / old if old else None)  # fmt: skip
+
+
+def _interface(before: Record, after: Record) -> Iterator[Drift]:
+    """What a client names when it asks an export for its inputs and outputs."""
+    old, new = before.measures.get("interface"), after.measures.get("interface")
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return
+    for what in old.keys() & new.keys():
+        if old[what] != new[what]:
+            yield Drift("interface", what, ", ".join(old[what]), ", ".join(new[what]))
 
 
 def _operators(before: Record, after: Record) -> Iterator[Drift]:

@@ -11,8 +11,9 @@ import msgspec
 import harness
 from harness.core.containers import count
 from harness.core.types import Record
-from harness.gate import differences, policy
+from harness.gate import differences, models, policy
 from harness.gate import speed as timings
+from harness.gate.causes import causes
 from harness.gate.drift import curve_pairs, speed
 from harness.gate.policy import UNDECIDED, Policy
 from harness.gate.result import (
@@ -23,7 +24,6 @@ from harness.gate.result import (
     Difference,
     GateResult,
     GridCell,
-    ModelTotal,
     Numerics,
     Status,
     Subject,
@@ -32,9 +32,6 @@ from harness.gate.verdicts import base_case, judge, pairs, ran
 from harness.records.files import Run
 from harness.report.summary import SEVERITY, paddle_of
 from harness.speed.session import Outcome
-
-FIRST_RUN = "models/usable["
-"""Start of the id of the case that finds whether a user model runs at all."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -72,6 +69,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
     changes = [
         _placed(_settled(change, found, asked.flaky), places) for change in judged if change is not None
     ]
+    changes = models.marked(changes, paired, (baseline, candidate), names)
     if asked.speed is not None:
         changes += timings.changes(asked.speed)
     versions = (paddle_of(baseline.header), paddle_of(candidate.header))
@@ -79,7 +77,10 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
     both = [(p.before, p.after, p.direction) for p in paired if ran(p.before) and ran(p.after)]
     measured = sum(bool(before.comparisons and after.comparisons) for before, after, _ in both)
     problems = (*_problems((baseline, candidate), names, measured), *faults)
+    totals = tuple(models.totals(decided, (baseline, candidate)))
     status, sentence = _status(decided, problems, faults, measured, versions)
+    if said := models.sentence(totals):
+        sentence = f"{sentence.removesuffix('.')}; {said}."
     crossed = [change for change in decided if change.direction == "old files" and _both_pass(change)]
     return GateResult(
         status=status,
@@ -105,7 +106,7 @@ def result_of(baseline: Run, candidate: Run, rules: Policy, asked: Asked, today:
         aa_test=asked.aa_test,
         warnings=_warnings(baseline, candidate),
         differences=found,
-        models=tuple(_models(decided, candidate)),
+        models=totals,
         problems=problems,
         policy=msgspec.to_builtins(rules),
     )
@@ -153,7 +154,8 @@ def _status(
     if blocking:
         kinds = Counter(change.verdict for change in blocking)
         listed = ", ".join(f"{kinds[verdict]} {verdict}" for verdict in VERDICTS if kinds[verdict])
-        return "blocked", f"{way} is blocked by {count(len(blocking), 'case')}: {listed}."
+        why = count(len(causes(blocking)), "cause")
+        return "blocked", f"{way} is blocked by {why} in {count(len(blocking), 'case')}: {listed}."
     if faults:
         return "blocked", f"{way} is blocked by the policy itself: {faults[0]}."
     if not measured:
@@ -164,8 +166,11 @@ def _status(
         c for c in changes if c.verdict in UNDECIDED and not c.acknowledged and c.direction != "rollback"
     ]
     if undecided:
-        kinds = Counter(change.verdict for change in undecided)
-        listed = " and ".join(f"{number} {verdict}" for verdict, number in kinds.items())
+        reasons = Counter(
+            "not judged" if change.text.startswith(models.NOT_JUDGED) else str(change.verdict)
+            for change in undecided
+        )
+        listed = " and ".join(f"{number} {reason}" for reason, number in reasons.items())
         return "inconclusive", f"{way} is undecided: {listed}."
     differ = [change for change in changes if change.verdict != "same"]
     changed = count(len(differ), "case")
@@ -265,22 +270,3 @@ def _numerics(changes: Sequence[Change]) -> Iterator[Numerics]:
 def _warnings(baseline: Run, candidate: Run) -> dict[str, tuple[str, ...]]:
     old, new = ({text for record in run.records for text in record.warnings} for run in (baseline, candidate))
     return {"new": tuple(sorted(new - old)), "gone": tuple(sorted(old - new))}
-
-
-def _models(changes: Sequence[Change], candidate: Run) -> Iterator[ModelTotal]:
-    forms = candidate.header.environment.get("user_models") or {}
-    for model in dict.fromkeys(change.model for change in changes if change.model):
-        related = [change for change in changes if change.model == model]
-        counted = Counter(change.verdict for change in related)
-        usable = next(
-            (c for c in related if c.case.startswith(FIRST_RUN) and c.after and c.after.outcome != "pass"),
-            None,
-        )
-        yield ModelTotal(
-            model=model,
-            user=model in forms,
-            form=str(forms.get(model, "")),
-            verdicts={str(verdict): number for verdict, number in counted.items()},
-            blocking=sum(change.blocks for change in related),
-            refused=usable.after.reason if usable is not None and usable.after is not None else "",
-        )

@@ -91,12 +91,12 @@ def read_gate_json(path: Path) -> GateResult:
 def junit_xml(result: GateResult) -> bytes:
     """Return the gate as JUnit XML for the dashboards of continuous integration.
 
-    There is a test case for every case that ran on either side, for every model that was refused, and
+    There is a test case for every case that ran on either side, for every user model that was not judged, and
     one called ``verdict`` for the gate itself, so that a gate that measured nothing is not green.
 
     - what blocks is a ``failure``, with the verdict as its type;
     - what is inconclusive, not comparable or acknowledged without blocking is ``skipped`` with its
-      reason, and so is a refused model: dashboards show those without failing;
+      reason, and so is a model that was not judged: dashboards show those without failing;
     - all else passes; what changed without blocking is described in its ``system-out``;
     - the gate's own case is a ``failure`` when blocked, an ``error`` when inconclusive.
     """
@@ -108,8 +108,8 @@ def junit_xml(result: GateResult) -> bytes:
             name = f"{change.case} ({change.direction})" if change.direction else change.case
             _testcase(suite, f"gate.{change.area or 'case'}", name, *_change_end(change))
     for model in result.models:
-        if model.refused:
-            _testcase(suite, "gate.models", model.model, "skipped", "refused", model.refused)
+        if model.unjudged:
+            _testcase(suite, "gate.models", model.model, "skipped", "not judged", model.unjudged)
     counts = {
         "tests": len(suite),
         "failures": len(suite.findall("testcase/failure")),
@@ -190,6 +190,12 @@ def summary_markdown(result: GateResult) -> str:
     if result.problems:
         lines += ["", "**Faults of the gate itself**", ""]
         lines += [f"- {_plain(problem)}" for problem in result.problems[:MOST_LINES]]
+    own = result.own
+    if own:
+        lines += ["", "| your model | verdict |", "|---|---|"]
+        lines += [f"| {_code(model.model)} | {_plain(model.words)} |" for model in own[:MOST_LINES]]
+        if len(own) > MOST_LINES:
+            lines += ["", f"And {len(own) - MOST_LINES:,} more models."]
     blocking = causes(result.blocking)
     if blocking:
         lines += ["", "| blocks | verdict | what happened | rule | instead |", "|---|---|---|---|---|"]
@@ -222,7 +228,7 @@ def append_step_summary(result: GateResult, environment: Mapping[str, str] = os.
 
 def _row(cause: Cause) -> str:
     first, more = cause.first, len(cause.changes) - 1
-    kind = f"{cause.verdict}, {cause.direction}" if cause.direction else cause.verdict
+    kind = f"{cause.verdict}, {cause.where}" if cause.where else cause.verdict
     cells = (
         f"{_code(first.case)}{f' and {more:,} more' if more else ''}",
         kind,

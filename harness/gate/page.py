@@ -56,7 +56,6 @@ def render(result: GateResult, folder: Path | None = None) -> str:
     from harness.report.figures import loss_curves
 
     names = (result.baseline.name, result.candidate.name)
-    own, reference = views.models(result.models)
     rules = msgspec.convert(result.policy.get("speed") or {}, SpeedRule).rules
     return page(
         "gate",
@@ -96,7 +95,9 @@ def render(result: GateResult, folder: Path | None = None) -> str:
         method_look=LOOK,
         drifts=views.drifts(result.changes),
         acknowledged=views.acknowledged(result.changes),
-        own_models=own,
-        reference_models=reference,
+        own_models=views.own_models(result),
+        reference_models=sorted(
+            (model for model in result.models if not model.user), key=lambda row: (-row.blocking, row.model)
+        ),
         policy=environment.walk(result.policy),
     )

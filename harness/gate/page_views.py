@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -27,6 +28,7 @@ from harness.gate.result import (
     Verdict,
 )
 from harness.speed import operators
+from harness.speed.session import UNITS
 
 MEANING: dict[Verdict, str] = {
     "broken": "Worked under the baseline; under the candidate a wrong answer, an error, a crash or a hang.",
@@ -142,11 +144,27 @@ def explained(row: PairedSpeed) -> tuple[str, ...]:
     return operators.explained(row.operators, row.after - row.before)
 
 
-def models(rows: Iterable[ModelTotal]) -> tuple[tuple[ModelTotal, ...], tuple[ModelTotal, ...]]:
-    """Return user models, blocking and refused ones first, and reference models."""
-    ordered = sorted(rows, key=lambda row: (-row.blocking, not row.refused, row.model))
-    own = tuple(row for row in ordered if row.user)
-    return own, tuple(row for row in ordered if not row.user)
+class OwnModel(NamedTuple):
+    """A user model's row: its totals, and what was timed, a line for each target and batch size."""
+
+    total: ModelTotal
+    run: tuple[str, ...]
+    load: tuple[str, ...]
+    memory: tuple[str, ...]
+
+
+def own_models(result: GateResult) -> tuple[OwnModel, ...]:
+    """Return the rows of user models, in the order of :attr:`GateResult.own`."""
+    timed = grouped(result.paired, lambda row: (row.model, row.quantity))
+    return tuple(
+        OwnModel(row, *(tuple(map(_timed, timed.get((row.model, name), ()))) for name in UNITS))
+        for row in result.own
+    )
+
+
+def _timed(row: PairedSpeed) -> str:
+    change = "" if row.change is None else f" {100 * row.change:+.1f} %"
+    return f"{row.target}, {row.batch}: {row.answer}{change}"
 
 
 def subject_names(result: GateResult) -> tuple[str, str]:

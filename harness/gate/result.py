@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from harness.core.containers import count
 from harness.core.types import Outcome, ReasonKind
 from harness.speed.operators import OperatorTime
 
@@ -40,6 +41,7 @@ DriftKind = Literal[
     "tolerance",
     "file size",
     "operators",
+    "interface",
     "warnings",
     "load time",
     "message",
@@ -277,14 +279,35 @@ class Subject(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ModelTotal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All changes of one model; ``refused`` says why a user model was not run."""
+    """All changes of one model; ``unjudged`` says why a user model was not judged."""
 
     model: str
     user: bool = False
     form: str = ""
     verdicts: dict[str, int] = {}
     blocking: int = 0
-    refused: str = ""
+    failing: int = 0
+    """Cases that are the same since they work under neither release."""
+    unjudged: str = ""
+    interface: str = ""
+    """Which inputs or outputs of its export are called otherwise by the candidate."""
+
+    @property
+    def words(self) -> str:
+        """The verdict on the model in words."""
+        if self.unjudged:
+            return f"not judged, {self.unjudged}"
+        return f"{self._cases}; its export changes: {self.interface}" if self.interface else self._cases
+
+    @property
+    def _cases(self) -> str:
+        listed = ", ".join(f"{number} {verdict}" for verdict, number in self.verdicts.items())
+        if self.failing:
+            listed += f", {self.failing} of which work under neither"
+        if self.blocking:
+            return f"{count(self.blocking, 'case')} of it block{'s' if self.blocking == 1 else ''}: {listed}"
+        changed = any(verdict != "same" for verdict in self.verdicts)
+        return f"nothing blocks: {listed}" if changed else f"unchanged: {listed}"
 
 
 class GateResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,6 +353,12 @@ class GateResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def blocking(self) -> tuple[Change, ...]:
         return tuple(change for change in self.changes if change.blocks)
+
+    @property
+    def own(self) -> tuple[ModelTotal, ...]:
+        """User models, blocking ones and those that were not judged first."""
+        found = (model for model in self.models if model.user)
+        return tuple(sorted(found, key=lambda row: (-row.blocking, not row.unjudged, row.model)))
 
 
 class MatrixResult(msgspec.Struct, frozen=True, kw_only=True):

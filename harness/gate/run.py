@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from harness.core.files import write_whole
 from harness.core.options import Options
 from harness.core.paths import names_tests, slug
 from harness.gate import outputs, reuse, speed
+from harness.gate.causes import causes
 from harness.gate.judge import Asked, result_of
 from harness.gate.page import render
 from harness.gate.policy import Policy
@@ -33,7 +35,7 @@ from harness.report.layout import write_page
 from harness.speed.session import Outcome
 
 MOST_CONFIRMED = 40
-"""Most blocking cases that are run once more before they block; with more, chance is not the cause."""
+"""Most blocking cases that are run once more before they block."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -183,14 +185,17 @@ def _runs(sides: Sequence[Subject], request: Request, runner: Runner) -> tuple[R
 
 def _doubtful(result: GateResult, candidate: Run) -> list[str]:
     """List test ids of blocking cases that are not expected to fail: they must fail twice to block."""
-    nodes = {record.case: record for record in candidate.records}
-    found = [
-        nodes[change.after.case].nodeid
+    nodes = {record.case: record.nodeid for record in candidate.records}
+    unexpected = [
+        change
         for change in result.blocking
         if change.after is not None and change.after.run == "candidate" and not change.after.expected_failure
     ]
-    found = list(dict.fromkeys(found))
-    return found if len(found) <= MOST_CONFIRMED else []
+    # Of many, those of every cause in turn: where a cause's cases fail twice, so would the rest.
+    turns = zip_longest(*(cause.changes for cause in causes(unexpected)))
+    in_turn = (change.after for turn in turns for change in turn if change is not None)
+    found = dict.fromkeys(nodes[side.case] for side in in_turn if side is not None)
+    return list(found)[:MOST_CONFIRMED]
 
 
 def _run_again(nodes: list[str], sides: Sequence[Subject], request: Request, runner: Runner) -> list[str]:

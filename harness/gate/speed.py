@@ -74,6 +74,8 @@ def works_of(run: RunSession, executors: Sequence[Executor]) -> Iterator[Workloa
         own = run.executor.models[model].form
         for name in choose("target", run.options.targets, list(known)) if run.options.targets else TARGETS:
             target = known[name]
+            if (uses := run.uses(model)) and not {target.runtime, name} & set(uses):
+                continue
             if any(executor.not_applicable(target) for executor in executors):
                 continue
             if own == "deployed" and target.runtime == "dygraph":

@@ -11,7 +11,7 @@ from harness.gate.drift import drifts, tame
 from harness.gate.policy import Numerics
 from harness.gate.result import Change, Direction, Side, Verdict
 from harness.records.files import Run
-from harness.report.summary import SEVERITY, cause
+from harness.report.summary import cause
 
 
 class Pair(NamedTuple):
@@ -69,7 +69,7 @@ def _crossed(old: Crossings, new: Crossings, names: tuple[str, str]) -> Iterator
         here, there = old.get(case, {}), new.get(case, {})
         before = here.get(first)
         yield Pair(case, "old files", before, there.get(first))
-        if second != first:
+        if second != first and (second in here or second in there):
             yield Pair(case, "new files", before, there.get(second))
             yield Pair(case, "rollback", before, here.get(second))
 
@@ -133,10 +133,10 @@ def _verdict(
         return "broken", _ended(after)
     if after.outcome == "pass":
         return "fixed", f"was {_ended(before)}"
-    if SEVERITY.index(after.outcome) < SEVERITY.index(before.outcome):
-        # A wrong answer is worse than an error, because nobody notices it.
-        return "broken", f"was {before.outcome}, now {_ended(after)}"
-    return "same", _ended(after, " under both")
+    if after.outcome == before.outcome:
+        return "same", _ended(after, " under both")
+    # A wrong answer is worse than an error, because nobody notices it; else it works under neither.
+    return "broken" if after.outcome == "fail" else "same", f"was {before.outcome}, now {_ended(after)}"
 
 
 def _ended(record: Record, where: str = "") -> str:

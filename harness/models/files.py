@@ -32,7 +32,8 @@ class UserModel(msgspec.Struct, frozen=True):
 
     ``path`` is absolute: the Python file, the program file, or the graph's folder. ``params`` is a
     ``.pdparams`` of a layer, or a deployed program's parameter file if its name differs from the
-    program's; ``inputs`` an ``.npz`` with example inputs; ``spec`` texts for ``specification.input_spec``.
+    program's; ``inputs`` an ``.npz`` with example inputs; ``spec`` texts for ``specification.input_spec``;
+    ``uses`` the runtimes that deploy it, none for all.
     """
 
     path: str
@@ -42,11 +43,12 @@ class UserModel(msgspec.Struct, frozen=True):
     params: str = ""
     inputs: str = ""
     spec: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
 
     def text(self) -> str:
         """The model as ``--add-model`` takes it, on its own."""
         options = [("name", self.name), ("params", self.params), ("inputs", self.inputs)]
-        options += [("spec", text) for text in self.spec]
+        options += [(key, text) for key in ("spec", "uses") for text in getattr(self, key)]
         head = f"{self.path}:{self.factory}" if self.factory else self.path
         return head + "".join(f",{key}={value}" for key, value in options if value)
 
@@ -109,8 +111,14 @@ def copy_deployed(model: UserModel, out: Path) -> dict[str, Any]:
 
 
 def safe(name: str) -> str:
-    """Make a name fit for files and case ids: letters, digits, dots, underscores; ``/`` becomes a dot."""
-    return re.sub(r"[^\w.]", "_", name.replace("/", "."), flags=re.ASCII).strip(".") or "model"
+    """Make a name fit for files and case ids: letters, digits, dots, underscores; ``/`` becomes a dot.
+
+    Letters outside ASCII are replaced by a hash of the name: two Chinese names stay two names.
+    """
+    found = re.sub(r"[^\w.]", "_", name.replace("/", "."), flags=re.ASCII).strip(".") or "model"
+    if name.isascii():
+        return found
+    return f"{found.strip('._') or 'model'}_{hashlib.sha256(name.encode()).hexdigest()[:4]}"
 
 
 # What a path holds

@@ -36,7 +36,7 @@ class FirstRun(msgspec.Struct, frozen=True):
     """Result of a model's first run. If ``refusal`` is empty, the model is usable here.
 
     ``kind`` is the kind of refusal, for counting: ``not loaded``, ``crash``, ``timeout``, ``memory``,
-    ``not finite``, ``not repeatable``. ``failure`` is set where a call did not return.
+    ``not finite``, ``empty``, ``not repeatable``. ``failure`` is set where a call did not return.
     ``profile``: the profile that loads a deployed program; ``exact``: whether a float64 run exists.
     ``batches``: batch sizes that run; ``batch_failure``: why another does not.
     """
@@ -52,6 +52,8 @@ class FirstRun(msgspec.Struct, frozen=True):
     exact: bool = False
     batches: tuple[int, ...] = ()
     batch_failure: WorkerFailure | None = None
+    rows: int = 0
+    """Rows of the example inputs; 0 where the inputs are drawn."""
     sources: str = ""
     notes: tuple[str, ...] = ()
 
@@ -59,6 +61,11 @@ class FirstRun(msgspec.Struct, frozen=True):
     def open_batch(self) -> bool:
         """Whether the stated inputs leave the batch size open."""
         return len(self.batches) > 1 or self.batch_failure is not None
+
+    @property
+    def in_sequences(self) -> bool:
+        """Whether an input has sequences (LoD), whose offsets are an input of their own."""
+        return any(name.endswith(".lod") for name, _, _ in self.inputs)
 
     @property
     def not_finite(self) -> int:
@@ -110,6 +117,9 @@ class FirstRuns:
         if found.not_finite:
             what = f"{found.not_finite} of its outputs' values are not finite for the first inputs drawn"
             return msgspec.structs.replace(found, refusal=what, kind="not finite")
+        if not sum(output.size for output in found.runs[0]):
+            what = "all its outputs are empty for the first inputs drawn: give others with inputs= or spec="
+            return msgspec.structs.replace(found, refusal=what, kind="empty")
         if not all(bitwise("", b, a, empty_ok=True).ok for a, b in zip(*found.runs, strict=True)):
             what = "it does not repeat its outputs for the same inputs: it draws random numbers, say"
             return msgspec.structs.replace(found, refusal=what, kind="not repeatable")
@@ -124,10 +134,8 @@ class FirstRuns:
         profile = self.pool.call("protocol.environment.describe")["profile"]
         if profile != "pir" or model.path.endswith(".json"):
             raise first
-        try:
-            found = self._examine(model, self._spec(**LEGACY_IR), "legacy-ir")
-        except WorkerFailure:
-            raise first from None
+        # What the new IR says of a .pdmodel is the same of every one, so what this one says is the reason.
+        found = self._examine(model, self._spec(**LEGACY_IR), "legacy-ir")
         note = f"its reference is of legacy IR, since without it load_inference_model says {first.sentence}"
         return msgspec.structs.replace(found, notes=(note, *found.notes))
 
@@ -148,6 +156,7 @@ class FirstRuns:
             runs=tuple(ran["runs"]),
             profile=profile,
             batches=(1,),
+            rows=ran["rows"],
             sources=digest([*model.files, *map(Path, ran["files"])]),
         )
         found = self._other_batch(found, spec)
@@ -164,7 +173,7 @@ class FirstRuns:
             fixed = [
                 {"name": name, "dtype": None, "shape": [1, *shape[1:]], "low": None, "high": None}
                 for name, shape, _ in found.inputs
-                if shape and shape[0] is None
+                if shape and shape[0] is None and not found.in_sequences
             ]
             self._declare(found.model, spec=[*given["spec"], *fixed])
             inputs = tuple(

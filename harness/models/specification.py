@@ -23,7 +23,9 @@ __all__ = [
 ]  # fmt: skip
 
 FILES = ("params", "inputs")
-KEYS = ("name", *FILES, "spec")
+LISTS = ("spec", "uses")
+"""Keys that may be given several times."""
+KEYS = ("name", *FILES, *LISTS)
 DTYPES = (
     "float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "bool",
     "complex64", "complex128",
@@ -94,13 +96,13 @@ def parse(text: str) -> list[UserModel]:
         HarnessError: a file is missing, a key is unknown, or the file has no such factory.
     """
     head, *rest = _OPTION.split(text)
-    options: dict[str, Any] = {"spec": []}
+    options: dict[str, Any] = {key: [] for key in LISTS}
     for item in rest:
         key, _, value = item.partition("=")
         if key not in KEYS:
             raise HarnessError(f"--add-model {text!r}: unknown key {key}, choose from {', '.join(KEYS)}")
-        if key == "spec":
-            options["spec"].append(value)
+        if key in LISTS:
+            options[key].append(value)
         elif key in options:
             raise HarnessError(f"--add-model {text!r} gives {key} twice")
         else:
@@ -118,13 +120,15 @@ def all_from_table(table: Mapping[str, Any]) -> list[UserModel]:
     if unknown or not isinstance(table.get("path"), str):
         wrong = f"unknown key {', '.join(unknown)}" if unknown else "path is missing"
         raise HarnessError(f"a [[model]] has a path and any of {', '.join(KEYS)}: {wrong}")
-    spec = table.get("spec", [])
-    options = {key: table.get(key, "") for key in KEYS if key != "spec"}
-    if not all(isinstance(value, str) for value in options.values()) or not (
-        isinstance(spec, list | tuple) and all(isinstance(item, str) for item in spec)
+    lists = {key: table.get(key, []) for key in LISTS}
+    options = {key: table.get(key, "") for key in KEYS if key not in LISTS}
+    if not all(isinstance(value, str) for value in options.values()) or not all(
+        isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        for value in lists.values()
     ):
-        raise HarnessError(f"the [[model]] {table['path']}: its values must be texts, spec a list of texts")
-    return _models(table["path"], {**options, "spec": list(spec)})
+        wrong = f"its values must be texts, {' and '.join(LISTS)} lists of texts"
+        raise HarnessError(f"the [[model]] {table['path']}: {wrong}")
+    return _models(table["path"], {**options, **lists})
 
 
 def table_text(table: Mapping[str, Any]) -> str:
@@ -134,7 +138,9 @@ def table_text(table: Mapping[str, Any]) -> str:
         HarnessError: as :func:`parse`.
     """
     found = all_from_table(table)
-    return found[0].text() if len(found) == 1 else absolute(table["path"])
+    if len(found) == 1:
+        return found[0].text()
+    return ",".join([absolute(table["path"]), *(f"uses={name}" for name in found[0].uses)])
 
 
 def absolute(text: str) -> str:
@@ -185,7 +191,7 @@ def unique(models: Iterable[UserModel], taken: Iterable[str] = ()) -> list[UserM
 def _models(head: str, options: Mapping[str, Any]) -> list[UserModel]:
     path, factory = _located(head)
     found = list(found_at(path, factory))
-    several = ", ".join(key for key in KEYS if options.get(key))
+    several = ", ".join(key for key in KEYS if key != "uses" and options.get(key))
     if len(found) > 1 and several:
         raise HarnessError(f"{path} holds {len(found)} models: {several} can be given for a single one only")
     given = {key: _absolute(options[key]) for key in FILES if options.get(key)}
@@ -194,8 +200,9 @@ def _models(head: str, options: Mapping[str, Any]) -> list[UserModel]:
             raise HarnessError(f"the file {options[key]} of the model {head} does not exist")
     for text in options.get("spec", ()):
         input_spec(text)
+    uses = tuple(options.get("uses", ()))
     if len(found) > 1:
-        return found
+        return [msgspec.structs.replace(model, uses=uses) for model in found]
     model = found[0]
     name = options.get("name") or model.name
     if name != safe(name) or name in RESERVED:
@@ -204,7 +211,8 @@ def _models(head: str, options: Mapping[str, Any]) -> list[UserModel]:
             f"{' or '.join(RESERVED)}"
         )
     files = {key: str(file) for key, file in given.items()}
-    model = msgspec.structs.replace(model, name=name, spec=tuple(options.get("spec", ())), **files)
+    spec = tuple(options.get("spec", ()))
+    model = msgspec.structs.replace(model, name=name, spec=spec, uses=uses, **files)
     if model.form == "deployed" and model.parameter_file and not Path(model.parameter_file).is_file():
         raise HarnessError(f"{model.path} has no parameters: {model.parameter_file} does not exist")
     return [model]

@@ -118,6 +118,8 @@ def pytest_collection(session: pytest.Session) -> None:
         run.reach()
         run.known  # noqa: B018
         run.producers  # noqa: B018
+        for model in ("", *(model.name for model in run.user_models)):
+            run.uses(model)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -171,7 +173,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         unasked = bool(wanted) and not wanted & set(known)
         nothing = any(value is NONE_CHOSEN for value in user_models.parameters(item).values())
         another_share = selection.of_another_share(session.options, item)
-        unfit = full or unasked or nothing or another_share or user_models.senseless(session, item)
+        unused = user_models.senseless(session, item) or selection.unused(session, item)
+        unfit = full or unasked or nothing or another_share or unused
         (dropped if unfit else kept).append(item)
     if session.lane is not None:
         kept = [item for item in kept if _of_suites(item) and not lanes.measures_time(item)]

@@ -16,20 +16,23 @@ from harness.core.paths import ROOT, is_checkout
 from harness.core.types import Area
 from harness.plugin import user_models
 from harness.plugin.outcomes import area_of, case_id
-from harness.plugin.session import RunSession
+from harness.plugin.session import LEGACY, RunSession
+from harness.targets.target import Target
 
 MARKERS = (
     "area(title, order=0, runtime=False, judges_targets=False): what the page calls a module's checks, and "
     "where; whether they are of one way of running models; whether they say if a target computes right",
     "claims(id, ...): the claims a check decides",
-    "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed')): which models a check "
-    "runs on, and which forms of the user's own",
+    "models(trained=False, role='conformance', forms=('layer', 'graph', 'deployed'), users=False): which "
+    "models a check runs on, and which forms of the user's own; users: these whether trained or not",
     "targets(runtime='', names=(), more=(), models='any', device='', absent=False): which targets a check "
     "runs on",
     "methods(techniques=..., graph='', names=()): which ways to compress which models a check runs on",
     "brief(parameter=(value, ...), ...): the cases of a check that --tier gate keeps, by their parameters; "
     "without any, it keeps none",
     "machine: tells of the machine, so it runs beside the cases of every target that is on one of its own",
+    "runs(use, ..., profile=''): for --uses, what a check without a target is about: runtimes, training or "
+    "compression; and its profile, if that is not the environment's",
     "full: runs in the full tier only",
     "timing: measures time or memory, so it runs alone, after the others",
 )
@@ -69,6 +72,32 @@ def left_out(session: RunSession, item: Any) -> bool:
         return True
     values = {name: getattr(value, "name", value) for name, value in user_models.parameters(item).items()}
     return any(values.get(name) not in kept for name, kept in marker.kwargs.items())
+
+
+def unused(session: RunSession, item: Any) -> bool:
+    """Whether no deployment runs the case: by ``--uses``, or by the model's own ``uses``.
+
+    A model's first run always stays. Legacy IR in a Paddle that has another one is used only by those who
+    say so; of reference models everything runs unless ``--uses`` is given.
+    """
+    model = user_models.model_of(session, item)
+    uses = session.uses(model)
+    if user_models.is_first_run(item) or not (uses or model):
+        return False
+    markers = list(item.iter_markers("runs"))
+    values = [user_models.parameters(item).get(name) for name in ("target", "method")]
+    profiles = {
+        *(getattr(value, "profile", "") for value in values),
+        *(marker.kwargs.get("profile", "") for marker in markers),
+    }
+    if LEGACY in profiles and LEGACY not in (*uses, session.executor.profile):
+        return True
+    named = {name for marker in markers for name in marker.args}
+    for target in values:
+        if isinstance(target, Target):
+            # A runtime's name stands for its targets in float32: a coarser type is another deployment.
+            named |= {target.name, *([target.runtime] if target.storage == "float32" else [])}
+    return bool(set(uses) - {LEGACY}) and not named & set(uses)
 
 
 MACHINE = "machine"
@@ -120,6 +149,7 @@ def is_whole(config: pytest.Config, session: RunSession) -> bool:
     narrowed = (
         opts.models
         or opts.targets
+        or opts.uses
         or opts.methods
         or opts.tier == "gate"
         or opts.only_on

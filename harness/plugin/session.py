@@ -47,6 +47,9 @@ ARTIFACTS = "artifacts.json"
 """Keys of the store's entries that a finished run made or used."""
 ONLY_OWN = "none"
 """Value of ``--models`` for no reference model and all user models."""
+LEGACY = "legacy-ir"
+OTHER_USES = ("training", "compression", LEGACY)
+"""What ``--uses`` can name beside runtimes."""
 CONTROLLER_PACKAGES = ("pytest", "pytest-benchmark", "hypothesis", "numpy", "execnet", "scipy", "msgspec")
 
 
@@ -180,6 +183,28 @@ class RunSession:
         found = [model for text in self.options.add_model for model in parse(text)]
         return tuple(unique(found))
 
+    def uses(self, model: str = "") -> tuple[str, ...]:
+        """Return what a model is used for: its own ``uses``, or those of the run; empty for everything.
+
+        Raises:
+            HarnessError: one of them is no runtime, no target, and none of :data:`OTHER_USES`.
+        """
+        if model not in self._uses:
+            own = next((one.uses for one in self.user_models if one.name == model), ())
+            wanted = own or self.options.uses
+            self._uses[model] = tuple(choose("use", wanted, self._known_uses)) if wanted else ()
+        return self._uses[model]
+
+    @functools.cached_property
+    def _uses(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    @functools.cached_property
+    def _known_uses(self) -> list[str]:
+        catalog = self.executor.pool.call("runtimes.catalog")
+        names = [*(runtime["name"] for runtime in catalog), *OTHER_USES, *self.executor.targets]
+        return list(dict.fromkeys(names))
+
     @property
     def only_users(self) -> bool:
         """Whether ``--models`` names user models and no reference model."""
@@ -187,11 +212,16 @@ class RunSession:
         return bool(self.options.models) and names.issuperset(self.options.models)
 
     def models(
-        self, trained: bool = False, role: str = "conformance", forms: Sequence[str] = FORMS
+        self,
+        trained: bool = False,
+        role: str = "conformance",
+        forms: Sequence[str] = FORMS,
+        users: bool = False,
     ) -> list[str]:
         """Return the names of the chosen models of this tier with that role.
 
-        ``role``: ``"user"`` for user models, ``"any"``, or a reference model's. User models have the role
+        ``trained``: only trained ones, and with ``users`` the user's too, trained or not. ``role``:
+        ``"user"`` for user models, ``"any"``, or a reference model's. User models have the role
         ``"conformance"`` as well; ``forms`` narrows them.
         """
         wanted = self.options.models
@@ -206,7 +236,7 @@ class RunSession:
             info.name
             for info in infos
             if info.tier in tiers
-            and (info.trained or not trained)
+            and (info.trained or not trained or (users and info.form))
             and (role in ("any", info.role) or (role == "user" and info.form))
             and (not info.form or info.form in forms)
         ]

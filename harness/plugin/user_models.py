@@ -6,6 +6,7 @@ from typing import Any
 
 from harness.checks.case import Case
 from harness.core.errors import ModelRefused
+from harness.execution.executor import Producer
 from harness.plugin.session import RunSession
 from harness.targets.target import Target
 
@@ -26,13 +27,17 @@ def senseless(session: RunSession, item: Any) -> bool:
     """Whether a test is not wanted, or has nothing to run.
 
     If only user models are wanted, a test without one is not. On a deployed model, a test of the
-    dynamic graph has nothing to run.
+    dynamic graph has nothing to run. Its files are no release's: what the first producer computes with them
+    (in a gate, the baseline) is compared, and the others' files would be the same again.
     """
     model = model_of(session, item)
     if not model:
         return session.only_users
+    if session.executor.models[model].form != "deployed":
+        return False
+    producer = parameters(item).get("producer")
     runtime = getattr(parameters(item).get("target"), "runtime", "")
-    return runtime == "dygraph" and session.executor.models[model].form == "deployed"
+    return runtime == "dygraph" or (isinstance(producer, Producer) and producer != session.producers[0])
 
 
 def must_be_usable(session: RunSession | None, item: Any) -> None:

@@ -67,6 +67,7 @@ def gate_of_schema_1(result: Mapping[str, Any]) -> dict[str, Any]:
     there = {
         "changes": changes,
         "grid": [renamed(cell, CHANGE) for cell in result.get("grid", ())],
+        "models": [renamed(model, {"refused": "unjudged"}) for model in result.get("models", ())],
         "paired": [{**RUN, "unit": "µs", **renamed(row, PAIRED)} for row in result.get("paired", ())],
     }
     aa_test = result.get("calibration")

@@ -341,9 +341,9 @@ def _models() -> Iterator[ModelTotal]:
     yield ModelTotal("shop/ranker", True, "deployed model", {"broken": 2, "same": 3}, 2)
     yield ModelTotal("shop/net.py:build", True, "file and factory", {"same": 6})
     yield ModelTotal("graphs/ocr", True, "captured graph", {"numerically worse": 1, "same": 4})
-    yield ModelTotal("graphs/huge", True, "captured graph", refused="needs 41 GiB, the machine has 15 GiB")
+    yield ModelTotal("graphs/huge", True, "captured graph", unjudged="needs 41 GiB, the machine has 15 GiB")
     yield ModelTotal(
-        "graphs/nan", True, "captured graph", refused="reference outputs are not finite for drawn inputs"
+        "graphs/nan", True, "captured graph", unjudged="reference outputs are not finite for drawn inputs"
     )
 
 

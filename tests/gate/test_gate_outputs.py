@@ -160,8 +160,8 @@ def end(case: ElementTree.Element) -> tuple[str, str, str]:
 
 def test_junit_has_a_case_for_everything_that_ran() -> None:
     found = dict(cases(sample()))
-    refused = [model for model in sample().models if model.refused]
-    assert len(found) == 1 + len(sample().changes) + len(refused)
+    unjudged = [model for model in sample().models if model.unjudged]
+    assert len(found) == 1 + len(sample().changes) + len(unjudged)
     failures = [name for name, case in found.items() if case.find("failure") is not None]
     assert len(failures) == len(sample().blocking) + 1
     assert found["verdict"].find("failure") is not None
@@ -196,7 +196,7 @@ def test_junit_leaves_out_what_neither_side_ran() -> None:
 
 def test_junit_holds_any_text(tmp_path: Path) -> None:
     found = gate(
-        (HOSTILE_CHANGE,), "blocked", sentence=HOSTILE, models=(ModelTotal(HOSTILE, True, refused=HOSTILE),)
+        (HOSTILE_CHANGE,), "blocked", sentence=HOSTILE, models=(ModelTotal(HOSTILE, True, unjudged=HOSTILE),)
     )
     (verdict, _), (name, case), (model, _) = cases(found)
     assert verdict == "verdict"
@@ -225,7 +225,7 @@ def test_summary_says_what_blocks_and_why() -> None:
     assert "`interchange/loads[jit.save → jit.load-lenet-batch0]` and 62 more | broken, old files |" in text
     assert "| missing = block |" in text
     assert "gate.html" in text
-    assert len(table(text)) == 1 + 7
+    assert len(table(text)) == (1 + 5) + (1 + 7)
     assert len(text.encode()) < 10_000
 
 

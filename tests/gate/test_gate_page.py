@@ -130,9 +130,9 @@ def test_blocked_says_what_blocks_why_and_what_to_do(full: str) -> None:
 def test_numbers_alone_do_not_make_another_cause() -> None:
     group = causes(many(5, 40).blocking)
     assert [len(cause.changes) for cause in group] == [40] * 5
-    # The direction, the rule and the advice do.
-    apart = [broken("a/b", "x"), broken("a/c", "x", direction="rollback"), broken("a/d", "x", workaround="y")]
-    assert len(causes(apart)) == 3
+    # The advice does; whose files they load and the area do not.
+    apart = [broken("a/b", "x"), broken("b/c", "x", direction="rollback"), broken("a/d", "x", workaround="y")]
+    assert [len(cause.changes) for cause in causes(apart)] == [2, 1]
 
 
 def test_two_hundred_blocking_cases_stay_short() -> None:
@@ -276,7 +276,7 @@ def test_speed_is_shown_and_not_gated(full: str) -> None:
 def test_drift_environment_models_and_acknowledged(full: str) -> None:
     for name, words in {
         "drift": ("model.pdiparams", "243.9 KiB", "create_predictor", "model.json", "np.bool8"),
-        "models": ("needs 41 GiB", "shop/ranker", "1 with blocking cases, 2 refused, 2 neither"),
+        "models": ("needs 41 GiB", "shop/ranker", "1 with blocking cases, 2 not judged, 2 neither"),
         "environment": ("OMP_NUM_THREADS", "unintended", "slower, faster", "9b3c0e55d1aa"),
         "acknowledged": ("PaddleSlim 2.6 is not ported", "2026-03-31", "PaddleSlim/issues/1890", "7 cases"),
         "policy": ("gate.toml", "harness gate 2.6.2 3.3.1", "missing = block"),
@@ -359,7 +359,15 @@ def test_first_screen_holds_the_verdict_and_what_blocks(full: str, tmp_path: Pat
         rules=("a rule of the policy " * 10,) * 20,
         problems=("a fault of the gate " * 30,) * 20,
     )
-    pages = (full, render(many(50, 4)), render(long), render(PASSING), render(UNDECIDED), render(EMPTY))
+    others = msgspec.structs.replace(sample(), models=())
+    pages = (
+        render(others),
+        render(many(50, 4)),
+        render(long),
+        render(PASSING),
+        render(UNDECIDED),
+        render(EMPTY),
+    )
     found = in_frames(tmp_path, [(text, 1280, 900) for text in pages], FIRST_SCREEN)
     rows = [line.split("|") for line in found]
     assert [row[0] for row in rows] == ["✕ BLOCKED"] * 3 + ["✓ PASS"] + ["? INCONCLUSIVE"] * 2
@@ -369,6 +377,10 @@ def test_first_screen_holds_the_verdict_and_what_blocks(full: str, tmp_path: Pat
     assert visible[1] >= 5
     assert visible[2] == 1
     assert visible[3:] == [0, 0, 0]
+    # Where models of one's own were judged, they come first.
+    rows_of_own = "[...d.querySelectorAll('#models tbody tr')]"
+    own = f"{rows_of_own}.filter(e => e.getBoundingClientRect().bottom < 900).length"
+    assert int(in_frames(tmp_path, [(full, 1280, 900)], own)[0]) >= 3
 
 
 @needs_chromium

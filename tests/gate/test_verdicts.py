@@ -11,6 +11,7 @@ import pytest
 from report.builders import ENVIRONMENT, record, write_run
 
 from harness.core.types import Record
+from harness.gate.causes import causes
 from harness.gate.judge import Asked, result_of, route_of
 from harness.gate.policy import Numerics, Policy
 from harness.gate.result import Change, GateResult
@@ -50,6 +51,10 @@ def numeric(tolerance: float, **more: Any) -> Record:
         (record(outcome="error"), record(outcome="error"), "same"),
         (record(outcome="error"), record(outcome="fail"), "broken"),
         (record(outcome="fail"), record(outcome="error"), "same"),
+        # It worked under neither.
+        (record(outcome="error"), record(outcome="crash"), "same"),
+        (record(outcome="timeout"), record(outcome="crash"), "same"),
+        (record(outcome="crash"), record(outcome="fail"), "broken"),
         (record(), None, "missing"),
         (record(), record(outcome="not-run", reason="skipped"), "missing"),
         (record(outcome="fail"), None, "missing"),
@@ -211,6 +216,63 @@ def test_what_another_machine_could_explain_is_not_comparable(tmp_path: Path) ->
     # A processor does not explain that a file cannot be loaded any more.
     after[1] = record("a/b", "error")
     assert gate(tmp_path / "b", before, after, environments=pair).status == "blocked"
+
+
+def test_what_a_companion_package_could_explain_is_not_paddles(tmp_path: Path) -> None:
+    pair = tuple(
+        environment(name, packages={"paddlepaddle": name, "paddle2onnx": converter})
+        for name, converter in ((OLD, "1.3.1"), (NEW, "2.1.0"))
+    )
+    assert len(pair) == 2
+    before = [record(), record("onnx/file[lenet]"), record("a/b")]
+    after = [record(), record("onnx/file[lenet]", "error"), record("a/b")]
+    result = gate(tmp_path, before, after, environments=pair)
+    (change,) = changed(result)
+    assert (change.verdict, change.explained_by) == ("not comparable", ("paddle2onnx",))
+    # It explains nothing outside of what it does.
+    after = [record(), record("onnx/file[lenet]"), record("a/b", "error")]
+    assert gate(tmp_path / "b", before, after, environments=pair).status == "blocked"
+
+
+def test_a_loader_that_fails_is_one_cause_in_every_area(tmp_path: Path) -> None:
+    cases = [f"{area}/loads[{model}]" for area in ("agreement", "layout") for model in ("lenet", "lstm")]
+    before = [*map(record, cases), crossing(OLD, OLD), crossing(OLD, NEW), record()]
+    reason = {"reason": "UnicodeDecodeError: byte 0x86 in position 138"}
+    after = [
+        *(record(case, "error", **reason) for case in cases),
+        *(crossing(NEW, name, outcome="error", **reason) for name in (OLD, NEW)),
+        record(),
+    ]
+    result = gate(tmp_path, before, after)
+    (cause,) = causes(result.blocking)
+    assert len(cause.changes) == 6
+    assert cause.where == "own files, old files, new files"
+    assert "blocked by 1 cause in 6 cases: 6 broken" in result.sentence
+
+
+def test_an_export_that_renames_its_outputs_says_so(tmp_path: Path) -> None:
+    names = {OLD: "save_infer_model/scale_0.tmp_0 float32 [1, 10]", NEW: "fetch_name_0 float32 [1, 10]"}
+
+    def case(consumer: str, producer: str) -> Record:
+        return record(
+            f"upgrade/interface[mine-from-{producer}]",
+            producer=producer,
+            model="mine",
+            area="upgrade",
+            measures={"interface": {"inputs": ["x float32"], "outputs": [names[producer]]}},
+        )
+
+    environments = (environment(OLD, user_models={"mine": "layer"}), environment(NEW))
+    result = gate(
+        tmp_path,
+        [case(OLD, OLD), case(OLD, NEW)],
+        [case(NEW, OLD), case(NEW, NEW)],
+        environments=environments,
+    )
+    (model,) = result.models
+    assert model.words.endswith(f"its export changes: outputs {names[OLD]} → {names[NEW]}")
+    (drift,) = {drift for change in result.changes for drift in change.drifts if drift.kind == "interface"}
+    assert (drift.what, drift.before, drift.after) == ("outputs", names[OLD], names[NEW])
 
 
 def test_a_failure_that_does_not_repeat_is_inconclusive(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def own(
 GRAPHS = ("vision.conv_bn_relu", "vision.pooling", "vision.depthwise", "text.layer_norm_gelu",
           "text.attention", "text.embedding_gather", "shapes.reshape_concat", "shapes.reductions",
           "shapes.selection", "shapes.typed")  # fmt: skip
-LAYERS = ("cnn", "blocks", "recurrent", "branches", "words", "regression", "one_row")
+LAYERS = ("cnn", "blocks", "recurrent", "branches", "words", "regression", "nested", "one_row")
 
 
 @pytest.mark.parametrize("name", [*GRAPHS, *LAYERS, "served"])
@@ -72,6 +72,8 @@ def test_usable_models(own: Executor, name: str) -> None:
         ("hungry", "memory", "Fail to alloc memory of"),
         ("crash", "crash", "SIGSEGV"),
         ("syntax", "not loaded", "SyntaxError"),
+        ("leaves", "not loaded", "SystemExit: weights are missing"),
+        ("empty", "empty", "all its outputs are empty"),
     ],
 )
 def test_refused_models(own: Executor, name: str, kind: str, words: str) -> None:
@@ -167,6 +169,11 @@ def test_example_inputs(pool: WorkerPool, folder: Path, tmp_path: Path) -> None:
     assert ids[:, 0].tolist() == [12, 18, 24, 0, 6, 12, 18]
     found = first_run(pool, f"{file}:build,name=fixed,inputs={tmp_path / 'in.npz'}")
     assert found.inputs == (("ids", (5, 6), "int64"), ("weights", (5, 6), "float32"))
+    np.savez(tmp_path / "order.npz", rows, np.ones((5, 6), "float32"))
+    assert first_run(pool, f"{file}:build,name=order,inputs={tmp_path / 'order.npz'},{WORDS}").refusal == ""
+    np.savez(tmp_path / "strange.npz", tokens=rows, mask=np.ones((5, 6), "float32"))
+    found = first_run(pool, f"{file}:build,name=strange,inputs={tmp_path / 'strange.npz'},{WORDS}")
+    assert "example inputs tokens, mask are not among ids, weights" in found.refusal
     np.savez(tmp_path / "wrong.npz", ids=rows, other=rows)
     found = first_run(pool, f"{file}:build,name=wrong,inputs={tmp_path / 'wrong.npz'},{WORDS}")
     assert "example inputs other are not among ids, weights" in found.refusal

@@ -19,6 +19,7 @@ from harness.core.options import Options
 from harness.core.paths import ROOT
 from harness.jobs import rerun
 from harness.models import specification
+from harness.models.files import safe
 from harness.models.specification import InputSpec, UserModel, all_from_table, input_spec, parse, unique
 from harness.records.files import Run, read_run
 
@@ -90,7 +91,7 @@ def test_text_with_absolute_paths_means_the_same_elsewhere(here: Path, monkeypat
         ("nothing.py:build", "nothing.py does not exist"),
         ("net.py:other", "net.py has no other: name a function or class"),
         ("net.py", "net.py:FACTORY"),
-        ("net.py:build,colour=red", "unknown key colour, choose from name, params, inputs, spec"),
+        ("net.py:build,colour=red", "unknown key colour, choose from name, params, inputs, spec, uses"),
         ("net.py:build,name=a,name=b", "gives name twice"),
         ("net.py:build,name=a-b", "'a-b' cannot name a model"),
         ("net.py:build,name=none", "'none' cannot name a model"),
@@ -113,6 +114,13 @@ def test_what_cannot_be_meant_is_one_sentence(here: Path, text: str, words: str)
     assert "\n" not in str(refusal.value)
 
 
+def test_names_outside_ascii_stay_apart() -> None:
+    names = [safe(name) for name in ("模型一", "模型二", "模型/一", "détecteur")]
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() and name == safe(name) for name in names)
+    assert safe("ch_PP-OCRv4/inference") == "ch_PP_OCRv4.inference"
+
+
 @pytest.mark.parametrize(
     ("text", "spec"),
     [
@@ -133,10 +141,14 @@ def test_tables_say_what_texts_say(here: Path) -> None:
     assert [model.name for model in specification.all_from_table({"path": "two"})] == ["a", "b"]
     assert specification.table_text({"path": "two"}) == str(here / "two")
     assert parse(specification.table_text(table)) == all_from_table(table)
+    assert parse("net.py:build,uses=predictor,uses=jit")[0].uses == ("predictor", "jit")
+    several = {"path": "two", "uses": ["predictor"]}
+    assert parse(specification.table_text(several)) == all_from_table(several)
+    assert [model.uses for model in all_from_table(several)] == [("predictor",)] * 2
     for wrong, words in (
         ({"path": "net.py:build", "colour": "red"}, "unknown key colour"),
         ({"name": "n"}, "path is missing"),
-        ({"path": "net.py:build", "spec": "x:?x3"}, "spec a list of texts"),
+        ({"path": "net.py:build", "spec": "x:?x3"}, "spec and uses lists of texts"),
     ):
         with pytest.raises(HarnessError, match=words):
             all_from_table(wrong)

@@ -36,6 +36,7 @@ GIVEN: dict[str, Any] = {
     "add_model": ("/net.py:build", "/other.py:build"),
     "model_timeout": 5.0,
     "model_memory": 0.5,
+    "uses": ("jit", "training"),
     "targets": ("jit",),
     "methods": ("qat-slim",),
     "claims": ("000-save",),

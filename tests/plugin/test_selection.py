@@ -14,9 +14,10 @@ from conftest import Command
 from harness.checks.expected_failures import ExpectedFailure, ExpectedFailures
 from harness.core.options import Options
 from harness.models.catalogue import MethodInfo
-from harness.plugin.selection import is_whole, left_out, paths, skipped_in_quick
+from harness.plugin.selection import is_whole, left_out, paths, skipped_in_quick, unused
 from harness.plugin.session import RunSession
 from harness.records.files import read_run
+from harness.targets.target import Target
 
 SUITES = Path(__file__).parents[2] / "suites"
 
@@ -145,3 +146,48 @@ def test_checks_without_a_chosen_model_or_target_are_deselected(
     done = command(folder, "pytest", "suites", "-q", "--targets=jit", "--models=lenet", "--folder=run")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [record.case for record in read_run(folder / "run").records] == ["narrow/on_trained_models[lenet]"]
+
+
+PREDICTOR = Target("predictor", "predictor")
+COARSE = Target("predictor-bf16", "predictor", storage="bfloat16")
+OLDER = Target("predictor-legacy-ir", "predictor", profile="legacy-ir")
+
+
+@pytest.mark.parametrize(
+    ("uses", "target", "marks", "out"),
+    [
+        # A model of one's own without `uses`: everything but legacy IR.
+        ((), PREDICTOR, (), False),
+        ((), None, (("onnxruntime",), {}), False),
+        ((), OLDER, (), True),
+        ((), None, (("jit",), {"profile": "legacy-ir"}), True),
+        (("predictor",), PREDICTOR, (), False),
+        (("predictor",), Target("static", "static"), (), True),
+        (("predictor",), COARSE, (), True),
+        (("predictor-bf16",), COARSE, (), False),
+        (("predictor-bf16",), PREDICTOR, (), True),
+        (("predictor",), OLDER, (), True),
+        (("predictor", "legacy-ir"), OLDER, (), False),
+        (("legacy-ir",), PREDICTOR, (), False),
+        (("predictor",), None, (("predictor",), {}), False),
+        (("predictor",), None, (("jit", "predictor"), {}), False),
+        (("predictor",), None, (("training",), {}), True),
+        (("training",), None, (("training",), {}), False),
+        # A check that says nothing is of no deployment.
+        (("predictor",), None, None, True),
+    ],
+)
+def test_what_no_deployment_uses_is_left_out(
+    uses: tuple[str, ...], target: Target | None, marks: Any, out: bool
+) -> None:
+    markers = [pytest.mark.runs(*marks[0], **marks[1]).mark] if marks else []
+    item = SimpleNamespace(
+        callspec=SimpleNamespace(params={"model": "own", **({"target": target} if target else {})}),
+        iter_markers=lambda name: markers,
+        get_closest_marker=lambda name: None,
+    )
+    executor = SimpleNamespace(
+        profile="pir", builder=SimpleNamespace(first_runs=SimpleNamespace(models={"own": None}))
+    )
+    session: Any = SimpleNamespace(uses=lambda model: uses, executor=executor)
+    assert unused(session, item) is out

@@ -35,6 +35,15 @@ def route(name: str) -> dict[str, str]:
     return {"model": "lenet", "route": name}
 
 
+def renamed(which: str) -> Any:
+    def change(answer: Any) -> Any:
+        names = answer["describe"]["interface"][which]
+        names[0] = f"renamed_{names[0]}"
+        return answer
+
+    return change
+
+
 def same_before(answer: Any) -> Any:
     return {**answer, "before": answer["after"]}
 
@@ -60,6 +69,20 @@ MUTANTS = (
         (outputs(lambda runs: runs.__setitem__(1, runs[0]), runtime("jit")),),
         route("jit-jit.load"),
         "run 2: output 0",
+    ),
+    Mutant(
+        "an output has another name",
+        suite.test_interface,
+        (Result("runtimes.execute", renamed("outputs"), number(2)),),
+        LENET,
+        "outputs",
+    ),
+    Mutant(
+        "an input has another name",
+        suite.test_interface,
+        (Result("runtimes.execute", renamed("inputs"), number(2)),),
+        LENET,
+        "inputs",
     ),
     Mutant(
         "weight's exponent bit flipped in the checkpoint",

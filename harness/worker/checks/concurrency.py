@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any, Dict, List, Mapping
 
@@ -26,11 +27,10 @@ def clones(
     alone = [original.infer(feed) for feed in feeds]
     copies = []
     for _ in feeds:
-        copy = object.__new__(Session)
-        copy.config, copy.inputs, copy.in_memory = original.config, original.inputs, original.in_memory
-        copy.predictor = original.predictor.clone()
-        copies.append(copy)
-    one_by_one = [copy.infer(feed) for copy, feed in zip(copies, feeds)]
+        clone = copy.copy(original)
+        clone.predictor, clone.handles = original.predictor.clone(), None
+        copies.append(clone)
+    one_by_one = [clone.infer(feed) for clone, feed in zip(copies, feeds)]
     together: List[List[Any]] = [[] for _ in feeds]
     raised: List[BaseException] = []
     barrier = threading.Barrier(len(feeds))

@@ -28,7 +28,7 @@ def needs(name: str) -> int:
 
 
 def feeds(name: str) -> List[Any]:
-    """Return ``[name, shape, dtype]`` of a deployed program's inputs, as its file has them."""
+    """Return ``[name, shape, dtype, LoD levels]`` of a deployed program's inputs, as its file has them."""
     return deployed.feeds(user.declaration(name))
 
 
@@ -52,7 +52,15 @@ def run(name: str) -> Dict[str, Any]:
         "outputs": [f"output {index}" for index in range(len(first))],
         "runs": [first, second],
         "files": layers.files(file) if given["form"] != "deployed" else [],
+        "rows": _rows(model),
     }
+
+
+def _rows(model: Any) -> int:
+    """Return how many rows the example inputs have; 0 without any, or where the batch is fixed."""
+    given = zip(getattr(model, "examples", ()), model.inputs)
+    open_ = (array for array, spec in given if array is not None and spec.shape and spec.shape[0] is None)
+    return max(map(len, open_), default=0)
 
 
 def other_batch(name: str) -> int:
@@ -75,7 +83,7 @@ def float64(name: str) -> List[str]:
     net.eval()
     paddle.set_default_dtype("float64")  # as the dynamic graph's session does
     with paddle.no_grad():
-        outputs = networks.outputs_of(net(*networks.tensors(networks.get(name).sample(1, 0), "float64")))
+        outputs = networks.called(net, networks.get(name), networks.get(name).sample(1, 0), "float64")
     return sorted({str(o.dtype).split(".")[-1] for o in outputs if paddle.is_floating_point(o)})
 
 

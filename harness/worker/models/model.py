@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class Input:
     low: float = 0.0
     high: float = 1.0
     dynamic: int = 8
+    lod_of: str = ""
+    """The input whose sequences this one describes: their offsets, 0 first (LoD of level 1)."""
 
     def size(self, batch: int) -> Tuple[int, ...]:
         """Return the shape with ``batch`` rows; a fixed axis 0 is unchanged."""
@@ -93,6 +95,10 @@ class ReferenceModel:
     converted: bool = False
     """Whether its forward has Python control flow on tensors. Static graph mode then needs dy2static's
     `convert_call`, since a plain call there can't branch on a value."""
+
+    def packed(self, flat: Sequence[Any]) -> Tuple[Any, ...]:
+        """Return the arguments of ``forward``, made of one value for each input, in order."""
+        return tuple(flat)
 
     def sample(self, batch: int, seed: int = 0) -> List[np.ndarray]:
         """Return a feed of ``batch`` rows: an array per input, in order."""

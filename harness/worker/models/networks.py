@@ -100,6 +100,19 @@ def network(model: ReferenceModel, weights: Optional[str] = None, dtype: str = "
     return net
 
 
+def called(net: Any, model: ReferenceModel, feed: Sequence[np.ndarray], dtype: str = "float32") -> List[Any]:
+    """Call a network with a feed; return its outputs as :func:`outputs_of` does.
+
+    Raises:
+        TypeError: it gives no tensor, or something else.
+    """
+    outputs = outputs_of(net(*model.packed(tensors(feed, dtype))))
+    strange = {type(output).__name__ for output in outputs if not isinstance(output, paddle.Tensor)}
+    if strange or not outputs:
+        raise TypeError(f"forward gives {', '.join(sorted(strange)) or 'nothing'}, not tensors")
+    return outputs
+
+
 def outputs_of(result: Any) -> List[Any]:
     """Return a network's result as a list of tensors, however they are nested.
 
@@ -113,11 +126,12 @@ def outputs_of(result: Any) -> List[Any]:
 
 
 def input_specs(model: ReferenceModel) -> List[Any]:
-    """Return a ``paddle.static.InputSpec`` for each input, with the model's names."""
-    return [
+    """Return what `to_static` takes: an ``InputSpec`` for each input, nested as in ``forward``."""
+    flat = [
         paddle.static.InputSpec(shape=list(spec.shape), dtype=spec.dtype, name=spec.name)
         for spec in model.inputs
     ]
+    return list(model.packed(flat))
 
 
 def static_inputs(model: ReferenceModel) -> List[Any]:

@@ -41,9 +41,9 @@ def serve(channel: Any) -> None:
                 _prepare(request)
                 result = _call(request["call"], request["arguments"])
             message = pack({"ok": result, "warnings": list(warned)})
-        except (KeyboardInterrupt, SystemExit):
+        except KeyboardInterrupt:
             raise
-        except BaseException as error:  # the answer, whatever Paddle raised
+        except BaseException as error:  # the answer, whatever Paddle or a model raised: SystemExit too
             answer = {**describe(error), "warnings": list(warned)}
             if isinstance(error, ChildDied):
                 answer["died"] = error.signal

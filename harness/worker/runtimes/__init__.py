@@ -24,7 +24,7 @@ import importlib
 import itertools
 import pkgutil
 import time
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -91,6 +91,19 @@ def session_of_export(runtime: str, files: Mapping[str, str], model: Any, option
 def available(runtime: str, options: Mapping[str, Any]) -> Optional[str]:
     """Return why the runtime cannot run here with these options, or None."""
     return _module(runtime).available(options)
+
+
+def lods(model: Any) -> Dict[int, str]:
+    """Return the inputs that hold sequence offsets, by index, each with the name of what it describes."""
+    return {index: spec.lod_of for index, spec in enumerate(model.inputs) if spec.lod_of}
+
+
+def parted(
+    feed: Sequence[np.ndarray], offsets: Mapping[int, str]
+) -> Tuple[List[np.ndarray], Dict[str, np.ndarray]]:
+    """Return a feed's values, and the sequence offsets among them by the name of what they describe."""
+    values = [array for index, array in enumerate(feed) if index not in offsets]
+    return values, {name: feed[index] for index, name in offsets.items()}
 
 
 _sessions: Dict[int, Any] = {}

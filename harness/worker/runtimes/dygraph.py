@@ -42,6 +42,7 @@ class Session:
     """Needs ``files["params"]``."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        self.model = model
         self.storage = options.get("storage")
         self.dtype = options.get("dtype", "float64" if self.storage else "float32")
         self.device = str(options.get("device", "cpu"))
@@ -72,7 +73,7 @@ class Session:
         paddle.set_default_dtype(self.dtype)
         try:
             with devices.chosen(self.device), paddle.no_grad():
-                outputs = networks.outputs_of(self.net(*networks.tensors(feed, self.dtype)))
+                outputs = networks.called(self.net, self.model, feed, self.dtype)
             self.ran_on = devices.of(outputs[0])
             return [tensor.numpy() for tensor in outputs]
         finally:

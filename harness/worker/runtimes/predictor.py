@@ -123,7 +123,8 @@ class Session:
         self.config = configure(files, options)
         self.in_memory = bool(options.get("in_memory"))
         self.predictor = create_predictor(self.config)
-        self.inputs = [spec.name for spec in model.inputs]
+        self.inputs = [spec.name for spec in model.inputs if not spec.lod_of]
+        self.lods = runtimes.lods(model)
 
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
         """Do the five steps of document 002 §3.
@@ -132,9 +133,12 @@ class Session:
             ValueError: the predictor's input names are not the model's.
         """
         inputs, outputs = self.handles or (self._input_handles(), [])
+        feed, offsets = runtimes.parted(feed, self.lods)
         for handle, array in zip(inputs, feed):
             handle.reshape(list(array.shape))
             handle.copy_from_cpu(np.ascontiguousarray(array))
+        for name, lod in offsets.items():
+            inputs[self.inputs.index(name)].set_lod([lod.tolist()])
         self.predictor.run()
         if self.handles is None:  # in some releases the outputs are only known now
             outputs = [self.predictor.get_output_handle(n) for n in self.predictor.get_output_names()]
@@ -147,6 +151,7 @@ class Session:
             self.infer(feed)
         assert self.handles is not None
         inputs, outputs = self.handles
+        feed, _ = runtimes.parted(feed, self.lods)  # the offsets of the first run stay
         given = [
             (handle.reshape, list(array.shape), handle.copy_from_cpu, np.ascontiguousarray(array))
             for handle, array in zip(inputs, feed)
@@ -182,6 +187,18 @@ class Session:
             "summary": {} if self.in_memory else summary(config.summary()),
             "inputs": list(self.predictor.get_input_names()),
             "outputs": len(self.predictor.get_output_names()),
+            "interface": self._interface(),
+        }
+
+    def _interface(self) -> Dict[str, List[str]]:
+        """Return what a client asks for by name: inputs with their types, and outputs."""
+        predictor = self.predictor
+        return {
+            "inputs": [
+                f"{name} {str(predictor.get_input_handle(name).type()).rpartition('.')[2].lower()}"
+                for name in predictor.get_input_names()
+            ],
+            "outputs": list(predictor.get_output_names()),
         }
 
     def _used(self, used: Mapping[str, float]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, Optional
 import numpy as np
 import paddle
 
+from harness.worker import runtimes
 from harness.worker.inspection import programs
 from harness.worker.models import perturbation
 from harness.worker.models.model import ReferenceModel
@@ -40,6 +41,7 @@ class Session:
     """Needs ``files["folder"]`` and ``files["program"]``; ``files["params"]`` when combined."""
 
     def __init__(self, files: Mapping[str, str], model: ReferenceModel, options: Mapping[str, Any]) -> None:
+        self.lods = runtimes.lods(model)
         self.scope = paddle.static.Scope()
         self.perturb = float(options.get("perturb", 0.0))
         self.rng = np.random.default_rng(int(options.get("draw", 0)))
@@ -91,15 +93,18 @@ class Session:
     def infer(self, feed: List[np.ndarray]) -> List[np.ndarray]:
         if self.perturb:
             feed = perturbation.move_feed(feed, self.perturb, self.rng)
+        feed, offsets = runtimes.parted(feed, self.lods)
+        given: Dict[str, Any] = dict(zip(self.feeds, feed))
+        for name, lod in offsets.items():
+            lengths = [np.diff(lod).tolist()]
+            given[name] = paddle.base.create_lod_tensor(given[name], lengths, paddle.CPUPlace())
         paddle.enable_static()
         try:
             with paddle.static.scope_guard(self.scope):
-                return [
-                    np.asarray(output)
-                    for output in self.executor.run(
-                        self.program, feed=dict(zip(self.feeds, feed)), fetch_list=self.fetches
-                    )
-                ]
+                outputs = self.executor.run(
+                    self.program, feed=given, fetch_list=self.fetches, return_numpy=not offsets
+                )
+                return [np.asarray(output) for output in outputs]
         finally:
             paddle.disable_static()
 

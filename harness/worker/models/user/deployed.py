@@ -16,7 +16,14 @@ def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
         Whatever loading the program raises, where its inputs are not known yet.
     """
     found = given["feeds"] if "feeds" in given else feeds(given)
-    stated = [users_inputs.plain(*item) for item in found]
+    stated = []
+    for name, shape, dtype, levels in found:
+        stated.append(users_inputs.plain(name, shape, dtype))
+        if levels > 1:
+            raise ValueError(
+                f"input {name} has sequences of sequences (LoD of level {levels}), not of level 1"
+            )
+        stated += [users_inputs.lod(name)] * levels
     inputs = users_inputs.with_specs(stated, given["spec"])
     examples = users_inputs.load_examples(given["inputs"]) if given["inputs"] else {}
     return users_inputs.UserModel(
@@ -43,7 +50,7 @@ def load(given: Mapping[str, Any]) -> Any:
 
 
 def feeds(given: Mapping[str, Any]) -> List[Any]:
-    """Return ``[name, shape, dtype]`` of each input, in the program's order; open dimensions are None.
+    """Return ``[name, shape, dtype, LoD levels]`` of each input in order; open dimensions are None.
 
     Raises:
         Whatever Paddle raises for a file of another kind or release.
@@ -54,7 +61,7 @@ def feeds(given: Mapping[str, Any]) -> List[Any]:
 
 
 def describe(program: Any, names: List[str]) -> List[Any]:
-    """Return ``[name, shape, dtype]`` of a loaded program's feeds."""
+    """Return ``[name, shape, dtype, LoD levels]`` of a loaded program's feeds; the new IR knows no LoD."""
     block = program.global_block()
     if programs.is_pir(program):
         data = {op.attrs()["name"]: op.results()[0] for op in block.ops if op.name() == "pd_op.data"}
@@ -62,6 +69,11 @@ def describe(program: Any, names: List[str]) -> List[Any]:
     else:
         variables = [block.var(name) for name in names]
     return [
-        [name, list(users_inputs.opened(variable.shape)), users_inputs.dtype_name(variable.dtype)]
+        [
+            name,
+            list(users_inputs.opened(variable.shape)),
+            users_inputs.dtype_name(variable.dtype),
+            int(getattr(variable, "lod_level", 0) or 0),
+        ]
         for name, variable in zip(names, variables)
     ]

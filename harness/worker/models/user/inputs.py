@@ -15,20 +15,76 @@ IMAGE_SIDE = 64
 
 
 @dataclass(frozen=True)
+class Leaf:
+    """The place of an input among the arguments of ``forward``."""
+
+    index: int
+
+
+def filled(structure: Any, flat: Sequence[Any]) -> Any:
+    """Return the structure with a value for each leaf."""
+    if isinstance(structure, Leaf):
+        return flat[structure.index]
+    if isinstance(structure, dict):
+        return {key: filled(value, flat) for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(filled(value, flat) for value in structure)
+    return structure
+
+
+@dataclass(frozen=True)
 class UserModel(ReferenceModel):
     """A user model. ``examples`` are the given inputs in order, None for those that are drawn."""
 
     form: str = "layer"
     examples: Tuple[Optional[np.ndarray], ...] = ()
+    structure: Optional[Tuple[Any, ...]] = None
+    """Arguments of ``forward`` with a :class:`Leaf` for each input; None where each argument is an input."""
+
+    def packed(self, flat: Sequence[Any]) -> Tuple[Any, ...]:
+        return super().packed(flat) if self.structure is None else filled(self.structure, flat)
 
     def sample(self, batch: int, seed: int = 0) -> List[np.ndarray]:
-        """Return the given inputs and draw the others; see :func:`rows` for other batch sizes."""
+        """Return the given inputs and draw the others; see :func:`rows` for other batch sizes.
+
+        Of an input of sequences, ``batch`` is the number of sequences.
+        """
         drawn = super().sample(batch, seed)
         given = self.examples or (None,) * len(drawn)
-        return [
+        found = [
             array if example is None else rows(example, spec, batch, seed)
             for array, example, spec in zip(drawn, given, self.inputs)
         ]
+        return self._in_sequences(found, batch, seed)
+
+    def _in_sequences(self, feed: List[np.ndarray], batch: int, seed: int) -> List[np.ndarray]:
+        """Replace inputs of sequences, and their offsets; the inputs of one model have the same lengths."""
+        rng = np.random.default_rng([self.seed, seed, batch, 1])
+        lengths = rng.integers(3, 9, size=batch)
+        given = dict(zip((spec.name for spec in self.inputs), self.examples))
+        places = {spec.name: index for index, spec in enumerate(self.inputs)}
+        for index, spec in enumerate(self.inputs):
+            if not spec.lod_of:
+                continue
+            base = places[spec.lod_of]
+            values, offsets = given.get(spec.lod_of), given.get(spec.name)
+            if values is None:
+                feed[base], feed[index] = self.inputs[base].sample(int(lengths.sum()), rng), _offsets(lengths)
+            elif offsets is None:
+                feed[base], feed[index] = values, _offsets([len(values)])
+            else:
+                feed[base], feed[index] = _sequences(values, offsets, (seed * batch + np.arange(batch)))
+        return feed
+
+
+def _offsets(lengths: Any) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype("int64")
+
+
+def _sequences(values: np.ndarray, offsets: np.ndarray, numbers: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    """Return the rows of these sequences, counted from the first one again after the last, and offsets."""
+    spans = [slice(*offsets[n : n + 2]) for n in numbers % (len(offsets) - 1)]
+    return np.concatenate([values[span] for span in spans]), _offsets([s.stop - s.start for s in spans])
 
 
 def digest(text: str) -> str:
@@ -67,6 +123,11 @@ def plain(name: str, shape: Sequence[Any], dtype: str) -> Input:
     """Return an input without a known range: [0, 1) for floats, 0 and 1 for integers (in any vocabulary)."""
     floating = np.issubdtype(np.dtype(dtype), np.inexact)
     return Input(name, opened(shape), dtype, 0.0, 1.0 if floating else 2.0, dynamic=side(shape))
+
+
+def lod(name: str) -> Input:
+    """Return the input that holds the sequence offsets of another one, as an ``.npz`` names it."""
+    return Input(f"{name}.lod", (None,), "int64", lod_of=name)
 
 
 def side(shape: Sequence[Any]) -> int:
@@ -129,8 +190,16 @@ def load_examples(path: str) -> Dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
+def named(examples: Mapping[str, np.ndarray], names: Sequence[str]) -> Mapping[str, np.ndarray]:
+    """Give the inputs' names to arrays without one, which `numpy.savez` calls ``arr_0``, ``arr_1``, …"""
+    unnamed = all(name == f"arr_{index}" for index, name in enumerate(examples))
+    if not unnamed or set(examples) & set(names) or len(examples) > len(names):
+        return examples
+    return dict(zip(names, examples.values()))
+
+
 def matched(examples: Mapping[str, np.ndarray], inputs: Sequence[Input]) -> Tuple[Optional[np.ndarray], ...]:
-    """Assign the examples to inputs by name; in order if no name is an input's.
+    """Assign the examples to inputs by name; in order where the file names none.
 
     Raises:
         ValueError: an array belongs to no input, or has another shape or kind of dtype.
@@ -138,8 +207,7 @@ def matched(examples: Mapping[str, np.ndarray], inputs: Sequence[Input]) -> Tupl
     if not examples:
         return ()
     names = [spec.name for spec in inputs]
-    if not set(examples) & set(names):
-        examples = dict(zip(names, examples.values())) if len(examples) == len(names) else examples
+    examples = named(examples, names)
     strange = [name for name in examples if name not in names]
     if strange:
         raise ValueError(f"the example inputs {', '.join(strange)} are not among {', '.join(names)}")

@@ -12,7 +12,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from typing import Any, Dict, Iterator, List, Mapping, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import paddle
 
@@ -44,6 +44,7 @@ def model(given: Mapping[str, Any]) -> users_inputs.UserModel:
         converted=True,
         form="layer",
         examples=users_inputs.matched(examples, inputs),
+        structure=_structure(given),
     )
 
 
@@ -126,26 +127,22 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _inputs(given: Mapping[str, Any], examples: Mapping[str, Any]) -> List[Input]:
-    module = load(given["path"])
-    stated = next((getattr(module, name) for name in SPECS if hasattr(module, name)), None)
+    stated = _stated(given)
     if stated is not None:
+        leaves, _ = _flattened(stated)
         # The layer, which may be large, is made for its argument names only where a name is missing.
-        names = [] if all(spec.name for spec in stated) else _arguments(given)
+        names = [] if all(spec.name for _, spec in leaves) else _arguments(given)
         return [
             users_inputs.plain(
-                spec.name or (names[i] if i < len(names) else f"x{i}"),
-                spec.shape,
-                users_inputs.dtype_name(spec.dtype),
+                spec.name or _named(place, names), spec.shape, users_inputs.dtype_name(spec.dtype)
             )
-            for i, spec in enumerate(stated)
+            for place, spec in leaves
         ]
     names = _arguments(given)
     if any(said.get("shape") is not None for said in given["spec"]):
         found = users_inputs.from_specs(given["spec"])
     elif examples:
-        if not set(examples) & set(names) and len(examples) <= len(names):
-            examples = dict(zip(names, examples.values()))
-        found = users_inputs.from_examples(examples)
+        found = users_inputs.from_examples(users_inputs.named(examples, names))
     else:
         raise ValueError(
             f"{os.path.basename(given['path'])} has no input_spec: add one, or describe the inputs with "
@@ -154,6 +151,50 @@ def _inputs(given: Mapping[str, Any], examples: Mapping[str, Any]) -> List[Input
     by_name = {spec.name: spec for spec in found}
     # In the order of `forward`, in which they are passed.
     return [by_name[n] for n in names if n in by_name] if set(by_name) <= set(names) else found
+
+
+def _stated(given: Mapping[str, Any]) -> Any:
+    module = load(given["path"])
+    return next((getattr(module, name) for name in SPECS if hasattr(module, name)), None)
+
+
+def _structure(given: Mapping[str, Any]) -> Any:
+    """Return the stated arguments with leaves for inputs; None where each argument is an input."""
+    stated = _stated(given)
+    if stated is None or all(isinstance(item, paddle.static.InputSpec) for item in stated):
+        return None
+    return tuple(_flattened(stated)[1])
+
+
+Place = Tuple[Any, ...]
+"""Where an input is among the arguments: the argument's index, then keys and indexes inside it."""
+
+
+def _flattened(stated: Any) -> Tuple[List[Tuple[Place, Any]], List[Any]]:
+    """Return the input specifications with their places, and the arguments with leaves instead of them.
+
+    The order is Paddle's: arguments and sequences in order, dicts by sorted keys. What is no specification
+    is a constant argument.
+    """
+    leaves: List[Tuple[Place, Any]] = []
+
+    def visited(value: Any, place: Place) -> Any:
+        if isinstance(value, paddle.static.InputSpec):
+            leaves.append((place, value))
+            return users_inputs.Leaf(len(leaves) - 1)
+        if isinstance(value, dict):
+            return {key: visited(value[key], (*place, key)) for key in sorted(value)}
+        if isinstance(value, (list, tuple)):
+            return type(value)(visited(item, (*place, index)) for index, item in enumerate(value))
+        return value
+
+    return leaves, [visited(value, (index,)) for index, value in enumerate(stated)]
+
+
+def _named(place: Place, names: Sequence[str]) -> str:
+    """Return a name for an input without one: its argument's, its key's, or both."""
+    head = names[place[0]] if place[0] < len(names) else f"x{place[0]}"
+    return "_".join([head, *map(str, place[1:])])
 
 
 def _arguments(given: Mapping[str, Any]) -> List[str]:
