@@ -49,6 +49,9 @@ BLOCKS, RUNS = 12, 5
 NEAR, BEYOND = 0.1, 1.5
 """Least and largest share of the machine's limit for NumPy's library; other programs use the machine too."""
 
+ATTEMPTS = 3
+"""Most measurements of the limits: one that another program disturbed is taken again."""
+
 brief = pytest.mark.brief(target=("predictor",), batch=(1,))
 
 
@@ -308,13 +311,16 @@ def test_machine(case: Case, executor: Executor, run_session: RunSession) -> Non
     for (interpreter, threads), target in sorted(places.items()):
         env = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
         spec = executor.pool.default.with_env(env).at(interpreter)
-        with executor.pool.fresh(spec, forked=False) as worker:
-            limits = worker.call("machine.limits.measure", executor.pool.deadline, threads=threads)
+        for _ in range(ATTEMPTS):
+            with executor.pool.fresh(spec, forked=False) as worker:
+                limits = worker.call("machine.limits.measure", executor.pool.deadline, threads=threads)
+            reached = {
+                "arithmetic": limits["numpy_product"] / limits["float32"],
+                "memory": limits["numpy_read"] / limits["read"][-1][1],
+            }
+            if all(NEAR <= share <= BEYOND for share in reached.values()):
+                break
         found.append({"interpreter": interpreter, "host": executor.where(target).get("host", ""), **limits})
-        reached = {
-            "arithmetic": limits["numpy_product"] / limits["float32"],
-            "memory": limits["numpy_read"] / limits["read"][-1][1],
-        }
         for what, share in reached.items():
             name = f"{threads} threads{' at ' * bool(interpreter)}{interpreter}: share of the limit of {what}"
             case.at_most(name, share, BEYOND)

@@ -123,6 +123,7 @@ def aa_test(
             "store": options.store,
         }
         same = [f"--{name}={value}" for name, value in given.items() if value]
+        same += [f"--add-model={model}" for model in options.add_model]
         folder = new_folder(options.folder, root, aa.FOLDER, "")
         _as_jobs(named, same, settings, folder, options.store_folder)
         return

@@ -58,7 +58,7 @@ class Options(msgspec.Struct, frozen=True):
         Option("a model of your own (may be given again): net.py:build, a deployed model's program, prefix "
                "or folder, or a folder of captured graphs, with ,name=… ,params=… ,inputs=… "
                ",spec=NAME:DTYPE:SHAPE behind it as needed (docs/your-own-models.md)",
-               "run gate matrix bisect", "SPEC", repeated=True, formerly=("--model",)),
+               "run gate matrix bisect aa-test", "SPEC", repeated=True, formerly=("--model",)),
     ] = ()  # fmt: skip
     model_timeout: Annotated[
         float, Option("for the first run of a model of your own", "run", "SECONDS", above=0)

@@ -14,6 +14,7 @@ import paddle
 from harness.worker import runtimes
 from harness.worker.checks.generated.oracle import fed
 from harness.worker.inspection import programs
+from harness.worker.models.model import Input
 from harness.worker.recipes.onnx_export import NO_INSTALLING, OPSET, ending
 from harness.worker.runtimes import onnxruntime, predictor
 
@@ -67,7 +68,7 @@ def sessions(
     predictor dies of the former and refuses the latter, which the suites know.
     """
     model: Any = types.SimpleNamespace(
-        inputs=[types.SimpleNamespace(name=f"x{index}") for index in range(len(network["inputs"]))]
+        inputs=[Input(f"x{index}", ()) for index in range(len(network["inputs"]))]
     )
     found: Dict[str, Callable[[], Any]] = {}
     of_old = files["program"].endswith(".pdmodel")
